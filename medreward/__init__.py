@@ -1,0 +1,26 @@
+"""Rewards for visual reinforcement fine-tuning of medical vision-language models.
+
+>>> from medreward import explain
+>>> score = explain("<think>Clear.</think><answer>normal</answer>", 0, task="pneumoniamnist")
+>>> score.parts
+{'accuracy': 1.0, 'format': 1.0, 'recitation': 0.0}
+"""
+
+from medreward.errors import ConfigError
+from medreward.rewards.shaped import Score, explain, shaped_reward
+from medreward.settings import RewardSettings, Weights
+from medreward.task import Label, Statement, Task
+from medreward.version import __version__
+
+__all__ = [
+    "ConfigError",
+    "Label",
+    "RewardSettings",
+    "Score",
+    "Statement",
+    "Task",
+    "Weights",
+    "__version__",
+    "explain",
+    "shaped_reward",
+]

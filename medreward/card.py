@@ -1,0 +1,142 @@
+"""Task cards: YAML files -> :class:`medreward.task.Task`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medreward.errors import ConfigError, expected
+from medreward.settings import RewardSettings
+from medreward.task import Label, Statement, Task, shipped
+
+_TASK_FIELDS = [f.name for f in fields(Task)]
+_LABEL_FIELDS = [f.name for f in fields(Label)]
+_STATEMENT_FIELDS = [f.name for f in fields(Statement)]
+
+
+def load_card(task: str | Path) -> Task:
+    """Return the shipped task of that name, or the one in the YAML card at that path.
+
+    Raises:
+        ConfigError: if there is no such task or file, or the card is not valid; the message names
+            the file and the field.
+    """
+    name = str(task)
+    if isinstance(task, str) and task in shipped():
+        return _load_shipped(task)
+    path = Path(task)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"task card {name!r} cannot be read: {error.strerror}") from error
+        return parse_card(text, where=name)
+    raise expected("task", name, [*shipped()]) from None
+
+
+@cache
+def _load_shipped(name: str) -> Task:
+    resource = files("medreward").joinpath("tasks", f"{name}.yaml")
+    return parse_card(resource.read_text(encoding="utf-8"), where=resource.name)
+
+
+def parse_card(text: str, where: str = "card") -> Task:
+    """Return the task that a card's YAML `text` describes; `where` names it in errors."""
+    try:
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
+        return _task(content)
+    except (yaml.YAMLError, ConfigError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice instead of keeping the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise ConfigError(f"the key {key!r} is given twice in the mapping at line {line}")
+        return super().construct_mapping(node, deep)
+
+
+def _task(content: Any) -> Task:
+    values = _mapping("card", content, _TASK_FIELDS)
+    for name in ("name", "kind", "question"):
+        if name not in values:
+            raise ConfigError(f"{name}: missing")
+    for name in ("name", "kind", "question", "modality"):
+        _string(name, values.get(name, ""))
+    references = values.setdefault("references", {})
+    values["labels"] = tuple(
+        _label(f"labels[{i}]", label, references)
+        for i, label in enumerate(_list("labels", values.get("labels", [])))
+    )
+    values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
+    settings = values.get("reward", {})
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"reward: {settings!r} is not a mapping")
+    values["reward"] = RewardSettings().updated(settings)
+    return Task(**values)
+
+
+def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
+    if isinstance(content, str):
+        return Label(content)
+    values = _mapping(where, content, _LABEL_FIELDS)
+    name = _string(f"{where}.name", values.get("name"))
+    synonyms = _list(f"{where}.synonyms", values.get("synonyms", []))
+    return Label(
+        name,
+        tuple(_string(f"{where}.synonyms[{i}]", s) for i, s in enumerate(synonyms)),
+        _boolean(f"{where}.absence", values.get("absence", False)),
+        _statements(f"{where}.attributes", values.get("attributes", []), references),
+    )
+
+
+def _statements(where: str, content: Any, references: Mapping[str, str]) -> tuple[Statement, ...]:
+    found = []
+    for i, item in enumerate(_list(where, content)):
+        values = _mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
+        for name in ("text", "source"):
+            _string(f"{where}[{i}].{name}", values.get(name))
+        _string(f"{where}[{i}].review", values.get("review", "unreviewed"))
+        if values["source"] not in references:
+            raise expected(f"{where}[{i}].source", values["source"], references)
+        found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))
+    return tuple(found)
+
+
+def _mapping(where: str, content: Any, allowed: list[str]) -> dict[str, Any]:
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where}: {content!r} is not a mapping with {', '.join(allowed)}")
+    for key in content:
+        if key not in allowed:
+            raise expected(f"{where}: field", key, allowed)
+    return dict(content)
+
+
+def _list(where: str, content: Any) -> list[Any]:
+    if not isinstance(content, list):
+        raise ConfigError(f"{where}: {content!r} is not a list")
+    return content
+
+
+def _string(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
+        raise ConfigError(f"{where}: {value!r} is not a non-empty text{hint}")
+    return value
+
+
+def _boolean(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: {value!r} is neither true nor false")
+    return value

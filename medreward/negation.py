@@ -1,0 +1,264 @@
+"""Which of the labels that an answer mentions it asserts, which it denies and which it leaves open.
+
+A rule-based reader in the manner of NegEx (Chapman et al., J Biomed Inform 34:301-310, 2001): cue
+phrases deny or leave open what follows or precedes them, within limits set by punctuation and
+conjunctions. Where a sentence can be read both ways, the mention does *not* count as asserted: a
+reward may miss an odd way to say the right thing, but must not pay for a denial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from medreward.lexicon import Mention
+from medreward.words import Words
+
+
+class Stance(Enum):
+    """How an answer stands to a label that it mentions."""
+
+    ASSERTED = "asserted"
+    OPEN = "left open"
+    DENIED = "denied"
+
+
+class _Kind(Enum):
+    PSEUDO = "looks like a negation and is none"
+    LIST = "denies what follows, across commas: no A, B or C"
+    NEXT = "denies what follows up to a comma or 'and': not A, B"
+    BEFORE = "denies what stands before: A is absent"
+    AROUND = (
+        "denies what follows; where no label does, what stands before: ruled out A, A ruled out"
+    )
+    NOT = "as NEXT; or, with a predicate, denies what stands before: A is not seen"
+    OPEN = "leaves open what AROUND would deny: unlikely A, A unlikely"
+
+
+_CUES: dict[_Kind, str] = {
+    _Kind.PSEUDO: "no doubt|without doubt|without a doubt|without any doubt|no question|not only|"
+    "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon",
+    _Kind.LIST: "no|without|without any|no evidence of|no signs of|no sign of|denies|deny|denied|"
+    "negative for|free of|free from|absence of|lack of|lacks|lacking|devoid of|neither|nor|"
+    "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
+    "excludes|exclude|excluding|0",
+    _Kind.NEXT: "rather than|instead of|as opposed to|other than|except|except for|"
+    "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|far from",
+    _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded",
+    _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
+    "disproven|ruled it out",
+    _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
+    "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont",
+    _Kind.OPEN: "unlikely|doubtful|improbable|questionable|less likely|least likely|cannot exclude|"
+    "can't exclude|cannot rule out|can't rule out|could not exclude|to exclude|to rule out",
+}
+_PREDICATES = frozenset(
+    "present seen shown found visible evident observed detected identified noted demonstrated "
+    "apparent likely suspected diagnosed confirmed supported established proven true correct right "
+    "appropriate the it case here there answer diagnosis finding what appear appears visualised "
+    "visualized appreciated suggested consistent compatible indicated".split()
+)
+_BREAKS = frozenset(
+    "but however although though yet whereas while nevertheless nonetheless because since "
+    "therefore thus hence so".split()
+)
+_SENTENCE_ENDS = frozenset(".;!?\n")
+_PREDICATE_WINDOW = 5
+
+
+class _Cue(NamedTuple):
+    kind: _Kind
+    start: int
+    stop: int
+
+
+def _cue_table() -> dict[tuple[str, ...], list[_Kind]]:
+    table: dict[tuple[str, ...], list[_Kind]] = {}
+    for kind, phrases in _CUES.items():
+        for phrase in phrases.split("|"):
+            table.setdefault(tuple(phrase.split()), []).append(kind)
+    return table
+
+
+_CUE_TABLE = _cue_table()
+_LONGEST_CUE = max(map(len, _CUE_TABLE))
+
+
+def stances(
+    text: Words, mentions: Sequence[Mention], absences: frozenset[int] = frozenset()
+) -> list[Stance]:
+    """Return how `text` stands to each of `mentions`.
+
+    `absences` are the labels that say that nothing was found ("normal"): in "no A, B" they are
+    taken to begin a statement of their own, where another label would continue the list.
+
+    >>> from medreward.lexicon import Lexicon
+    >>> from medreward.words import split
+    >>> lexicon = Lexicon([["normal"], ["pneumonia"]])
+    >>> def read(answer):
+    ...     text = split(answer)
+    ...     return [stance.value for stance in stances(text, lexicon.find(text))]
+    >>> read("No pneumonia."), read("Pneumonia, not normal."), read("Pneumonia unlikely.")
+    (['denied'], ['asserted', 'denied'], ['left open'])
+    """
+    reader = _Reader(text, mentions, absences)
+    found = [Stance.DENIED if reader.is_likened(m) else Stance.ASSERTED for m in mentions]
+    for cue in reader.cues():
+        stance = Stance.OPEN if cue.kind is _Kind.OPEN else Stance.DENIED
+        for index in reader.scope(cue):
+            found[index] = stance
+    for index, mention in enumerate(mentions):
+        if found[index] is Stance.ASSERTED and reader.is_asked(mention):
+            found[index] = Stance.OPEN
+    return found
+
+
+class _Reader:
+    """The words of one answer, with the labels it mentions, as the scope rules see them."""
+
+    def __init__(self, text: Words, mentions: Sequence[Mention], absences: frozenset[int]) -> None:
+        self.words, self.gaps = text
+        self.mentions = mentions
+        self.absences = absences
+        self._taken = {i for mention in mentions for i in range(mention.start, mention.stop)}
+
+    def cues(self) -> Iterable[_Cue]:
+        """Yield the cue phrases outside of the mentions, each the longest at its place."""
+        start = 0
+        while start < len(self.words):
+            stop = self._cue_stop(start)
+            for kind in _CUE_TABLE.get(tuple(self.words[start:stop]), ()):
+                if kind is not _Kind.PSEUDO and self._means_no(start):
+                    yield _Cue(kind, start, stop)
+            start = max(stop, start + 1)
+
+    def scope(self, cue: _Cue) -> list[int]:
+        """Return the indices of the mentions that `cue` denies or leaves open."""
+        if cue.kind is _Kind.LIST:
+            return [] if self._only_looks_back(cue) else self._listed(cue)
+        if cue.kind is _Kind.NEXT:
+            return self._following(cue)
+        if cue.kind is _Kind.BEFORE:
+            return self._preceding(cue) if self._ends_segment(cue) else []
+        if cue.kind is _Kind.NOT:
+            following = self._following(cue)
+            return following if following or not self._has_predicate(cue) else self._preceding(cue)
+        following = [] if "," in self.gaps[cue.stop] else self._following(cue)
+        apart = "," in self.gaps[cue.start] or self._is_end(cue.start)
+        return following + ([] if apart and following else self._preceding(cue))
+
+    def is_likened(self, mention: Mention) -> bool:
+        """Whether the mention only describes a likeness: "pneumonia-like"."""
+        i = mention.stop
+        return self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
+
+    def is_asked(self, mention: Mention) -> bool:
+        """Whether the mention stands in a question that no "yes" answers."""
+        for i in range(mention.stop, len(self.gaps)):
+            if not _SENTENCE_ENDS.isdisjoint(self.gaps[i]):
+                return "?" in self.gaps[i] and self.words[i : i + 1] != ("yes",)
+        return False
+
+    def _means_no(self, start: int) -> bool:
+        """Whether a cue is one: "0" only as a share or a JSON value, since it may be an index."""
+        share = self.gaps[start + 1].startswith("%")
+        value = self.gaps[start].endswith(("':", '":', "': ", '": '))
+        return self.words[start] != "0" or share or value
+
+    def _cue_stop(self, start: int) -> int:
+        best = start
+        for stop in range(start + 1, min(start + _LONGEST_CUE, len(self.words)) + 1):
+            if stop - 1 in self._taken or (stop > start + 1 and self._is_end(stop - 1)):
+                break
+            if tuple(self.words[start:stop]) in _CUE_TABLE:
+                best = stop
+        return best
+
+    def _is_end(self, gap: int) -> bool:
+        return not _SENTENCE_ENDS.isdisjoint(self.gaps[gap])
+
+    def _only_looks_back(self, cue: _Cue) -> bool:
+        """Whether `cue` is the whole verdict on what stands before it, as in "A: no, B: yes"."""
+        kinds = _CUE_TABLE[tuple(self.words[cue.start : cue.stop])]
+        return _Kind.BEFORE in kinds and self._ends_segment(cue) and bool(self._preceding(cue))
+
+    def _listed(self, cue: _Cue) -> list[int]:
+        following = self._following(cue, through_commas=True)
+        return [i for i in following if not self._begins_statement(cue, self.mentions[i])]
+
+    def _begins_statement(self, cue: _Cue, mention: Mention) -> bool:
+        """Whether `mention` says that nothing was found, behind a comma, a colon or "and"."""
+        between = range(cue.stop + 1, mention.start + 1)
+        return mention.label in self.absences and any(
+            not {",", ":"}.isdisjoint(self.gaps[i]) or self.words[i - 1] == "and" for i in between
+        )
+
+    def _following(self, cue: _Cue, *, through_commas: bool = False) -> list[int]:
+        """Return the mentions after `cue` up to where its scope ends."""
+        stop = self._forward_limit(cue.stop, through_commas=through_commas)
+        return [i for i, m in enumerate(self.mentions) if cue.stop <= m.start < stop]
+
+    def _forward_limit(self, start: int, *, through_commas: bool) -> int:
+        for i in range(start, len(self.words)):
+            if (i > start and self._is_end(i)) or (self._is_free(i) and self.words[i] in _BREAKS):
+                return i
+            if i == start and self._is_end(i):
+                return i
+            if not through_commas and i > start and self._closes(i) and not self._in_list(i):
+                return i
+        return len(self.words)
+
+    def _closes(self, i: int) -> bool:
+        """Whether a comma, a closing bracket or "and" before word `i` ends the scope of "not"."""
+        return not {",", ")"}.isdisjoint(self.gaps[i]) or (
+            self._is_free(i) and self.words[i] == "and"
+        )
+
+    def _in_list(self, start: int) -> bool:
+        """Whether "or" or "nor" follows before the sentence ends, as in "not A, B or C"."""
+        for i in range(start, len(self.words)):
+            if self._is_end(i) or self.words[i] in _BREAKS:
+                return False
+            if self._is_free(i) and self.words[i] in ("or", "nor"):
+                return True
+        return False
+
+    def _is_free(self, i: int) -> bool:
+        return i not in self._taken
+
+    def _ends_segment(self, cue: _Cue) -> bool:
+        """Whether nothing but punctuation follows `cue` before the next comma or sentence end."""
+        after = self.gaps[cue.stop]
+        hyphenated = self.gaps[cue.start] == "-"
+        return cue.stop == len(self.words) or hyphenated or any(c in after for c in ".,;:!?\n)")
+
+    def _has_predicate(self, cue: _Cue) -> bool:
+        stop = min(cue.stop + _PREDICATE_WINDOW, len(self.words))
+        for i in range(cue.stop, stop):
+            if i > cue.stop and self._is_end(i):
+                return False
+            if self.words[i] in _PREDICATES:
+                return True
+        return False
+
+    def _preceding(self, cue: _Cue) -> list[int]:
+        """Return the mention before `cue`, with those that "and" or "or" tie to it.
+
+        A sentence end in between is crossed only where the cue opens its sentence: "Pneumonia? No."
+        """
+        found: list[int] = []
+        right = cue.start
+        for index in reversed(range(len(self.mentions))):
+            mention = self.mentions[index]
+            if mention.stop > cue.start:
+                continue
+            between = range(mention.stop, right + 1)
+            ends = [i for i in between if self._is_end(i)]
+            if ends and (found or ends != [cue.start]):
+                break
+            if found and not any(self.words[i] in ("and", "or", "nor") for i in between[:-1]):
+                break
+            found.append(index)
+            right = mention.start
+        return found

@@ -1,0 +1,44 @@
+"""The reason codes of a score: why it is what it is, one sentence each."""
+
+from __future__ import annotations
+
+FORMAT_REASONS = {
+    "no_think_tag": "there is neither <think> nor </think>",
+    "no_answer_tag": "there is neither <answer> nor </answer>",
+    "several_thinks": "<think> or </think> occurs more than once",
+    "several_answers": "<answer> or </answer> occurs more than once, so none of them counts",
+    "think_unclosed": "<think> is never closed",
+    "answer_unclosed": "<answer> is never closed (was the completion cut off?)",
+    "think_unopened": "</think> without <think> (does the chat template already open it?)",
+    "answer_unopened": "</answer> without <answer>",
+    "nested_tags": "a tag opens inside another element",
+    "answer_before_think": "the answer comes before the reasoning",
+    "tags_reordered": "a closing tag comes before its opening tag",
+    "empty_think": "the reasoning has no letter or digit",
+    "empty_answer": "the answer is empty",
+    "text_outside": "there is text outside of <think> and <answer>",
+}
+ANSWER_REASONS = {
+    "correct": "the answer is right",
+    "wrong_label": "the answer names another label",
+    "wrong_grade": "the answer names another grade",
+    "no_answer": "there is no answer to read: no single, closed <answer> outside of the reasoning",
+    "label_unknown": "the answer names no label of the task",
+    "several_labels": "the answer names more than one label",
+    "label_denied": "the answer denies the label it names, or asks about it or leaves it open",
+    "grade_unknown": "the answer names no grade of the task",
+    "several_grades": "the answer names more than one grade",
+    "grade_denied": "the answer denies the grade it names, or leaves it open ('at least 2')",
+    "grade_out_of_scale": "the answer has a number that is not a grade of the scale",
+    "answer_too_long": "the answer is too long to be one",
+    "mixed_scripts": "a word of the answer mixes letters of two scripts",
+    "box_missed": "no predicted box overlaps a true one",
+    "box_partial": "the predicted boxes do not match the true ones exactly",
+    "boxes_unreadable": "the answer has no list of boxes [x1, y1, x2, y2]",
+}
+RECITATION_REASONS = {
+    "recitation_rewarded": "the reasoning repeats wording of the knowledge, which delta +1 rewards",
+    "recitation_penalised": "the reasoning repeats wording of the knowledge, "
+    "which delta -1 penalises",
+}
+REASONS = FORMAT_REASONS | ANSWER_REASONS | RECITATION_REASONS

@@ -1,0 +1,126 @@
+"""MFRS, the multi-grade fuzzy reward: partial credit that falls with the distance in grades.
+
+For K grades, a prediction p and the truth t, with d = |p - t|::
+
+    R_MFRS = decay(d) * (under_grading if p < t else over_grading if p > t else 1)
+
+VRFT-Aug (arXiv 2602.10619) gives two decays that disagree at d = 2 (1/10 and 4^-2), so the decay is
+a setting here and has no hidden constant; see `medreward.settings.DECAYS`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from medreward.negation import Stance, stances
+from medreward.rewards.reading import Reading, one_asserted, unreadable
+from medreward.rewards.verdict import Verdict
+from medreward.settings import RewardSettings
+from medreward.task import Task
+from medreward.words import Words, fold, split
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_WHOLE = re.compile(r"(0|[1-9][0-9]*)(?:\.0+)?")
+_GLUED = re.compile(r"\b(grade|level|stage|class|score)([0-9])")
+_BEFORE_UNCLEAR = frozenset("<>≤≥≦≧~≈±+/⁄∕$")
+_AFTER_UNCLEAR = frozenset("+%/⁄∕°")
+_COMPARISONS = frozenset(
+    "least most more less than above below over under greater higher lower worse better exceeds "
+    "exceeding between minimum maximum beyond up plus minus to through onwards".split()
+)
+_COMPARISON_WINDOW = 3
+
+
+@lru_cache(maxsize=256)
+def decay_table(decay: str | tuple[float, ...], grades: int) -> tuple[float, ...]:
+    """Return the credit for d = 0 … grades - 1.
+
+    >>> decay_table("geometric", 4), decay_table("reported", 4)
+    ((1.0, 0.25, 0.0625, 0.015625), (1.0, 0.25, 0.1, 0.0))
+    >>> decay_table("quadratic", 3), decay_table((1.0, 0.5), 3)
+    ((1.0, 0.75, 0.0), (1.0, 0.5, 0.0))
+    """
+    span = grades - 1
+    if decay == "geometric":
+        return tuple(4.0**-d for d in range(grades))
+    if decay == "linear":
+        return tuple(1 - d / span for d in range(grades))
+    if decay == "quadratic":
+        return tuple(1 - (d / span) ** 2 for d in range(grades))
+    table = {"reported": (1.0, 0.25, 0.1), "exact": (1.0,)}.get(str(decay), decay)
+    return tuple(float(credit) for credit in (*table, *[0.0] * grades)[:grades])
+
+
+def best_partial_credit(settings: RewardSettings, grades: int) -> float:
+    """Return the most that a wrong grade can earn."""
+    factor = max(settings.under_grading, settings.over_grading)
+    return decay_table(settings.decay, grades)[1] * factor
+
+
+def mfrs_reward(answer: str | None, target: int, task: Task, settings: RewardSettings) -> Verdict:
+    """Return R_MFRS in [0, 1] for the grade that `answer` asserts; 0 if it asserts none.
+
+    `target` is the index of the true grade.
+
+    >>> task = Task("dr", kind="ordinal", labels=["none", "mild", "moderate", "severe"])
+    >>> mfrs_reward("Grade 2", 3, task, RewardSettings(decay="linear")).value.__round__(3)
+    0.667
+    """
+    grade, reason = read_grade(answer, task)
+    if grade is None:
+        return Verdict(0.0, reason)
+    prediction = str(task.first_grade + grade)
+    if grade == target:
+        return Verdict(1.0, "correct", prediction)
+    factor = settings.under_grading if grade < target else settings.over_grading
+    credit = decay_table(settings.decay, len(task.labels))[abs(grade - target)] * factor
+    return Verdict(credit, "wrong_grade", prediction)
+
+
+def read_grade(answer: str | None, task: Task) -> Reading:
+    """Return the index of the one grade that `answer` asserts, by number, name or synonym.
+
+    "2", "Grade 2", "2.0" and the grade's names are grade 2; "2 or 3", "2-3", "22", "-2", "2.5",
+    "at least 2" and a number off the scale are no grade.
+    """
+    reason = unreadable(answer)
+    if reason:
+        return Reading(None, reason)
+    folded = _GLUED.sub(r"\1 \2", fold(answer or ""))
+    if any(not _is_plain(folded, number) for number in _NUMBER.finditer(folded)):
+        return Reading(None, "grade_out_of_scale")
+    text = split(_NUMBER.sub(lambda number: number[0].split(".")[0], folded))
+    mentions = task.lexicon.find(text)
+    taken = {i for mention in mentions for i in range(mention.start, mention.stop)}
+    if any(word.isdigit() and i not in taken for i, word in enumerate(text.words)):
+        return Reading(None, "grade_out_of_scale")
+    found = stances(text, mentions, task.absences)
+    for index, mention in enumerate(mentions):
+        if found[index] is Stance.ASSERTED and _is_compared(
+            text, mention.start, mention.stop, taken
+        ):
+            found[index] = Stance.OPEN
+    return one_asserted(text, mentions, found, "grade")
+
+
+def _is_plain(text: str, number: re.Match[str]) -> bool:
+    """Whether a number is a whole one without sign, range, fraction, percent or comparison."""
+    before, after = text[: number.start()], text[number.end() :]
+    if (before[-1:].isalpha() or after[:1].isalpha()) or (not before and not after):
+        return _WHOLE.fullmatch(number[0]) is not None
+    left = before.rstrip()
+    signed = left.endswith("-") and not left[:-1].rstrip()[-1:].isalnum()
+    return not (
+        signed
+        or left[-1:] in _BEFORE_UNCLEAR
+        or after.lstrip()[:1] in _AFTER_UNCLEAR
+        or _WHOLE.fullmatch(number[0]) is None
+    )
+
+
+def _is_compared(text: Words, start: int, stop: int, taken: set[int]) -> bool:
+    """Whether a comparison such as "at least" or "or more" stands near the words of a mention."""
+    near = [*range(max(0, start - _COMPARISON_WINDOW), start)]
+    near += range(stop, min(stop + _COMPARISON_WINDOW, len(text.words)))
+    return any(i not in taken and text.words[i] in _COMPARISONS for i in near)

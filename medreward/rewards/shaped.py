@@ -1,0 +1,358 @@
+"""The shaped reward of VRFT-Aug: the one place where the parts, weights and gates meet.
+
+::
+
+    R = w_accuracy * R_accuracy + w_format * R_format + w_recitation * δ * R_recite
+
+R_accuracy is the label reward, MFRS for ordinal tasks, or the box reward; the paper calls the
+weights λ, α, γ, δ. `Score.parts` holds the terms after gates and sign, so that the total is always
+the weighted sum of the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeGuard, overload
+
+from medreward.completion import ChatMessages, Completion, CompletionLike, is_chat
+from medreward.errors import ConfigError
+from medreward.rewards.label import label_reward
+from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
+from medreward.rewards.recitation import reference
+from medreward.rewards.verdict import Verdict
+from medreward.settings import RewardSettings
+from medreward.task import Task
+from medreward.version import __version__
+
+PARTS = ("accuracy", "format", "recitation")
+# The least share of the weights' sum by which a right answer must win: float32, in which trainers
+# add up rewards, still tells such totals apart.
+_MARGIN = 1e-6
+
+TaskLike = str | Path | Task
+Batch = Sequence[CompletionLike]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a completion earns, and why.
+
+    Attributes:
+        total: the weighted sum of the parts.
+        parts: accuracy in [0, 1], format 0 or 1, recitation in [0, 1] (δ⁺) or [-1, 0] (δ⁻).
+        reasons: reason codes (`medreward.reasons.REASONS`), that of the answer first.
+        signature: the version, the task and every setting that shaped the score.
+        correct: whether the answer is exactly right, whatever partial credit there is.
+        prediction: the label or grade that was read, or None.
+    """
+
+    total: float
+    parts: dict[str, float]
+    reasons: tuple[str, ...]
+    signature: str
+    correct: bool
+    prediction: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the score as a JSON-ready dictionary."""
+        return {**asdict(self), "reasons": list(self.reasons)}
+
+
+class Scorer:
+    """A task's reward with its settings checked: scores any number of completions.
+
+    Raises:
+        ConfigError: if the settings would let a wrong answer outscore a right, well-formed one.
+    """
+
+    def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
+        self.task = task
+        self.settings = task.reward if settings is None else settings
+        _check_dominance(self.task, self.settings)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest total."""
+        weights, delta = self.settings.weights, self.settings.delta
+        top = weights.accuracy + weights.format + max(delta, 0) * weights.recitation
+        return min(delta, 0) * weights.recitation, top
+
+    def score(
+        self, completion: CompletionLike, target: object, knowledge: str | None = None
+    ) -> Score:
+        """Score one completion against a target; `knowledge` defaults to the task's own."""
+        return self._score(completion, self.parse_target(target), self._knowledge(knowledge))
+
+    def parse_target(self, target: object) -> Any:
+        """Return `target` in the form in which the task's reward compares it."""
+        if self.task.kind == "localisation":
+            return self.task.target_boxes(target)
+        return self.task.target_index(target)
+
+    def score_group(
+        self,
+        completions: Batch,
+        targets: Sequence[object],
+        knowledge: Sequence[str | None],
+    ) -> list[Score]:
+        """Score completions, each with its target and knowledge text."""
+        rows = zip(completions, targets, knowledge, strict=True)
+        return [self.score(completion, target, text) for completion, target, text in rows]
+
+    def signature(self, knowledge: str | None = None) -> str:
+        """Return the version, the task and every setting in one line, as sacreBLEU does."""
+        return self._signature(self._knowledge(knowledge))
+
+    def _knowledge(self, knowledge: str | None) -> str:
+        return self._card_knowledge if knowledge is None else knowledge
+
+    @cached_property
+    def _card_knowledge(self) -> str:
+        return self.task.knowledge_text()
+
+    def _score(self, completion: CompletionLike, target: Any, knowledge: str) -> Score:
+        parsed = Completion.parse(completion)
+        verdict = self._verdict(parsed.answer, target)
+        correct = verdict.reason == "correct"
+        accuracy = verdict.value
+        if "accuracy_needs_format" in self.settings.gates and not parsed.well_formed:
+            accuracy = 0.0
+        recitation = self._recitation(parsed, verdict, knowledge)
+        parts = {
+            "accuracy": accuracy,
+            "format": float(parsed.well_formed),
+            "recitation": recitation,
+        }
+        reasons = [verdict.reason, *parsed.problems]
+        if recitation:
+            reasons.append("recitation_rewarded" if recitation > 0 else "recitation_penalised")
+        return Score(
+            total=self._total(parts),
+            parts=parts,
+            reasons=tuple(dict.fromkeys(reasons)),
+            signature=self._signature(knowledge),
+            correct=correct,
+            prediction=verdict.prediction,
+        )
+
+    def _verdict(self, answer: str | None, target: Any) -> Verdict:
+        if self.task.kind == "localisation":
+            from medreward.rewards.boxes import box_reward
+
+            return box_reward(answer, target)
+        if self.task.kind == "ordinal":
+            return mfrs_reward(answer, target, self.task, self.settings)
+        return label_reward(answer, target, self.task)
+
+    def _recitation(self, parsed: Completion, verdict: Verdict, knowledge: str) -> float:
+        """Return δ * BLEU; 0 where the answer cannot be read, or the gate wants it right."""
+        settings = self.settings
+        counted = reference(knowledge)
+        if settings.delta == 0 or verdict.prediction is None or counted is None:
+            return 0.0
+        if "recitation_needs_accuracy" in settings.gates and verdict.reason != "correct":
+            return 0.0
+        return settings.delta * counted.bleu(parsed.reasoning)
+
+    def _total(self, parts: Mapping[str, float]) -> float:
+        weights = self.settings.weights
+        return (
+            weights.accuracy * parts["accuracy"]
+            + weights.format * parts["format"]
+            + weights.recitation * parts["recitation"]
+        )
+
+    def _signature(self, knowledge: str) -> str:
+        digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        return f"{self._fixed_signature}|knowledge:{digest if knowledge else 'none'}"
+
+    @cached_property
+    def _fixed_signature(self) -> str:
+        settings, weights = self.settings, self.settings.weights
+        items = {
+            "medreward": __version__,
+            "task": f"{self.task.name}:{self.task.digest}",
+            "kind": self.task.kind,
+            "accuracy": f"{weights.accuracy:g}",
+            "format": f"{weights.format:g}",
+            "recitation": f"{weights.recitation:g}",
+            "delta": f"{settings.delta:+d}",
+            "bleu": "4,method1",
+        }
+        if self.task.kind == "ordinal":
+            table = settings.decay
+            items["decay"] = table if isinstance(table, str) else ",".join(f"{c:g}" for c in table)
+            items["under"] = f"{settings.under_grading:g}"
+            items["over"] = f"{settings.over_grading:g}"
+        items["gates"] = ",".join(settings.gates) or "none"
+        return "|".join(f"{name}:{value}" for name, value in items.items())
+
+
+def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
+    """Return the scorer of a task given by name, card path or `Task`, with settings overridden."""
+    loaded = task if isinstance(task, Task) else Task.load(task)
+    return Scorer(loaded, loaded.reward.updated(settings or {}))
+
+
+@overload
+def explain(
+    completion: str | ChatMessages,
+    target: object,
+    *,
+    task: TaskLike,
+    knowledge: str | None = None,
+    **settings: Any,
+) -> Score: ...
+@overload
+def explain(
+    completion: Batch,
+    target: object,
+    *,
+    task: TaskLike,
+    knowledge: str | Sequence[str | None] | None = None,
+    **settings: Any,
+) -> list[Score]: ...
+def explain(
+    completion: CompletionLike | Batch,
+    target: object,
+    *,
+    task: TaskLike,
+    knowledge: str | Sequence[str | None] | None = None,
+    **settings: Any,
+) -> Score | list[Score]:
+    """Score a completion and say why; takes the arguments of :func:`shaped_reward`.
+
+    >>> score = explain(
+    ...     "<think>Focal opacity.</think><answer>no pneumonia</answer>",
+    ...     "pneumonia",
+    ...     task="pneumoniamnist",
+    ... )
+    >>> score.total, score.reasons
+    (0.2, ('label_denied',))
+    """
+    bound = scorer(task, settings)
+    if _is_one(completion):
+        if knowledge is not None and not isinstance(knowledge, str):
+            raise ConfigError(f"knowledge: {knowledge!r} is not a text")
+        return bound.score(completion, target, knowledge)
+    completions = _rows("completions", completion)
+    count = len(completions)
+    texts = _per_row("knowledge", knowledge, count)
+    return bound.score_group(completions, _targets(target, count), texts)
+
+
+@overload
+def shaped_reward(
+    completion: str | ChatMessages,
+    target: object,
+    *,
+    task: TaskLike,
+    knowledge: str | None = None,
+    **settings: Any,
+) -> float: ...
+@overload
+def shaped_reward(
+    completion: Batch,
+    target: object,
+    *,
+    task: TaskLike,
+    knowledge: str | Sequence[str | None] | None = None,
+    **settings: Any,
+) -> list[float]: ...
+def shaped_reward(
+    completion: CompletionLike | Batch,
+    target: object,
+    *,
+    task: TaskLike,
+    knowledge: str | Sequence[str | None] | None = None,
+    **settings: Any,
+) -> float | list[float]:
+    """Return the shaped reward of a completion, or of each completion of a batch.
+
+    ``w_accuracy * R_accuracy + w_format * R_format + w_recitation * δ * R_recite`` (VRFT-Aug,
+    arXiv 2602.10619), in [-w_recitation, w_accuracy + w_format] for δ⁻ and in
+    [0, w_accuracy + w_format + w_recitation] for δ⁺.
+
+    Args:
+        completion: a completion (a string, or TRL's chat messages), or a list of them.
+        target: the truth: a label's name or index, a grade or its name, a list of boxes. For a
+            list of completions a list of as many targets, or one that serves the whole group.
+        task: a shipped task's name, the path of a YAML card, or a `Task`.
+        knowledge: the text that was injected into the prompt; a list gives one a completion.
+            None stands for the card's own, "" for none.
+        **settings: override the card's reward settings: weights, delta, decay, under_grading,
+            over_grading, gates (see `medreward.settings.RewardSettings`).
+
+    Raises:
+        ConfigError: if the task, a setting or a target is not allowed. Model text never raises.
+
+    >>> shaped_reward("<think>Dot bleeds.</think><answer>2</answer>", 2, task="retinamnist")
+    1.2
+    >>> group = ["<think>a</think><answer>1</answer>", "<answer>2 or 3</answer>"]
+    >>> shaped_reward(group, 2, task="retinamnist")
+    [0.45, 0.0]
+    """
+    scores = explain(completion, target, task=task, knowledge=knowledge, **settings)  # type: ignore[arg-type]
+    return scores.total if isinstance(scores, Score) else [score.total for score in scores]
+
+
+def _is_one(completion: CompletionLike | Batch) -> TypeGuard[CompletionLike]:
+    return isinstance(completion, str) or is_chat(completion)
+
+
+def _rows(what: str, values: object) -> Sequence[Any]:
+    """Return `values` as a sequence of rows (a list, a tuple, an array, a column)."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        return values
+    raise ConfigError(f"{what}: {type(values).__name__} is not a string or a list of them")
+
+
+def _targets(target: object, count: int) -> Sequence[object]:
+    if getattr(target, "size", 0) == 1 and hasattr(target, "tolist"):
+        return [target] * count
+    return _per_row("targets", target, count)
+
+
+def _per_row(what: str, value: object, count: int) -> Sequence[Any]:
+    """Return one value a completion: `value` itself if it is a list, else `count` times `value`."""
+    if not hasattr(value, "tolist") and (
+        isinstance(value, str | bytes) or not isinstance(value, Sequence)
+    ):
+        return [value] * count
+    rows = _rows(what, value)
+    if len(rows) != count:
+        raise ConfigError(
+            f"{what}: {len(rows)} given for {count} completions; give one for each, or a single "
+            f"one that serves them all"
+        )
+    return rows
+
+
+def _check_dominance(task: Task, settings: RewardSettings) -> None:
+    """Make sure that no wrong answer can outscore a right, well-formed one."""
+    weights = settings.weights
+    if task.kind == "localisation":
+        if settings.delta and weights.recitation:
+            raise ConfigError(
+                f"task {task.name!r}: recitation is not for localisation, where overlap earns "
+                f"credit up to 1 and any other term could outweigh it; set delta: 0"
+            )
+        return
+    partial = best_partial_credit(settings, len(task.labels)) if task.kind == "ordinal" else 0.0
+    gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
+    at_stake = 0.0 if gated else weights.recitation
+    room = weights.accuracy * (1 - partial)
+    least = _MARGIN * (weights.accuracy + weights.format + weights.recitation)
+    if room - at_stake < least:
+        raise ConfigError(
+            f"task {task.name!r}: weights.recitation {weights.recitation:g} lets a wrong answer "
+            f"outscore a right one: a wrong answer earns up to {partial:g} of weights.accuracy "
+            f"{weights.accuracy:g}, so recitation has to stay below {room - least:g} "
+            f"(weights.format {weights.format:g}, decay {settings.decay!r})"
+        )

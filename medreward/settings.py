@@ -1,0 +1,158 @@
+"""The settings of a reward: weights, the sign of recitation, the decay over grades, gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Real
+from typing import Any
+
+from medreward.errors import ConfigError, expected
+
+GATES = {
+    "accuracy_needs_format": "an answer in a malformed completion earns nothing",
+    "recitation_needs_accuracy": "with delta +1, recitation is paid only beside a right answer",
+}
+DECAYS = {
+    "geometric": "4^-d (VRFT-Aug, where two grades off earn 0.0625)",
+    "reported": "1, 1/4, 1/10, then 0 (VRFT-Aug, where two grades off earn 1/10)",
+    "linear": "1 - d/(K-1)",
+    "quadratic": "1 - (d/(K-1))^2, the agreement weight of quadratic weighted kappa",
+    "exact": "1 for the right grade, else 0",
+}
+MAX_WEIGHT = 1e6
+_DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of the parts: finite numbers from 0 to `MAX_WEIGHT`, `accuracy` above 0."""
+
+    accuracy: float = 1.0
+    format: float = 0.2
+    recitation: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            object.__setattr__(self, name, number(f"weights.{name}", value, 0.0, MAX_WEIGHT))
+        if self.accuracy < 1 / MAX_WEIGHT:
+            raise ConfigError(
+                f"weights.accuracy: {self.accuracy} is too small; at least {1 / MAX_WEIGHT:g}, "
+                f"since a right answer has to outweigh everything else"
+            )
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """Everything that shapes a score apart from the task's labels and texts.
+
+    Attributes:
+        weights: the weight of each part.
+        delta: the sign of recitation: +1 rewards it (δ⁺), -1 penalises it (δ⁻), 0 leaves it out.
+        decay: the credit of a grade that is d off, for ordinal tasks: a preset of `DECAYS` or a
+            table of credits for d = 0, 1, …, which starts with 1, never rises, is below 1 from
+            d = 1 on and counts as 0 beyond its end.
+        under_grading: factor in [0, 1] on the partial credit of a grade below the true one.
+        over_grading: factor in [0, 1] on the partial credit of a grade above the true one.
+        gates: names out of `GATES`.
+
+    Raises:
+        ConfigError: if a value is not allowed.
+    """
+
+    weights: Weights = field(default_factory=Weights)
+    delta: int = -1
+    decay: str | tuple[float, ...] = "geometric"
+    under_grading: float = 1.0
+    over_grading: float = 1.0
+    gates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__
+        set_field(self, "weights", _weights(self.weights, Weights()))
+        set_field(self, "delta", _sign(self.delta))
+        set_field(self, "decay", _decay(self.decay))
+        set_field(self, "under_grading", number("under_grading", self.under_grading, 0.0, 1.0))
+        set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
+        set_field(self, "gates", _gates(self.gates))
+        if "recitation_needs_accuracy" in self.gates and self.delta != 1:
+            raise ConfigError(
+                f"gates: 'recitation_needs_accuracy' goes with delta +1 only, not {self.delta:+d}: "
+                f"it would punish nothing but right answers"
+            )
+
+    def updated(self, changes: Mapping[str, Any]) -> RewardSettings:
+        """Return a copy with `changes`; weights that are not named keep their value."""
+        if not changes:
+            return self
+        known = [f.name for f in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise expected("reward setting", name, known)
+        values = dict(changes)
+        if "weights" in values:
+            values["weights"] = _weights(values["weights"], self.weights)
+        return replace(self, **values)
+
+
+def number(what: str, value: object, low: float, high: float) -> float:
+    """Return `value` as a float, or raise a `ConfigError` if it is no number in [low, high]."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            if low <= float(value) <= high:
+                return float(value)
+    raise ConfigError(f"{what}: {value!r} is not a finite number from {low:g} to {high:g}")
+
+
+def _weights(value: object, base: Weights) -> Weights:
+    if isinstance(value, Weights):
+        return value
+    names = [f.name for f in fields(Weights)]
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"weights: {value!r} is not a mapping of {', '.join(names)} to numbers")
+    for name in value:
+        if name not in names:
+            raise expected("weights", name, names)
+    return replace(base, **value)
+
+
+def _sign(value: object) -> int:
+    if isinstance(value, str) and value in _DELTAS:
+        return _DELTAS[value]
+    if isinstance(value, Real) and not isinstance(value, bool) and value in (-1, 0, 1):
+        return int(float(value))
+    raise ConfigError(
+        f"delta: {value!r} is not a sign; it is +1 (rewards recitation), -1 (penalises it) or 0, "
+        f"and weights.recitation says how much"
+    )
+
+
+def _decay(value: object) -> str | tuple[float, ...]:
+    if isinstance(value, str):
+        if value not in DECAYS:
+            raise expected("decay", value, DECAYS)
+        return value
+    if not isinstance(value, Sequence) or len(value) == 0:
+        raise ConfigError(
+            f"decay: {value!r} is neither one of {', '.join(DECAYS)} nor a table of credits"
+        )
+    table = tuple(number(f"decay[{d}]", credit, 0.0, 1.0) for d, credit in enumerate(value))
+    if table[0] != 1.0:
+        raise ConfigError(f"decay[0]: {table[0]} is the credit of the right grade and must be 1")
+    for d in range(1, len(table)):
+        if table[d] >= 1.0 or table[d] > table[d - 1]:
+            raise ConfigError(
+                f"decay[{d}]: {table[d]} must be below 1 and not above decay[{d - 1}] "
+                f"({table[d - 1]}): credit never rises with the distance"
+            )
+    return table
+
+
+def _gates(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        raise ConfigError(f"gates: {value!r} is not a list of names out of {', '.join(GATES)}")
+    for name in value:
+        if name not in GATES:
+            raise expected("gates", name, GATES)
+    return tuple(sorted(set(value)))

@@ -1,0 +1,232 @@
+"""A task: what is asked about an image, what may be answered, and how answers are rewarded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
+from hashlib import sha256
+from importlib.resources import files
+from numbers import Real
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from medreward.errors import ConfigError, expected
+from medreward.lexicon import Lexicon
+from medreward.settings import RewardSettings, number
+
+KINDS = ("classification", "ordinal", "localisation")
+KNOWLEDGE_LEVELS = ("none", "context", "full")
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence of prior knowledge with its source and review state.
+
+    Attributes:
+        text: the sentence as it is injected into a prompt.
+        source: a key of the task's references.
+        review: "unreviewed", or which clinician signed it and when.
+    """
+
+    text: str
+    source: str
+    review: str = "unreviewed"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class or a grade.
+
+    Attributes:
+        name: the name in the data set's own metadata.
+        synonyms: other ways to name it that count as the same answer.
+        absence: whether it says that nothing was found ("normal").
+        attributes: imaging attributes that tell it from its neighbours.
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    absence: bool = False
+    attributes: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task and the rules by which its answers are rewarded.
+
+    Attributes:
+        name: short name; the one in the rows' ``task`` column.
+        kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
+            rising order) or "localisation" (boxes).
+        labels: the labels or grades; for localisation none.
+        question: what the prompt asks.
+        knowledge: general statements about the task (PA_p).
+        references: key -> citation, for the sources of the statements.
+        first_grade: the number of the first grade of an ordinal scale.
+        max_typos: edits forgiven in a long word of an answer (0 or 1).
+        reward: how answers are rewarded; keyword arguments of the reward functions override it.
+        modality: imaging modality of the data.
+        data: where the data come from and under which licence.
+
+    Raises:
+        ConfigError: if a field is not allowed, or labels could be confused with each other.
+
+    >>> task = Task("effusion", labels=["none", "small", "large"], kind="ordinal")
+    >>> task.target_index("small"), task.target_index(2)
+    (1, 2)
+    """
+
+    name: str
+    kind: str = "classification"
+    labels: tuple[Label, ...] = ()
+    question: str = ""
+    knowledge: tuple[Statement, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
+    first_grade: int = 0
+    max_typos: int = 1
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    modality: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"name: {self.name!r} is not a non-empty string")
+        if self.kind not in KINDS:
+            raise expected(f"task {self.name!r}: kind", self.kind, KINDS)
+        if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
+            raise ConfigError(f"task {self.name!r}: labels: {self.labels!r} is not a list")
+        labels = tuple(Label(x) if isinstance(x, str) else x for x in self.labels)
+        object.__setattr__(self, "labels", labels)
+        try:
+            self._check_labels()
+            self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
+        except ValueError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @classmethod
+    def load(cls, task: str | Path) -> Task:
+        """Return the shipped task of that name, or the one in the YAML card at that path."""
+        from medreward.card import load_card
+
+        return load_card(task)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
+        forms = [(label.name, *label.synonyms) for label in self.labels]
+        if self.kind == "ordinal":
+            forms = [(*f, str(self.first_grade + i)) for i, f in enumerate(forms)]
+        return Lexicon(forms, self.max_typos)
+
+    @cached_property
+    def absences(self) -> frozenset[int]:
+        """The indices of the labels that say that nothing was found."""
+        return frozenset(i for i, label in enumerate(self.labels) if label.absence)
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hex digits that change with anything in the task but its reward settings."""
+        content = asdict(replace(self, reward=RewardSettings()))
+        del content["reward"]
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    def knowledge_text(self, level: str = "full") -> str:
+        """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
+        if level not in KNOWLEDGE_LEVELS:
+            raise expected("knowledge level", level, KNOWLEDGE_LEVELS)
+        statements = list(self.knowledge) if level != "none" else []
+        if level == "full":
+            statements += [s for label in self.labels for s in label.attributes]
+        return " ".join(statement.text for statement in statements)
+
+    def target_index(self, target: object) -> int:
+        """Return the index of the label that `target` gives by name, synonym, index or grade.
+
+        Raises:
+            ConfigError: if `target` is not one of the task's labels or grades.
+        """
+        value = _unwrap(target)
+        index = self._named(value) if isinstance(value, str) else self._numbered(value)
+        if index is None or not 0 <= index < len(self.labels):
+            raise ConfigError(
+                f"task {self.name!r}: target {target!r} is not one of its labels; "
+                f"allowed: {self._allowed_targets()}"
+            )
+        return index
+
+    def target_boxes(self, target: object) -> tuple[Box, ...]:
+        """Return the boxes [x1, y1, x2, y2] of a localisation target; one box may stand alone.
+
+        Raises:
+            ConfigError: if `target` is not a list of boxes with x1 < x2 and y1 < y2.
+        """
+        value = target.tolist() if hasattr(target, "tolist") else target
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConfigError(f"task {self.name!r}: target {target!r} is not a list of boxes")
+        boxes = [value] if len(value) == 4 and isinstance(value[0], Real) else value
+        return tuple(self._box(box) for box in boxes)
+
+    def _box(self, box: Any) -> Box:
+        if isinstance(box, Sequence) and not isinstance(box, str) and len(box) == 4:
+            x1, y1, x2, y2 = (number(f"task {self.name!r}: box", v, -1e9, 1e9) for v in box)
+            if x1 < x2 and y1 < y2:
+                return x1, y1, x2, y2
+        raise ConfigError(
+            f"task {self.name!r}: target box {box!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2"
+        )
+
+    def _check_labels(self) -> None:
+        if self.max_typos not in (0, 1):
+            raise ConfigError(f"max_typos: {self.max_typos!r} is not 0 or 1")
+        if self.kind == "localisation":
+            return
+        if len(self.labels) < 2:
+            raise ConfigError(f"labels: {len(self.labels)} given; a task has at least 2")
+        for i, label in enumerate(self.labels):
+            if not isinstance(label, Label) or not isinstance(label.name, str):
+                raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
+
+    def _named(self, text: str) -> int | None:
+        index = self.lexicon.label(text)
+        if index is None and text.strip().isascii() and text.strip().isdigit():
+            return self._numbered(int(text))
+        return index
+
+    def _numbered(self, value: object) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return None
+        number = float(value)
+        first = self.first_grade if self.kind == "ordinal" else 0
+        return int(number) - first if number.is_integer() else None
+
+    def _allowed_targets(self) -> str:
+        if self.kind == "ordinal":
+            last = self.first_grade + len(self.labels) - 1
+            grades = f"the grades {self.first_grade} to {last}"
+        else:
+            grades = f"the indices 0 to {len(self.labels) - 1}"
+        names = ", ".join(repr(label.name) for label in self.labels[:20])
+        more = ", …" if len(self.labels) > 20 else ""
+        return f"{grades}, or a name out of {names}{more}"
+
+
+def _unwrap(target: object) -> object:
+    """Return the one number in an array of one element (MedMNIST's labels), else `target`."""
+    if hasattr(target, "tolist"):
+        target = target.tolist()
+    while isinstance(target, list) and len(target) == 1:
+        target = target[0]
+    return target
+
+
+@cache
+def shipped() -> tuple[str, ...]:
+    """Return the names of the tasks that come with medreward."""
+    cards = files("medreward").joinpath("tasks").iterdir()
+    return tuple(sorted(card.name[:-5] for card in cards if card.name.endswith(".yaml")))

@@ -1,7 +1,7 @@
 """Rewards for visual reinforcement fine-tuning of medical vision-language models.
 
 >>> from medreward import explain
->>> score = explain("<think>Clear.</think><answer>normal</answer>", 0, task="pneumoniamnist")
+>>> score = explain("<think>Hm</think><answer>normal</answer>", 0, task="pneumoniamnist")
 >>> score.parts
 {'accuracy': 1.0, 'format': 1.0, 'recitation': 0.0}
 """

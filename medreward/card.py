@@ -27,6 +27,8 @@ def load_card(task: str | Path) -> Task:
         ConfigError: if there is no such task or file, or the card is not valid; the message names
             the file and the field.
     """
+    if not isinstance(task, str | Path):
+        raise expected("task", task, shipped())
     name = str(task)
     if isinstance(task, str) and task in shipped():
         return _load_shipped(task)
@@ -53,6 +55,8 @@ def parse_card(text: str, where: str = "card") -> Task:
         return _task(content)
     except (yaml.YAMLError, ConfigError) as error:
         raise ConfigError(f"{where}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{where}: the YAML is nested too deeply") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,8 +77,10 @@ def _task(content: Any) -> Task:
         if name not in values:
             raise ConfigError(f"{name}: missing")
     for name in ("name", "kind", "question", "modality"):
-        _string(name, values.get(name, ""))
+        _string(name, values.get(name, "unnamed"))
     references = values.setdefault("references", {})
+    if not isinstance(references, Mapping):
+        raise ConfigError(f"references: {references!r} is not a mapping of keys to citations")
     values["labels"] = tuple(
         _label(f"labels[{i}]", label, references)
         for i, label in enumerate(_list("labels", values.get("labels", [])))
@@ -90,6 +96,8 @@ def _task(content: Any) -> Task:
 def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
     if isinstance(content, str):
         return Label(content)
+    if not isinstance(content, Mapping):
+        _string(where, content)
     values = _mapping(where, content, _LABEL_FIELDS)
     name = _string(f"{where}.name", values.get("name"))
     synonyms = _list(f"{where}.synonyms", values.get("synonyms", []))

@@ -38,20 +38,28 @@ class _Kind(Enum):
 
 _CUES: dict[_Kind, str] = {
     _Kind.PSEUDO: "no doubt|without doubt|without a doubt|without any doubt|no question|not only|"
-    "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon",
+    "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon|"
+    "little doubt",
     _Kind.LIST: "no|without|without any|no evidence of|no signs of|no sign of|denies|deny|denied|"
     "negative for|free of|free from|absence of|lack of|lacks|lacking|devoid of|neither|nor|"
     "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
-    "excludes|exclude|excluding|0",
+    "excludes|exclude|excluding|0|clear of|neg for|unremarkable for|zero|nil|nope|refutes|rejects|"
+    "fails to demonstrate|fail to demonstrate|failed to demonstrate|no question of|"
+    "insufficient evidence of|insufficient evidence for",
     _Kind.NEXT: "rather than|instead of|as opposed to|other than|except|except for|"
-    "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|far from",
-    _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded",
+    "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|far from|"
+    "opposite of|all but|less than|near|nearly|disagree with|whether|unclear if|unsure if|"
+    "unable to|wrong to|incorrect to|false that|wrong that|incorrect that|untrue that",
+    _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
+    "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint",
     _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
-    "disproven|ruled it out",
+    "disproven|ruled it out|hardly|barely|scarcely|out of the question",
     _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
-    "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont",
+    "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|"
+    "isn|aren|wasn|doesn|didn|couldn|hasn|wasnt|didnt|couldnt|arent",
     _Kind.OPEN: "unlikely|doubtful|improbable|questionable|less likely|least likely|cannot exclude|"
-    "can't exclude|cannot rule out|can't rule out|could not exclude|to exclude|to rule out",
+    "can't exclude|cannot rule out|can't rule out|could not exclude|to exclude|to rule out|"
+    "i doubt|doubt it|doubt that|doubt this|little evidence of|little evidence for|r o",
 }
 _PREDICATES = frozenset(
     "present seen shown found visible evident observed detected identified noted demonstrated "
@@ -63,7 +71,13 @@ _BREAKS = frozenset(
     "but however although though yet whereas while nevertheless nonetheless because since "
     "therefore thus hence so".split()
 )
-_SENTENCE_ENDS = frozenset(".;!?\n")
+# After "no" as an answer of its own, these make it another phrase: "no idea" is not "no".
+_NO_IDIOMS = frozenset(
+    "idea clue doubt question answer way information info comment comments opinion conclusion one "
+    "data image diagnosis decision telling response knowledge certainty judgement judgment".split()
+)
+_VERDICTS = frozenset("false incorrect wrong rejected dismissed discarded".split())
+_SENTENCE_ENDS = frozenset(".;!?\n\r\u2028\u2029")
 _PREDICATE_WINDOW = 5
 
 
@@ -109,7 +123,9 @@ def stances(
         for index in reader.scope(cue):
             found[index] = stance
     for index, mention in enumerate(mentions):
-        if found[index] is Stance.ASSERTED and reader.is_asked(mention):
+        if found[index] is Stance.ASSERTED and (
+            reader.is_asked(mention) or reader.is_idiom(mention)
+        ):
             found[index] = Stance.OPEN
     return found
 
@@ -153,6 +169,12 @@ class _Reader:
         i = mention.stop
         return self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
 
+    def is_idiom(self, mention: Mention) -> bool:
+        """Whether the mention is the "no" of a phrase such as "no idea"."""
+        i = mention.stop
+        followed = self.words[i : i + 1] and self.gaps[i].isspace()
+        return self._is_no(mention) and bool(followed) and self.words[i] in _NO_IDIOMS
+
     def is_asked(self, mention: Mention) -> bool:
         """Whether the mention stands in a question that no "yes" answers."""
         for i in range(mention.stop, len(self.gaps)):
@@ -163,7 +185,7 @@ class _Reader:
     def _means_no(self, start: int) -> bool:
         """Whether a cue is one: "0" only as a share or a JSON value, since it may be an index."""
         share = self.gaps[start + 1].startswith("%")
-        value = self.gaps[start].endswith(("':", '":', "': ", '": '))
+        value = self.gaps[start].endswith(("':", '":', "': ", '": ', "="))
         return self.words[start] != "0" or share or value
 
     def _cue_stop(self, start: int) -> int:
@@ -205,15 +227,18 @@ class _Reader:
                 return i
             if i == start and self._is_end(i):
                 return i
-            if not through_commas and i > start and self._closes(i) and not self._in_list(i):
+            if not through_commas and i > start and self._closes(i, start) and not self._in_list(i):
                 return i
         return len(self.words)
 
-    def _closes(self, i: int) -> bool:
-        """Whether a comma, a closing bracket or "and" before word `i` ends the scope of "not"."""
-        return not {",", ")"}.isdisjoint(self.gaps[i]) or (
-            self._is_free(i) and self.words[i] == "and"
-        )
+    def _closes(self, i: int, start: int) -> bool:
+        """Whether what stands before word `i` ends the scope of a "not" that ends at `start`.
+
+        A comma, a closing bracket or "and" does; a colon where a mention lies behind: "not A: B".
+        """
+        colon = ":" in self.gaps[i] and any(start <= m.start < i for m in self.mentions)
+        joined = self._is_free(i) and self.words[i] == "and"
+        return joined or colon or not {",", ")"}.isdisjoint(self.gaps[i])
 
     def _in_list(self, start: int) -> bool:
         """Whether "or" or "nor" follows before the sentence ends, as in "not A, B or C"."""
@@ -242,6 +267,14 @@ class _Reader:
                 return True
         return False
 
+    def _is_no(self, mention: Mention) -> bool:
+        return self.words[mention.start : mention.stop] == ("no",)
+
+    def _agrees(self, mention: Mention, cue: _Cue) -> bool:
+        """Whether the denial `cue` only bears out the answer "no": "No, it is not"."""
+        apart = "," in self.gaps[mention.stop]
+        return self._is_no(mention) and apart and self.words[cue.start] not in _VERDICTS
+
     def _preceding(self, cue: _Cue) -> list[int]:
         """Return the mention before `cue`, with those that "and" or "or" tie to it.
 
@@ -251,7 +284,7 @@ class _Reader:
         right = cue.start
         for index in reversed(range(len(self.mentions))):
             mention = self.mentions[index]
-            if mention.stop > cue.start:
+            if mention.stop > cue.start or self._agrees(mention, cue):
                 continue
             between = range(mention.stop, right + 1)
             ends = [i for i in between if self._is_end(i)]

@@ -153,6 +153,6 @@ def _gates(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
         raise ConfigError(f"gates: {value!r} is not a list of names out of {', '.join(GATES)}")
     for name in value:
-        if name not in GATES:
+        if not isinstance(name, str) or name not in GATES:
             raise expected("gates", name, GATES)
     return tuple(sorted(set(value)))

@@ -67,7 +67,8 @@ class Task:
         references: key -> citation, for the sources of the statements.
         first_grade: the number of the first grade of an ordinal scale.
         max_typos: edits forgiven in a long word of an answer (0 or 1).
-        reward: how answers are rewarded; keyword arguments of the reward functions override it.
+        reward: how answers are rewarded (settings, or a mapping of some of them); keyword
+            arguments of the reward functions override it.
         modality: imaging modality of the data.
         data: where the data come from and under which licence.
 
@@ -100,7 +101,12 @@ class Task:
             raise ConfigError(f"task {self.name!r}: labels: {self.labels!r} is not a list")
         labels = tuple(Label(x) if isinstance(x, str) else x for x in self.labels)
         object.__setattr__(self, "labels", labels)
+        if isinstance(self.reward, Mapping):
+            object.__setattr__(self, "reward", RewardSettings().updated(self.reward))
+        if not isinstance(self.reward, RewardSettings):
+            raise ConfigError(f"task {self.name!r}: reward: {self.reward!r} is not RewardSettings")
         try:
+            self._check_fields()
             self._check_labels()
             self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
         except ValueError as error:
@@ -181,9 +187,23 @@ class Task:
             f"task {self.name!r}: target box {box!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2"
         )
 
-    def _check_labels(self) -> None:
-        if self.max_typos not in (0, 1):
+    def _check_fields(self) -> None:
+        """Check the type of every field but the labels."""
+        if isinstance(self.max_typos, bool) or self.max_typos not in (0, 1):
             raise ConfigError(f"max_typos: {self.max_typos!r} is not 0 or 1")
+        first = self.first_grade
+        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+            raise ConfigError(f"first_grade: {first!r} is not a whole number from 0 on")
+        for name in ("question", "modality"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
+        _check_statements("knowledge", self.knowledge)
+        if not isinstance(self.reward, RewardSettings):
+            raise ConfigError(f"reward: {self.reward!r} is not a RewardSettings")
+        for name in ("references", "data"):
+            _check_texts(name, getattr(self, name))
+
+    def _check_labels(self) -> None:
         if self.kind == "localisation":
             return
         if len(self.labels) < 2:
@@ -191,6 +211,16 @@ class Task:
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):
                 raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
+            synonyms = label.synonyms
+            if isinstance(synonyms, str) or not all(isinstance(s, str) for s in synonyms):
+                raise ConfigError(f"labels[{i}].synonyms: {synonyms!r} is not a list of texts")
+            _check_statements(f"labels[{i}].attributes", label.attributes)
+            grade, name = self.first_grade + i, label.name.strip()
+            if self.kind == "ordinal" and name.isdecimal() and int(name) != grade:
+                raise ConfigError(
+                    f"labels[{i}]: {label.name!r} is the name of grade {grade}; grades rise by 1 "
+                    f"from first_grade {self.first_grade}"
+                )
 
     def _named(self, text: str) -> int | None:
         index = self.lexicon.label(text)
@@ -214,6 +244,22 @@ class Task:
         names = ", ".join(repr(label.name) for label in self.labels[:20])
         more = ", …" if len(self.labels) > 20 else ""
         return f"{grades}, or a name out of {names}{more}"
+
+
+def _check_statements(what: str, value: object) -> None:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigError(f"{what}: {value!r} is not a list of Statements")
+    for i, item in enumerate(value):
+        if not isinstance(item, Statement):
+            raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+
+
+def _check_texts(what: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{what}: {value!r} is not a mapping of names to texts")
+    for key, text in value.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise ConfigError(f"{what}.{key}: {text!r} is not a text (put it in quotes)")
 
 
 def _unwrap(target: object) -> object:

@@ -16,10 +16,11 @@ _PREFIXES = frozenset(
     "a ab an anti de dis dys ex extra hyper hypo im in infra intra ir iso macro micro multi non "
     "para peri poly post pre pro pseudo quasi semi sub super supra trans un".split()
 )
-_NEVER_ALONE = frozenset(("ab", "non", "un"))
+_NEVER_ALONE = frozenset(("ab", "non", "sub", "un"))
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4"), "'")
-_TRANSLATION = {**_HYPHENS, **_APOSTROPHES}
+_NEGATIONS = dict.fromkeys(map(ord, "\u2260\u00ac"), " not ")
+_TRANSLATION = {**_HYPHENS, **_APOSTROPHES, **_NEGATIONS}
 _CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
 _JOINERS = frozenset("-_*~")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")

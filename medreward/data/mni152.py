@@ -123,21 +123,25 @@ def examples(task: str, *, split: Split, count: int, seed: int, size: int = 56) 
     return [_example(task, split, i, seed, size) for i in range(count)]
 
 
+def _slice(volume: np.ndarray, plane: str, index: int) -> np.ndarray:
+    layer: np.ndarray = np.moveaxis(volume, PLANES.index(plane), 0)[index]
+    return layer
+
+
 def facts(plane: str, index: int) -> dict[str, Any]:
     """Return what is measured on a slice.
 
     ``mm``: position in MNI space; ``tissue_mm2``: area of grey and white matter; ``size``: that
     area as a share of the plane's largest; ``white``: white matter as a share of the tissue.
     """
-    axis = PLANES.index(plane)
     volumes, area = _volumes(), int(_areas(plane)[index])
-    tissue = float(volumes.tissue.take(index, axis).sum())
+    tissue = float(_slice(volumes.tissue, plane, index).sum())
     return {
         "plane": plane,
-        "mm": index + volumes.origin[axis],
+        "mm": index + volumes.origin[PLANES.index(plane)],
         "tissue_mm2": area,
         "size": area / int(_areas(plane).max()),
-        "white": float(volumes.white.take(index, axis).sum()) / tissue if tissue else 0.0,
+        "white": float(_slice(volumes.white, plane, index).sum()) / tissue if tissue else 0.0,
     }
 
 
@@ -182,9 +186,9 @@ def _picture(
 @cache
 def _layers(plane: str, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return T1 and tissue of a slice as pictures, smoothed for sampling at the image's size."""
-    axis, sigma = PLANES.index(plane), 0.5 * FIELD_MM / size
+    sigma = 0.5 * FIELD_MM / size
     t1, tissue = (
-        ndimage.gaussian_filter(volume.take(index, axis).T[::-1], sigma)
+        ndimage.gaussian_filter(_slice(volume, plane, index).T[::-1], sigma)
         for volume in (_volumes().t1, _volumes().tissue)
     )
     return t1, tissue

@@ -32,6 +32,8 @@ PARTS = ("accuracy", "format", "recitation")
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6
+# Smoothed BLEU is hardly ever 0; less than this is not worth a reason code.
+_NOTICEABLE = 0.01
 
 TaskLike = str | Path | Task
 Batch = Sequence[CompletionLike]
@@ -108,6 +110,8 @@ class Scorer:
         return self._signature(self._knowledge(knowledge))
 
     def _knowledge(self, knowledge: str | None) -> str:
+        if knowledge is not None and not isinstance(knowledge, str):
+            raise ConfigError(f"knowledge: {knowledge!r} is not a text")
         return self._card_knowledge if knowledge is None else knowledge
 
     @cached_property
@@ -128,7 +132,7 @@ class Scorer:
             "recitation": recitation,
         }
         reasons = [verdict.reason, *parsed.problems]
-        if recitation:
+        if abs(recitation) >= _NOTICEABLE:
             reasons.append("recitation_rewarded" if recitation > 0 else "recitation_penalised")
         return Score(
             total=self._total(parts),
@@ -236,9 +240,7 @@ def explain(
     """
     bound = scorer(task, settings)
     if _is_one(completion):
-        if knowledge is not None and not isinstance(knowledge, str):
-            raise ConfigError(f"knowledge: {knowledge!r} is not a text")
-        return bound.score(completion, target, knowledge)
+        return bound.score(completion, target, knowledge)  # type: ignore[arg-type]
     completions = _rows("completions", completion)
     count = len(completions)
     texts = _per_row("knowledge", knowledge, count)

@@ -1,0 +1,39 @@
+# Everything runs in .venv at the root, which each target makes when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= runs/demo
+
+.PHONY: demo test test-slow lint types docs clean
+
+demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 4 minutes on two cores
+	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
+
+test: .venv/dev.done  ## all tests but the slow ones
+	$(BIN)/python -m pytest
+
+test-slow: .venv/dev.done  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.done
+	$(BIN)/mypy
+
+docs: .venv/dev.done
+	$(BIN)/mkdocs build --strict --site-dir build/site
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo.done: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install -c constraints.txt -e '.[trl]'
+	touch $@
+
+.venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install -c constraints.txt -e '.[trl,dev]'
+	touch $@ .venv/demo.done
+
+clean:
+	rm -rf .venv build runs

@@ -1,0 +1,62 @@
+"""medreward's rows -> a data set for TRL's GRPOTrainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, Image, load_dataset
+
+from medreward import ConfigError
+from medreward.data.rows import Row
+
+COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
+
+
+def from_rows(rows: Iterable[Row]) -> Dataset:
+    """Return rows as a data set with columns prompt, image, task, target, knowledge and id."""
+    mapped = [trl_row(row) for row in rows]
+    if not mapped:
+        raise ConfigError("rows: there are none")
+    return Dataset.from_list(mapped).cast_column("image", Image())
+
+
+def from_parquet(path: str | Path) -> Dataset:
+    """Return the rows of a parquet file in veRL's schema as a data set for TRL.
+
+    Raises:
+        ConfigError: if the file does not exist or lacks a column.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"{path}: no such file")
+    data = load_dataset("parquet", data_files=str(path), split="train")
+    missing = [name for name in COLUMNS if name not in data.column_names]
+    if missing:
+        raise ConfigError(f"{path}: column {missing[0]!r} is missing; it has {data.column_names}")
+    mapped = data.map(trl_row, remove_columns=data.column_names, desc="rows")
+    return mapped.cast_column("image", Image())
+
+
+def trl_row(row: Row) -> dict[str, Any]:
+    """Return one row with the columns that TRL and the reward functions look for."""
+    info = row["extra_info"]
+    return {
+        "prompt": [_message(message) for message in row["prompt"]],
+        "image": row["images"][0],
+        "task": row["data_source"],
+        "target": row["reward_model"]["ground_truth"],
+        "knowledge": info["knowledge"],
+        "id": info["id"],
+    }
+
+
+def _message(message: dict[str, str]) -> dict[str, Any]:
+    """Return a chat message with ``<image>`` marks as typed parts."""
+    parts: list[dict[str, str]] = []
+    for i, text in enumerate(message["content"].split("<image>")):
+        if i:
+            parts.append({"type": "image", "text": ""})
+        if text:
+            parts.append({"type": "text", "text": text})
+    return {"role": message["role"], "content": parts}

@@ -1,0 +1,210 @@
+"""medreward's rewards as TRL reward functions.
+
+TRL calls every reward function with the same batch, one after the other. The functions of
+:func:`reward_funcs` share a `BatchScorer`, which parses and scores the batch once for all of them;
+since `Score.parts` are the terms after gates and sign, TRL's weighted sum of the functions is the
+shaped total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from medreward import ConfigError, Score, Task
+from medreward.completion import CompletionLike, completion_text
+from medreward.rewards.shaped import PARTS, Scorer, scorer
+
+TaskLike: TypeAlias = str | Path | Task
+Rewards: TypeAlias = list[float | None]
+LogExtra: TypeAlias = Callable[[str, list[Any]], None]
+LogMetric: TypeAlias = Callable[[str, float], None]
+
+
+class RewardFuncs(NamedTuple):
+    """Reward functions and their weights, in the order in which TRL wants them."""
+
+    funcs: list[PartReward]
+    weights: list[float]
+
+
+def reward_funcs(
+    task: TaskLike | Sequence[TaskLike], *, target_column: str = "target", **settings: Any
+) -> RewardFuncs:
+    """Return one reward function a part (accuracy, format, recitation) and their weights.
+
+    The rows need a column of targets; a column ``task`` names the row's task and a column
+    ``knowledge`` the text injected into its prompt (default: the card's). Rows of other tasks get
+    None, TRL's "not applicable". The first function also logs each completion's prediction and
+    reasons (``log_extra``) and the shares of exactly right and of unreadable answers
+    (``log_metric``).
+
+    Args:
+        task: a task, or several of them in one data set; these must agree on the weights.
+        target_column: the column with the truth.
+        **settings: override the cards' reward settings, as in `medreward.shaped_reward`.
+
+    Raises:
+        ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
+            label set, at the call, with the row's number in the batch.
+    """
+    batch = BatchScorer(task, target_column, settings)
+    weights = batch.weights()
+    funcs = [PartReward(batch, part, logs=part == PARTS[0]) for part in PARTS]
+    return RewardFuncs(funcs, [weights[part] for part in PARTS])
+
+
+def shaped(
+    task: TaskLike | Sequence[TaskLike], *, target_column: str = "target", **settings: Any
+) -> ShapedReward:
+    """Return the shaped total as a single reward function (see :func:`reward_funcs`).
+
+    For TRL's command line, ``--reward_funcs medreward_trl.tasks.retinamnist`` is
+    ``shaped("retinamnist")``.
+    """
+    return ShapedReward(BatchScorer(task, target_column, settings))
+
+
+class BatchScorer:
+    """Scores TRL's batches; remembers the last one, so that functions can share its scores."""
+
+    def __init__(
+        self,
+        task: TaskLike | Sequence[TaskLike],
+        target_column: str,
+        settings: Mapping[str, Any],
+    ) -> None:
+        several = isinstance(task, Sequence) and not isinstance(task, str)
+        bound = [scorer(one, settings) for one in (task if several else [task])]  # type: ignore[arg-type, union-attr]
+        self.scorers = {one.task.name: one for one in bound}
+        if not self.scorers:
+            raise ConfigError("task: the list of tasks is empty")
+        self.target_column = target_column
+        self._last: tuple[object, list[Score | None]] | None = None
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight of each part, on which all tasks have to agree."""
+        found = {name: one.settings.weights for name, one in self.scorers.items()}
+        if len(set(found.values())) > 1:
+            raise ConfigError(
+                f"weights: the tasks differ ({found}), but TRL has one weight a function; "
+                f"pass weights=... for all of them"
+            )
+        return vars(next(iter(found.values())))
+
+    def scores(
+        self, completions: Sequence[CompletionLike], columns: Mapping[str, Any]
+    ) -> list[Score | None]:
+        """Return the score of each row, None where its task is not one of ours."""
+        count = len(completions)
+        rows = list(
+            zip(
+                map(completion_text, completions),
+                self._column(columns, "task", count),
+                map(_plain, self._column(columns, self.target_column, count, required=True)),
+                self._column(columns, "knowledge", count),
+                strict=True,
+            )
+        )
+        last = self._last
+        if last is not None and last[0] == rows:
+            return last[1]
+        scores = [self._score(i, *row) for i, row in enumerate(rows)]
+        self._last = (rows, scores)
+        return scores
+
+    def _score(
+        self, index: int, text: str, task: str | None, target: Any, knowledge: str | None
+    ) -> Score | None:
+        bound = self._scorer(task)
+        if bound is None:
+            return None
+        try:
+            return bound.score(text, target, knowledge)
+        except ConfigError as error:
+            raise ConfigError(f"row {index} of the batch: {error}") from error
+
+    def _scorer(self, task: str | None) -> Scorer | None:
+        if task is not None:
+            return self.scorers.get(task)
+        if len(self.scorers) > 1:
+            raise ConfigError(
+                f"column 'task' is missing or empty, and the reward has several tasks: "
+                f"{', '.join(self.scorers)}"
+            )
+        return next(iter(self.scorers.values()))
+
+    def _column(
+        self, columns: Mapping[str, Any], name: str, count: int, *, required: bool = False
+    ) -> Iterable[Any]:
+        if name in columns:
+            return columns[name]  # type: ignore[no-any-return]
+        if required:
+            raise ConfigError(
+                f"column {name!r} is missing; the data set has {', '.join(sorted(columns))}; "
+                f"target_column= names another one"
+            )
+        return [None] * count
+
+
+class PartReward:
+    """One part of the shaped reward as a TRL reward function, named after the part."""
+
+    def __init__(self, batch: BatchScorer, part: str, *, logs: bool) -> None:
+        self.__name__ = part
+        self.batch = batch
+        self.logs = logs
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[CompletionLike],
+        log_extra: LogExtra | None = None,
+        log_metric: LogMetric | None = None,
+        **columns: Any,
+    ) -> Rewards:
+        """Return the part's value of each completion, None where it does not apply."""
+        scores = self.batch.scores(completions, columns)
+        if self.logs:
+            _log(scores, log_extra, log_metric)
+        return [None if score is None else score.parts[self.__name__] for score in scores]
+
+
+class ShapedReward:
+    """The shaped total as a TRL reward function."""
+
+    def __init__(self, batch: BatchScorer) -> None:
+        self.__name__ = "shaped"
+        self.batch = batch
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[CompletionLike],
+        log_extra: LogExtra | None = None,
+        log_metric: LogMetric | None = None,
+        **columns: Any,
+    ) -> Rewards:
+        """Return the total of each completion, None where no task applies."""
+        scores = self.batch.scores(completions, columns)
+        _log(scores, log_extra, log_metric)
+        return [None if score is None else score.total for score in scores]
+
+
+def _log(
+    scores: Sequence[Score | None], log_extra: LogExtra | None, log_metric: LogMetric | None
+) -> None:
+    """Hand predictions and reasons to TRL where it offers a place for them."""
+    if log_extra is not None:
+        log_extra("prediction", [None if s is None else s.prediction for s in scores])
+        log_extra("reasons", ["" if s is None else " ".join(s.reasons) for s in scores])
+    scored = [score for score in scores if score is not None]
+    if log_metric is not None and scored:
+        log_metric("correct", sum(s.correct for s in scored) / len(scored))
+        log_metric("unreadable", sum(s.prediction is None for s in scored) / len(scored))
+
+
+def _plain(target: Any) -> Any:
+    """Return an array as lists, which compare with ==."""
+    return target.tolist() if hasattr(target, "tolist") else target

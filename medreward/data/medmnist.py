@@ -1,0 +1,54 @@
+"""MedMNIST's npz files -> examples."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from medreward.data.example import Example
+from medreward.errors import ConfigError, expected
+
+SPLITS = ("train", "val", "test")
+
+
+def examples(path: str | Path, split: str, limit: int | None = None) -> Iterator[Example]:
+    """Yield the images and labels of a split of a MedMNIST npz file, at most `limit`.
+
+    Raises:
+        ConfigError: if the file cannot be read or is not laid out as MedMNIST's.
+    """
+    if split not in SPLITS:
+        raise expected("split", split, SPLITS)
+    images, labels = _arrays(Path(path), split)
+    for i in range(len(images) if limit is None else min(limit, len(images))):
+        yield Example(
+            image=Image.fromarray(images[i]),
+            target=int(labels[i].item()),
+            id=f"{split}-{i}",
+            split=split,
+            meta={},
+        )
+
+
+def _arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    names = f"{split}_images", f"{split}_labels"
+    try:
+        with np.load(path) as content:
+            missing = [name for name in names if name not in content]
+            if missing:
+                raise ConfigError(f"{path}: no array {missing[0]!r}; it has {content.files}")
+            images, labels = content[names[0]], content[names[1]]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path}: not a MedMNIST npz file: {error}") from error
+    if len(images) != len(labels) or images.dtype != np.uint8 or labels.size != len(labels):
+        raise ConfigError(
+            f"{path}: {split} has images {images.shape} {images.dtype} and labels {labels.shape}; "
+            f"8-bit images with one label each are expected"
+        )
+    return images, labels

@@ -1,0 +1,1 @@
+"""Prior knowledge in prompts (PA_p)."""

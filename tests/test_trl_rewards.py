@@ -1,0 +1,206 @@
+"""The TRL adapter, by itself and inside a real GRPOTrainer."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from medreward import ConfigError, Task, explain, shaped_reward
+from medreward.data.example import Example
+from medreward.data.rows import rows
+from medreward_trl import reward_funcs, shaped, tasks
+
+RIGHT = "<think>Microaneurysms only.</think><answer>1</answer>"
+NEAR = "<think>More than just microaneurysms.</think><answer>Grade 2</answer>"
+BROKEN = "<answer>1"
+GROUP = [RIGHT, NEAR, BROKEN]
+
+
+def chat(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def test_weighted_sum_of_the_functions_is_the_shaped_reward() -> None:
+    funcs, weights = reward_funcs("retinamnist", decay="reported", delta=-1)
+    columns = {"target": [1, 1, 1], "prompts": ["p"] * 3, "trainer_state": object()}
+    parts = [func(completions=[chat(c) for c in GROUP], **columns) for func in funcs]
+    totals = [
+        sum(w * p for w, p in zip(weights, row, strict=True)) for row in zip(*parts, strict=True)
+    ]
+    assert totals == pytest.approx(
+        shaped_reward(GROUP, 1, task="retinamnist", decay="reported"), abs=1e-12
+    )
+    assert totals[0] > totals[1] > totals[2] == 0.0
+
+
+def test_each_completion_is_scored_once_for_all_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    funcs, _ = reward_funcs("retinamnist")
+    scorer = funcs[0].batch.scorers["retinamnist"]
+    seen: list[str] = []
+    original = scorer.score
+    monkeypatch.setattr(scorer, "score", lambda *a: (seen.append(a[0]), original(*a))[1])
+    for func in funcs:
+        func(completions=GROUP, target=[1, 1, 1])
+    assert seen == GROUP
+    funcs[2](completions=GROUP, target=[1, 1, 2])  # another target: not the same batch
+    assert len(seen) == 2 * len(GROUP)
+
+
+def test_rows_of_other_tasks_are_not_applicable() -> None:
+    funcs, _ = reward_funcs("retinamnist")
+    values = funcs[0](completions=GROUP, target=[1, 1, "cat"], task=["retinamnist", "cats", "cats"])
+    assert values == [1.0, None, None]
+
+
+def test_several_tasks_in_one_batch() -> None:
+    funcs, _ = reward_funcs(["retinamnist", "pneumoniamnist"])
+    values = funcs[0](
+        completions=[RIGHT, "<think>x</think><answer>normal</answer>"],
+        target=["1", "normal"],
+        task=["retinamnist", "pneumoniamnist"],
+    )
+    assert values == [1.0, 1.0]
+    with pytest.raises(ConfigError, match="'task' is missing"):
+        funcs[0](completions=[RIGHT], target=["1"])
+
+
+def test_tasks_that_differ_in_weights_are_refused() -> None:
+    heavy = Task("heavy", labels=("a", "b"), reward={"weights": {"format": 0.5}})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="weights"):
+        reward_funcs(["retinamnist", heavy])
+
+
+def test_the_knowledge_column_is_what_recitation_compares_with() -> None:
+    _, _, recitation = reward_funcs("retinamnist", delta=1)[0]
+    values = recitation(
+        completions=[RIGHT, RIGHT], target=[1, 1], knowledge=["Microaneurysms only.", ""]
+    )
+    assert values[0] == pytest.approx(
+        explain(RIGHT, 1, task="retinamnist", knowledge="Microaneurysms only.", delta=1).parts[
+            "recitation"
+        ]
+    )
+    assert values[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "column 'target' is missing"),
+        ({"target": [1, 9, 1]}, "row 1 of the batch.*target 9"),
+        ({"target": [1, None, 1]}, "row 1 of the batch.*target None"),
+    ],
+)
+def test_wrong_rows_are_named(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        shaped("retinamnist")(completions=GROUP, **columns)
+
+
+def test_functions_pickle_and_have_names() -> None:
+    funcs, _ = pickle.loads(pickle.dumps(reward_funcs("retinamnist")))
+    assert [func.__name__ for func in funcs] == ["accuracy", "format", "recitation"]
+    assert funcs[0](completions=GROUP, target=[1, 1, 1]) == [1.0, 0.25, 0.0]
+
+
+def test_dotted_path_for_the_command_line() -> None:
+    assert tasks.retinamnist(completions=[RIGHT], target=[1], knowledge=[""]) == [1.2]
+    with pytest.raises(AttributeError, match="retinamnist"):
+        _ = tasks.nothing
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from trl import GRPOConfig, GRPOTrainer
+
+    from medreward_trl.dataset import from_rows
+    from medreward_trl.demo.model import build
+
+    task = Task.load("pneumoniamnist")
+    images = [Image.new("L", (56, 56), 60 * i) for i in range(4)]
+    examples = [Example(image, i % 2, f"e{i}", "train", {}) for i, image in enumerate(images)]
+    data = from_rows(rows(examples, task))
+    tiny = build([data[0]["prompt"][0]["content"][1]["text"], RIGHT], seed=0, size=56)
+    funcs, weights = reward_funcs(task)
+    config = GRPOConfig(
+        output_dir=str(tmp_path_factory.mktemp("grpo")),
+        reward_weights=weights,
+        per_device_train_batch_size=4,
+        num_generations=2,
+        max_completion_length=8,
+        max_steps=1,
+        logging_steps=1,
+        log_completions=True,
+        use_cpu=True,
+        bf16=False,
+        report_to=[],
+        save_strategy="no",
+    )
+    return GRPOTrainer(
+        model=tiny.model,
+        processing_class=tiny.processor,
+        reward_funcs=funcs,
+        args=config,
+        train_dataset=data,
+    )
+
+
+def test_a_real_trainer_logs_the_parts(trainer: Any) -> None:
+    trainer.train()
+    logged = trainer.state.log_history[0]
+    for name in ("rewards/accuracy/mean", "rewards/format/mean", "rewards/recitation/mean"):
+        assert name in logged
+    assert 0.0 <= logged["correct"] <= 1.0
+    assert len(trainer._logs["extra"]["reasons"]) == len(trainer._logs["completion"])
+    assert all(trainer._logs["extra"]["reasons"])
+
+
+def test_a_real_trainer_adds_the_parts_up_to_the_shaped_reward(trainer: Any) -> None:
+    row = trainer.train_dataset[0]
+    texts = [
+        "<think>x</think><answer>normal</answer>",
+        f"<think>{row['knowledge']}</think><answer>normal</answer>",
+        "<think>x</think><answer>pneumonia</answer>",
+        "normal",
+    ]
+    inputs = [row] * len(texts)
+    prompts = [row["prompt"]] * len(texts)
+    table = trainer._calculate_rewards(inputs, prompts, [chat(t) for t in texts], [[1]] * 4)
+    totals = (table * trainer.reward_weights).sum(dim=1).tolist()
+    assert totals == pytest.approx(
+        shaped_reward(texts, row["target"], task="pneumoniamnist", knowledge=row["knowledge"]),
+        abs=1e-6,
+    )
+    assert totals[0] > totals[1] > totals[2] > totals[3] == 0.0
+
+
+def test_trl_finds_the_dotted_path_as_its_command_line_does() -> None:
+    import importlib
+
+    module, name = "medreward_trl.tasks.pneumoniamnist".rsplit(".", 1)
+    func = getattr(importlib.import_module(module), name)
+    assert func(completions=["<answer>normal</answer>"], target=["normal"], knowledge=[""]) == [1.0]
+
+
+def test_parquet_rows_become_the_same_data_set(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from medreward_trl.dataset import from_parquet, from_rows
+
+    task = Task.load("retinamnist")
+    examples = [Example(Image.new("RGB", (8, 8), (i, 0, 0)), i, f"e{i}", "train") for i in range(3)]
+    made = list(rows(examples, task, "context"))
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(made), path)
+    direct, loaded = from_rows(made), from_parquet(path)
+    assert loaded.column_names == direct.column_names
+    for one, other in zip(direct, loaded, strict=True):
+        assert one["target"] == other["target"]
+        assert one["image"].tobytes() == other["image"].tobytes()
+        assert [p["type"] for p in other["prompt"][0]["content"]] == ["image", "text"]
+    with pytest.raises(ConfigError, match="no such file"):
+        from_parquet(tmp_path / "none.parquet")

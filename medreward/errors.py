@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from rapidfuzz import process
 
+_MOST_SHOWN = 40
+
 
 class ConfigError(ValueError):
     """A task, a setting or a target is wrong: the message names it, its value and what is allowed.
@@ -21,6 +23,9 @@ def expected(what: str, value: object, allowed: Iterable[str]) -> ConfigError:
     decay: 'linar' is not one of geometric, linear; did you mean 'linear'?
     """
     names = list(allowed)
-    message = f"{what}: {value!r} is not one of {', '.join(names) or '(none)'}"
     nearest = process.extractOne(str(value), names, score_cutoff=60)
-    return ConfigError(message + (f"; did you mean {nearest[0]!r}?" if nearest else ""))
+    shown = ", ".join(names) or "(none)"
+    if len(names) > _MOST_SHOWN and nearest:
+        shown = f"the {len(names)} known names"
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return ConfigError(f"{what}: {value!r} is not one of {shown}{hint}")

@@ -198,8 +198,6 @@ class Task:
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
         _check_statements("knowledge", self.knowledge)
-        if not isinstance(self.reward, RewardSettings):
-            raise ConfigError(f"reward: {self.reward!r} is not a RewardSettings")
         for name in ("references", "data"):
             _check_texts(name, getattr(self, name))
 

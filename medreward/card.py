@@ -36,8 +36,8 @@ def load_card(task: str | Path) -> Task:
     if path.suffix in (".yaml", ".yml"):
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"task card {name!r} cannot be read: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"task card {name!r} cannot be read: {error}") from error
         return parse_card(text, where=name)
     raise expected("task", name, [*shipped()]) from None
 
@@ -53,7 +53,7 @@ def parse_card(text: str, where: str = "card") -> Task:
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
         return _task(content)
-    except (yaml.YAMLError, ConfigError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
         raise ConfigError(f"{where}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error

@@ -45,13 +45,11 @@ class Completion:
 
     @property
     def reasoning(self) -> str:
-        """The text to hold against the injected knowledge.
+        """The text to hold against the injected knowledge: everything outside the answer.
 
-        The think text; where that cannot be told apart, everything outside the answer, so that
-        leaving the tags out is no way round the recitation penalty.
+        Where the format is right, that is the think text. Where it is not, neither leaving the
+        tags out nor writing beside them is a way round the recitation penalty.
         """
-        if self.think is not None:
-            return self.think
         span = _answer_span(_tags(self.text))
         outside = self.text if span is None else self.text[: span[0]] + self.text[span[1] :]
         return _TAG.sub(" ", outside)
@@ -205,10 +203,13 @@ def _order_problems(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _text_outside(text: str, tags: list[_Tag]) -> bool:
-    """Whether anything but white space stands before, between or after the elements."""
+    """Whether anything but white space stands before, between or after the elements.
+
+    What follows a tag that is never closed stands inside of it, as what precedes one never opened.
+    """
     end = 0
     for tag in tags:
         if not tag.name.startswith("/") and text[end : tag.start].strip():
             return True
         end = tag.end
-    return bool(text[end:].strip())
+    return tags[-1].name.startswith("/") and bool(text[end:].strip())

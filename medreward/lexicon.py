@@ -19,6 +19,8 @@ from medreward.words import Words, split
 
 # Shorter words are too close to each other for a typo to be told from another word.
 MIN_TYPO_LENGTH = 6
+# A form that begins with "no" is also found with these: "no tumour", "no evidence of tumour".
+_NO = ("no evidence of", "no sign of", "no signs of", "no visible", "without", "without any")
 _HARD_STOPS = frozenset(".;:!?\n")
 
 
@@ -50,6 +52,10 @@ class Lexicon:
         for label, texts in enumerate(forms):
             for text in texts:
                 self._add(label, text, forms)
+        for form, label in list(self._label_of.items()):
+            if form[0] == "no" and len(form) > 1:
+                for words in _NO:
+                    self._label_of.setdefault((*words.split(), *form[1:]), label)
         self._longest = max(map(len, self._label_of), default=0)
         self._words = frozenset(word for form in self._label_of for word in form)
         self._prefixes = frozenset(

@@ -8,6 +8,7 @@ reward may miss an odd way to say the right thing, but must not pay for a denial
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -39,33 +40,48 @@ class _Kind(Enum):
 _CUES: dict[_Kind, str] = {
     _Kind.PSEUDO: "no doubt|without doubt|without a doubt|without any doubt|no question|not only|"
     "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon|"
-    "little doubt",
+    "little doubt|nothing other than",
     _Kind.LIST: "no|without|without any|no evidence of|no signs of|no sign of|denies|deny|denied|"
     "negative for|free of|free from|absence of|lack of|lacks|lacking|devoid of|neither|nor|"
     "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
     "excludes|exclude|excluding|0|clear of|neg for|unremarkable for|zero|nil|nope|refutes|rejects|"
     "fails to demonstrate|fail to demonstrate|failed to demonstrate|no question of|"
-    "insufficient evidence of|insufficient evidence for",
+    "insufficient evidence of|insufficient evidence for|none|no one|nobody",
     _Kind.NEXT: "rather than|instead of|as opposed to|other than|except|except for|"
-    "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|far from|"
-    "opposite of|all but|less than|near|nearly|disagree with|whether|unclear if|unsure if|"
-    "unable to|wrong to|incorrect to|false that|wrong that|incorrect that|untrue that",
+    "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|"
+    "everything but|far from|opposite of|all but|less than|near|nearly|almost|minus|contra|"
+    "disagree with|whether|unclear if|unsure if|uncertain if|unable to|fails to|fail to|failed to|"
+    "refuse to|little to|little reason to|reject|contradicts|atypical for|else than|mistaken for|"
+    "mistaken as|misread as|confused with|a mistake to|if|if it were|wrong to|incorrect to|"
+    "false that|wrong that|incorrect that|untrue that",
     _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
-    "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint",
+    "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint|low|very low|zero|off the table|n a|null|"
+    "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
+    "wrong answer|wrong label|wrong diagnosis|a mistake",
     _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
     "disproven|ruled it out|hardly|barely|scarcely|out of the question",
     _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
-    "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|"
-    "isn|aren|wasn|doesn|didn|couldn|hasn|wasnt|didnt|couldnt|arent",
-    _Kind.OPEN: "unlikely|doubtful|improbable|questionable|less likely|least likely|cannot exclude|"
-    "can't exclude|cannot rule out|can't rule out|could not exclude|to exclude|to rule out|"
-    "i doubt|doubt it|doubt that|doubt this|little evidence of|little evidence for|r o",
+    "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|isn|aren|wasn|doesn|"
+    "didn|couldn|hasn|wasnt|didnt|couldnt|arent",
+    _Kind.OPEN: "unlikely|doubtful|improbable|questionable|less likely|least likely|to exclude|"
+    "to rule out|i doubt|doubt it|doubt that|doubt this|little evidence of|little evidence for|"
+    "r o|rarely|seldom|mimic|mimics|mimicking|simulates|simulating|low probability of|"
+    "low likelihood of|low suspicion for|low suspicion of|low risk of|small chance of",
 }
 _PREDICATES = frozenset(
     "present seen shown found visible evident observed detected identified noted demonstrated "
     "apparent likely suspected diagnosed confirmed supported established proven true correct right "
     "appropriate the it case here there answer diagnosis finding what appear appears visualised "
-    "visualized appreciated suggested consistent compatible indicated".split()
+    "visualized appreciated suggested consistent compatible indicated developed occur occurred "
+    "exist exists possible probable plausible favored favoured think so".split()
+)
+# Beside predicates and adverbs in -ly, what may stand between "A," and the cue that denies it:
+# "A, which is excluded", but not "A, margins unclear", which is about the margins.
+_LINKS = _PREDICATES | frozenset(
+    "which that this is was were are be been being has have had can could may might will would "
+    "should must i we think believe say to very quite rather most more in all by of a an any and "
+    "or but though however still also now probability likelihood chance chances suspicion "
+    "confidence label class option".split()
 )
 _BREAKS = frozenset(
     "but however although though yet whereas while nevertheless nonetheless because since "
@@ -77,7 +93,18 @@ _NO_IDIOMS = frozenset(
     "data image diagnosis decision telling response knowledge certainty judgement judgment".split()
 )
 _VERDICTS = frozenset("false incorrect wrong rejected dismissed discarded".split())
-_SENTENCE_ENDS = frozenset(".;!?\n\r\u2028\u2029")
+# What a "not" before them leaves open: "cannot be excluded", "not ruled out".
+_EXCLUSIONS = frozenset(
+    (("exclude",), ("excluded",), ("excluding",), ("rule", "out"), ("ruled", "out"))
+)
+_EXCLUSION_WINDOW = 3
+# After "no," these begin a clause of its own: "No, it is pneumonia".
+_SUBJECTS = frozenset("it it's this that that's these there there's the i i'd i'm we".split())
+_ALTERNATIVES = frozenset(("or", "vs", "versus"))
+_SENTENCE_ENDS = frozenset(".;!?")
+_DASH = re.compile(r"\s--?\s")
+_NEW_ITEM = re.compile(r"\n\s*(?:\n|[-*#\u2022])")
+_KEY_WINDOW = 3
 _PREDICATE_WINDOW = 5
 
 
@@ -123,11 +150,28 @@ def stances(
         for index in reader.scope(cue):
             found[index] = stance
     for index, mention in enumerate(mentions):
-        if found[index] is Stance.ASSERTED and (
-            reader.is_asked(mention) or reader.is_idiom(mention)
-        ):
+        if found[index] is Stance.ASSERTED and reader.is_left_open(mention):
             found[index] = Stance.OPEN
     return found
+
+
+def _sentence_ends(text: Words) -> list[bool]:
+    """Tell for each gap whether a sentence or an item of a list ends there.
+
+    A line break alone may only wrap a line; it ends an item where the next line is blank, begins
+    with a bullet or with a key: "no effusion / Diagnosis: pneumonia".
+    """
+    return [
+        not _SENTENCE_ENDS.isdisjoint(gap)
+        or _NEW_ITEM.search(gap) is not None
+        or ("\n" in gap and any(":" in g for g in text.gaps[i + 1 : i + 1 + _KEY_WINDOW]))
+        for i, gap in enumerate(text.gaps)
+    ]
+
+
+def _is_pause(gap: str) -> bool:
+    """Whether a comma, a bracket, a dash or a line break stands in `gap`."""
+    return not {",", "(", ")", "\n"}.isdisjoint(gap) or _DASH.search(gap) is not None
 
 
 class _Reader:
@@ -135,6 +179,7 @@ class _Reader:
 
     def __init__(self, text: Words, mentions: Sequence[Mention], absences: frozenset[int]) -> None:
         self.words, self.gaps = text
+        self._ends = _sentence_ends(text)
         self.mentions = mentions
         self.absences = absences
         self._taken = {i for mention in mentions for i in range(mention.start, mention.stop)}
@@ -144,106 +189,174 @@ class _Reader:
         start = 0
         while start < len(self.words):
             stop = self._cue_stop(start)
-            for kind in _CUE_TABLE.get(tuple(self.words[start:stop]), ()):
-                if kind is not _Kind.PSEUDO and self._means_no(start):
+            kinds = _CUE_TABLE.get(tuple(self.words[start:stop]), [])
+            excluded = self._exclusion_stop(stop) if _Kind.NOT in kinds else stop
+            if excluded > stop:
+                kinds, stop = [_Kind.OPEN], excluded
+            for kind in kinds:
+                if kind is not _Kind.PSEUDO and self._means_no(start, kind):
                     yield _Cue(kind, start, stop)
             start = max(stop, start + 1)
 
     def scope(self, cue: _Cue) -> list[int]:
         """Return the indices of the mentions that `cue` denies or leaves open."""
         if cue.kind is _Kind.LIST:
-            return [] if self._only_looks_back(cue) else self._listed(cue)
+            return [] if self._only_looks_back(cue) or self._is_particle(cue) else self._listed(cue)
         if cue.kind is _Kind.NEXT:
             return self._following(cue)
         if cue.kind is _Kind.BEFORE:
             return self._preceding(cue) if self._ends_segment(cue) else []
         if cue.kind is _Kind.NOT:
-            following = self._following(cue)
-            return following if following or not self._has_predicate(cue) else self._preceding(cue)
+            return self._denied_by_not(cue)
         following = [] if "," in self.gaps[cue.stop] else self._following(cue)
-        apart = "," in self.gaps[cue.start] or self._is_end(cue.start)
+        apart = _is_pause(self.gaps[cue.start]) or self._ends[cue.start]
         return following + ([] if apart and following else self._preceding(cue))
 
-    def is_likened(self, mention: Mention) -> bool:
-        """Whether the mention only describes a likeness: "pneumonia-like"."""
-        i = mention.stop
-        return self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
+    def _denied_by_not(self, cue: _Cue) -> list[int]:
+        """What follows and, with a predicate but no mention in its clause, what stands before."""
+        following = self._following(cue)
+        clause = next(
+            (i for i in range(cue.stop + 1, len(self.words)) if _is_pause(self.gaps[i])),
+            len(self.words),
+        )
+        beside = any(self.mentions[i].start < clause for i in following)
+        return (
+            following
+            if beside or not self._has_predicate(cue)
+            else following + self._preceding(cue)
+        )
 
-    def is_idiom(self, mention: Mention) -> bool:
+    def is_likened(self, mention: Mention) -> bool:
+        """Whether the mention is only a likeness, "pneumonia-like", or marked absent: "(-)"."""
+        i = mention.stop
+        likened = self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
+        return likened or self.gaps[i].lstrip().startswith("(-)")
+
+    def is_left_open(self, mention: Mention) -> bool:
+        """Whether the mention is asked about, one of several alternatives, or in an idiom."""
+        return self._is_asked(mention) or self._is_alternative(mention) or self._is_idiom(mention)
+
+    def _is_idiom(self, mention: Mention) -> bool:
         """Whether the mention is the "no" of a phrase such as "no idea"."""
         i = mention.stop
         followed = self.words[i : i + 1] and self.gaps[i].isspace()
         return self._is_no(mention) and bool(followed) and self.words[i] in _NO_IDIOMS
 
-    def is_asked(self, mention: Mention) -> bool:
+    def _is_asked(self, mention: Mention) -> bool:
         """Whether the mention stands in a question that no "yes" answers."""
         for i in range(mention.stop, len(self.gaps)):
-            if not _SENTENCE_ENDS.isdisjoint(self.gaps[i]):
+            if self._ends[i]:
                 return "?" in self.gaps[i] and self.words[i : i + 1] != ("yes",)
         return False
 
-    def _means_no(self, start: int) -> bool:
-        """Whether a cue is one: "0" only as a share or a JSON value, since it may be an index."""
-        share = self.gaps[start + 1].startswith("%")
-        value = self.gaps[start].endswith(("':", '":', "': ", '": ', "="))
-        return self.words[start] != "0" or share or value
+    def _is_alternative(self, mention: Mention) -> bool:
+        """Whether "or" ties the mention to anything but its own label: "benign or cystic"."""
+        own = {
+            i
+            for other in self.mentions
+            if other.label == mention.label and other is not mention
+            for i in range(other.start, other.stop)
+        }
+        start, stop = mention.start, mention.stop
+        sides = [start - 1] if self.gaps[start] == "/" else []
+        sides += [stop] if self.gaps[stop] == "/" else []
+        sides += [start - 2] if self.words[max(0, start - 1)] in _ALTERNATIVES else []
+        sides += [stop + 1] if not _ALTERNATIVES.isdisjoint(self.words[stop : stop + 1]) else []
+        return any(i not in own for i in sides)
+
+    def _means_no(self, start: int, kind: _Kind) -> bool:
+        """Whether a cue is one: "0" may be an index unless it is a share or a label's value."""
+        if self.words[start] != "0" or self.gaps[start + 1].startswith("%"):
+            return True
+        value = self.gaps[start].rstrip(" \"'").endswith((":", "="))
+        return kind is _Kind.BEFORE and value and start - 1 in self._taken
+
+    def _exclusion_stop(self, start: int) -> int:
+        """Return where the "exclude" of "cannot exclude" ends, or `start` if there is none."""
+        for i in range(start, min(start + _EXCLUSION_WINDOW, len(self.words))):
+            if self._ends[i] or i in self._taken:
+                break
+            for stop in (i + 1, i + 2):
+                if self.words[i:stop] in _EXCLUSIONS:
+                    return stop
+        return start
 
     def _cue_stop(self, start: int) -> int:
         best = start
         for stop in range(start + 1, min(start + _LONGEST_CUE, len(self.words)) + 1):
-            if stop - 1 in self._taken or (stop > start + 1 and self._is_end(stop - 1)):
+            if stop - 1 in self._taken or (stop > start + 1 and self._parts(stop - 1)):
                 break
             if tuple(self.words[start:stop]) in _CUE_TABLE:
                 best = stop
         return best
 
-    def _is_end(self, gap: int) -> bool:
-        return not _SENTENCE_ENDS.isdisjoint(self.gaps[gap])
+    def _parts(self, gap: int) -> bool:
+        """Whether a gap keeps two words from being one phrase; a wrapped line does not."""
+        return self._ends[gap] or _is_pause(self.gaps[gap].replace("\n", " "))
 
     def _only_looks_back(self, cue: _Cue) -> bool:
         """Whether `cue` is the whole verdict on what stands before it, as in "A: no, B: yes"."""
         kinds = _CUE_TABLE[tuple(self.words[cue.start : cue.stop])]
         return _Kind.BEFORE in kinds and self._ends_segment(cue) and bool(self._preceding(cue))
 
+    def _is_particle(self, cue: _Cue) -> bool:
+        """Whether `cue` answers a question and a clause of its own follows: "No, it is A"."""
+        next_word = self.words[cue.stop : cue.stop + 1]
+        return "," in self.gaps[cue.stop] and not _SUBJECTS.isdisjoint(next_word)
+
     def _listed(self, cue: _Cue) -> list[int]:
         following = self._following(cue, through_commas=True)
         return [i for i in following if not self._begins_statement(cue, self.mentions[i])]
 
     def _begins_statement(self, cue: _Cue, mention: Mention) -> bool:
-        """Whether `mention` says that nothing was found, behind a comma, a colon or "and"."""
+        """Whether `mention` says that nothing was found, behind a pause, a colon or "and"."""
         between = range(cue.stop + 1, mention.start + 1)
         return mention.label in self.absences and any(
-            not {",", ":"}.isdisjoint(self.gaps[i]) or self.words[i - 1] == "and" for i in between
+            _is_pause(self.gaps[i]) or ":" in self.gaps[i] or self.words[i - 1] == "and"
+            for i in between
         )
 
     def _following(self, cue: _Cue, *, through_commas: bool = False) -> list[int]:
         """Return the mentions after `cue` up to where its scope ends."""
+        through_commas |= "," in self.gaps[cue.stop]  # "not, in my view, A"
         stop = self._forward_limit(cue.stop, through_commas=through_commas)
         return [i for i, m in enumerate(self.mentions) if cue.stop <= m.start < stop]
 
     def _forward_limit(self, start: int, *, through_commas: bool) -> int:
         for i in range(start, len(self.words)):
-            if (i > start and self._is_end(i)) or (self._is_free(i) and self.words[i] in _BREAKS):
+            if self._ends[i] and not (i == start and self._trails_off(i)):
                 return i
-            if i == start and self._is_end(i):
+            if self._is_free(i) and self.words[i] in _BREAKS:
                 return i
-            if not through_commas and i > start and self._closes(i, start) and not self._in_list(i):
+            if i > start and self._closes(i, start, through_commas=through_commas):
                 return i
         return len(self.words)
 
-    def _closes(self, i: int, start: int) -> bool:
-        """Whether what stands before word `i` ends the scope of a "not" that ends at `start`.
+    def _trails_off(self, i: int) -> bool:
+        """Whether the text goes on behind the gap before word `i`: "not ... A"."""
+        return self.gaps[i].isspace() or "..." in self.gaps[i]
 
-        A comma, a closing bracket or "and" does; a colon where a mention lies behind: "not A: B".
+    def _closes(self, i: int, start: int, *, through_commas: bool) -> bool:
+        """Whether what stands before word `i` ends the scope of a denial that begins at `start`.
+
+        A colon where a mention lies behind does: "not A: B". So does a pause or "and", unless the
+        denial goes through commas, a list or "between" holds both sides together, or brackets
+        stand before the first mention: "not (obviously) A".
         """
-        colon = ":" in self.gaps[i] and any(start <= m.start < i for m in self.mentions)
+        gap = self.gaps[i]
+        labelled = any(start <= m.start < i for m in self.mentions)
+        if labelled and ":" in gap:
+            return True
+        bracketed = not labelled and gap.strip(" ") in ("(", ")")
+        if through_commas or bracketed or self._in_list(i):
+            return False
         joined = self._is_free(i) and self.words[i] == "and"
-        return joined or colon or not {",", ")"}.isdisjoint(self.gaps[i])
+        return _is_pause(gap) or (joined and "between" not in self.words[start:i])
 
     def _in_list(self, start: int) -> bool:
         """Whether "or" or "nor" follows before the sentence ends, as in "not A, B or C"."""
         for i in range(start, len(self.words)):
-            if self._is_end(i) or self.words[i] in _BREAKS:
+            if self._ends[i] or self.words[i] in _BREAKS:
                 return False
             if self._is_free(i) and self.words[i] in ("or", "nor"):
                 return True
@@ -256,16 +369,28 @@ class _Reader:
         """Whether nothing but punctuation follows `cue` before the next comma or sentence end."""
         after = self.gaps[cue.stop]
         hyphenated = self.gaps[cue.start] == "-"
-        return cue.stop == len(self.words) or hyphenated or any(c in after for c in ".,;:!?\n)")
+        return (
+            cue.stop == len(self.words)
+            or hyphenated
+            or _is_pause(after)
+            or any(c in after for c in ".;:!?")
+        )
 
     def _has_predicate(self, cue: _Cue) -> bool:
         stop = min(cue.stop + _PREDICATE_WINDOW, len(self.words))
         for i in range(cue.stop, stop):
-            if i > cue.stop and self._is_end(i):
+            if i > cue.stop and self._ends[i]:
                 return False
             if self.words[i] in _PREDICATES:
                 return True
         return False
+
+    def _has_subject(self, between: range) -> bool:
+        """Whether the clause behind the last pause in `between` is about something of its own."""
+        begins = [i for i in between if _is_pause(self.gaps[i]) or self.words[i] in _BREAKS]
+        clause = self.words[begins[-1] : between[-1]] if begins else ()
+        links = _LINKS | _BREAKS
+        return any(word not in links and not word.endswith("ly") for word in clause)
 
     def _is_no(self, mention: Mention) -> bool:
         return self.words[mention.start : mention.stop] == ("no",)
@@ -287,8 +412,10 @@ class _Reader:
             if mention.stop > cue.start or self._agrees(mention, cue):
                 continue
             between = range(mention.stop, right + 1)
-            ends = [i for i in between if self._is_end(i)]
+            ends = [i for i in between if self._ends[i]]
             if ends and (found or ends != [cue.start]):
+                break
+            if not found and self._has_subject(between):
                 break
             if found and not any(self.words[i] in ("and", "or", "nor") for i in between[:-1]):
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
@@ -159,7 +160,7 @@ class Task:
         """
         value = _unwrap(target)
         index = self._named(value) if isinstance(value, str) else self._numbered(value)
-        if index is None or not 0 <= index < len(self.labels):
+        if index is None:
             raise ConfigError(
                 f"task {self.name!r}: target {target!r} is not one of its labels; "
                 f"allowed: {self._allowed_targets()}"
@@ -203,18 +204,17 @@ class Task:
 
     def _check_labels(self) -> None:
         if self.kind == "localisation":
+            if self.labels:
+                raise ConfigError(f"labels: {self.labels!r} given; a localisation task has none")
             return
         if len(self.labels) < 2:
             raise ConfigError(f"labels: {len(self.labels)} given; a task has at least 2")
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):
                 raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
-            synonyms = label.synonyms
-            if isinstance(synonyms, str) or not all(isinstance(s, str) for s in synonyms):
-                raise ConfigError(f"labels[{i}].synonyms: {synonyms!r} is not a list of texts")
-            _check_statements(f"labels[{i}].attributes", label.attributes)
+            _check_label(f"labels[{i}]", label)
             grade, name = self.first_grade + i, label.name.strip()
-            if self.kind == "ordinal" and name.isdecimal() and int(name) != grade:
+            if self.kind == "ordinal" and name.isdecimal() and name != str(grade):
                 raise ConfigError(
                     f"labels[{i}]: {label.name!r} is the name of grade {grade}; grades rise by 1 "
                     f"from first_grade {self.first_grade}"
@@ -222,16 +222,15 @@ class Task:
 
     def _named(self, text: str) -> int | None:
         index = self.lexicon.label(text)
-        if index is None and text.strip().isascii() and text.strip().isdigit():
+        if index is None and re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
             return self._numbered(int(text))
         return index
 
     def _numbered(self, value: object) -> int | None:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
-        number = float(value)
         first = self.first_grade if self.kind == "ordinal" else 0
-        return int(number) - first if number.is_integer() else None
+        return next((i for i in range(len(self.labels)) if first + i == value), None)
 
     def _allowed_targets(self) -> str:
         if self.kind == "ordinal":
@@ -242,6 +241,15 @@ class Task:
         names = ", ".join(repr(label.name) for label in self.labels[:20])
         more = ", …" if len(self.labels) > 20 else ""
         return f"{grades}, or a name out of {names}{more}"
+
+
+def _check_label(what: str, label: Label) -> None:
+    synonyms = label.synonyms
+    if not isinstance(synonyms, list | tuple) or not all(isinstance(s, str) for s in synonyms):
+        raise ConfigError(f"{what}.synonyms: {synonyms!r} is not a list of texts")
+    if not isinstance(label.absence, bool):
+        raise ConfigError(f"{what}.absence: {label.absence!r} is neither true nor false")
+    _check_statements(f"{what}.attributes", label.attributes)
 
 
 def _check_statements(what: str, value: object) -> None:

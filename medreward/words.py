@@ -19,11 +19,12 @@ _PREFIXES = frozenset(
 _NEVER_ALONE = frozenset(("ab", "non", "sub", "un"))
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4"), "'")
-_NEGATIONS = dict.fromkeys(map(ord, "\u2260\u00ac"), " not ")
+_NEGATIONS = dict.fromkeys(map(ord, "\u2260\u00ac\u2715\u2716\u2717\u2718\u274c"), " not ")
 _TRANSLATION = {**_HYPHENS, **_APOSTROPHES, **_NEGATIONS}
 _CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
 _JOINERS = frozenset("-_*~")
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_WORD = re.compile(r"[0-9]+(?:\.[0-9]+)+|[^\W_]+(?:'[^\W_]+)*")
+_ZERO_FRACTION = re.compile(r"\.0+$")
 _TOKEN = re.compile(r"[^\W_]+")
 _MIXED = re.compile(r"[a-z]\d*[^\W\d_a-z]|[^\W\d_a-z]\d*[a-z]")
 
@@ -68,6 +69,8 @@ def tokenize(text: str) -> list[str]:
 def split(text: str) -> Words:
     """Split `text` into folded words and the gaps between them; hyphenated prefixes stay attached.
 
+    A decimal number is one word, without a fraction of zeros.
+
     >>> split("non-malignant, benign-appearing.").words
     ('nonmalignant', 'benign', 'appearing')
     """
@@ -76,12 +79,12 @@ def split(text: str) -> Words:
     gaps: list[str] = []
     end = 0
     for match in _WORD.finditer(folded):
-        gap = folded[end : match.start()]
+        gap, word = folded[end : match.start()], _ZERO_FRACTION.sub("", match.group())
         end = match.end()
         if words and _attaches(words[-1], gap):
-            words[-1] += match.group()
+            words[-1] += word
         else:
-            words.append(match.group())
+            words.append(word)
             gaps.append(gap)
     gaps.append(folded[end:])
     return Words(tuple(words), tuple(gaps))

@@ -26,7 +26,7 @@ def chat(text: str) -> list[dict[str, str]]:
 
 def test_weighted_sum_of_the_functions_is_the_shaped_reward() -> None:
     funcs, weights = reward_funcs("retinamnist", decay="reported", delta=-1)
-    columns = {"target": [1, 1, 1], "prompts": ["p"] * 3, "trainer_state": object()}
+    columns: dict[str, Any] = {"target": [1, 1, 1], "prompts": ["p"] * 3, "trainer_state": None}
     parts = [func(completions=[chat(c) for c in GROUP], **columns) for func in funcs]
     totals = [
         sum(w * p for w, p in zip(weights, row, strict=True)) for row in zip(*parts, strict=True)
@@ -42,7 +42,12 @@ def test_each_completion_is_scored_once_for_all_functions(monkeypatch: pytest.Mo
     scorer = funcs[0].batch.scorers["retinamnist"]
     seen: list[str] = []
     original = scorer.score
-    monkeypatch.setattr(scorer, "score", lambda *a: (seen.append(a[0]), original(*a))[1])
+
+    def score(text: str, *rest: Any) -> Any:
+        seen.append(text)
+        return original(text, *rest)
+
+    monkeypatch.setattr(scorer, "score", score)
     for func in funcs:
         func(completions=GROUP, target=[1, 1, 1])
     assert seen == GROUP

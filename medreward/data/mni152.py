@@ -199,4 +199,5 @@ def _centre(plane: str) -> np.ndarray:
     """Return the row and column of the brain's middle in the pictures of a plane."""
     column, row = (axis for axis in range(3) if axis != PLANES.index(plane))
     middle = [(sum(extent(PLANES[axis])) - 1) / 2 for axis in (row, column)]
-    return np.array([_volumes().t1.shape[row] - 1 - middle[0], middle[1]])
+    centre: np.ndarray = np.array([_volumes().t1.shape[row] - 1 - middle[0], middle[1]])
+    return centre

@@ -23,12 +23,20 @@ from medreward.words import Words, fold, split
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _WHOLE = re.compile(r"(0|[1-9][0-9]*)(?:\.0+)?")
 _GLUED = re.compile(r"\b(grade|level|stage|class|score)([0-9])")
-_BEFORE_UNCLEAR = frozenset("<>≤≥≦≧~≈±+/⁄∕$")
-_AFTER_UNCLEAR = frozenset("+%/⁄∕°")
+# What makes a number or a name next to it something else than a grade; "->" only points to it.
+_BEFORE_UNCLEAR = re.compile(r"(?:(?<![-=])>|[<≤≥≦≧~≈±+^!]|[0-9]\s*[/⁄∕])=?\s*$")
+_AFTER_UNCLEAR = re.compile(r"\s*(?:[+%°^]|[/⁄∕]\s*[0-9])")
+# How sure the model says it is, unless not at all.
+_SHARE = r"(?<![0-9.])(?!0+(?:\.0+)?(?![0-9.]))[0-9]+(?:\.[0-9]+)?"
+_CERTAINTY = re.compile(
+    rf"(?:confidence|probability|certainty)[\"']?(?: is| of|:|=)? ?{_SHARE} ?%?"
+    rf"|{_SHARE} ?% (?:confidence|confident|probability|certainty|certain|sure)\b"
+)
 _COMPARISONS = frozenset(
     "least most more less than above below over under greater higher lower worse better exceeds "
     "exceeding between minimum maximum beyond up plus minus to through onwards".split()
 )
+_CONTRASTS = frozenset((("rather", "than"), ("other", "than")))
 _COMPARISON_WINDOW = 3
 
 
@@ -87,10 +95,12 @@ def read_grade(answer: str | None, task: Task) -> Reading:
     reason = unreadable(answer)
     if reason:
         return Reading(None, reason)
-    folded = _GLUED.sub(r"\1 \2", fold(answer or ""))
+    scale = _scale(task.first_grade, task.first_grade + len(task.labels) - 1)
+    folded = _CERTAINTY.sub(" ", _GLUED.sub(r"\1 \2", fold(answer or "")))
+    folded = scale.sub(" ", folded)
     if any(not _is_plain(folded, number) for number in _NUMBER.finditer(folded)):
         return Reading(None, "grade_out_of_scale")
-    text = split(_NUMBER.sub(lambda number: number[0].split(".")[0], folded))
+    text = split(folded)
     mentions = task.lexicon.find(text)
     taken = {i for mention in mentions for i in range(mention.start, mention.stop)}
     if any(word.isdigit() and i not in taken for i, word in enumerate(text.words)):
@@ -104,23 +114,40 @@ def read_grade(answer: str | None, task: Task) -> Reading:
     return one_asserted(text, mentions, found, "grade")
 
 
+@lru_cache(maxsize=256)
+def _scale(first: int, last: int) -> re.Pattern[str]:
+    """Return what finds a mention of the whole scale, which names no grade: "out of 4", "0-4"."""
+    return re.compile(
+        rf"(?<![\w.,+-])(?:out of {last}|{first} ?(?:to|-) ?{last})(?!\w|[.,][0-9])", re.ASCII
+    )
+
+
 def _is_plain(text: str, number: re.Match[str]) -> bool:
     """Whether a number is a whole one without sign, range, fraction, percent or comparison."""
     before, after = text[: number.start()], text[number.end() :]
     if (before[-1:].isalpha() or after[:1].isalpha()) or (not before and not after):
         return _WHOLE.fullmatch(number[0]) is not None
     left = before.rstrip()
-    signed = left.endswith("-") and not left[:-1].rstrip()[-1:].isalnum()
+    # A dash glued to the number is a sign unless it joins it to a word: "-2", "grade -2".
+    word = before[:-1] if before.endswith("-") else left[:-1].rstrip()
+    signed = left.endswith("-") and not word[-1:].isalnum()
     return not (
         signed
-        or left[-1:] in _BEFORE_UNCLEAR
-        or after.lstrip()[:1] in _AFTER_UNCLEAR
+        or _BEFORE_UNCLEAR.search(before) is not None
+        or _AFTER_UNCLEAR.match(after) is not None
         or _WHOLE.fullmatch(number[0]) is None
     )
 
 
 def _is_compared(text: Words, start: int, stop: int, taken: set[int]) -> bool:
     """Whether a comparison such as "at least" or "or more" stands near the words of a mention."""
+    if _BEFORE_UNCLEAR.search(text.gaps[start]) or text.gaps[stop].startswith("+"):
+        return True
     near = [*range(max(0, start - _COMPARISON_WINDOW), start)]
     near += range(stop, min(stop + _COMPARISON_WINDOW, len(text.words)))
-    return any(i not in taken and text.words[i] in _COMPARISONS for i in near)
+    return any(
+        i not in taken
+        and text.words[i] in _COMPARISONS
+        and text.words[max(0, i - 1) : i + 1] not in _CONTRASTS
+        for i in near
+    )

@@ -160,7 +160,7 @@ class Scorer:
             return 0.0
         if "recitation_needs_accuracy" in settings.gates and verdict.reason != "correct":
             return 0.0
-        return settings.delta * counted.bleu(parsed.reasoning)
+        return settings.delta * counted.bleu(parsed.reasoning) + 0.0  # never -0.0
 
     def _total(self, parts: Mapping[str, float]) -> float:
         weights = self.settings.weights
@@ -181,19 +181,24 @@ class Scorer:
             "medreward": __version__,
             "task": f"{self.task.name}:{self.task.digest}",
             "kind": self.task.kind,
-            "accuracy": f"{weights.accuracy:g}",
-            "format": f"{weights.format:g}",
-            "recitation": f"{weights.recitation:g}",
+            "accuracy": _exact(weights.accuracy),
+            "format": _exact(weights.format),
+            "recitation": _exact(weights.recitation),
             "delta": f"{settings.delta:+d}",
             "bleu": "4,method1",
         }
         if self.task.kind == "ordinal":
             table = settings.decay
-            items["decay"] = table if isinstance(table, str) else ",".join(f"{c:g}" for c in table)
-            items["under"] = f"{settings.under_grading:g}"
-            items["over"] = f"{settings.over_grading:g}"
+            items["decay"] = table if isinstance(table, str) else ",".join(map(_exact, table))
+            items["under"] = _exact(settings.under_grading)
+            items["over"] = _exact(settings.over_grading)
         items["gates"] = ",".join(settings.gates) or "none"
         return "|".join(f"{name}:{value}" for name, value in items.items())
+
+
+def _exact(value: float) -> str:
+    """Return the shortest text that stands for exactly this number."""
+    return repr(value).removesuffix(".0")
 
 
 def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:

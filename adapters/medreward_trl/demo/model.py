@@ -7,7 +7,7 @@ trains from scratch in seconds. Its tokens are words: what the texts of a task n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +50,20 @@ class Tiny(NamedTuple):
     model: Any
     processor: Any
 
+    def encode(self, rows: Iterable[Any], completions: Sequence[str] | None = None) -> Any:
+        """Return the model inputs of rows (columns prompt and image), padded on the left.
+
+        `completions` are appended to the prompts.
+        """
+        rows = list(rows)
+        prompts = [
+            self.processor.apply_chat_template(row["prompt"], add_generation_prompt=True)
+            for row in rows
+        ]
+        texts = [a + b for a, b in zip(prompts, completions or [""] * len(rows), strict=True)]
+        images = [row["image"].convert("RGB") for row in rows]
+        return self.processor(images=images, text=texts, padding=True, return_tensors="pt")
+
 
 def build(texts: Iterable[str], *, seed: int, size: int) -> Tiny:
     """Return an untrained model for `size`-pixel images that knows the words of `texts`."""
@@ -60,7 +74,7 @@ def build(texts: Iterable[str], *, seed: int, size: int) -> Tiny:
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=256,
-        num_hidden_layers=3,
+        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=512,

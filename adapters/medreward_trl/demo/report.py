@@ -1,0 +1,119 @@
+"""The demo's result as a table on the terminal and as an HTML report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from medreward.audit.report import Chart, Report, Row, Sample
+
+if TYPE_CHECKING:
+    from medreward_trl.demo.run import Result
+
+COLUMNS = ("warm start", "after GRPO")
+METRICS = {
+    "accuracy": ("accuracy", "share of exactly right grades; higher is better"),
+    "mae": ("mean absolute error", "in grades, of five; lower is better"),
+    "qwk": (
+        "quadratic weighted kappa",
+        "agreement beyond chance, far misses weigh more (scikit-learn); higher is better",
+    ),
+    "unreadable": ("unreadable", "share of answers that name no grade; lower is better"),
+    "reward": ("mean reward", "of 8 completions a slice, sampled at temperature 1"),
+    "zero_variance": (
+        "zero-variance groups",
+        "share of those groups of 8 whose rewards are all the same: nothing to learn from",
+    ),
+}
+_SAMPLES = 8
+
+
+def table(result: Result) -> str:
+    """Return the held-out metrics before and after as lines of text."""
+    lines = [f"{'held-out slices':26}{COLUMNS[0]:>12}{COLUMNS[1]:>12}"]
+    lines += [f"{row.name:26}{row.values[0]:12.3f}{row.values[1]:12.3f}" for row in _rows(result)]
+    return "\n".join(lines)
+
+
+def report(result: Result) -> Report:
+    """Return what the HTML report shows."""
+    options = result.options
+    return Report(
+        title="medreward demo: GRPO on MRI slices",
+        summary="A tiny vision-language model names the axial level (0 to 4) of slices of the "
+        "MNI152 brain template. One average brain: it shows a pipeline learn and says nothing "
+        "about patients.",
+        facts={
+            "reward": options.reward,
+            "steps": str(options.steps),
+            "seed": str(options.seed),
+            "held-out slices": str(len(result.test)),
+            "time": f"{result.seconds:.0f} s",
+        },
+        columns=COLUMNS,
+        rows=_rows(result),
+        charts=_charts(result),
+        samples=_samples(result),
+        texts={"Prompt": result.prompt, "Signature of the reward": result.signature},
+    )
+
+
+def _rows(result: Result) -> list[Row]:
+    before, after = result.before.metrics, result.after.metrics
+    return [Row(name, (before[key], after[key]), note) for key, (name, note) in METRICS.items()]
+
+
+def _charts(result: Result) -> list[Chart]:
+    def logged(key: str) -> Sequence[float]:
+        return [float(step[key]) for step in result.history]
+
+    accuracy = "accuracy with partial credit" if result.options.reward == "mfrs" else "accuracy"
+    parts = {
+        accuracy: logged("rewards/accuracy/mean"),
+        "format": logged("rewards/format/mean"),
+        "exactly right": logged("correct"),
+    }
+    return [
+        Chart("Parts of the reward", parts, "mean over the 64 completions of a step"),
+        Chart(
+            "Recitation (δ⁻)",
+            {"recitation": logged("rewards/recitation/mean")},
+            "BLEU against the knowledge in the prompt, as a penalty",
+            low=-0.5,
+            high=0.0,
+        ),
+        Chart(
+            "What there is to learn from",
+            {
+                "zero-variance groups": logged("frac_reward_zero_std"),
+                "entropy per token (nats)": logged("entropy"),
+            },
+            "share of groups without any difference; entropy of the policy",
+        ),
+        Chart(
+            "Length of completions",
+            {"mean": logged("completions/mean_length")},
+            "tokens, at most 16",
+            high=16.0,
+        ),
+    ]
+
+
+def _samples(result: Result) -> list[Sample]:
+    """Return slices of all grades, those whose answer changed first."""
+    changed = sorted(
+        range(len(result.test)),
+        key=lambda i: result.before.scores[i].correct == result.after.scores[i].correct,
+    )
+    return [
+        Sample(
+            id=result.test[i].id,
+            image=result.test[i].image,
+            target=str(result.test[i].target),
+            answers={
+                column: (evaluation.completions[i], evaluation.scores[i])
+                for column, evaluation in zip(COLUMNS, (result.before, result.after), strict=True)
+            },
+        )
+        for i in changed[:_SAMPLES]
+    ]

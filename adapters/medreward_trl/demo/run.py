@@ -1,0 +1,239 @@
+"""The demo from images to report: rows, warm start, GRPO in TRL, held-out metrics."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers.trainer_callback import PrinterCallback
+
+from medreward import ConfigError, Score, Task, explain
+from medreward.audit.metrics import ordinal_metrics, zero_variance_share
+from medreward.data import mni152
+from medreward.data.atomic import replacing, write_text_atomic
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import rows
+from medreward.errors import expected
+from medreward.rewards.shaped import scorer
+from medreward_trl.dataset import from_parquet
+from medreward_trl.demo import generation, model
+from medreward_trl.demo.demonstrations import demonstration
+from medreward_trl.demo.progress import Progress
+from medreward_trl.demo.warm_start import imitate
+from medreward_trl.rewards import reward_funcs
+from medreward_trl.train import make_trainer
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+TASK = "mni152_level"
+REWARDS = {"mfrs": "geometric", "binary": "exact"}
+SIZE = 56  # pixels
+TRAIN, TEST = 600, 250
+DEMONSTRATIONS, WARM_STEPS = 60, 80
+GROUP, PROMPTS = 8, 8  # completions a prompt, prompts a step
+GROUPS_JUDGED = 50  # held-out prompts whose groups are sampled for the zero-variance share
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen.
+
+    Attributes:
+        out: the folder to write to.
+        seed: seeds the images, the model, the warm start and the sampling.
+        steps: GRPO steps.
+        reward: a name of `REWARDS`: "mfrs" (partial credit, 4^-d) or "binary".
+    """
+
+    out: Path
+    seed: int = 0
+    steps: int = 200
+    reward: str = "mfrs"
+
+    def __post_init__(self) -> None:
+        if self.reward not in REWARDS:
+            raise expected("reward", self.reward, REWARDS)
+        if self.steps < 1:
+            raise ConfigError(f"steps: {self.steps} is not a whole number from 1 on")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed: {self.seed} is not a whole number from 0 to {2**32 - 1}")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the policy does on the held-out slices.
+
+    Attributes:
+        metrics: accuracy, mae, qwk and unreadable of the most likely completions; reward and
+            zero_variance of groups sampled at temperature 1, as GRPO sees them.
+        completions: the most likely completion of each slice.
+        scores: their scores.
+    """
+
+    metrics: dict[str, float]
+    completions: list[str]
+    scores: list[Score]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the demo did.
+
+    Attributes:
+        options: what was chosen.
+        signature: the reward's.
+        before: the held-out slices after the warm start.
+        after: the same after GRPO.
+        history: TRL's log, one mapping a step.
+        test: the held-out slices, in the order of the completions.
+        prompt: the prompt's text.
+        seconds: how long it took.
+    """
+
+    options: Options
+    signature: str
+    before: Evaluation
+    after: Evaluation
+    history: list[dict[str, float]]
+    test: list[Example]
+    prompt: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return settings, metrics and history as a JSON-ready dictionary."""
+        return {
+            "options": {**asdict(self.options), "out": str(self.options.out)},
+            "signature": self.signature,
+            "before": self.before.metrics,
+            "after": self.after.metrics,
+            "seconds": round(self.seconds, 1),
+            "history": self.history,
+        }
+
+
+def run(options: Options) -> Result:
+    """Train the demo's model and write what was made to ``options.out``.
+
+    ``train.parquet``, ``test.parquet``: the rows; ``warm_start/``, ``policy/``: the model before
+    and after GRPO; ``held_out.jsonl``: completions on the held-out slices; ``result.json``.
+
+    Raises:
+        ConfigError: if the folder cannot be written to.
+    """
+    started = time.monotonic()
+    task = Task.load(TASK)
+    train = mni152.examples(TASK, split="train", count=TRAIN, seed=options.seed, size=SIZE)
+    test = mni152.examples(TASK, split="test", count=TEST, seed=options.seed, size=SIZE)
+    data = _dataset(options.out / "train.parquet", task, train)
+    held_out = _dataset(options.out / "test.parquet", task, test)
+    prompt = data[0]["prompt"][0]["content"][-1]["text"]
+    completions = [demonstration(example) for example in train]
+    tiny = model.build([prompt, *completions], seed=options.seed, size=SIZE)
+    shown = range(DEMONSTRATIONS)
+    imitate(
+        tiny, data.select(shown), completions[: len(shown)], steps=WARM_STEPS, seed=options.seed
+    )
+    _save(tiny, options.out / "warm_start")
+    before = evaluate(tiny, held_out, task, options)
+    history = _grpo(tiny, data, task, options)
+    _save(tiny, options.out / "policy")
+    after = evaluate(tiny, held_out, task, options)
+    signature = scorer(task, {"decay": REWARDS[options.reward]}).signature()
+    seconds = time.monotonic() - started
+    result = Result(options, signature, before, after, history, test, prompt, seconds)
+    _write(result, held_out)
+    return result
+
+
+def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> Evaluation:
+    """Return what the policy does on held-out rows."""
+    decay = REWARDS[options.reward]
+    texts = generation.most_likely(tiny, data)
+    scores = _explain(texts, data, task, decay)
+    judged = data.select(range(GROUPS_JUDGED))
+    groups = [
+        [score.total for score in _explain(group, [row] * GROUP, task, decay)]
+        for group, row in zip(
+            generation.sampled(tiny, judged, GROUP, options.seed), judged, strict=True
+        )
+    ]
+    metrics = {
+        **ordinal_metrics(scores, data["target"], task).as_dict(),
+        "reward": sum(map(sum, groups)) / (GROUP * len(groups)),
+        "zero_variance": zero_variance_share(groups),
+    }
+    return Evaluation(metrics, texts, scores)
+
+
+def _explain(texts: Sequence[str], data: Any, task: Task, decay: str) -> list[Score]:
+    targets, knowledge = [row["target"] for row in data], [row["knowledge"] for row in data]
+    return explain(list(texts), targets, task=task, knowledge=knowledge, decay=decay)
+
+
+def _dataset(path: Path, task: Task, examples: Sequence[Example]) -> Dataset:
+    write_parquet(path, rows(examples, task), total=len(examples))
+    return from_parquet(path)
+
+
+def _grpo(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> list[dict[str, float]]:
+    """Run TRL's GRPOTrainer and return its log."""
+    trainer = make_trainer(
+        model=tiny.model,
+        dataset=data,
+        reward=reward_funcs(task, decay=REWARDS[options.reward]),
+        settings={
+            "output_dir": str(options.out / "trainer"),
+            "seed": options.seed,
+            "max_steps": options.steps,
+            "num_generations": GROUP,
+            "per_device_train_batch_size": GROUP * PROMPTS,
+            "max_completion_length": generation.MAX_TOKENS,
+            "learning_rate": 3e-4,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": min(10, options.steps - 1),
+            "adam_beta2": 0.95,
+            "weight_decay": 0.0,
+            "gradient_checkpointing": False,
+            "bf16": False,
+            "use_cpu": True,
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "report_to": [],
+            "disable_tqdm": True,
+        },
+        processor=tiny.processor,
+        callbacks=[Progress(options.steps)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    return [log for log in trainer.state.log_history if "reward" in log]
+
+
+def _save(tiny: model.Tiny, folder: Path) -> None:
+    with replacing(folder) as scratch:
+        model.save(tiny, scratch)
+
+
+def _write(result: Result, data: Dataset) -> None:
+    lines = [
+        {
+            "id": row["id"],
+            "policy": policy,
+            "completion": completion,
+            "target": row["target"],
+            "knowledge": row["knowledge"],
+        }
+        for policy, evaluation in (("warm_start", result.before), ("grpo", result.after))
+        for row, completion in zip(data, evaluation.completions, strict=True)
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_text_atomic(result.options.out / "held_out.jsonl", text)
+    write_text_atomic(
+        result.options.out / "result.json", json.dumps(result.as_dict(), indent=1) + "\n"
+    )

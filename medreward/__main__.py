@@ -1,0 +1,8 @@
+"""``python -m medreward``."""
+
+import sys
+
+from medreward.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

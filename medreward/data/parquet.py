@@ -1,0 +1,53 @@
+"""Rows -> a parquet file in veRL's schema, which TRL's adapter reads too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from medreward.data.atomic import replacing
+from medreward.data.rows import Row
+from medreward.errors import ConfigError
+
+_TEXT = pa.string()
+SCHEMA = pa.schema(
+    {
+        "data_source": _TEXT,
+        "prompt": pa.list_(pa.struct({"role": _TEXT, "content": _TEXT})),
+        "images": pa.list_(pa.struct({"bytes": pa.binary()})),
+        "ability": _TEXT,
+        "reward_model": pa.struct({"style": _TEXT, "ground_truth": _TEXT}),
+        "extra_info": pa.struct({"id": _TEXT, "split": _TEXT, "knowledge": _TEXT}),
+    }
+)
+_ROW_GROUP = 256  # rows that are in memory at once
+
+
+def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = None) -> int:
+    """Write rows to `path`, whole or not at all, and return their number.
+
+    The same rows give the same bytes. A progress bar shows on a terminal; `total` is its end.
+
+    Raises:
+        ConfigError: if there are no rows, or the file cannot be written.
+    """
+    count = 0
+    with replacing(path) as scratch:
+        bar = tqdm(rows, total=total, desc=f"writing {Path(path).name}", unit="row", disable=None)
+        with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
+            for group in _groups(bar):
+                writer.write_table(pa.Table.from_pylist(group, SCHEMA))
+                count += len(group)
+        if not count:
+            raise ConfigError(f"{path}: there are no rows to write")
+    return count
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    source = iter(rows)
+    return iter(lambda: list(islice(source, _ROW_GROUP)), [])

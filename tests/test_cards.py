@@ -1,0 +1,210 @@
+"""Task cards: what is shipped, and that every mistake in one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medreward import ConfigError, Label, RewardSettings, Statement, Task
+from medreward.card import parse_card
+from medreward.rewards.shaped import Scorer
+from medreward.task import shipped
+
+HEAD = "name: demo\nkind: classification\nquestion: Which?\n"
+LABELS = "labels: [benign, malignant]\n"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_card_loads_and_can_be_scored(name: str) -> None:
+    task = Task.load(name)
+    assert task.name == name
+    assert task.question.endswith("?") or "." in task.question
+    assert task.modality
+    assert task.data["licence"]
+    assert Task.load(name) is task
+    Scorer(task)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_statement_has_a_source_and_a_review_state(name: str) -> None:
+    task = Task.load(name)
+    statements = [*task.knowledge, *(s for label in task.labels for s in label.attributes)]
+    assert statements
+    for statement in statements:
+        assert statement.source in task.references
+        assert len(task.references[statement.source]) > 40
+        assert statement.review == "unreviewed"
+        assert statement.text == " ".join(statement.text.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("pneumoniamnist", {"0": "normal", "1": "pneumonia"}),
+        ("retinamnist", {"0": "0", "1": "1", "2": "2", "3": "3", "4": "4"}),
+    ],
+)
+def test_labels_are_those_of_medmnist(name: str, labels: dict[str, str]) -> None:
+    """`medmnist.INFO[name]["label"]` of medmnist 3.0.2."""
+    task = Task.load(name)
+    assert {str(i): label.name for i, label in enumerate(task.labels)} == labels
+    for index, label in labels.items():
+        assert task.target_index(int(index)) == task.target_index(label) == int(index)
+
+
+def test_knowledge_levels() -> None:
+    task = Task.load("retinamnist")
+    none, context, full = map(task.knowledge_text, ("none", "context", "full"))
+    assert none == ""
+    assert full.startswith(context)
+    assert "microaneurysms only" in full
+    assert "microaneurysms" not in context
+    with pytest.raises(ConfigError, match="knowledge level: 'all' is not one of none, context"):
+        task.knowledge_text("all")
+
+
+MINIMAL = yaml.safe_load(
+    """
+name: effusion
+kind: ordinal
+question: How large?
+modality: radiograph
+data: {set: demo}
+labels:
+  - none
+  - name: small
+    synonyms: [minimal]
+    absence: false
+    attributes: [{text: "Blunted   angle.", source: ref}]
+knowledge: [{text: Compare both sides., source: ref, review: "A. Clinician, 2026-01-01"}]
+references: {ref: A citation.}
+reward: {decay: linear, weights: {format: 0.5}}
+first_grade: 1
+max_typos: 0
+"""
+)
+
+
+def test_a_card_is_the_task_it_describes() -> None:
+    assert parse_card(yaml.safe_dump(MINIMAL)) == Task(
+        "effusion",
+        kind="ordinal",
+        question="How large?",
+        modality="radiograph",
+        data={"set": "demo"},
+        labels=(
+            Label("none"),
+            Label("small", ("minimal",), False, (Statement("Blunted angle.", "ref"),)),
+        ),
+        knowledge=(Statement("Compare both sides.", "ref", "A. Clinician, 2026-01-01"),),
+        references={"ref": "A citation."},
+        reward=RewardSettings().updated({"decay": "linear", "weights": {"format": 0.5}}),
+        first_grade=1,
+        max_typos=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": None}, "name: None is not a non-empty text"),
+        ({"name": 5}, r"name: 5 is not a non-empty text \(put it in quotes\)"),
+        ({"kind": "ordinl"}, "kind: 'ordinl' is not one of .*did you mean 'ordinal'"),
+        ({"labls": []}, "card: field: 'labls' .* did you mean 'labels'"),
+        ({"labels": "none"}, "labels: 'none' is not a list"),
+        ({"labels": ["none"]}, "labels: 1 given; a task has at least 2"),
+        ({"labels": ["none", False]}, r"labels\[1\]: False .* \(put it in quotes\)"),
+        ({"labels": ["none", {"nam": "x"}]}, r"labels\[1\]: field: 'nam' .* did you mean 'name'"),
+        ({"labels": ["none", {"name": 1}]}, r"labels\[1\]\.name: 1 .* \(put it in quotes\)"),
+        ({"labels": ["none", {"name": "x", "synonyms": "y"}]}, r"labels\[1\]\.synonyms: 'y'"),
+        ({"labels": ["none", {"name": "x", "synonyms": [0]}]}, r"labels\[1\]\.synonyms\[0\]: 0"),
+        ({"labels": ["none", {"name": "x", "absence": "no"}]}, r"labels\[1\]\.absence: 'no'"),
+        (
+            {"labels": ["none", {"name": "x", "attributes": [{"text": "t", "source": "nowhere"}]}]},
+            r"labels\[1\]\.attributes\[0\]\.source: 'nowhere' is not one of ref",
+        ),
+        (
+            {"labels": ["none", {"name": "x", "attributes": [{"text": "t"}]}]},
+            r"labels\[1\]\.attributes\[0\]\.source: None is not a non-empty text",
+        ),
+        ({"knowledge": [{"source": "ref"}]}, r"knowledge\[0\]\.text: None"),
+        ({"knowledge": ["text"]}, r"knowledge\[0\]: 'text' is not a mapping with text, source"),
+        ({"knowledge": [{"text": "t", "source": "ref", "review": 5}]}, r"knowledge\[0\]\.review"),
+        ({"knowledge": {"text": "t"}}, "knowledge: .* is not a list"),
+        ({"references": ["ref"]}, "references: .* is not a mapping"),
+        ({"references": {"ref": 2003}}, r"references\.ref: 2003 is not a text"),
+        ({"data": {"year": 2003}}, r"data\.year: 2003 is not a text \(put it in quotes\)"),
+        ({"reward": ["linear"]}, "reward: .* is not a mapping"),
+        ({"reward": {"decai": "linear"}}, "reward setting: 'decai' .* did you mean 'decay'"),
+        ({"reward": {"weights": {"format": -1}}}, r"weights\.format: -1"),
+        ({"first_grade": -1}, "first_grade: -1 is not a whole number from 0 on"),
+        ({"max_typos": 2}, "max_typos: 2 is not 0 or 1"),
+        ({"modality": 3}, "modality: 3"),
+        ({"labels": ["none", "None"]}, "'None' names two labels, 'none' and 'None'"),
+        ({"labels": ["nodule", "nodules"], "max_typos": 1}, "are so close .* max_typos: 0"),
+        ({"labels": ["none", "..."]}, "'...' has no letter or digit"),
+        ({"labels": ["2", "1"]}, r"labels\[0\]: '2' is the name of grade 1"),
+    ],
+)
+def test_a_wrong_card_is_named_by_file_and_field(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^cards/x\.yaml: .*{message}"):
+        parse_card(yaml.safe_dump({**MINIMAL, **changes}), where="cards/x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "card: None is not a mapping with name, kind"),
+        ("[]", r"card: \[\] is not a mapping"),
+        ("kind: classification", "name: missing"),
+        (HEAD + LABELS + "name: other\n", "the key 'name' is given twice in the mapping at line 1"),
+        (HEAD + LABELS + "data: {a: b, a: c}\n", "'a' is given twice in the mapping at line 5"),
+        (HEAD + "labels: [no, yes]\n", r"labels\[0\]: False .* \(put it in quotes\)"),
+        (HEAD + "labels: [benign\n", "while parsing a flow sequence"),
+        (HEAD + "labels: !!python/name:os.system\n", "could not determine a constructor"),
+        (HEAD + "labels: [2003-13-45, b]\n", "month must be in"),
+        ("? [a]\n: b\n", "unhashable key"),
+        ("\0", "special characters are not allowed"),
+        ("[" * 3000, "nested too deeply"),
+    ],
+)
+def test_a_card_that_is_no_card(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"(?s)^x.yaml: .*{message}"):
+        parse_card(text, where="x.yaml")
+
+
+def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml' cannot be read: .*No such file"):
+        Task.load(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Task.load(tmp_path / "folder.yml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read: 'utf-8' codec"):
+        Task.load(binary)
+    with pytest.raises(ConfigError, match="is not one of mni152_brain_box"):
+        Task.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": ""}, "name: '' is not a non-empty string"),
+        ({"labels": "ab"}, "labels: 'ab' is not a list"),
+        ({"labels": ["a", 7]}, r"labels\[1\]: 7 is not a label name or a Label"),
+        ({"labels": ["a", Label("b", "c")]}, r"labels\[1\]\.synonyms: 'c' is not a list"),  # type: ignore[arg-type]
+        ({"labels": ["a", Label("b", None)]}, r"labels\[1\]\.synonyms: None"),  # type: ignore[arg-type]
+        ({"labels": ["a", Label("b", absence=1)]}, r"labels\[1\]\.absence: 1"),  # type: ignore[arg-type]
+        ({"kind": "localisation"}, "a localisation task has none"),
+        ({"knowledge": ["text"]}, r"knowledge\[0\]: 'text' is not a Statement"),
+        ({"reward": 5}, "reward: 5 is not RewardSettings"),
+        ({"reward": {"delta": 7}}, "delta: 7 is not a sign"),
+        ({"max_typos": True}, "max_typos: True is not 0 or 1"),
+    ],
+)
+def test_a_wrong_task_is_named_by_field(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Task(**{"name": "demo", "labels": ["a", "b"], **arguments})

@@ -1,0 +1,173 @@
+"""Parsing: the required format, and a reason code for every way to miss it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medreward.completion import Completion, completion_text, is_chat
+from medreward.reasons import FORMAT_REASONS
+
+GOOD = "<think>Clear lungs.</think><answer>normal</answer>"
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        f"\n  {GOOD}\t\n",
+        "<think>\nline one\nline two\n</think>\n\n<answer>\nnormal\n</answer>\n",
+        "<THINK>Clear.</Think> <Answer>normal</ANSWER>",
+        "<think>肺は清明。</think><answer>正常</answer>",
+        "<think>p < 0.05 and a > b</think><answer><b>normal</b></answer>",
+        "<think>one</think>\u00a0\u2003<answer>normal</answer>",
+        "<think>the thinking tag, the <answers> and < answer ></think><answer>normal</answer>",
+    ],
+)
+def test_the_required_format(text: str) -> None:
+    parsed = Completion.parse(text)
+    assert parsed.well_formed
+    assert parsed.problems == ()
+    assert parsed.think
+    assert parsed.answer
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("", ("no_think_tag", "no_answer_tag")),
+        ("normal", ("no_think_tag", "no_answer_tag")),
+        ("<answer>A</answer>", ("no_think_tag",)),
+        ("<think>x</think>", ("no_answer_tag",)),
+        ("<think>x</think>normal", ("no_answer_tag", "text_outside")),
+        ("<think>x</think><answer>A", ("answer_unclosed",)),
+        ("<think>x<answer>A</answer>", ("think_unclosed", "nested_tags")),
+        ("x</think><answer>A</answer>", ("think_unopened",)),
+        ("<think>x</think>A</answer>", ("answer_unopened",)),
+        ("<answer>A</answer><think>x</think>", ("answer_before_think",)),
+        ("<answer>A</answer><answer>B</answer>", ("no_think_tag", "several_answers")),
+        (
+            "<think>x</think><answer>A</answer><answer>A</answer>",
+            ("several_answers",),
+        ),
+        ("<think>x</think><think>y</think><answer>A</answer>", ("several_thinks",)),
+        ("<think>x</think><answer>A</answer></answer>", ("several_answers",)),
+        ("<think><answer>A</answer></think>", ("nested_tags",)),
+        (
+            "<think>x<answer>A</answer></think><answer>B</answer>",
+            ("several_answers", "nested_tags"),
+        ),
+        ("<think>x</think><answer><think>y</think>A</answer>", ("several_thinks", "nested_tags")),
+        ("<think>x<think>y</think></think><answer>A</answer>", ("several_thinks", "nested_tags")),
+        ("</think>x<think><answer>A</answer>", ("nested_tags", "tags_reordered")),
+        ("<think>x</think></answer>A<answer>", ("tags_reordered", "text_outside")),
+        (f"Sure! {GOOD}", ("text_outside",)),
+        (f"{GOOD} I hope this helps.", ("text_outside",)),
+        ("<think>x</think> so <answer>A</answer>", ("text_outside",)),
+        ("<think></think><answer>A</answer>", ("empty_think",)),
+        ("<think> \n… </think><answer>A</answer>", ("empty_think",)),
+        ("<think>x</think><answer> \n </answer>", ("empty_answer",)),
+    ],
+)
+def test_every_format_error_has_its_code(text: str, problems: tuple[str, ...]) -> None:
+    assert Completion.parse(text).problems == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (GOOD, "normal"),
+        ("<answer> \n two\nlines \n</answer>", "two\nlines"),
+        ("<answer></answer>", ""),
+        ("<answer>A</answer><answer>A</answer>", None),
+        ("<think>I would say <answer>A</answer>", None),
+        ("<think>x<answer>A</answer></think>", None),
+        ("<answer><answer>A</answer>", None),
+        ("<answer>A", None),
+        ("A</answer>", None),
+        ("normal", None),
+        ("x</think><answer>A</answer>", "A"),
+        ("<answer>A</answer> <think>x</think>", "A"),
+        ("\uff1canswer\uff1eA\uff1c/answer\uff1e", None),
+        ("<an\u200bswer>A</answer>", None),
+        ("<thin\u212a>x</thin\u212a><answer>A</answer>", "A"),
+    ],
+)
+def test_the_readable_answer(text: str, answer: str | None) -> None:
+    assert Completion.parse(text).answer == answer
+
+
+def test_only_the_ascii_tags_are_tags() -> None:
+    assert "no_think_tag" in Completion.parse("<thin\u212a>x</thin\u212a>").problems
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning"),
+    [
+        (GOOD, "Clear lungs."),
+        ("Clear lungs. <answer>normal</answer> Really.", "Clear lungs. <> Really."),
+        ("<think>Clear lungs.", "Clear lungs."),
+        ("Clear lungs.", "Clear lungs."),
+    ],
+)
+def test_leaving_tags_out_hides_no_reasoning(text: str, reasoning: str) -> None:
+    assert Completion.parse(text).reasoning.split() == reasoning.replace("<>", "").split()
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        [{"role": "assistant", "content": GOOD}],
+        [{"content": GOOD}],
+        ({"role": "assistant", "content": [{"type": "text", "text": GOOD}]},),
+        [
+            {"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": GOOD}]},
+            {"role": "tool", "content": "<answer>pneumonia</answer>"},
+        ],
+        [
+            {"role": "assistant", "content": None, "tool_calls": []},
+            {"role": "assistant", "content": GOOD},
+        ],
+    ],
+)
+def test_chat_messages_are_a_completion(completion: list[dict[str, object]]) -> None:
+    assert is_chat(completion)
+    assert Completion.parse(completion).answer == "normal"
+    assert Completion.parse(completion).well_formed
+
+
+@pytest.mark.parametrize("value", [None, 5, b"x", ["x"], [], [["x"]], {"content": "x"}])
+def test_anything_else_is_no_completion(value: object) -> None:
+    with pytest.raises(TypeError, match="a completion is a string or a list of chat messages"):
+        completion_text(value)  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.sampled_from([*TAGS, "x", " ", "normal", "<", "é", "<THINK>"]), max_size=12).map(
+        "".join
+    )
+)
+def test_any_text_parses_and_is_well_formed_only_in_the_one_order(text: str) -> None:
+    parsed = Completion.parse(text)
+    assert set(parsed.problems) <= FORMAT_REASONS.keys()
+    assert len(set(parsed.problems)) == len(parsed.problems)
+    lowered = text.lower()
+    counts = [lowered.count(tag) for tag in TAGS]
+    order = [lowered.find(tag) for tag in TAGS]
+    if parsed.well_formed:
+        assert counts == [1, 1, 1, 1]
+        assert order == sorted(order)
+        assert parsed.think is not None
+        assert parsed.answer
+    if counts[2:] != [1, 1]:
+        assert parsed.answer is None
+
+
+@given(st.text())
+def test_any_unicode_text_parses(text: str) -> None:
+    inner = text.replace("<", "")
+    parsed = Completion.parse(f"<think>a{inner}</think><answer>{inner}b</answer>")
+    assert parsed.well_formed
+    assert parsed.answer == f"{inner}b".strip()

@@ -1,0 +1,170 @@
+"""Ordinal grades: how they are read, and what MFRS pays for them."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medreward import Label, RewardSettings, Task
+from medreward.rewards.ordinal import best_partial_credit, decay_table, mfrs_reward, read_grade
+from medreward.settings import DECAYS
+from tests.reading_tables import TASKS, cases, make
+
+RETINA = TASKS["retina"]
+BIRADS = make("birads", "1", "2", "3", "4", "5", "6", kind="ordinal", first_grade=1)
+NAMED = make("effusion", Label("none", absence=True), "small", "large", kind="ordinal")
+
+
+def read(answer: str, task: Task) -> str | None:
+    index = read_grade(answer, task).label
+    return None if index is None else task.labels[index].name
+
+
+@pytest.mark.parametrize(("name", "answer", "grade"), list(cases("answers", ordinal=True)))
+def test_reading(name: str, answer: str, grade: str | None) -> None:
+    assert read(answer, TASKS[name]) == grade
+
+
+@pytest.mark.xfail(reason="known gap of the reader")
+@pytest.mark.parametrize(("name", "answer", "grade"), list(cases("gaps", ordinal=True)))
+def test_gaps(name: str, answer: str, grade: str | None) -> None:
+    assert read(answer, TASKS[name]) == grade
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("", "empty_answer"),
+        ("retinopathy", "grade_unknown"),
+        ("0 to 4", "grade_unknown"),
+        ("2 or 3", "several_grades"),
+        ("mild to moderate", "several_grades"),
+        ("not 2", "grade_denied"),
+        ("at least 2", "grade_denied"),
+        ("2?", "grade_denied"),
+        ("22", "grade_out_of_scale"),
+        ("-2", "grade_out_of_scale"),
+        ("2.5", "grade_out_of_scale"),
+        ("5", "grade_out_of_scale"),
+        ("2, of 100", "grade_out_of_scale"),
+        ("m\u043ederate", "mixed_scripts"),
+        ("2 " * 600, "answer_too_long"),
+    ],
+)
+def test_a_refused_grade_says_why(answer: str, reason: str) -> None:
+    assert read_grade(answer, RETINA) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "grade"),
+    [("BI-RADS 4", "4"), ("4", "4"), ("0", None), ("7", None), ("4 (1 to 6)", "4"), ("6.0", "6")],
+)
+def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
+    assert read(answer, BIRADS) == grade
+
+
+@pytest.mark.parametrize(
+    ("answer", "grade"),
+    [
+        ("none", "none"),
+        ("0", "none"),
+        ("small", "small"),
+        ("Grade 2", "large"),
+        ("large, 2", "large"),
+        ("large, 1", None),
+        ("not large", None),
+        ("small or none", None),
+    ],
+)
+def test_named_grades_are_read_by_number_too(answer: str, grade: str | None) -> None:
+    assert read(answer, NAMED) == grade
+
+
+@given(st.integers(), st.sampled_from(["{}", "Grade {}", "**{}**", "The grade is {}.", "({})"]))
+def test_a_number_is_read_exactly_if_it_is_on_the_scale(number: int, frame: str) -> None:
+    grade = read_grade(frame.format(number), RETINA).label
+    assert grade == (number if 0 <= number <= 4 else None)
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.sampled_from([" or ", "-", " to ", "/", ", ", " "]))
+def test_two_grades_are_none(one: int, other: int, between: str) -> None:
+    grade = read_grade(f"{one}{between}{other}", RETINA).label
+    assert grade is None or one == other == grade
+
+
+@given(st.text(alphabet="0123456789.,-+/ grade%<>or\u00bd\u0662", max_size=12))
+def test_any_answer_is_a_grade_or_none(answer: str) -> None:
+    grade, reason = read_grade(answer, RETINA)
+    assert grade in (None, 0, 1, 2, 3, 4)
+    assert (grade is None) == bool(reason)
+
+
+GOLDEN = {
+    "geometric": [1.0, 0.25, 0.0625, 0.015625, 0.00390625],
+    "reported": [1.0, 0.25, 0.1, 0.0, 0.0],
+    "linear": [1.0, 0.75, 0.5, 0.25, 0.0],
+    "quadratic": [1.0, 0.9375, 0.75, 0.4375, 0.0],
+    "exact": [1.0, 0.0, 0.0, 0.0, 0.0],
+}
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_golden_credits_on_five_grades(decay: str) -> None:
+    settings = RewardSettings(decay=decay)
+    paid = [mfrs_reward(str(grade), 0, RETINA, settings).value for grade in range(5)]
+    assert paid == GOLDEN[decay]
+
+
+@pytest.mark.parametrize("grades", [2, 3, 5, 8])
+def test_quadratic_credit_is_the_weight_of_quadratic_kappa(grades: int) -> None:
+    """cohen_kappa_score(weights="quadratic") is 1 - sum(w * observed) / sum(w * expected)."""
+    from sklearn.metrics import cohen_kappa_score
+
+    table = decay_table("quadratic", grades)
+    scale = range(grades)
+    for one, other in product(scale, scale):
+        truth, said = [*scale, one], [*scale, other]
+        pairs = list(zip(truth, said, strict=True))
+        observed = sum(1 - table[abs(t - s)] for t, s in pairs) / len(pairs)
+        expected = sum(1 - table[abs(t - s)] for t, s in product(truth, said)) / len(pairs) ** 2
+        kappa = cohen_kappa_score(truth, said, weights="quadratic")
+        assert 1 - observed / expected == pytest.approx(kappa, abs=1e-12)
+
+
+def test_a_table_counts_as_zero_beyond_its_end() -> None:
+    assert decay_table((1.0, 0.5), 4) == (1.0, 0.5, 0.0, 0.0)
+    assert decay_table((1.0, 0.5, 0.4, 0.3, 0.2), 3) == (1.0, 0.5, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "value"),
+    [("2", 2, 1.0), ("1", 2, 0.375), ("3", 2, 0.75), ("0", 3, 0.125), ("3", 1, 0.5), ("4", 0, 0.0)],
+)
+def test_under_grading_may_cost_more(answer: str, target: int, value: float) -> None:
+    settings = RewardSettings(decay="linear", under_grading=0.5)
+    assert mfrs_reward(answer, target, RETINA, settings).value == value
+
+
+decays = st.one_of(
+    st.sampled_from(list(DECAYS)),
+    st.lists(st.floats(0, 0.999), max_size=6).map(lambda x: (1.0, *sorted(x, reverse=True))),
+)
+
+
+@given(decays, st.floats(0, 1), st.floats(0, 1), st.integers(2, 9), st.data())
+def test_credit_falls_with_the_distance(
+    decay: str, under: float, over: float, grades: int, data: st.DataObject
+) -> None:
+    task = make("scale", *"abcdefghi"[:grades], kind="ordinal")
+    settings = RewardSettings(decay=decay, under_grading=under, over_grading=over)
+    target = data.draw(st.integers(0, grades - 1))
+    paid = [mfrs_reward(str(g), target, task, settings).value for g in range(grades)]
+    assert paid[target] == 1.0
+    assert paid[: target + 1] == sorted(paid[: target + 1])
+    assert paid[target:] == sorted(paid[target:], reverse=True)
+    wrong = [p for g, p in enumerate(paid) if g != target]
+    assert min(wrong) >= 0.0
+    assert max(wrong) <= best_partial_credit(settings, grades) < 1.0

@@ -1,0 +1,169 @@
+"""Reading labels: what is paid, what is refused, and why."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from medreward import Task
+from medreward.reasons import REASONS
+from medreward.rewards.label import label_reward
+from medreward.rewards.reading import MAX_ANSWER_LENGTH, read_label
+from tests.reading_tables import BREAST, TABLES, TASKS, cases, make
+
+CHEST = TASKS["chest"]
+NO_ABSENCE = make("plain", "normal", "benign", "malignant")
+LABELS = [
+    (CHEST, "pneumonia"),
+    (CHEST, "normal"),
+    (BREAST, "malignant"),
+    (BREAST, "benign"),
+    (BREAST, "normal"),
+]
+
+
+def read(answer: str | None, task: Task) -> str | None:
+    index = read_label(answer, task).label
+    return None if index is None else task.labels[index].name
+
+
+@pytest.mark.parametrize(("name", "answer", "label"), list(cases("answers", ordinal=False)))
+def test_reading(name: str, answer: str, label: str | None) -> None:
+    assert read(answer, TASKS[name]) == label
+
+
+@pytest.mark.xfail(reason="known gap of the reader")
+@pytest.mark.parametrize(("name", "answer", "label"), list(cases("gaps", ordinal=False)))
+def test_gaps(name: str, answer: str, label: str | None) -> None:
+    assert read(answer, TASKS[name]) == label
+
+
+@pytest.mark.parametrize("template", TABLES["denials"])
+def test_a_denied_or_open_label_is_not_read(template: str) -> None:
+    for task, label in LABELS:
+        assert read(template.format(label), task) is None
+
+
+@pytest.mark.parametrize("template", TABLES["assertions"])
+def test_an_asserted_label_is_read(template: str) -> None:
+    for task, label in LABELS:
+        assert read(template.format(label), task) == label
+
+
+@pytest.mark.parametrize("template", TABLES["assertions"])
+def test_the_reading_does_not_depend_on_which_label_says_that_nothing_was_found(
+    template: str,
+) -> None:
+    for label in ("normal", "benign", "malignant"):
+        assert read(template.format(label), NO_ABSENCE) == label
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "no_answer"),
+        ("", "empty_answer"),
+        ("a", "label_unknown"),
+        ("abnormal", "label_unknown"),
+        ("I cannot tell", "label_unknown"),
+        ("no pneumonia", "label_denied"),
+        ("pneumonia?", "label_denied"),
+        ("pneumonia cannot be excluded", "label_denied"),
+        ("pneumonia or consolidation", "label_denied"),
+        ("pneumonia. Not pneumonia.", "label_denied"),
+        ("pneumonia or normal", "several_labels"),
+        ("normal, but pneumonia cannot be excluded", "several_labels"),
+        ("n\u043ermal", "mixed_scripts"),
+        ("pneumonia, n\u043ermal", "mixed_scripts"),
+        ("normal " * 200, "answer_too_long"),
+    ],
+)
+def test_a_refused_answer_says_why(answer: str | None, reason: str) -> None:
+    assert read_label(answer, CHEST) == (None, reason)
+    assert label_reward(answer, 1, CHEST) == (0.0, reason, None)
+    assert reason in REASONS
+
+
+def test_the_longest_answer_that_is_read() -> None:
+    assert read("x" * (MAX_ANSWER_LENGTH - 7) + " normal", CHEST) == "normal"
+    assert read("x" * (MAX_ANSWER_LENGTH - 6) + " normal", CHEST) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "value", "reason"),
+    [
+        ("pneumonia", 1, 1.0, "correct"),
+        ("bronchopneumonia", 1, 1.0, "correct"),
+        ("normal", 1, 0.0, "wrong_label"),
+        ("no pneumonia", 0, 0.0, "label_denied"),
+    ],
+)
+def test_one_for_the_right_label_else_nothing(
+    answer: str, target: int, value: float, reason: str
+) -> None:
+    verdict = label_reward(answer, target, CHEST)
+    assert (verdict.value, verdict.reason) == (value, reason)
+    assert (verdict.prediction is None) == (reason == "label_denied")
+
+
+def test_absence_begins_a_statement_where_another_label_continues_the_list() -> None:
+    assert read("No pneumonia, normal", CHEST) == "normal"
+    assert read("No benign, malignant", BREAST) is None
+    findings = make("findings", "effusion", "pneumonia")
+    assert read("No effusion, pneumonia", findings) is None
+
+
+fragments = st.sampled_from(
+    "pneumonia normal no not is or and , . ? : - ( ) without excluded cannot unlikely but yes the "
+    "of 0 % abnormal \n \u200b \u0301 NORMAL bacterial non- r/o \u2260".split(" ")
+)
+
+
+@given(st.lists(fragments, max_size=14).map(" ".join))
+def test_whatever_the_words_a_reading_names_what_stands_there(answer: str) -> None:
+    label, reason = read_label(answer, CHEST)
+    assert (label is None) == bool(reason)
+    assert not reason or reason in REASONS
+    if label is not None:
+        assert CHEST.labels[label].name in answer.lower()
+    assert read_label(answer.upper(), CHEST) == (label, reason)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused_without_an_error(answer: str) -> None:
+    label, reason = read_label(answer, BREAST)
+    assert label in (None, 0, 1, 2)
+    assert (label is None) == (reason in REASONS)
+
+
+@examples(max_examples=1000)
+@given(
+    st.sampled_from(TABLES["denials"]),
+    st.sampled_from(TABLES["denials"]),
+    st.sampled_from(TABLES["assertions"]),
+    st.sampled_from([". ", "; ", ", ", " - "]),
+)
+def test_a_denied_label_is_not_read_whatever_is_said_beside_it(
+    denial: str, other: str, assertion: str, between: str
+) -> None:
+    denied, asserted = denial.format("benign"), assertion.format("malignant")
+    assert read(denied + between + asserted, BREAST) != "benign"
+    assert read(asserted + between + denied, BREAST) != "benign"
+    assert read(asserted + between + denial.format("malignant"), BREAST) is None
+    assert read(denied + between + other.format("malignant"), BREAST) is None
+    assert read(denied + between + "the image is sharp", BREAST) is None
+    assert read("the image is sharp" + between + denied, BREAST) is None
+
+
+@given(
+    st.sampled_from(TABLES["denials"]),
+    st.sampled_from(["", "Findings: ", "The image is sharp. ", "Answer: "]),
+    st.sampled_from(LABELS),
+)
+def test_what_stands_before_a_denial_does_not_undo_it(
+    template: str, before: str, label: tuple[Task, str]
+) -> None:
+    task, name = label
+    assert read(before + template.format(name), task) is None

@@ -1,0 +1,151 @@
+"""Finding labels: whole words, longest first, and typos that cannot confuse two labels."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from rapidfuzz.distance import DamerauLevenshtein
+
+from medreward import Task
+from medreward.lexicon import MIN_TYPO_LENGTH, Lexicon
+from medreward.task import shipped
+from medreward.words import split
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+CARDS = [name for name in shipped() if Task.load(name).kind != "localisation"]
+
+
+def found(lexicon: Lexicon, text: str) -> list[int]:
+    return [mention.label for mention in lexicon.find(split(text))]
+
+
+def edits(word: str) -> set[str]:
+    """Every word one edit away from `word`."""
+    cuts = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    deleted = {a + b[1:] for a, b in cuts if b}
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
+    replaced = {a + c + b[1:] for (a, b), c in product(cuts, LETTERS) if b}
+    inserted = {a + c + b for (a, b), c in product(cuts, LETTERS)}
+    return (deleted | swapped | replaced | inserted) - {word}
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("severe", [1]),
+        ("severe nonproliferative", [2]),
+        ("severe non-proliferative", [2]),
+        ("severe. nonproliferative", [1]),
+        ("nonproliferative", []),
+        ("proliferative", [3]),
+        ("moderate severe mild", [0, 1]),
+        ("moderatesevere", []),
+        ("Severe!", [1]),
+    ],
+)
+def test_forms_are_whole_words_longest_first(text: str, labels: list[int]) -> None:
+    lexicon = Lexicon(
+        [["moderate"], ["severe"], ["severe nonproliferative"], ["proliferative"]], max_typos=0
+    )
+    assert found(lexicon, text) == labels
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [
+        ("pnuemonia", True),
+        ("pneumona", True),
+        ("pneumonnia", True),
+        ("pneumonja", True),
+        ("pnuemona", False),
+        ("neumonia", False),
+        ("xneumonia", False),
+        ("pneumonia2", False),
+    ],
+)
+def test_one_typo_is_forgiven_behind_the_first_letter(word: str, known: bool) -> None:
+    assert bool(found(Lexicon([["pneumonia"], ["normal"]]), word)) is known
+    assert not found(Lexicon([["pneumonia"], ["normal"]], max_typos=0), word)
+
+
+def test_short_words_are_not_corrected() -> None:
+    lexicon = Lexicon([["mild"], ["healthy"]])
+    assert len("mild") < MIN_TYPO_LENGTH
+    assert found(lexicon, "milb wild mil milds") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no fracture", "no evidence of fracture", "no signs of fracture", "without any fracture"],
+)
+def test_a_form_with_no_stands_for_other_denials(text: str) -> None:
+    lexicon = Lexicon([["fracture"], ["no fracture"]])
+    assert found(lexicon, text) == [1]
+    explicit = Lexicon([["no evidence of fracture"], ["no fracture"]])
+    assert found(explicit, "no evidence of fracture") == [0]
+
+
+@pytest.mark.parametrize(
+    ("forms", "message"),
+    [
+        ([["benign"], ["Benign!"]], "names two labels, 'benign' and 'Benign!'"),
+        ([["normal"], ["x", "NORMAL"]], "names two labels, 'normal' and 'x'"),
+        ([["..."], ["benign"]], "'...' has no letter or digit"),
+        ([["hypertrophy"], ["hypertrophie"]], "'hypertrophy' and 'hypertrophie' are so close"),
+        ([["adenoma"], ["adenomas"]], "misspelling could stand for both"),
+        ([["stage lesion"], ["stage lesions"]], "set max_typos: 0"),
+    ],
+)
+def test_confusable_labels_are_refused(forms: list[list[str]], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        Lexicon(forms)
+
+
+def test_without_typos_close_labels_are_allowed() -> None:
+    lexicon = Lexicon([["adenoma"], ["adenomas"]], max_typos=0)
+    assert found(lexicon, "adenoma") == [0]
+    assert found(lexicon, "adenomas") == [1]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_no_edit_of_a_card_label_is_read_as_another(name: str) -> None:
+    """Every string one edit away from a form, the first letter kept, is that label or none."""
+    task = Task.load(name)
+    for index, label in enumerate(task.labels):
+        for form in (label.name, *label.synonyms):
+            assert found(task.lexicon, form) == [index]
+            words = form.lower().split()
+            for place, word in enumerate(words):
+                if not word.isalpha() or len(word) < MIN_TYPO_LENGTH:
+                    continue
+                for typo in edits(word):
+                    if typo[:1] != word[0]:
+                        continue
+                    text = " ".join([*words[:place], typo, *words[place + 1 :]])
+                    if task.lexicon.label(text) is None:
+                        assert set(found(task.lexicon, text)) <= {index}, text
+
+
+words = st.text(alphabet="abc", min_size=1, max_size=9)
+
+
+@given(st.lists(words, min_size=2, max_size=5, unique=True), words)
+def test_a_word_in_reach_of_two_labels_is_never_read(names: list[str], word: str) -> None:
+    try:
+        lexicon = Lexicon([[name] for name in names])
+    except ValueError:
+        assume(False)
+    read = found(lexicon, word)
+    assume(word not in names)
+    near = [
+        i
+        for i, name in enumerate(names)
+        if name[0] == word[0]
+        and len(name) >= MIN_TYPO_LENGTH
+        and DamerauLevenshtein.distance(name, word) <= 1
+    ]
+    assert len(near) <= 1
+    assert read == near

@@ -105,6 +105,24 @@ def test_wrong_rows_are_named(columns: dict[str, Any], message: str) -> None:
         shaped("retinamnist")(completions=GROUP, **columns)
 
 
+def test_metrics_are_logged_where_trl_offers_a_place() -> None:
+    metrics: dict[str, float] = {}
+    extra: dict[str, list[Any]] = {}
+    completions = [RIGHT, RIGHT, RIGHT, NEAR, "?"]
+    shaped("retinamnist")(
+        completions=completions,
+        target=[1] * 5,
+        knowledge=[""] * 5,
+        task=["retinamnist"] * 4 + ["cats"],
+        id=["a", "a", "b", "b", "c"],
+        log_metric=metrics.__setitem__,
+        log_extra=extra.__setitem__,
+    )
+    assert metrics == {"correct": 0.75, "unreadable": 0.0, "zero_variance": 0.5}
+    assert extra["prediction"] == ["1", "1", "1", "2", None]
+    assert extra["reasons"] == ["correct", "correct", "correct", "wrong_grade", ""]
+
+
 def test_functions_pickle_and_have_names() -> None:
     funcs, _ = pickle.loads(pickle.dumps(reward_funcs("retinamnist")))
     assert [func.__name__ for func in funcs] == ["accuracy", "format", "recitation"]
@@ -159,6 +177,7 @@ def test_a_real_trainer_logs_the_parts(trainer: Any) -> None:
     for name in ("rewards/accuracy/mean", "rewards/format/mean", "rewards/recitation/mean"):
         assert name in logged
     assert 0.0 <= logged["correct"] <= 1.0
+    assert logged["zero_variance"] == 1.0  # an untrained model earns nothing, in any group
     assert len(trainer._logs["extra"]["reasons"]) == len(trainer._logs["completion"])
     assert all(trainer._logs["extra"]["reasons"])
 

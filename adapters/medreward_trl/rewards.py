@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
+from medreward.audit.groups import by_prompt, zero_variance_share
 from medreward.completion import CompletionLike, completion_text
 from medreward.rewards.shaped import PARTS, Scorer, scorer
 
@@ -37,8 +38,8 @@ def reward_funcs(
     The rows need a column of targets; a column ``task`` names the row's task and a column
     ``knowledge`` the text injected into its prompt (default: the card's). Rows of other tasks get
     None, TRL's "not applicable". The first function also logs each completion's prediction and
-    reasons (``log_extra``) and the shares of exactly right and of unreadable answers
-    (``log_metric``).
+    reasons (``log_extra``), the shares of exactly right and of unreadable answers and, where the
+    rows have a column ``id``, that of groups without any variance (``log_metric``).
 
     Args:
         task: a task, or several of them in one data set; these must agree on the weights.
@@ -167,7 +168,7 @@ class PartReward:
         """Return the part's value of each completion, None where it does not apply."""
         scores = self.batch.scores(completions, columns)
         if self.logs:
-            _log(scores, log_extra, log_metric)
+            _log(scores, columns, log_extra, log_metric)
         return [None if score is None else score.parts[self.__name__] for score in scores]
 
 
@@ -188,21 +189,39 @@ class ShapedReward:
     ) -> Rewards:
         """Return the total of each completion, None where no task applies."""
         scores = self.batch.scores(completions, columns)
-        _log(scores, log_extra, log_metric)
+        _log(scores, columns, log_extra, log_metric)
         return [None if score is None else score.total for score in scores]
 
 
 def _log(
-    scores: Sequence[Score | None], log_extra: LogExtra | None, log_metric: LogMetric | None
+    scores: Sequence[Score | None],
+    columns: Mapping[str, Any],
+    log_extra: LogExtra | None,
+    log_metric: LogMetric | None,
 ) -> None:
     """Hand predictions and reasons to TRL where it offers a place for them."""
     if log_extra is not None:
         log_extra("prediction", [None if s is None else s.prediction for s in scores])
         log_extra("reasons", ["" if s is None else " ".join(s.reasons) for s in scores])
+    if log_metric is not None:
+        for name, value in _metrics(scores, columns.get("id")).items():
+            log_metric(name, value)
+
+
+def _metrics(scores: Sequence[Score | None], ids: Sequence[Any] | None) -> dict[str, float]:
+    """Return what is logged of a batch; the share of zero-variance groups where rows have ids."""
+    rows = [i for i, score in enumerate(scores) if score is not None]
     scored = [score for score in scores if score is not None]
-    if log_metric is not None and scored:
-        log_metric("correct", sum(s.correct for s in scored) / len(scored))
-        log_metric("unreadable", sum(s.prediction is None for s in scored) / len(scored))
+    if not scored:
+        return {}
+    metrics = {
+        "correct": sum(s.correct for s in scored) / len(scored),
+        "unreadable": sum(s.prediction is None for s in scored) / len(scored),
+    }
+    if ids is not None:
+        groups = by_prompt([ids[i] for i in rows], [score.total for score in scored])
+        metrics["zero_variance"] = zero_variance_share(groups)
+    return metrics
 
 
 def _plain(target: Any) -> Any:

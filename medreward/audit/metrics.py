@@ -1,4 +1,4 @@
-"""Metrics of scored completions: what is right, how far off, and what GRPO can learn from."""
+"""Metrics of scored completions: what is right, and how far off the rest is."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from sklearn.metrics import cohen_kappa_score
 from medreward.errors import ConfigError
 from medreward.rewards.shaped import Score
 from medreward.task import Task
-
-# Rewards of a group that differ by less are the same to GRPO (TRL takes exact equality of float32).
-_SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -73,17 +70,6 @@ def ordinal_metrics(
         qwk=_kappa(truth, answer, last + 1),
         unreadable=float(np.mean(named < 0)),
     )
-
-
-def zero_variance_share(groups: Sequence[Sequence[float]]) -> float:
-    """Return the share of groups whose rewards are all the same, from which GRPO learns nothing.
-
-    >>> zero_variance_share([[1.0, 1.0], [0.25, 1.0]])
-    0.5
-    """
-    if not groups:
-        raise ConfigError("groups: there are none")
-    return sum(max(group) - min(group) < _SAME for group in groups) / len(groups)
 
 
 def _grade(score: Score, task: Task) -> int:

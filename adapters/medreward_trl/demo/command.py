@@ -41,9 +41,20 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward.audit.report import write_report
     from medreward_trl.demo.report import report, table
 
+    _quieten()
     options = Options(arguments.out, arguments.seed, arguments.steps, arguments.reward)
     result = run(options)
     write_report(options.out / "report.html", report(result))
     print(table(result))
     print(f"\n{result.signature}\n{result.seconds:.0f} s; report: {options.out / 'report.html'}")
     return 0
+
+
+def _quieten() -> None:
+    """Leave the terminal to the demo's own progress bars and errors."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()

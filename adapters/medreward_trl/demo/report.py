@@ -73,19 +73,20 @@ def _charts(result: Result) -> list[Chart]:
         "format": logged("rewards/format/mean"),
         "exactly right": logged("correct"),
     }
+    recitation = logged("rewards/recitation/mean")
     return [
         Chart("Parts of the reward", parts, "mean over the 64 completions of a step"),
         Chart(
             "Recitation (δ⁻)",
-            {"recitation": logged("rewards/recitation/mean")},
+            {"recitation": recitation},
             "BLEU against the knowledge in the prompt, as a penalty",
-            low=-0.5,
+            low=min(-0.01, *recitation),
             high=0.0,
         ),
         Chart(
             "What there is to learn from",
             {
-                "zero-variance groups": logged("frac_reward_zero_std"),
+                "zero-variance groups": logged("zero_variance"),
                 "entropy per token (nats)": logged("entropy"),
             },
             "share of groups without any difference; entropy of the policy",

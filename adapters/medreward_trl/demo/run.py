@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from transformers.trainer_callback import PrinterCallback
 
 from medreward import ConfigError, Score, Task, explain
-from medreward.audit.metrics import ordinal_metrics, zero_variance_share
+from medreward.audit.groups import zero_variance_share
+from medreward.audit.metrics import ordinal_metrics
 from medreward.data import mni152
 from medreward.data.atomic import replacing, write_text_atomic
 from medreward.data.example import Example
@@ -188,7 +189,7 @@ def _grpo(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> list
         dataset=data,
         reward=reward_funcs(task, decay=REWARDS[options.reward]),
         settings={
-            "output_dir": str(options.out / "trainer"),
+            "output_dir": str(options.out / "policy"),
             "seed": options.seed,
             "max_steps": options.steps,
             "num_generations": GROUP,

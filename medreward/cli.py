@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, TextIO
 
-from medreward.data.atomic import write_text_atomic
+from tqdm import tqdm
+
+from medreward.data.atomic import replacing
 from medreward.errors import ConfigError
 from medreward.reasons import REASONS
 from medreward.rewards.shaped import Scorer, scorer
@@ -123,14 +124,14 @@ def _run_score(arguments: argparse.Namespace) -> int:
     bound = _scorer(arguments)
     with ExitStack() as files:
         source = _open(arguments.file, files)
-        lines = (
-            json.dumps(row, ensure_ascii=False) + "\n"
-            for row in _scored(source, arguments.file, bound)
-        )
+        scored = tqdm(_scored(source, arguments.file, bound), unit="row", disable=None)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in scored)
         if arguments.out == "-":
             sys.stdout.writelines(lines)
         else:
-            write_text_atomic(Path(arguments.out), "".join(lines))
+            out = files.enter_context(replacing(arguments.out))
+            with out.open("w", encoding="utf-8") as file:
+                file.writelines(lines)
     return 0
 
 

@@ -13,13 +13,16 @@ from medreward.cli import main
 from medreward.data import mni152
 from medreward.data.parquet import SCHEMA
 from medreward_trl.demo.demonstrations import demonstration
+from tests.test_docs import BLOCK
 
 ROOT = Path(__file__).parent.parent
 STEPS = 3
 
 
-def command(*words: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+def command(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        list(map(str, words)), capture_output=True, text=True, check=False, cwd=cwd
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -81,6 +84,15 @@ def test_the_plain_loop_trains_the_demo_model(demo: Path) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 3
     assert all(0.0 < float(line.split()[-1]) < 1.3 for line in lines)
+
+
+def test_the_readme_trains_in_trl_on_what_the_demo_wrote(demo: Path, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = next(block for block in BLOCK.findall(readme) if "runs/demo" in block)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(demo)
+    done = command(sys.executable, "-c", code, cwd=tmp_path)
+    assert "rewards/recitation/mean" in done.stdout
 
 
 def test_trl_command_line_takes_the_reward_by_dotted_path(demo: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_example_runs(code: str) -> None:
+    if "runs/demo" in code:
+        pytest.skip("runs on what the demo wrote: see tests/test_demo.py")
     exec(compile(code, "example", "exec"), {"__name__": "example"})
 
 

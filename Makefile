@@ -5,7 +5,7 @@ OUT ?= runs/demo
 
 .PHONY: demo test test-slow lint types docs clean
 
-demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 4 minutes on two cores
+demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
 
 test: .venv/dev.done  ## all tests but the slow ones

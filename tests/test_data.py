@@ -72,6 +72,11 @@ def test_the_brain_box_holds_the_bright_pixels() -> None:
         assert shaped_reward(text, [example.target], task="mni152_brain_box") == 1.2
 
 
+def test_the_template_has_no_sides() -> None:
+    t1 = mni152._volumes().t1
+    assert (t1 == t1[::-1]).all()
+
+
 def test_planes_are_told_apart_by_name() -> None:
     found = [e.target for e in mni152.examples("mni152_plane", split="test", count=6, seed=0)]
     assert sorted(set(found)) == ["axial", "coronal", "sagittal"]

@@ -88,6 +88,7 @@ def render(report: Report) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["png"] = _data_url
     environment.filters["drawing"] = _drawing
+    environment.filters["number"] = _number
     source = files("medreward").joinpath("audit", "report.html.jinja").read_text(encoding="utf-8")
     template = environment.from_string(source)
     html: str = template.render(report=report, reasons=REASONS, version=__version__)
@@ -115,11 +116,17 @@ def _data_url(image: Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def _number(value: float, digits: int = 3, sign: str = "") -> str:
+    """Return a number with so many digits after the point, and no minus before a zero."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+
+
 def _drawing(chart: Chart) -> dict[str, Any]:
     """Return what the template draws of a chart: points of raw and smoothed lines, ticks."""
     steps = max(map(len, chart.curves.values()), default=0)
     return {
         "width": _WIDTH,
+        "digits": 2 if chart.high - chart.low >= 1 else 4,
         "height": _HEIGHT,
         "lines": [
             {

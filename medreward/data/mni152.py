@@ -15,7 +15,8 @@ what is true of a slice by construction:
 Images show the patient's left on the left, anterior or superior at the top, and are never flipped.
 One brain gives few slices, so each example is the slice under its own random shift, scale,
 rotation, contrast and noise. It is one (average) brain: good to see a pipeline learn, no evidence
-about patients.
+about patients. Its left and right halves are exact mirror images (measured: the volume equals its
+own flip), so no question about sides can be asked of it.
 """
 
 from __future__ import annotations

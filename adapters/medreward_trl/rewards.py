@@ -64,7 +64,7 @@ def shaped(
     For TRL's command line, ``--reward_funcs medreward_trl.tasks.retinamnist`` is
     ``shaped("retinamnist")``.
     """
-    return ShapedReward(BatchScorer(task, target_column, settings))
+    return ShapedReward(BatchScorer(task, target_column, settings), "shaped", logs=True)
 
 
 class BatchScorer:
@@ -149,11 +149,11 @@ class BatchScorer:
         return [None] * count
 
 
-class PartReward:
-    """One part of the shaped reward as a TRL reward function, named after the part."""
+class _Reward:
+    """A TRL reward function: one number a completion, taken from its score."""
 
-    def __init__(self, batch: BatchScorer, part: str, *, logs: bool) -> None:
-        self.__name__ = part
+    def __init__(self, batch: BatchScorer, name: str, *, logs: bool) -> None:
+        self.__name__ = name
         self.batch = batch
         self.logs = logs
 
@@ -165,32 +165,28 @@ class PartReward:
         log_metric: LogMetric | None = None,
         **columns: Any,
     ) -> Rewards:
-        """Return the part's value of each completion, None where it does not apply."""
+        """Return the number of each completion, None where no task applies."""
         scores = self.batch.scores(completions, columns)
         if self.logs:
             _log(scores, columns, log_extra, log_metric)
-        return [None if score is None else score.parts[self.__name__] for score in scores]
+        return [None if score is None else self._value(score) for score in scores]
+
+    def _value(self, score: Score) -> float:
+        raise NotImplementedError
 
 
-class ShapedReward:
+class PartReward(_Reward):
+    """One part of the shaped reward as a TRL reward function, named after the part."""
+
+    def _value(self, score: Score) -> float:
+        return score.parts[self.__name__]
+
+
+class ShapedReward(_Reward):
     """The shaped total as a TRL reward function."""
 
-    def __init__(self, batch: BatchScorer) -> None:
-        self.__name__ = "shaped"
-        self.batch = batch
-
-    def __call__(
-        self,
-        *,
-        completions: Sequence[CompletionLike],
-        log_extra: LogExtra | None = None,
-        log_metric: LogMetric | None = None,
-        **columns: Any,
-    ) -> Rewards:
-        """Return the total of each completion, None where no task applies."""
-        scores = self.batch.scores(completions, columns)
-        _log(scores, columns, log_extra, log_metric)
-        return [None if score is None else score.total for score in scores]
+    def _value(self, score: Score) -> float:
+        return score.total
 
 
 def _log(

@@ -85,6 +85,8 @@ def _task(content: Any) -> Task:
         _label(f"labels[{i}]", label, references)
         for i, label in enumerate(_list("labels", values.get("labels", [])))
     )
+    if "no_finding" in values:
+        values["no_finding"] = _strings("no_finding", values["no_finding"])
     values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
     settings = values.get("reward", {})
     if not isinstance(settings, Mapping):
@@ -100,12 +102,12 @@ def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
         _string(where, content)
     values = _mapping(where, content, _LABEL_FIELDS)
     name = _string(f"{where}.name", values.get("name"))
-    synonyms = _list(f"{where}.synonyms", values.get("synonyms", []))
     return Label(
         name,
-        tuple(_string(f"{where}.synonyms[{i}]", s) for i, s in enumerate(synonyms)),
+        _strings(f"{where}.synonyms", values.get("synonyms", [])),
         _boolean(f"{where}.absence", values.get("absence", False)),
         _statements(f"{where}.attributes", values.get("attributes", []), references),
+        values.get("cost", 1.0),
     )
 
 
@@ -135,6 +137,10 @@ def _list(where: str, content: Any) -> list[Any]:
     if not isinstance(content, list):
         raise ConfigError(f"{where}: {content!r} is not a list")
     return content
+
+
+def _strings(where: str, content: Any) -> tuple[str, ...]:
+    return tuple(_string(f"{where}[{i}]", s) for i, s in enumerate(_list(where, content)))
 
 
 def _string(where: str, value: Any) -> str:

@@ -49,6 +49,7 @@ class Lexicon:
     def __init__(self, forms: Sequence[Sequence[str]], max_typos: int = 1) -> None:
         self.max_typos = max_typos
         self._label_of: dict[tuple[str, ...], int] = {}
+        self._before_comma: set[tuple[str, ...]] = set()  # beginnings of forms up to a comma
         for label, texts in enumerate(forms):
             for text in texts:
                 self._add(label, text, forms)
@@ -82,10 +83,11 @@ class Lexicon:
         return self._label_of.get(split(form).words)
 
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
-        words = split(text).words
+        words, gaps = split(text)
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)
+        self._before_comma.update(words[:n] for n in range(1, len(words)) if "," in gaps[n])
         if other != label:
             raise ValueError(
                 f"{text!r} names two labels, {forms[other][0]!r} and {forms[label][0]!r}; "
@@ -96,7 +98,7 @@ class Lexicon:
         """Return where the longest form that begins at `start` ends (`start` for none)."""
         best = start
         for stop in range(start + 1, min(start + self._longest, len(words)) + 1):
-            if stop > start + 1 and not _HARD_STOPS.isdisjoint(gaps[stop - 1]):
+            if stop > start + 1 and self._parts(words[start : stop - 1], gaps[stop - 1]):
                 break
             candidate = tuple(words[start:stop])
             if candidate not in self._prefixes:
@@ -104,6 +106,11 @@ class Lexicon:
             if candidate in self._label_of:
                 best = stop
         return best
+
+    def _parts(self, before: Sequence[str], gap: str) -> bool:
+        """Whether `gap` keeps a form from going on: "pleural, effusion" is no pleural effusion."""
+        comma = "," in gap and tuple(before) not in self._before_comma
+        return comma or not _HARD_STOPS.isdisjoint(gap)
 
     def _correct(self, word: str) -> str:
         """Return the one known word that `word` is a misspelling of, or `word` itself."""

@@ -55,6 +55,8 @@ class RewardSettings:
             d = 1 on and counts as 0 beyond its end.
         under_grading: factor in [0, 1] on the partial credit of a grade below the true one.
         over_grading: factor in [0, 1] on the partial credit of a grade above the true one.
+        beta: how much more a missed label costs than a false one, for multi-label tasks, in
+            [0.1, 10].
         gates: names out of `GATES`.
 
     Raises:
@@ -66,6 +68,7 @@ class RewardSettings:
     decay: str | tuple[float, ...] = "geometric"
     under_grading: float = 1.0
     over_grading: float = 1.0
+    beta: float = 1.0
     gates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,6 +78,7 @@ class RewardSettings:
         set_field(self, "decay", _decay(self.decay))
         set_field(self, "under_grading", number("under_grading", self.under_grading, 0.0, 1.0))
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
+        set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "gates", _gates(self.gates))
         if "recitation_needs_accuracy" in self.gates and self.delta != 1:
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import sha256
@@ -17,7 +17,8 @@ from medreward.errors import ConfigError, expected
 from medreward.lexicon import Lexicon
 from medreward.settings import RewardSettings, number
 
-KINDS = ("classification", "ordinal", "localisation")
+KINDS = ("classification", "ordinal", "multilabel", "localisation")
+NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
 KNOWLEDGE_LEVELS = ("none", "context", "full")
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -46,12 +47,14 @@ class Label:
         synonyms: other ways to name it that count as the same answer.
         absence: whether it says that nothing was found ("normal").
         attributes: imaging attributes that tell it from its neighbours.
+        cost: how much it counts in a multi-label task, in [0.01, 100].
     """
 
     name: str
     synonyms: tuple[str, ...] = ()
     absence: bool = False
     attributes: tuple[Statement, ...] = ()
+    cost: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,13 @@ class Task:
     Attributes:
         name: short name; the one in the rows' ``task`` column.
         kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
-            rising order) or "localisation" (boxes).
+            rising order), "multilabel" (any number of the labels) or "localisation" (boxes).
         labels: the labels or grades; for localisation none.
         question: what the prompt asks.
         knowledge: general statements about the task (PA_p).
         references: key -> citation, for the sources of the statements.
         first_grade: the number of the first grade of an ordinal scale.
+        no_finding: the phrases that say that no label applies, for a multi-label task.
         max_typos: edits forgiven in a long word of an answer (0 or 1).
         reward: how answers are rewarded (settings, or a mapping of some of them); keyword
             arguments of the reward functions override it.
@@ -88,6 +92,7 @@ class Task:
     knowledge: tuple[Statement, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     first_grade: int = 0
+    no_finding: tuple[str, ...] = NO_FINDING
     max_typos: int = 1
     reward: RewardSettings = field(default_factory=RewardSettings)
     modality: str = ""
@@ -129,11 +134,18 @@ class Task:
         forms = [(label.name, *label.synonyms) for label in self.labels]
         if self.kind == "ordinal":
             forms = [(*f, str(self.first_grade + i)) for i, f in enumerate(forms)]
+        if self.kind == "multilabel":
+            forms.append(tuple(self.no_finding))
         return Lexicon(forms, self.max_typos)
 
     @cached_property
     def absences(self) -> frozenset[int]:
-        """The indices of the labels that say that nothing was found."""
+        """The indices of the labels that say that nothing was found.
+
+        In a multi-label task, the index after the last label stands for "no finding".
+        """
+        if self.kind == "multilabel":
+            return frozenset({len(self.labels)})
         return frozenset(i for i, label in enumerate(self.labels) if label.absence)
 
     @cached_property
@@ -160,12 +172,46 @@ class Task:
         """
         value = _unwrap(target)
         index = self._named(value) if isinstance(value, str) else self._numbered(value)
-        if index is None:
+        if index is None or index >= len(self.labels):
             raise ConfigError(
                 f"task {self.name!r}: target {target!r} is not one of its labels; "
                 f"allowed: {self._allowed_targets()}"
             )
         return index
+
+    def target_set(self, target: object) -> frozenset[int]:
+        """Return the indices of the labels in a multi-label target.
+
+        `target` is a collection of names or indices, empty where nothing is to be found; one of
+        them; a phrase for "no finding"; or an array of as many 0s and 1s as there are labels
+        (MedMNIST's form).
+
+        Raises:
+            ConfigError: if one of them is not a label of the task.
+
+        >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
+        >>> sorted(task.target_set(["mass", 0])), sorted(task.target_set("no finding"))
+        ([0, 1], [])
+        """
+        if isinstance(target, Real):
+            return frozenset({self.target_index(target)})
+        if isinstance(target, str):
+            if self.lexicon.label(target) == len(self.labels):
+                return frozenset()
+            return frozenset({self.target_index(target)})
+        if hasattr(target, "tolist"):
+            return self._flagged(target.tolist())
+        if not isinstance(target, Sequence | Set):
+            raise ConfigError(f"task {self.name!r}: target {target!r} is not a list of labels")
+        return frozenset(map(self.target_index, target))
+
+    def _flagged(self, flags: object) -> frozenset[int]:
+        if not isinstance(flags, list) or len(flags) != len(self.labels) or not {0, 1} >= {*flags}:
+            raise ConfigError(
+                f"task {self.name!r}: target {flags!r} is not an array of {len(self.labels)} "
+                f"zeros and ones; give labels as a list"
+            )
+        return frozenset(i for i, flag in enumerate(flags) if flag)
 
     def target_boxes(self, target: object) -> tuple[Box, ...]:
         """Return the boxes [x1, y1, x2, y2] of a localisation target; one box may stand alone.
@@ -195,6 +241,10 @@ class Task:
         first = self.first_grade
         if isinstance(first, bool) or not isinstance(first, int) or first < 0:
             raise ConfigError(f"first_grade: {first!r} is not a whole number from 0 on")
+        if isinstance(self.no_finding, str) or not all(
+            isinstance(phrase, str) for phrase in self.no_finding
+        ):
+            raise ConfigError(f"no_finding: {self.no_finding!r} is not a list of phrases")
         for name in ("question", "modality"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
@@ -249,6 +299,7 @@ def _check_label(what: str, label: Label) -> None:
         raise ConfigError(f"{what}.synonyms: {synonyms!r} is not a list of texts")
     if not isinstance(label.absence, bool):
         raise ConfigError(f"{what}.absence: {label.absence!r} is neither true nor false")
+    number(f"{what}.cost", label.cost, 0.01, 100.0)
     _check_statements(f"{what}.attributes", label.attributes)
 
 

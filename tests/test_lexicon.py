@@ -149,3 +149,17 @@ def test_a_word_in_reach_of_two_labels_is_never_read(names: list[str], word: str
     ]
     assert len(near) <= 1
     assert read == near
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("pleural effusion", [1]),
+        ("pleural, effusion", [0, 1]),
+        ("normal, benign", [2]),
+        ("normal benign", [2]),
+    ],
+)
+def test_a_comma_parts_words_unless_the_form_has_it(text: str, labels: list[int]) -> None:
+    lexicon = Lexicon([["pleural"], ["effusion", "pleural effusion"], ["normal, benign"]])
+    assert [mention.label for mention in lexicon.find(split(text))] == labels

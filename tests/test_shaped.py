@@ -68,7 +68,7 @@ def scorers(draw: st.DrawFn) -> Scorer:
 
 def thinkings(task: Task) -> st.SearchStrategy[str]:
     """Reasoning from nothing to do with the knowledge up to all of it."""
-    words = task.knowledge_text().split()
+    words = task.knowledge_text().split() or ["zzz"]
     part = st.tuples(st.integers(0, len(words)), st.integers(1, len(words))).map(
         lambda cut: " ".join(words[cut[0] : cut[0] + cut[1]]) or "zzz"
     )

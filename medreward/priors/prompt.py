@@ -13,6 +13,7 @@ _FORMAT = (
 _WHAT = {
     "classification": "label",
     "ordinal": "grade as a number",
+    "multilabel": "labels that apply, or no finding,",
     "localisation": "list of boxes [[x1, y1, x2, y2]]",
 }
 
@@ -39,6 +40,6 @@ def build_prompt(task: Task, level: str = "full") -> Prompt:
 
 
 def _choices(task: Task) -> str:
-    if task.kind == "classification":
+    if task.kind in ("classification", "multilabel"):
         return f"Possible labels: {'; '.join(label.name for label in task.labels)}."
     return ""

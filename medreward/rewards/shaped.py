@@ -4,9 +4,9 @@
 
     R = w_accuracy * R_accuracy + w_format * R_format + w_recitation * δ * R_recite
 
-R_accuracy is the label reward, MFRS for ordinal tasks, or the box reward; the paper calls the
-weights λ, α, γ, δ. `Score.parts` holds the terms after gates and sign, so that the total is always
-the weighted sum of the parts.
+R_accuracy is the label reward, MFRS for ordinal tasks, F-beta for multi-label tasks, or the box
+reward; the paper calls the weights λ, α, γ, δ. `Score.parts` holds the terms after gates and sign,
+so that the total is always the weighted sum of the parts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, TypeGuard, overload
 from medreward.completion import ChatMessages, Completion, CompletionLike, is_chat
 from medreward.errors import ConfigError
 from medreward.rewards.label import label_reward
+from medreward.rewards.label_set import best_partial_score, label_set_reward
 from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
 from medreward.rewards.recitation import reference
 from medreward.rewards.verdict import Verdict
@@ -93,6 +94,8 @@ class Scorer:
         """Return `target` in the form in which the task's reward compares it."""
         if self.task.kind == "localisation":
             return self.task.target_boxes(target)
+        if self.task.kind == "multilabel":
+            return self.task.target_set(target)
         return self.task.target_index(target)
 
     def score_group(
@@ -148,6 +151,8 @@ class Scorer:
             from medreward.rewards.boxes import box_reward
 
             return box_reward(answer, target)
+        if self.task.kind == "multilabel":
+            return label_set_reward(answer, target, self.task, self.settings)
         if self.task.kind == "ordinal":
             return mfrs_reward(answer, target, self.task, self.settings)
         return label_reward(answer, target, self.task)
@@ -192,6 +197,8 @@ class Scorer:
             items["decay"] = table if isinstance(table, str) else ",".join(map(_exact, table))
             items["under"] = _exact(settings.under_grading)
             items["over"] = _exact(settings.over_grading)
+        if self.task.kind == "multilabel":
+            items["beta"] = _exact(settings.beta)
         items["gates"] = ",".join(settings.gates) or "none"
         return "|".join(f"{name}:{value}" for name, value in items.items())
 
@@ -351,7 +358,7 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
                 f"credit up to 1 and any other term could outweigh it; set delta: 0"
             )
         return
-    partial = best_partial_credit(settings, len(task.labels)) if task.kind == "ordinal" else 0.0
+    partial = _best_wrong(task, settings)
     gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
     at_stake = 0.0 if gated else weights.recitation
     room = weights.accuracy * (1 - partial)
@@ -363,3 +370,12 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
             f"{weights.accuracy:g}, so recitation has to stay below {room - least:g} "
             f"(weights.format {weights.format:g}, decay {settings.decay!r})"
         )
+
+
+def _best_wrong(task: Task, settings: RewardSettings) -> float:
+    """Return the most accuracy that a wrong answer can earn, or a bound of it."""
+    if task.kind == "ordinal":
+        return best_partial_credit(settings, len(task.labels))
+    if task.kind == "multilabel":
+        return best_partial_score(task, settings.beta)
+    return 0.0

@@ -32,7 +32,7 @@ docs: .venv/dev.done
 	touch $@
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install -c constraints.txt -e '.[trl,dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[trl,verl,dev]'
 	touch $@ .venv/demo.done
 
 clean:

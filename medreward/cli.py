@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from medreward.data.atomic import replacing
+from medreward.data.rows import target_of
 from medreward.errors import ConfigError
 from medreward.reasons import REASONS
 from medreward.rewards.shaped import Scorer, scorer
@@ -68,7 +69,7 @@ def _add_score(commands: Any) -> None:
 def _add_explain(commands: Any) -> None:
     explain = commands.add_parser("explain", help="score one completion and say why")
     explain.add_argument("completion", help="the completion's text; - for standard input")
-    explain.add_argument("--target", required=True, help="label, grade, or boxes as JSON")
+    explain.add_argument("--target", required=True, help="label, grade; labels or boxes as JSON")
     explain.add_argument("--knowledge", help="text in the prompt (default: the card's)")
     explain.add_argument("--json", action="store_true", help="print the score as JSON")
     _add_settings(explain)
@@ -150,7 +151,8 @@ def _scored(source: TextIO, name: str, bound: Scorer) -> Iterator[dict[str, Any]
             continue
         try:
             row = _row(line)
-            score = bound.score(row[_COMPLETION], row[_TARGET], row.get(_KNOWLEDGE))
+            target = target_of(bound.task, row[_TARGET])
+            score = bound.score(row[_COMPLETION], target, row.get(_KNOWLEDGE))
         except (ConfigError, TypeError) as error:
             raise ConfigError(f"{name}, line {number}: {error}") from error
         yield {**row, **score.as_dict()}
@@ -172,9 +174,7 @@ def _row(line: str) -> dict[str, Any]:
 def _run_explain(arguments: argparse.Namespace) -> int:
     text = sys.stdin.read() if arguments.completion == "-" else arguments.completion
     bound = _scorer(arguments)
-    target = arguments.target
-    if bound.task.kind == "localisation":
-        target = _row_value(target)
+    target = target_of(bound.task, arguments.target)
     score = bound.score(text, target, arguments.knowledge)
     if arguments.json:
         print(json.dumps(score.as_dict(), ensure_ascii=False))
@@ -188,10 +188,3 @@ def _run_explain(arguments: argparse.Namespace) -> int:
         print(f"reason      {reason}: {REASONS[reason]}")
     print(f"signature   {score.signature}")
     return 0
-
-
-def _row_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"--target: {text!r} is not JSON boxes: {error}") from error

@@ -164,6 +164,20 @@ class Task:
             statements += [s for label in self.labels for s in label.attributes]
         return " ".join(statement.text for statement in statements)
 
+    def parse_target(self, target: object) -> Any:
+        """Return `target` in the form in which the task's reward compares it.
+
+        The index of a label or grade, a set of such indices, or boxes.
+
+        Raises:
+            ConfigError: if `target` is not one of the task's.
+        """
+        if self.kind == "localisation":
+            return self.target_boxes(target)
+        if self.kind == "multilabel":
+            return self.target_set(target)
+        return self.target_index(target)
+
     def target_index(self, target: object) -> int:
         """Return the index of the label that `target` gives by name, synonym, index or grade.
 

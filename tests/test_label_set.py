@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import chain, combinations
 from typing import Any
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score
 
 from medreward import ConfigError, Label, Task, explain, shaped_reward
+from medreward.cli import main
+from medreward.data.rows import ground_truth, target_of
 from medreward.rewards.label_set import best_partial_score, f_beta, read_label_set
 
 CHEST = Task.load("chestmnist")
@@ -185,6 +188,25 @@ def test_targets(target: Any, labels: set[int]) -> None:
 def test_wrong_targets_are_named(target: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         shaped_reward("", target, task=CHEST)
+
+
+def test_rows_hold_sets_as_json() -> None:
+    for target in (["mass", "edema"], [], np.eye(14)[4]):
+        truth = ground_truth(CHEST, target)
+        assert CHEST.parse_target(target_of(CHEST, truth)) == CHEST.target_set(target)
+    assert ground_truth(CHEST, ["edema", 4]) == '["mass", "edema"]'
+    assert target_of(CHEST, "mass") == "mass"
+    with pytest.raises(ConfigError, match="is not JSON labels"):
+        target_of(CHEST, "[mass]")
+
+
+def test_sets_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    text = answer("mass, edema")
+    for target, accuracy in (('["mass"]', 2 / 3), ("mass", 2 / 3), ("[]", 0.0)):
+        words = ["explain", text, "--task", "chestmnist", "--target", target, "--json"]
+        assert main(words) == 0
+        parts = json.loads(capsys.readouterr().out)["parts"]
+        assert parts["accuracy"] == pytest.approx(accuracy)
 
 
 def test_a_set_serves_the_whole_group_and_a_list_is_one_target_each() -> None:

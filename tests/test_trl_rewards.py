@@ -61,6 +61,13 @@ def test_rows_of_other_tasks_are_not_applicable() -> None:
     assert values == [1.0, None, None]
 
 
+def test_boxes_as_rows_hold_them() -> None:
+    funcs, _ = reward_funcs("mni152_brain_box")
+    text = "<think>x</think><answer>[[0, 0, 10, 10]]</answer>"
+    values = funcs[0](completions=[text] * 2, target=["[[0.0, 0.0, 10.0, 5.0]]", [[0, 0, 10, 10]]])
+    assert values == [0.5, 1.0]
+
+
 def test_several_tasks_in_one_batch() -> None:
     funcs, _ = reward_funcs(["retinamnist", "pneumoniamnist"])
     values = funcs[0](

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from medreward import ConfigError, Score, Task
 from medreward.audit.groups import by_prompt, zero_variance_share
 from medreward.completion import CompletionLike, completion_text
+from medreward.data.rows import target_of
 from medreward.rewards.shaped import PARTS, Scorer, scorer
 
 TaskLike: TypeAlias = str | Path | Task
@@ -122,7 +123,7 @@ class BatchScorer:
         if bound is None:
             return None
         try:
-            return bound.score(text, target, knowledge)
+            return bound.score(text, target_of(bound.task, target), knowledge)
         except ConfigError as error:
             raise ConfigError(f"row {index} of the batch: {error}") from error
 

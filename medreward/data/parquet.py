@@ -34,11 +34,17 @@ def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = 
     The same rows give the same bytes. A progress bar shows on a terminal; `total` is its end.
 
     Raises:
-        ConfigError: if there are no rows, or the file cannot be written.
+        ConfigError: if there are no rows, one lacks a column, or the file cannot be written.
     """
     count = 0
     with replacing(path) as scratch:
-        bar = tqdm(rows, total=total, desc=f"writing {Path(path).name}", unit="row", disable=None)
+        bar = tqdm(
+            _complete(rows),
+            total=total,
+            desc=f"writing {Path(path).name}",
+            unit="row",
+            disable=None,
+        )
         with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
             for group in _groups(bar):
                 writer.write_table(pa.Table.from_pylist(group, SCHEMA))
@@ -46,6 +52,17 @@ def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = 
         if not count:
             raise ConfigError(f"{path}: there are no rows to write")
     return count
+
+
+def _complete(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows; pyarrow would write a missing column as nothing."""
+    for number, row in enumerate(rows):
+        for column in SCHEMA.names:
+            if column not in row:
+                raise ConfigError(
+                    f"row {number}: column {column!r} is missing; it has {', '.join(row)}"
+                )
+        yield row
 
 
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -5,7 +5,7 @@
 ``prompt``          chat messages; ``<image>`` in the text marks the image
 ``images``          ``[{"bytes": PNG}]``
 ``ability``         the task's kind
-``reward_model``    ``{"style": "rule", "ground_truth": str}``: name, grade, or boxes as JSON
+``reward_model``    ``{"style": "rule", "ground_truth": str}``: name, grade; labels or boxes as JSON
 ``extra_info``      ``{"id", "split", "knowledge"}``: the text injected into this prompt
 ==================  ===========================================================================
 """
@@ -15,25 +15,34 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
 from medreward.errors import ConfigError
 from medreward.priors.prompt import Prompt, build_prompt
 from medreward.task import Task
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 Row: TypeAlias = dict[str, Any]
+IMAGE_MARK = "<image>"
+_JSON = {"localisation": "boxes [[x1, y1, x2, y2]]", "multilabel": 'labels ["name", …]'}
 
 
 def rows(examples: Iterable[Example], task: Task, level: str = "full") -> Iterator[Row]:
     """Yield a row for each example, with the task's knowledge at `level` in its prompt.
 
     Raises:
-        ConfigError: if an example's target is not one of the task's, with the example's id.
+        ConfigError: if an example's target is not one of the task's, or its image cannot be
+            decoded, with the row's number, counted from 0, and the example's id.
     """
     prompt = build_prompt(task, level)
-    for example in examples:
-        yield _row(example, task, prompt)
+    for number, example in enumerate(examples):
+        try:
+            yield _row(example, task, prompt)
+        except ConfigError as error:
+            raise ConfigError(f"row {number}, example {example.id!r}: {error}") from error
 
 
 def ground_truth(task: Task, target: object) -> str:
@@ -44,22 +53,53 @@ def ground_truth(task: Task, target: object) -> str:
     """
     if task.kind == "localisation":
         return json.dumps([list(box) for box in task.target_boxes(target)])
+    if task.kind == "multilabel":
+        return json.dumps([task.labels[i].name for i in sorted(task.target_set(target))])
     index = task.target_index(target)
     return str(task.first_grade + index) if task.kind == "ordinal" else task.labels[index].name
 
 
-def _row(example: Example, task: Task, prompt: Prompt) -> Row:
+def target_of(task: Task, truth: Any) -> Any:
+    """Return the target that a row's ground truth stands for: the inverse of `ground_truth`.
+
+    >>> target_of(Task.load("mni152_brain_box"), "[[0, 0, 10, 5]]")
+    [[0, 0, 10, 5]]
+
+    Raises:
+        ConfigError: if boxes, or a list of labels, are not JSON.
+    """
+    if not isinstance(truth, str) or not _is_json(task, truth):
+        return truth
     try:
-        truth = ground_truth(task, example.target)
-    except ConfigError as error:
-        raise ConfigError(f"example {example.id!r}: {error}") from error
-    buffer = io.BytesIO()
-    example.image.save(buffer, format="PNG")
+        return json.loads(truth)
+    except ValueError as error:
+        raise ConfigError(
+            f"task {task.name!r}: target {truth!r} is not JSON {_JSON[task.kind]}"
+        ) from error
+
+
+def _is_json(task: Task, truth: str) -> bool:
+    """Whether a ground truth is JSON: boxes always, several labels where it is not one name."""
+    return task.kind == "localisation" or (task.kind == "multilabel" and truth.startswith("["))
+
+
+def _row(example: Example, task: Task, prompt: Prompt) -> Row:
+    truth = ground_truth(task, example.target)
     return {
         "data_source": task.name,
-        "prompt": [{"role": "user", "content": "<image>" + prompt.text}],
-        "images": [{"bytes": buffer.getvalue()}],
+        "prompt": [{"role": "user", "content": IMAGE_MARK + prompt.text}],
+        "images": [{"bytes": _png(example.image)}],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
         "extra_info": {"id": example.id, "split": example.split, "knowledge": prompt.knowledge},
     }
+
+
+def _png(image: Image) -> bytes:
+    """Return an image as PNG; a file that is opened lazily is decoded here."""
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format="PNG")
+    except (OSError, SyntaxError) as error:
+        raise ConfigError(f"the image cannot be decoded: {error}") from error
+    return buffer.getvalue()

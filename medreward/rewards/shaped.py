@@ -88,15 +88,7 @@ class Scorer:
         self, completion: CompletionLike, target: object, knowledge: str | None = None
     ) -> Score:
         """Score one completion against a target; `knowledge` defaults to the task's own."""
-        return self._score(completion, self.parse_target(target), self._knowledge(knowledge))
-
-    def parse_target(self, target: object) -> Any:
-        """Return `target` in the form in which the task's reward compares it."""
-        if self.task.kind == "localisation":
-            return self.task.target_boxes(target)
-        if self.task.kind == "multilabel":
-            return self.task.target_set(target)
-        return self.task.target_index(target)
+        return self._score(completion, self.task.parse_target(target), self._knowledge(knowledge))
 
     def score_group(
         self,

@@ -1,0 +1,172 @@
+"""Checking rows before a trainer reads them, since trainers skip or pad over rows they cannot use.
+
+verl leaves out a row whose image it cannot decode, and pads over a group whose reward fails; both
+only show in its log. So a file is checked whole: columns, task, ground truth, image marks, images.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from tqdm import tqdm
+
+from medreward.data.rows import IMAGE_MARK, target_of
+from medreward.errors import ConfigError, expected
+from medreward.task import Task, shipped
+
+TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]
+COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
+_MOST_SHOWN = 10
+
+
+def shipped_task(data_source: str, extra_info: Mapping[str, Any]) -> Task:
+    """Return the task of a row: the card that ``extra_info`` names, or the shipped one.
+
+    Raises:
+        ConfigError: if there is no such task, with the nearest name.
+    """
+    card = extra_info.get("task")
+    if card is not None:
+        return Task.load(card)
+    if data_source not in shipped():
+        raise expected("data_source", data_source, shipped())
+    return Task.load(data_source)
+
+
+def check_parquet(
+    path: str | Path,
+    task_of: TaskOf = shipped_task,
+    *,
+    images: bool = True,
+    limit: int | None = None,
+) -> int:
+    """Check the rows of a parquet file (the first `limit`) and return how many were checked.
+
+    Args:
+        path: the file, in veRL's schema.
+        task_of: gives a row's task from its ``data_source`` and ``extra_info``.
+        images: whether to decode the images too.
+        limit: how many rows; None for all.
+
+    Raises:
+        ConfigError: if the file cannot be read, lacks a column, or has rows with problems; the
+            message lists the first ones by row number, counted from 0.
+    """
+    with open_parquet(path) as file:
+        total: int = file.metadata.num_rows
+        if not total:
+            raise ConfigError(f"{path}: there are no rows")
+        count = total if limit is None else min(limit, total)
+        numbered = enumerate(islice(_rows(file), count))
+        bar = tqdm(
+            numbered, total=count, desc=f"checking {Path(path).name}", unit="row", disable=None
+        )
+        found = [
+            f"row {number}: {problem}"
+            for number, row in bar
+            for problem in problems(row, task_of, images=images)
+        ]
+    if found:
+        more = f"\n… and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+        raise ConfigError(f"{path}: " + f"\n{path}: ".join(found[:_MOST_SHOWN]) + more)
+    return count
+
+
+def open_parquet(path: str | Path) -> pq.ParquetFile:
+    """Open a parquet file of rows.
+
+    Raises:
+        ConfigError: if it cannot be read or lacks a column.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"{path}: No such file")
+    try:
+        file = pq.ParquetFile(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except pa.ArrowInvalid as error:
+        raise ConfigError(f"{path}: not a parquet file: {error}") from error
+    names = file.schema_arrow.names
+    for column in COLUMNS:
+        if column not in names:
+            raise ConfigError(f"{path}: column {column!r} is missing; it has {', '.join(names)}")
+    return file
+
+
+def first_rows(path: str | Path, count: int) -> list[dict[str, Any]]:
+    """Return the first rows of a parquet file, at most `count`."""
+    with open_parquet(path) as file:
+        return list(islice(_rows(file), count))
+
+
+def problems(
+    row: Mapping[str, Any], task_of: TaskOf = shipped_task, *, images: bool = True
+) -> Iterator[str]:
+    """Yield what is wrong with a row, one text a problem.
+
+    >>> row = {"data_source": "retinamist", "prompt": [], "images": [], "reward_model": {}}
+    >>> [text.rpartition("; ")[2] for text in problems(row)]
+    ["did you mean 'retinamnist'?"]
+    """
+    try:
+        _check_truth(row, task_of)
+    except ConfigError as error:
+        yield str(error)
+    pictures = row["images"] or []
+    marks = sum(_marks(message) for message in row["prompt"] or [])
+    if marks != len(pictures):
+        yield f"prompt: {marks} {IMAGE_MARK} marks for {len(pictures)} images"
+    if images:
+        for i, picture in enumerate(pictures):
+            try:
+                _decode(picture)
+            except ConfigError as error:
+                yield f"images[{i}]: {error}"
+
+
+def _check_truth(row: Mapping[str, Any], task_of: TaskOf) -> None:
+    task = task_of(row["data_source"], row.get("extra_info") or {})
+    model = row["reward_model"] or {}
+    if "ground_truth" not in model:
+        raise ConfigError(f"reward_model: no field 'ground_truth'; it has {list(model)}")
+    task.parse_target(target_of(task, model["ground_truth"]))
+
+
+def _marks(message: Mapping[str, Any]) -> int:
+    return str(message["content"]).count(IMAGE_MARK)
+
+
+def _decode(picture: Any) -> None:
+    """Decode an image given as bytes or by its path."""
+    content: Any = picture
+    if isinstance(picture, Mapping):
+        content = picture.get("bytes")
+        if content is None and picture.get("path"):
+            _decode(picture["path"])
+            raise ConfigError(
+                f"a path ({picture['path']!r}) beside empty bytes, which verl takes for an empty "
+                f"image; store the file's bytes"
+            )
+    if content is None:
+        raise ConfigError(f"neither bytes nor a path: {picture!r}")
+    if isinstance(content, str) and not Path(content).is_file():
+        raise ConfigError(
+            f"there is no file {content!r} (seen from {Path.cwd()}); medreward's rows hold bytes"
+        )
+    try:
+        with Image.open(content if isinstance(content, str) else io.BytesIO(content)) as image:
+            image.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ConfigError(f"cannot be decoded: {error}") from error
+
+
+def _rows(file: pq.ParquetFile) -> Iterator[dict[str, Any]]:
+    for group in file.iter_batches(batch_size=64):
+        yield from group.to_pylist()

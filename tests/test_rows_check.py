@@ -1,0 +1,158 @@
+"""Rows that a trainer could not use are found when they are written and when they are checked."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from medreward import ConfigError, Task
+from medreward.cli import main
+from medreward.data.check import check_parquet
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import rows
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), 9).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def example(target: Any, image: Image.Image | None = None) -> Example:
+    return Example(image or Image.new("L", (8, 8)), target, f"e{target}", "train")
+
+
+def made() -> list[dict[str, Any]]:
+    return list(rows([example(grade) for grade in range(3)], Task.load("retinamnist")))
+
+
+def written(folder: Path, content: list[dict[str, Any]]) -> Path:
+    """Write rows past medreward's own checks, as another tool would."""
+    path = folder / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(content), path)
+    return path
+
+
+def test_good_rows_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "train.parquet"
+    write_parquet(path, made())
+    assert check_parquet(path) == 3
+    assert main(["rows", "check", str(path)]) == 0
+    assert "3 rows are right" in capsys.readouterr().out
+
+
+def test_images_may_be_paths_that_exist(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(png())
+    content = [row | {"images": [str(picture)]} for row in made()]
+    assert check_parquet(written(tmp_path, content)) == 3
+
+
+def change(row: dict[str, Any], **values: Any) -> None:
+    row.update(values)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda r: change(r, data_source="retinamist"), "row 1: data_source.*mean 'retinamnist'"),
+        (
+            lambda r: change(r, reward_model={"style": "rule", "ground_truth": "7"}),
+            "row 1: task 'retinamnist': target '7'.*grades 0 to 4",
+        ),
+        (lambda r: change(r, images=[{"bytes": png()[:40]}]), r"row 1: images\[0\]: cannot be dec"),
+        (lambda r: change(r, images=[{"bytes": b"no image"}]), r"row 1: images\[0\]: cannot be d"),
+        (lambda r: change(r, images=[{"bytes": None}]), r"row 1: images\[0\]: neither bytes nor"),
+        (lambda r: change(r, images=[]), "row 1: prompt: 1 <image> marks for 0 images"),
+        (lambda r: change(r, extra_info={"task": "no.yaml"}), "row 1: task card 'no.yaml'"),
+    ],
+)
+def test_a_bad_row_is_named(
+    break_it: Callable[[dict[str, Any]], None], message: str, tmp_path: Path
+) -> None:
+    content = made()
+    break_it(content[1])
+    with pytest.raises(ConfigError, match=message):
+        check_parquet(written(tmp_path, content))
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    content = [row | {"images": ["gone.png"]} for row in made()]
+    with pytest.raises(ConfigError, match=r"row 0: images\[0\]: there is no file 'gone.png'"):
+        check_parquet(written(tmp_path, content))
+
+
+def test_a_path_beside_empty_bytes_is_not_for_verl(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(png())
+    content = [row | {"images": [{"bytes": None, "path": str(picture)}]} for row in made()]
+    with pytest.raises(ConfigError, match="store the file's bytes"):
+        check_parquet(written(tmp_path, content))
+
+
+def test_every_bad_row_is_listed_up_to_a_limit(tmp_path: Path) -> None:
+    content = [row | {"data_source": "cats"} for row in made() * 5]
+    with pytest.raises(ConfigError) as caught:
+        check_parquet(written(tmp_path, content))
+    assert str(caught.value).count("data_source") == 10
+    assert "and 5 more" in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["data_source", "images", "reward_model", "extra_info"])
+def test_a_missing_column(column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = [{k: v for k, v in row.items() if k != column} for row in made()]
+    assert main(["rows", "check", str(written(tmp_path, content))]) == 2
+    assert f"column '{column}' is missing; it has" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=f"row 0: column '{column}' is missing"):
+        write_parquet(tmp_path / "new.parquet", content)
+    assert not (tmp_path / "new.parquet").exists()
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        check_parquet(tmp_path / "none.parquet")
+    path = tmp_path / "text.parquet"
+    path.write_text("hello, this is not parquet at all")
+    with pytest.raises(ConfigError, match="not a parquet file"):
+        check_parquet(path)
+
+
+def test_writing_finds_a_target_outside_of_the_labels(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    examples = [example(0), example(9)]
+    with pytest.raises(ConfigError, match=r"row 1, example 'e9': .*target 9 .*grades 0 to 4"):
+        write_parquet(path, rows(examples, Task.load("retinamnist")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_finds_an_image_that_cannot_be_decoded(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 99).save(buffer, format="PNG")
+    broken = Image.open(io.BytesIO(buffer.getvalue()[:500]))
+    with pytest.raises(ConfigError, match="row 0, example 'e1': the image cannot be decoded"):
+        write_parquet(tmp_path / "a.parquet", rows([example(1, broken)], Task.load("retinamnist")))
+
+
+def test_rows_are_written_and_checked_from_the_command_line(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    npz = str(test_data / "medmnist" / "pneumoniamnist.npz")
+    outs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for out in outs:
+        command = ["rows", "write", npz, "--task", "pneumoniamnist", "--limit", "20"]
+        assert main([*command, "--out", str(out)]) == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert main(["rows", "check", *map(str, outs)]) == 0
+    assert main(["rows", "write", npz, "--task", "pneumonia", "--out", str(outs[0])]) == 2
+    assert "did you mean 'pneumoniamnist'" in capsys.readouterr().err
+    card = ["--task", "pneumoniamnist=retinamnist"]
+    assert main(["rows", "check", str(outs[0]), *card]) == 2
+    assert "row 0: task 'retinamnist'" in capsys.readouterr().err

@@ -1,0 +1,155 @@
+"""recipes/verl_vrft.sh: its keys are verl's, and its check finds what would break a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medreward import ConfigError, Task
+from medreward.cli import main
+from medreward.data import mni152
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import rows
+from medreward_verl.check import check, compose
+from medreward_verl.check import main as check_main
+from medreward_verl.merge import merge
+from tests.verl_tools import REWARD
+
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "recipes" / "verl_vrft.sh"
+VARIANTS = {
+    "full": {},
+    "lora": {"LORA_RANK": "16", "KL": "0.01"},
+    "function": {"REWARD": "function", "DECAY": "reported", "DELTA": "0"},
+    "nodes": {"NODES": "4", "RAY_ADDRESS": "auto", "TENSOR_PARALLEL": "2"},
+}
+
+
+def recipe(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return subprocess.run(
+        [str(RECIPE), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"PYTHON": sys.executable} | variables,
+    )
+
+
+@pytest.fixture(scope="module")
+def files(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("rows")
+    npz = str(test_data / "medmnist" / "pneumoniamnist.npz")
+    made = {}
+    for name, split in (("TRAIN", "train"), ("VAL", "val")):
+        made[name] = str(folder / f"{split}.parquet")
+        command = ["rows", "write", npz, "--task", "pneumoniamnist", "--limit", "80"]
+        assert main([*command, "--split", split, "--out", made[name]]) == 0
+    return made
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("stage", ["localisation", "classification"])
+def test_every_key_is_one_of_verls(stage: str, variant: str) -> None:
+    done = recipe("--print", "--stage", stage, "--", "trainer.seed=1", **VARIANTS[variant])
+    assert done.returncode == 0, done.stderr
+    *overrides, last = done.stdout.splitlines()
+    assert last == "trainer.seed=1"  # what follows -- goes to verl as it is …
+    with pytest.raises(ConfigError, match=r"'trainer.seed' is not one of"):
+        compose([*overrides, last])  # … and has to be a key of verl's too
+    added = [override for override in overrides if override.startswith("+")]
+    assert added
+    assert all(override.startswith(f"{REWARD}.") for override in added)
+    config = compose(overrides)
+    assert config.algorithm.adv_estimator == "grpo"
+    assert config.reward.custom_reward_function.reward_kwargs.delta == (
+        0 if stage == "localisation" else int(VARIANTS[variant].get("DELTA", "-1"))
+    )
+
+
+@pytest.mark.parametrize("variant", ["full", "lora", "function"])
+def test_check_passes_on_real_rows(variant: str, files: dict[str, str]) -> None:
+    done = recipe("--check", **files, **VARIANTS[variant])
+    assert done.returncode == 0, done.stderr
+    assert "80 rows" in done.stdout
+    assert "right +1.200 (correct); unread +0.200 (label_unknown)" in done.stdout
+    assert "80 rows: 1 steps of 64 prompts an epoch" in done.stdout
+    assert done.stdout.rstrip().endswith("check passed; the model was not loaded")
+
+
+def test_check_passes_on_boxes(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.parquet"
+    examples = mni152.examples("mni152_brain_box", split="train", count=4, seed=0)
+    write_parquet(path, rows(examples, Task.load("mni152_brain_box")))
+    options = {"TRAIN": str(path), "VAL": str(path), "PROMPTS": "4", "MINI": "4", "GPUS": "4"}
+    done = recipe("--check", "--stage", "localisation", **options)
+    assert done.returncode == 0, done.stderr
+    assert "kind:localisation" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "message"),
+    [
+        (["--stage", "localization"], {}, "'localization' is neither"),
+        (["--chek"], {}, "'--chek' is not an option"),
+        ([], {"NODES": "2"}, "set RAY_ADDRESS"),
+        ([], {"REWARD": "both"}, "'both' is neither manager nor function"),
+        (["--from-localisation"], {"OUT": "nowhere"}, "run --stage localisation first"),
+        (["--check"], {"TRAIN": "nowhere.parquet"}, "nowhere.parquet: No such file"),
+        (["--check"], {"DECAY": "linar"}, "did you mean 'linear'"),
+        (["--check"], {"W_FORMAT": "lots"}, "weights.format: 'lots'"),
+        (["--check"], {"PROMPTS": "90", "MINI": "8"}, "90 prompts a step, but 80 rows in all"),
+        (["--check"], {"MINI": "100"}, "verl's validate_config: train_batch_size"),
+        (["--check"], {"TASKS": "{pneumoniamnist:retinamist}"}, "did you mean 'retinamnist'"),
+        (["--check", "--", "trainer.nodes=1"], {}, "did you mean 'trainer.nnodes'"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    options: list[str],
+    variables: dict[str, str],
+    message: str,
+    files: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if "--check" not in options:
+        done = recipe(*options, **(files | variables))
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+        return
+    printed = recipe("--print", *options[1:], **(files | variables))  # checked in this process
+    assert check_main(printed.stdout.splitlines()) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_reward_that_is_not_ours_is_found(files: dict[str, str]) -> None:
+    overrides = recipe("--print", **files).stdout.splitlines()
+    with pytest.raises(ConfigError, match="give one of"):
+        list(check([o for o in overrides if not o.startswith("reward.reward_manager")]))
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        list(check([*overrides, "reward.reward_manager.name=MedRewardManger"]))
+
+
+def test_what_keeps_this_machine_from_training_is_an_error_then(files: dict[str, str]) -> None:
+    overrides = recipe("--print", **files).stdout.splitlines()
+    found = [line for line in check(overrides) if line.startswith("note: to train here")]
+    assert any("TRL has to go" in line for line in found)
+    with pytest.raises(ConfigError, match="has to"):
+        list(check(overrides, train=True))
+
+
+def test_merging_what_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no fsdp_config\.json"):
+        merge(tmp_path, tmp_path / "merged")
+
+
+def test_shellcheck_finds_nothing() -> None:
+    found = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip("shellcheck is not installed")
+    scripts = [str(path) for path in (ROOT / "recipes").rglob("*.sh")]
+    done = subprocess.run([found, *scripts], capture_output=True, text=True, check=False)
+    assert done.stdout == ""

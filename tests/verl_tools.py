@@ -1,0 +1,95 @@
+"""What the tests of the veRL adapter share: a composed configuration, a tokenizer, a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+FUNCTION = ["reward.custom_reward_function.path=pkg://medreward_verl"]
+MANAGER = [
+    "reward.reward_manager.source=importlib",
+    "reward.reward_manager.module.path=pkg://medreward_verl.manager",
+    "reward.reward_manager.name=MedRewardManager",
+]
+REWARD = "+reward.custom_reward_function.reward_kwargs"
+
+
+def compose(*overrides: str) -> Any:
+    """Return verl's own configuration with overrides; a key that verl does not have fails."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        return hydra_compose("ppo_trainer", overrides=list(overrides))
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer of bytes: any text comes back as it was."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {"<pad>": 0, "<end>": 1} | {letter: i + 2 for i, letter in enumerate(alphabet)}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        eos_token="<end>",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def batch(tokenizer: Any, texts: Sequence[str], rows: Sequence[dict[str, Any]]) -> Any:
+    """Return completions and their rows as verl's rollout hands them to the reward."""
+    import numpy as np
+    import torch
+    from tensordict import TensorDict
+    from verl import DataProto
+
+    prompts = torch.full((len(texts), 4), 5)
+    encoded = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
+    width = max(map(len, encoded))
+    padded = [ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids in encoded]
+    responses = torch.tensor(padded)
+    lengths = torch.tensor([len(ids) for ids in encoded])
+    mask = (torch.arange(width) < lengths[:, None]).long()
+    tensors = {
+        "prompts": prompts,
+        "responses": responses,
+        "attention_mask": torch.cat([torch.ones_like(prompts), mask], dim=1),
+    }
+    columns: dict[str, Any] = {name: np.empty(len(rows), dtype=object) for name in rows[0]}
+    for i, row in enumerate(rows):
+        for name, value in row.items():
+            columns[name][i] = value
+    return DataProto(TensorDict(tensors, batch_size=len(texts)), columns)
+
+
+def row(data_source: str, truth: str, **extra_info: Any) -> dict[str, Any]:
+    """Return the columns of a row that the reward looks at."""
+    return {
+        "data_source": data_source,
+        "reward_model": {"style": "rule", "ground_truth": truth},
+        "extra_info": extra_info,
+    }
+
+
+@contextmanager
+def local_ray() -> Iterator[None]:
+    """Run a small Ray in this process and shut it down."""
+    import ray
+
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
+        runtime_env={"env_vars": {"HF_HUB_OFFLINE": "1"}},
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from medreward import ConfigError, Task, shaped_reward
+from medreward.cli import main
 from medreward.data import medmnist, mni152
 from medreward.data.atomic import replacing, write_text_atomic
 from medreward.data.example import Example
@@ -99,6 +100,26 @@ def test_medmnist_rows_from_the_real_file(test_data: Path) -> None:
     ]
     image = Image.open(io.BytesIO(made[0]["images"][0]["bytes"]))
     assert (np.asarray(image) == np.load(path)["test_images"][0]).all()
+
+
+def chest_npz(folder: Path) -> Path:
+    """A file laid out as ChestMNIST's, with made-up pixels and labels."""
+    arrays: dict[str, np.ndarray] = {}
+    for split in medmnist.SPLITS:
+        arrays[f"{split}_images"] = np.zeros((3, 28, 28), np.uint8)
+        arrays[f"{split}_labels"] = np.eye(14, dtype=np.uint8)[:3] * [[1], [1], [0]]
+    np.savez(folder / "chestmnist.npz", **arrays)  # type: ignore[arg-type]
+    return folder / "chestmnist.npz"
+
+
+def test_several_labels_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = chest_npz(tmp_path)
+    made = rows(medmnist.examples(path, "train"), Task.load("chestmnist"))
+    truths = [row["reward_model"]["ground_truth"] for row in made]
+    assert truths == ['["atelectasis"]', '["cardiomegaly"]', "[]"]
+    words = ["--task", "chestmnist", "--out", str(tmp_path / "out")]
+    assert main(["prepare", "medmnist", str(path), *words]) == 2
+    assert "has 14 labels an image" in capsys.readouterr().err
 
 
 def test_wrong_npz_files_are_named(tmp_path: Path) -> None:

@@ -23,18 +23,28 @@ def examples(path: str | Path, split: str, limit: int | None = None) -> Iterator
     """
     if split not in SPLITS:
         raise expected("split", split, SPLITS)
-    images, labels = _arrays(Path(path), split)
+    images, labels = arrays(Path(path), split)
     for i in range(len(images) if limit is None else min(limit, len(images))):
         yield Example(
             image=Image.fromarray(images[i]),
-            target=int(labels[i].item()),
+            target=_target(labels[i]),
             id=f"{split}-{i}",
             split=split,
             meta={},
         )
 
 
-def _arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _target(label: np.ndarray) -> int | np.ndarray:
+    """Return the index of the one label, or zeros and ones for several."""
+    return int(label.item()) if label.size == 1 else label
+
+
+def arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and the labels of a split, (n, 1), or (n, labels) of a multi-label set.
+
+    Raises:
+        ConfigError: if the file cannot be read or is not laid out as MedMNIST's.
+    """
     names = f"{split}_images", f"{split}_labels"
     try:
         with np.load(path) as content:
@@ -46,9 +56,9 @@ def _arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except (ValueError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path}: not a MedMNIST npz file: {error}") from error
-    if len(images) != len(labels) or images.dtype != np.uint8 or labels.size != len(labels):
+    if len(images) != len(labels) or images.dtype != np.uint8 or labels.ndim != 2:
         raise ConfigError(
             f"{path}: {split} has images {images.shape} {images.dtype} and labels {labels.shape}; "
-            f"8-bit images with one label each are expected"
+            f"8-bit images with a row of labels each are expected"
         )
     return images, labels

@@ -83,16 +83,34 @@ def _is_json(task: Task, truth: str) -> bool:
     return task.kind == "localisation" or (task.kind == "multilabel" and truth.startswith("["))
 
 
-def _row(example: Example, task: Task, prompt: Prompt) -> Row:
-    truth = ground_truth(task, example.target)
+def build_row(
+    task: Task, prompt: Prompt, *, png: bytes, target: object, name: str, split: str
+) -> Row:
+    """Return the row of an image that is encoded already; `name` is its id.
+
+    Raises:
+        ConfigError: if the target is not one of the task's.
+    """
+    truth = ground_truth(task, target)
     return {
         "data_source": task.name,
         "prompt": [{"role": "user", "content": IMAGE_MARK + prompt.text}],
-        "images": [{"bytes": _png(example.image)}],
+        "images": [{"bytes": png}],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"id": example.id, "split": example.split, "knowledge": prompt.knowledge},
+        "extra_info": {"id": name, "split": split, "knowledge": prompt.knowledge},
     }
+
+
+def _row(example: Example, task: Task, prompt: Prompt) -> Row:
+    return build_row(
+        task,
+        prompt,
+        png=_png(example.image),
+        target=example.target,
+        name=example.id,
+        split=example.split,
+    )
 
 
 def _png(image: Image) -> bytes:

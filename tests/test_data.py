@@ -118,7 +118,7 @@ def test_several_labels_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[s
     truths = [row["reward_model"]["ground_truth"] for row in made]
     assert truths == ['["atelectasis"]', '["cardiomegaly"]', "[]"]
     words = ["--task", "chestmnist", "--out", str(tmp_path / "out")]
-    assert main(["prepare", "medmnist", str(path), *words]) == 2
+    assert main(["prepare", "--npz", str(path), *words]) == 2
     assert "has 14 labels an image" in capsys.readouterr().err
 
 

@@ -1,286 +1,454 @@
-"""``medreward prepare``, run as a user runs it, on real data and on folders as they come."""
+"""`medreward prepare` on real data: rows, labels, splits, duplicates, the same bytes every time."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
+import csv
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
-from medreward import ConfigError, Task, shaped_reward
-from medreward.data.labels import LabelMap, read_map
+from medreward import ConfigError, Task
+from medreward.data.labels import parse_mapping
 from medreward.data.parquet import SCHEMA
+from medreward.data.prepare import Options, prepare
 from medreward.data.prepare_command import add_parser
-from medreward.data.splits import draw, read_fractions
-from medreward.task import Label
-from tests.nasty import BAD, GOOD, nasty_folder
+from medreward.data.sources import npz, table
+from medreward.data.splits import parse_fractions
+from medreward_trl.dataset import from_parquet
+from tests import prepare_support as support
+from tests.prepare_support import boxes_of, card, folder_of_images, run
 
-BUSI = """
-name: busi
-question: What does this breast ultrasound image show?
-kind: classification
-labels: [{name: normal, absence: true}, benign, malignant]
-max_typos: 0
-"""
-GRADES = """
-name: dr
-question: Which grade of diabetic retinopathy does this photograph show?
-kind: ordinal
-labels: [none, mild, moderate, severe, proliferative]
-"""
-BOXES = "{name: cells, kind: localisation, question: Where are white blood cells}"
-LETTERS = "{name: letters, kind: classification, question: Which one, labels: [a, b]}"
+CLI = [sys.executable, "-m", "medreward", "prepare"]
 
 
-def run(*arguments: object) -> None:
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(["prepare", *map(str, arguments)])
-    assert parsed.run(parsed) == 0
+@pytest.fixture
+def letters(tmp_path: Path) -> Path:
+    """A folder of twelve pictures, and a CSV file that names their label and patient."""
+    names = [f"{i}.png" for i in range(12)]
+    folder = folder_of_images(tmp_path / "letters", names)
+    lines = ["image,label,patient"]
+    lines += [f"{n},{('alpha', 'beta')[i % 2]},p{i // 3}" for i, n in enumerate(names)]
+    (folder / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    return folder
 
 
-def card(folder: Path, text: str) -> Path:
-    path = folder / "card.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
+def from_letters(folder: Path, *options: object) -> int:
+    source = ("--images", folder, "--csv", folder / "labels.csv")
+    task = card(folder.parent, support.LETTERS)
+    return run("--task", task, *source, "--out", folder.parent / "out", *options)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    table = pq.read_table(path)
-    assert table.schema.equals(SCHEMA)
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+# The four image sets
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def busi(test_data: Path, tmp_path: Path, out: str = "out", *more: object) -> Path:
-    options = ["--split-column", "split", "--on-leak", "drop", *more]
-    arguments = [test_data / "busi", "--task", card(tmp_path, BUSI), "--out", tmp_path / out]
-    run("csv", *arguments, *options)
-    return tmp_path / out
-
-
-def test_the_command_is_registered() -> None:
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
-    commands = project["project"]["entry-points"]["medreward.commands"]
-    assert commands["prepare"] == f"{add_parser.__module__}:{add_parser.__name__}"
-
-
-def test_busi_ends_with_the_same_bytes_for_any_number_of_workers(
+def test_medmnist_has_the_same_picture_in_train_and_val(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = content(busi(test_data, tmp_path, "one", "--workers", 1, "--size", 96))
-    two = content(busi(test_data, tmp_path, "two", "--workers", 2, "--size", 96))
-    assert one == two
-    assert sorted(one) == ["contact_sheet.png", "dataset_card.md", "test.parquet", "train.parquet"]
-    rows = [r for name in ("train", "test") for r in read(tmp_path / "one" / f"{name}.parquet")]
-    assert len(rows) == 591
-    for row in rows[::40]:
-        truth, name = row["reward_model"]["ground_truth"], row["extra_info"]["id"]
-        assert name.startswith(f"images-{truth}_")
-        image = Image.open(io.BytesIO(row["images"][0]["bytes"]))
-        assert max(image.size) == 96
-        answer = f"<think>An image.</think><answer>{truth}</answer>"
-        task = Task.load(str(tmp_path / "card.yaml"))
-        assert shaped_reward(answer, truth, task=task) >= 1
-    assert "dropped, also in a later split: images/malignant_145.png" in capsys.readouterr().out
+    """Found in the official split: 10 training pictures are in the validation split, to the bit."""
+    out = tmp_path / "out"
+    source = ("--npz", test_data / "medmnist" / "pneumoniamnist.npz", "--out", out)
+    assert run("--task", "pneumoniamnist", *source) == 2
+    said = capsys.readouterr().err
+    assert "pneumoniamnist.npz train image 221: its picture is in another split (val:" in said
+    assert not out.exists()
+    assert run("--task", "pneumoniamnist", *source, "--drop-duplicates") == 0
+    assert len(support.rows(out, "train")) == 3882 - 10
+    assert [len(support.rows(out, split)) for split in ("val", "test")] == [524, 624]
+    wanted = np.load(test_data / "medmnist" / "pneumoniamnist.npz")
+    for i, row in enumerate(support.rows(out, "test")):
+        assert row["extra_info"]["id"] == f"test-{i}"
+        assert (np.asarray(support.image(row)) == wanted["test_images"][i]).all()
+        label = ("normal", "pneumonia")[int(wanted["test_labels"][i, 0])]
+        assert row["reward_model"]["ground_truth"] == label
 
 
-def test_an_image_in_two_splits_is_an_error_that_names_both(
-    test_data: Path, tmp_path: Path
+def test_busi_has_one_picture_with_two_labels_in_two_splits(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigError, match=r"identical images.*\n.*benign_433.*malignant_145"):
-        busi(test_data, tmp_path, "out", "--on-leak", "stop")
-    assert not (tmp_path / "out").exists()
-    busi(test_data, tmp_path, "out", "--on-leak", "keep", "--limit", 5)
-    assert "kept, in two splits" in (tmp_path / "out" / "dataset_card.md").read_text()
+    folder, out = test_data / "busi", tmp_path / "out"
+    source = ("--images", folder, "--csv", folder / "labels.csv", "--out", out)
+    task = card(tmp_path, support.BUSI)
+    assert run("--task", task, *source) == 2
+    said = capsys.readouterr().err
+    assert "images/malignant_145.png" in said
+    assert "images/benign_433.png" in said
+    assert run("--task", task, *source, "--drop-duplicates") == 0
+    assert len(support.rows(out, "train")) == 470
+    assert len(support.rows(out, "test")) == 121
+    text = (out / "dataset_card.md").read_text(encoding="utf-8")
+    assert "| malignant | 129 | 24 |" in text
+    assert "licence: CC BY 4.0" in text
+    assert "malignant_145" in text
+    assert str(tmp_path) not in text
 
 
-def test_patients_stay_together(test_data: Path, tmp_path: Path) -> None:
-    source = test_data / "dr-fundus"
-    options = ["--task", card(tmp_path, GRADES), "--label-column", "grade", "--size", 32]
-    drawn = ["--patient-column", "patient", "--split", "train=0.6,val=0.2,test=0.2"]
-    run("csv", source, *options, *drawn, "--on-leak", "drop", "--out", tmp_path / "out")
-    patients = {
-        split: {
-            r["extra_info"]["id"].split("_")[0] for r in read(tmp_path / "out" / f"{split}.parquet")
-        }
-        for split in ("train", "val", "test")
-    }
+def test_fundus_grades_by_patient(test_data: Path, tmp_path: Path) -> None:
+    folder, out = test_data / "dr-fundus", tmp_path / "out"
+    source = ("--images", folder, "--csv", folder / "labels.csv", "--label-column", "grade")
+    options = ("--size", 64, "--out", out)
+    assert run("--task", card(tmp_path, support.FUNDUS), *source, *options) == 0
+    with (folder / "labels.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    for split in ("train", "test"):
+        assert support.truths(out, split) == [r["grade"] for r in listed if r["split"] == split]
+        assert {max(support.image(row).size) for row in support.rows(out, split)} == {64}
+    written = b"".join(support.content(out).values())
+    assert b"Patient001" not in written  # file names that hold a patient's number stay out of rows
+    data = from_parquet(out / "test.parquet")
+    assert data[0]["target"] == "0"
+    assert data[0]["image"].size == support.image(support.rows(out, "test")[0]).size
+
+
+def test_fundus_without_its_splits_keeps_patients_together(test_data: Path, tmp_path: Path) -> None:
+    folder, out = test_data / "dr-fundus", tmp_path / "out"
+    with (folder / "labels.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    (tmp_path / "labels.csv").write_text(
+        "\n".join(
+            ["image,patient,grade", *(f"{r['image']},{r['patient']},{r['grade']}" for r in listed)]
+        )
+    )
+    source = ("--images", folder, "--csv", tmp_path / "labels.csv", "--label-column", "grade")
+    # Patients 299 and 300 of the source are the same two pictures.
+    options = ("--split", "train=0.7,test=0.3", "--out", out, "--size", 32, "--drop-duplicates")
+    assert run("--task", card(tmp_path, support.FUNDUS), *source, *options) == 0
+    patients = {}
+    for split in ("train", "test"):
+        lines = [
+            int(row["extra_info"]["id"].removeprefix("row-")) for row in support.rows(out, split)
+        ]
+        patients[split] = {listed[line - 2]["patient"] for line in lines}
     assert not patients["train"] & patients["test"]
-    assert not patients["train"] & patients["val"]
-    assert sum(map(len, patients.values())) > 150
+    share = len(patients["test"]) / sum(map(len, patients.values()))
+    assert 0.2 < share < 0.4
+    assert not (out / "val.parquet").exists()
 
 
-def test_a_patient_in_two_splits_is_named_by_row(tmp_path: Path) -> None:
-    for i in range(2):
-        Image.new("L", (4, 4), i).save(tmp_path / f"{i}.png")
-    table = "image,label,who,split\n0.png,a,Jane Doe,train\n1.png,b,Jane Doe,test\n"
-    (tmp_path / "labels.csv").write_text(table)
-    options = ["--patient-column", "who", "--split-column", "split"]
-    with pytest.raises(ConfigError, match=r"csv line 2 in train, labels\.csv line 3") as error:
-        run("csv", tmp_path, "--task", card(tmp_path, LETTERS), *options, "--out", tmp_path / "o")
-    assert "Doe" not in str(error.value)
-
-
-def test_boxes_are_in_pixels_of_the_scaled_image(test_data: Path, tmp_path: Path) -> None:
-    arguments = ["voc", test_data / "bccd", "--task", card(tmp_path, BOXES), "--limit", 8]
-    run(*arguments, "--object", "WBC", "--size", 320, "--out", tmp_path / "half")
-    run(*arguments, "--object", "WBC", "--out", tmp_path / "full")
-    for half, full in zip(
-        read(tmp_path / "half" / "train.parquet"),
-        read(tmp_path / "full" / "train.parquet"),
-        strict=True,
-    ):
-        assert half["extra_info"] == full["extra_info"]
-        assert Image.open(io.BytesIO(half["images"][0]["bytes"])).size == (320, 240)
-        ends = (json.loads(row["reward_model"]["ground_truth"]) for row in (half, full))
-        small, large = (np.array(boxes) for boxes in ends)
-        assert np.allclose(small * 2, large)
-
-
-def test_medmnist_in_its_splits(test_data: Path, tmp_path: Path) -> None:
-    path = test_data / "medmnist" / "pneumoniamnist.npz"
-    options = ["--limit", 30, "--on-leak", "keep", "--workers", 1]
-    run("medmnist", path, "--task", "pneumoniamnist", *options, "--out", tmp_path / "out")
-    with np.load(path) as arrays:
-        for row in read(tmp_path / "out" / "test.parquet"):
-            index = int(row["extra_info"]["id"].removeprefix("test-"))
-            image = Image.open(io.BytesIO(row["images"][0]["bytes"]))
-            assert (np.asarray(image) == arrays["test_images"][index]).all()
-            label = ("normal", "pneumonia")[int(arrays["test_labels"][index, 0])]
-            assert row["reward_model"]["ground_truth"] == label
-
-
-def test_a_nasty_folder_loses_nothing_else(
+def test_cells_with_boxes_that_go_along(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nasty = nasty_folder(tmp_path / "nasty", test_data / "busi" / "images" / "normal_97.png")
-    options = ["--task", card(tmp_path, LETTERS), "--split", "train=1"]
-    with pytest.raises(ConfigError, match=r"files that cannot be used: 3; --on-error skip"):
-        run("folders", nasty, *options, "--out", tmp_path / "out")
-    run("folders", nasty, *options, "--on-error", "skip", "--out", tmp_path / "out")
-    printed, card_text = capsys.readouterr().out, (tmp_path / "out" / "dataset_card.md").read_text()
-    ids = {row["extra_info"]["id"] for row in read(tmp_path / "out" / "train.parquet")}
-    assert len(ids) == len(GOOD)
-    assert "a-line_break" in ids
-    for name, reason in BAD.items():
-        if name != "folder.png":  # a folder is no image of its class
-            assert any(name in line and reason in line for line in printed.splitlines())
-            assert any(name in line and reason in line for line in card_text.splitlines())
-    for name, note in GOOD.items():
-        assert not note or any(note in x and name in x for x in printed.splitlines())
-    assert "John Doe" not in printed + card_text
-    assert all(b"John Doe" not in data for data in content(tmp_path / "out").values())
-    assert str(tmp_path) not in card_text
+    out = tmp_path / "out"
+    task = card(tmp_path, support.CELLS)
+    options = ("--size", 160, "--split", "train=1", "--out", out)
+    assert run("--task", task, "--voc", test_data / "bccd", *options) == 0
+    said = capsys.readouterr().out
+    for name, box in (("00338", "[504, 337, 504, 337]"), ("00343", "[181, 329, 181, 329]")):
+        assert f"Annotations/BloodImage_{name}.xml: degenerate box dropped (RBC {box})" in said
+    made = support.rows(out, "train")
+    assert len(made) == 282
+    assert sum(len(boxes_of(row)) for row in made) == 3164 + 288 + 275 - 2
+    for row in made:
+        assert support.image(row).size == (160, 120)
+        for x1, y1, x2, y2 in boxes_of(row):
+            assert 0 <= x1 < x2 <= 160
+            assert 0 <= y1 < y2 <= 120
+    assert "| RBC | 3162 |" in (out / "dataset_card.md").read_text()
 
 
-def test_unknown_labels_stop_with_counts_and_nearest_names(tmp_path: Path, test_data: Path) -> None:
-    text = BUSI.replace("benign", "{name: harmless, synonyms: [benign lesion]}")
-    arguments = ["csv", test_data / "busi", "--task", card(tmp_path, text), "--split", "all=1"]
-    message = r"the card 'busi' does not know: 1; .*\n  'benign': \d+ images; .*'harmless'"
-    with pytest.raises(ConfigError, match=message):
-        run(*arguments, "--out", tmp_path / "out")
-    run(*arguments, "--map", "benign=harmless", "--limit", 9, "--out", tmp_path / "out")
-    truths = {r["reward_model"]["ground_truth"] for r in read(tmp_path / "out" / "all.parquet")}
-    assert truths <= {"normal", "harmless", "malignant"}
-    assert "| benign | harmless |" in (tmp_path / "out" / "dataset_card.md").read_text()
+def test_only_the_boxes_asked_for(test_data: Path, tmp_path: Path) -> None:
+    """The darkest stain is in white cells: the pixels in their boxes show that boxes fit."""
+    out, task = tmp_path / "out", card(tmp_path, support.CELLS)
+    options = ("--box-label", "WBC", "--size", 160, "--limit", 40, "--split", "train=1")
+    assert run("--task", task, "--voc", test_data / "bccd", *options, "--out", out) == 0
+    made = [row for row in support.rows(out, "train") if boxes_of(row)]
+    fits = 0
+    for row in made:
+        red = np.asarray(support.image(row), dtype=float)[..., 0]
+        inside = np.zeros(red.shape, bool)
+        for x1, y1, x2, y2 in boxes_of(row):
+            inside[int(y1) : int(y2), int(x1) : int(x2)] = True
+        fits += red[inside].mean() < red[~inside].mean()
+    assert len(made) > 30
+    assert fits / len(made) > 0.9
 
 
-def test_labels_are_matched_without_guessing(tmp_path: Path) -> None:
-    names = tuple(map(Label, ("none", "very mild", "severe")))
-    task = Task("t", kind="ordinal", labels=names, first_grade=1)
-    labels = LabelMap(task, {"?": "none"})
-    given = ["None", "VERY_MILD", "3", "1.0", "?", "sever", "0", "4", "²", "-1", ""]
-    assert [labels.index(x) for x in given] == [0, 1, 2, 0, 0, None, None, None, None, None, None]
-    for pairs, message in [
-        (["a=nnoe"], "did you mean 'none'"),
-        (["none"], "is not old=new"),
-        (["zz=none"], "label of the data: 'zz'"),
-    ]:
+# The same bytes
+
+
+@pytest.fixture(scope="module")
+def cells(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("cells")
+    options = ["--size", "96", "--limit", "100"]
+    return ["--task", card(folder, support.CELLS), "--voc", str(test_data / "bccd"), *options]
+
+
+@pytest.fixture(scope="module")
+def clean(cells: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("clean")
+    assert run(*cells, "--out", out, "--workers", 1) == 0
+    return support.content(out)
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(
+    cells: list[str], clean: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert sorted(clean) == [
+        "contact_sheet.png",
+        "dataset_card.md",
+        "test.parquet",
+        "train.parquet",
+        "val.parquet",
+    ]
+    assert run(*cells, "--out", tmp_path / "out", "--workers", 3) == 0
+    assert support.content(tmp_path / "out") == clean
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds worker processes in /proc")
+@pytest.mark.parametrize("stage", [".", "test.parquet", "val.parquet", "train.parquet"])
+def test_a_killed_run_is_made_good_by_the_next(
+    stage: str, cells: list[str], clean: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [*CLI, *cells, "--out", str(out), "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        wait_for(
+            lambda: (out / ".medreward-partial" / stage).exists() or process.poll() is not None
+        )
+        time.sleep(0.2 if stage == "." else 0)
+        workers = children(process.pid)
+        process.send_signal(signal.SIGKILL)
+    assert wait_for(lambda: not any(map(is_alive, workers)))
+    assert run(*cells, "--out", out, "--workers", 1) == 0
+    assert support.content(out) == clean
+
+
+def wait_for(condition: object, seconds: float = 30.0) -> bool:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_an_old_split_does_not_outlive_a_new_run(letters: Path) -> None:
+    out = letters.parent / "out"
+    assert from_letters(letters, "--split", "train=0.5,test=0.5") == 0
+    assert (out / "test.parquet").exists()
+    assert from_letters(letters, "--split", "train=1") == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        "contact_sheet.png",
+        "dataset_card.md",
+        "train.parquet",
+    ]
+
+
+def test_an_error_leaves_what_an_earlier_run_wrote(letters: Path) -> None:
+    assert from_letters(letters, "--split", "train=1") == 0
+    before = support.content(letters.parent / "out")
+    (letters / "3.png").write_bytes(b"")
+    assert from_letters(letters, "--split", "train=1") == 2
+    assert support.content(letters.parent / "out") == before
+
+
+# Labels from the wild
+
+
+def test_unknown_labels_are_counted_with_their_nearest_and_nothing_is_written(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = test_data / "busi", tmp_path / "out"
+    text = (folder / "labels.csv").read_text()
+    text = text.replace(",benign,", ",bengin,", 7).replace(",normal,", ",,", 1)
+    (tmp_path / "labels.csv").write_text(text)
+    source = ("--images", folder, "--csv", tmp_path / "labels.csv", "--out", out)
+    task = card(tmp_path, support.BUSI)
+    assert run("--task", task, *source) == 2
+    said = capsys.readouterr().err
+    assert "'bengin': 7 images; nearest: benign" in said
+    assert "'(empty)': 1 images" in said
+    assert not out.exists()
+    mapping = tmp_path / "map.yaml"
+    mapping.write_text("bengin: benign\n")
+    options = ("--map-file", mapping, "--map", "=", "--drop-duplicates", "--limit", 20)
+    assert run("--task", task, *source, *options) == 0
+    said = capsys.readouterr().out
+    assert "left out: its label is mapped to nothing ('')" in said
+
+
+def test_a_mapping_may_be_yaml_json_or_csv(tmp_path: Path) -> None:
+    for name, text in (
+        ("a.yaml", "'0': normal\n1: benign\nother:\n"),
+        ("a.json", '{"0": "normal", "1": "benign", "other": ""}'),
+        ("a.csv", "0,normal\n1,benign\nother,\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        mapping = parse_mapping(["1=malignant"], tmp_path / name)
+        assert mapping == {"0": "normal", "1": "malignant", "other": ""}
+    for name, text, message in (
+        ("b.yaml", "yes: no", "put them in quotes"),
+        ("b.csv", "a,b,c", "3 fields"),
+        ("b.json", "[1]", "not a mapping"),
+        ("b.txt", "", ".yaml"),
+    ):
+        (tmp_path / name).write_text(text)
         with pytest.raises(ConfigError, match=message):
-            LabelMap(task, read_map(pairs)).indices(["none"])
-    (tmp_path / "map.yaml").write_text("9: none\n'?': severe\n")
-    assert read_map(["?=none"], tmp_path / "map.yaml") == {"9": "none", "?": "none"}
-    (tmp_path / "map.yaml").write_text("no: none")
-    with pytest.raises(ConfigError, match=r"map\.yaml: not a mapping of labels"):
-        read_map([], tmp_path / "map.yaml")
-
-
-def test_drawn_splits_have_their_fractions() -> None:
-    fractions = read_fractions("train=0.7,val=0.1,test=0.2")
-    drawn = [draw(str(i), 0, fractions) for i in range(5000)]
-    for name, share in fractions.items():
-        assert abs(drawn.count(name) / 5000 - share) < 0.02
-    assert drawn != [draw(str(i), 1, fractions) for i in range(5000)]
-    for text in ("train=0.7", "train", "a/b=1", "a=0.5,a=0.5", "a=nan", "a=-1,b=2"):
-        with pytest.raises(ConfigError, match="--split"):
-            read_fractions(text)
+            parse_mapping([], tmp_path / name)
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("options", "message"),
     [
-        (["--size", "0"], "size: 0"),
-        (["--task", "mni152_brain_box"], "the source has labels, the task .* asks for boxes"),
-        (["--split-column", "image"], "is not a name of letters"),
+        (["--map", "alpha"], "'alpha' is not OLD=NEW"),
+        (["--map", "alfa=beta"], "did you mean 'alpha'"),
+        (["--map", "alpha=gamma"], "'alpha', mapped to 'gamma': 6 images"),
+        (["--label-column", "labl"], "did you mean 'label'"),
+        (["--split-column", "fold"], "split column: 'fold' is not one of image, label, patient"),
+        (["--split", "train=0.5"], "sums to 0.5, not to 1"),
+        (["--split", "train=x"], "'train=x' is not NAME=SHARE"),
+        (["--size", "0"], "size: 0 is not a whole number from 1"),
+        (["--voc", "x"], "one source is needed"),
+        (["--coco", "x"], "--images goes with --csv or --coco"),
     ],
 )
 def test_wrong_options_are_named(
-    test_data: Path, tmp_path: Path, more: Sequence[str], message: str
+    options: list[str], message: str, letters: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigError, match=message):
-        busi(test_data, tmp_path, "out", *more)
-    assert not (tmp_path / "out").exists()
+    assert from_letters(letters, *options) == 2
+    assert message in capsys.readouterr().err
+    assert not (letters.parent / "out").exists()
 
 
-def test_a_folder_with_other_files_is_left_alone(test_data: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.docx").touch()
-    with pytest.raises(ConfigError, match=r"holds thesis\.docx; choose a new"):
-        busi(test_data, tmp_path, "out")
-    (tmp_path / "out" / "thesis.docx").rename(tmp_path / "out" / "other.parquet")
-    with pytest.raises(ConfigError, match="not of an earlier run"):
-        busi(test_data, tmp_path, "out")
+def test_a_source_that_does_not_fit_the_task_is_refused(letters: Path, test_data: Path) -> None:
+    source = table.source(letters, letters / "labels.csv")
+    with pytest.raises(ConfigError, match="needs boxes; the source has none"):
+        prepare(source, support.task(support.CELLS), letters.parent / "out")
+    from medreward.data.sources import voc
+
+    with pytest.raises(ConfigError, match="a localisation card fits"):
+        prepare(voc.source(test_data / "bccd"), support.task(support.LETTERS), letters)
 
 
-def test_a_kill_at_any_moment_and_a_rerun_end_with_the_same_bytes(
-    test_data: Path, tmp_path: Path
+# Splits
+
+
+def test_a_patient_in_two_splits_is_named(
+    letters: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = content(busi(test_data, tmp_path, "whole", "--size", 200))
-    code = (
-        "import sys; from tests.test_prepare import run\n"
-        "if __name__ == '__main__': run(*sys.argv[1:])"
+    lines = (letters / "labels.csv").read_text().split("\n")
+    lines = [
+        lines[0] + ",split",
+        *(f"{x},{'test' if i < 4 else 'Training'}" for i, x in enumerate(lines[1:])),
+    ]
+    (letters / "labels.csv").write_text("\n".join(lines))
+    assert from_letters(letters) == 2
+    said = capsys.readouterr().err
+    assert (
+        "1 patients are in more than one split:\n  'p1': test: labels.csv line 5 (3.png);" in said
     )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    options = ["--task", str(tmp_path / "card.yaml"), "--split-column", "split", "--size", "200"]
-    options += ["--on-leak", "drop", "--workers", "2", "--out", str(tmp_path / "out")]
-    command = [sys.executable, str(script), "csv", str(test_data / "busi"), *options]
-    root = Path(__file__).parent.parent
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path}
-    for wait in (0.9, 1.8):
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
-            time.sleep(wait)
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=10)  # ends with the last worker that holds the pipe
-        assert not (tmp_path / "out").exists() or content(tmp_path / "out") == expected
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    assert content(tmp_path / "out") == expected
+    assert from_letters(letters, "--split", "train=1") == 2
+    assert "the source has its own splits" in capsys.readouterr().err
+
+
+def test_a_split_by_hash_is_stable_and_depends_on_the_seed(letters: Path) -> None:
+    out = letters.parent / "out"
+    found = []
+    for seed in (0, 0, 1):
+        assert from_letters(letters, "--split", "train=0.5,test=0.5", "--seed", seed) == 0
+        found.append([row["extra_info"]["id"] for row in support.rows(out, "test")])
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_a_limit_draws_by_the_seed_and_keeps_the_order(letters: Path) -> None:
+    out = letters.parent / "out"
+    ids = []
+    for seed in range(3):
+        assert from_letters(letters, "--split", "train=1", "--limit", 5, "--seed", seed) == 0
+        ids.append([row["extra_info"]["id"] for row in support.rows(out, "train")])
+        assert ids[-1] == sorted(ids[-1])
+        assert len(ids[-1]) == 5
+    assert len({tuple(found) for found in ids}) > 1
+
+
+def test_shares_are_written_with_the_usual_names() -> None:
+    assert parse_fractions("training=0.5,valid=0.25,test=0.25") == {
+        "train": 0.5,
+        "val": 0.25,
+        "test": 0.25,
+    }
+
+
+# The command
+
+
+def test_the_card_has_the_command_without_the_machine(letters: Path) -> None:
+    assert from_letters(letters, "--split", "train=1", "--size", 8, "--workers", 1) == 0
+    text = (letters.parent / "out" / "dataset_card.md").read_text()
+    command = "medreward prepare --task letters.yaml --images letters --csv labels.csv --size 8"
+    assert f"{command} --split train=1\n" in text
+
+
+def test_rows_are_in_the_schema_and_knowledge_is_chosen(test_data: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    source = npz.source(test_data / "medmnist" / "pneumoniamnist.npz")
+    options = Options(limit=4, knowledge="none", size=40)
+    summary = prepare(source, Task.load("pneumoniamnist"), tmp_path / "out", options)
+    assert dict(summary.images) == {"test": 4, "val": 4, "train": 4}
+    assert pq.read_schema(tmp_path / "out" / "val.parquet").equals(SCHEMA)
+    row = support.rows(tmp_path / "out", "val")[0]
+    assert row["extra_info"]["knowledge"] == ""
+    assert row["extra_info"]["split"] == "val"
+    assert support.image(row).size == (40, 40)
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from medreward.cli import main\n"
+        "sys.exit(main(['prepare', '--task', 'retinamnist', '--folders', 'x', '--out', 'y']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    assert "prepare needs pyarrow" in done.stderr
+    assert "pip install 'medreward[data]'" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_medmnist_names_are_checked_where_the_package_is() -> None:
+    pytest.importorskip("medmnist")
+    with pytest.raises(ConfigError, match="did you mean 'pneumoniamnist'"):
+        npz.download("pneumonia")
+
+
+def test_the_card_shows_the_mapping(letters: Path) -> None:
+    assert from_letters(letters, "--split", "train=1", "--map", "alpha=beta") == 0
+    assert set(support.truths(letters.parent / "out", "train")) == {"beta"}
+    text = (letters.parent / "out" / "dataset_card.md").read_text()
+    assert "- mapping: alpha = beta" in text
+
+
+def test_the_commands_in_the_documentation_are_commands() -> None:
+    page = Path(__file__).parent.parent / "docs" / "data.md"
+    lines = [x for x in page.read_text(encoding="utf-8").splitlines() if x.startswith("medreward ")]
+    assert len(lines) >= 10
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    for line in lines:
+        parser.parse_args(shlex.split(line)[1:])

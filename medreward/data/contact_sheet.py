@@ -1,61 +1,84 @@
-"""A contact sheet: small pictures of prepared images with their answers, to look at."""
+"""A picture of some of the rows, to see at a glance whether images and targets belong together."""
 
 from __future__ import annotations
 
 import io
-import json
+from collections import defaultdict
 from collections.abc import Sequence
+from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 from medreward.data.atomic import replacing
+from medreward.data.render import resized, scaled
+from medreward.data.sources.record import NamedBox, Record
 
-TILE, _CAPTION, _GAP, _COLUMNS = 144, 34, 6, 8
-_BOX, _INK, _PAPER = "#ffd400", "#e8e8e8", "#202020"
+COLUMNS, MOST = 6, 24
+_CANDIDATES = 5
+_SIDE, _MARGIN, _LINE = 200, 8, 16
+_COLOURS = ("#ffd400", "#00c8ff", "#ff5a8c", "#6ee05a", "#ff9a1f", "#c08cff")
 
 
-class Sample(NamedTuple):
-    """An image as it is in a row, with the row's answer and id."""
+class Tile(NamedTuple):
+    """One image of the sheet, with what is written under it."""
 
-    png: bytes
-    truth: str
+    rank: int
+    title: str
     id: str
+    png: bytes
+    boxes: Sequence[NamedBox] = ()
 
 
-def write_contact_sheet(path: Path, samples: Sequence[Sample]) -> None:
-    """Write the samples as a PNG of tiles, 8 in a row; boxes are drawn into their images."""
-    columns = min(_COLUMNS, len(samples))
-    lines = -(-len(samples) // columns)
-    width, height = TILE + _GAP, TILE + _CAPTION + _GAP
-    sheet = Image.new("RGB", (columns * width + _GAP, lines * height + _GAP), _PAPER)
-    for i, sample in enumerate(samples):
-        corner = _GAP + i % columns * width, _GAP + i // columns * height
-        _paste(sheet, sample, corner)
+def ranked(records: Sequence[Record]) -> dict[str, int]:
+    """Return the rank of records to show, by id: each split and label in turn, by hash.
+
+    There are more of them than a sheet shows, as some may turn out to be unusable.
+    """
+    strata: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in records:
+        label = str(bool(record.boxes)) if record.boxes is not None else str(record.label)
+        strata[str(record.split), label].append(record.id)
+    drawn = [
+        sorted(ids, key=lambda i: sha256(i.encode()).digest()) for _, ids in sorted(strata.items())
+    ]
+    turns = [name for turn in zip_longest(*drawn) for name in turn if name is not None]
+    return {name: rank for rank, name in enumerate(turns[: _CANDIDATES * MOST])}
+
+
+def contact_sheet(tiles: Sequence[Tile], path: str | Path) -> None:
+    """Write a PNG with the images of lowest rank, boxes drawn on them, and targets below."""
+    tiles = sorted(tiles, key=lambda tile: tile.rank)[:MOST]
+    columns = min(COLUMNS, len(tiles))
+    rows = -(-len(tiles) // columns)
+    width, height = _SIDE + _MARGIN, _SIDE + 2 * _LINE + _MARGIN
+    sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), "#202020")
+    names = sorted({box.name for tile in tiles for box in tile.boxes})
+    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    for i, tile in enumerate(sorted(tiles, key=lambda t: (t.title, t.id))):
+        corner = _MARGIN + i % columns * width, _MARGIN + i // columns * height
+        _draw(sheet, tile, corner, colours)
     with replacing(path) as scratch:
         sheet.save(scratch, format="PNG")
 
 
-def _paste(sheet: Image.Image, sample: Sample, corner: tuple[int, int]) -> None:
-    with Image.open(io.BytesIO(sample.png)) as opened:
-        image = opened.convert("RGB")
-    boxes = json.loads(sample.truth) if sample.truth.startswith("[") else None
-    factor = TILE / max(image.size)
-    tile = image.resize([max(1, round(side * factor)) for side in image.size])
-    pen = ImageDraw.Draw(tile)
-    for box in boxes or ():
-        x1, y1, x2, y2 = (v * factor for v in box)
-        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=_BOX)
-    sheet.paste(tile, corner)
-    truth = sample.truth if boxes is None else f"{len(boxes)} box{'es' if len(boxes) != 1 else ''}"
-    _write(ImageDraw.Draw(sheet), (corner[0], corner[1] + TILE + 2), (truth, sample.id))
+def _draw(sheet: Image.Image, tile: Tile, corner: tuple[int, int], colours: dict[str, str]) -> None:
+    with Image.open(io.BytesIO(tile.png)) as opened:
+        small = resized(opened, _SIDE).convert("RGB")
+        boxes = [scaled(box, opened.size, small.size) for box in tile.boxes]
+    pen = ImageDraw.Draw(small)
+    for name, (x1, y1, x2, y2) in boxes:
+        pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colours[name], width=2)
+    x, y = corner
+    sheet.paste(small, (x + (_SIDE - small.width) // 2, y + (_SIDE - small.height) // 2))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
+    pen.text((x, y + _SIDE + 1), _fitting(tile.title, font), fill="white", font=font)
+    pen.text((x, y + _SIDE + _LINE), _fitting(tile.id, font), fill="#a0a0a0", font=font)
 
 
-def _write(pen: ImageDraw.ImageDraw, corner: tuple[int, int], lines: Sequence[str]) -> None:
-    font = ImageFont.load_default(size=12)
-    for i, line in enumerate(lines):
-        shown = line
-        while pen.textlength(shown, font) > TILE:  # the end tells images apart
-            shown = "…" + shown[2:]
-        pen.text((corner[0], corner[1] + 15 * i), shown, _INK, font)
+def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
+    while font.getlength(text) > _SIDE and len(text) > 2:
+        text = text[:-2] + "…"
+    return text

@@ -1,144 +1,179 @@
-"""``dataset_card.md``: what is in the parquet files beside it, and what was left out."""
+"""What was prepared from what, and what was left out: for people, as Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from medreward.data.encode import Encoded
-from medreward.data.sources.record import shown
+from medreward.data.render import Rendered
+from medreward.data.sources.record import Record, Remark
+from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.task import Task
 from medreward.version import __version__
 
-_MOST_NAMED = 10
+if TYPE_CHECKING:
+    from medreward.data.prepare import Options
+
+_NO_TRACE = ("workers", "reading")  # not in the card: without effect, or shown field by field
+_MOST_SHOWN = 40  # files a kind of remark, in the card
 
 
 @dataclass
-class Log:
-    """What is learnt while rows are made.
+class Summary:
+    """What a run of `prepare` did.
 
     Attributes:
-        notes: lines of the source and of the splitting.
-        treated: a treatment -> the images that it was done to, by their names.
-        skipped: the files that could not be used, with the reason.
-        truths: split -> how often each answer is in it (for boxes: how many boxes).
-        sizes: width and height -> number of images.
-        facts: published facts of the source (name, value) -> number of images.
+        source: the source's name.
+        images: split -> number of rows.
+        labels: split -> label -> number of images (for localisation: boxes).
+        facts: name of a header field -> value -> number of images; only allow-listed ones.
+        skipped: the images that cannot be used, and why.
+        remarks: what was done to others.
+        emptied: splits of which no image can be used.
+        files: what was written.
     """
 
-    notes: list[str] = field(default_factory=list)
-    treated: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    skipped: list[str] = field(default_factory=list)
-    truths: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    facts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    source: str
+    images: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    skipped: list[Remark] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
+    files: tuple[Path, ...] = ()
 
-    def add(self, where: str, split: str, truth: str, encoded: Encoded) -> None:
-        """Take note of an image that became a row."""
-        boxes = encoded.boxes
-        self.truths[split][truth if boxes is None else _boxes(len(boxes))] += 1
-        self.sizes[encoded.size] += 1
-        self.facts.update(encoded.facts)
-        for note in encoded.notes:
-            self.treated[note].append(where)
+    def count(self, record: Record, result: Rendered, label: str | None) -> None:
+        """Add one row; `label` is None where its boxes are to be counted."""
+        split = str(record.split)
+        self.images[split] += 1
+        self.labels[split].update([label] if label is not None else [b.name for b in result.boxes])
+        self.remarks += result.remarks
+        for name, value in result.facts.items():
+            self.facts[name][value or "(none)"] += 1
 
-    def lines(self) -> list[str]:
-        """Return the report's lines: notes, treatments with the first images, skipped files."""
-        treated = [
-            f"{note}: {len(names)} image{'s' if len(names) > 1 else ''} ({_few(names)})"
-            for note, names in sorted(self.treated.items())
+    def text(self) -> str:
+        """Return a few lines for a terminal: counts, and each thing that was done or left out."""
+        lines = [
+            f"{split:6}{self.images[split]:>8} images" for split in SPLITS if self.images[split]
         ]
-        return [*self.notes, *treated, *(f"skipped: {line}" for line in self.skipped)]
+        for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
+            if remarks:
+                lines += [heading, *report_lines(remarks, most=10)]
+        return "\n".join(lines)
 
 
-def dataset_card(
-    task: Task,
-    log: Log,
-    settings: Mapping[str, object],
-    labels: Mapping[str, tuple[str, int]],
-) -> str:
-    """Return the card's text.
+def report_lines(remarks: Sequence[Remark], most: int = 50) -> list[str]:
+    """Return the remarks as lines, those of a kind together and at most `most` of each kind."""
+    kinds: dict[str, list[Remark]] = defaultdict(list)
+    for remark in sorted(remarks, key=_natural):
+        kinds[remark.what].append(remark)
+    lines = []
+    for what, found in kinds.items():
+        lines += [
+            f"  {r.where}: {what}" + (f" ({r.detail})" if r.detail else "") for r in found[:most]
+        ]
+        if len(found) > most:
+            lines.append(f"  and {len(found) - most} more: {what}")
+    return lines
 
-    Args:
-        task: the task of the rows.
-        log: what was learnt while they were made.
-        settings: option -> value, as given.
-        labels: label of the data -> the card's label and the number of images.
-    """
+
+def _natural(remark: Remark) -> list[tuple[int, str]]:
+    """Return a key that sorts by what, then by where with "line 9" before "line 10"."""
+    parts = re.split(r"([0-9]+)", remark.where)
+    return [(0, remark.what), *((int(p) if p.isdecimal() else -1, p) for p in parts)]
+
+
+def card(summary: Summary, task: Task, options: Options, command: str) -> str:
+    """Return the Markdown of a data set's card; it has no date, so the same run gives the same."""
     parts = [
-        f"# {task.name}: rows for visual RFT",
-        f"Made by medreward {__version__} with the task card `{task.name}` ({task.digest}).",
-        _table(("setting", "value"), settings.items()),
+        f"# {task.name}",
+        _opening(summary, task),
+        "## Source and licence",
+        _pairs(_provenance(task)),
         "## Rows",
-        _counts(task, log),
-        _table(
-            ("image size", "images"),
-            ((f"{w} x {h}", n) for (w, h), n in _capped(sorted(log.sizes.items()))),
-        ),
+        _counts(summary),
+        *_facts(summary),
+        "## Settings",
+        _pairs(_settings(options)),
+        *([f"```\n{_plain(command)}\n```"] if command else []),
+        "## Left out",
+        _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
+        "## Remarks",
+        _bullets(summary.remarks, _MOST_SHOWN) or "None.",
     ]
-    if labels:
-        rows = ((old, new, count) for old, (new, count) in sorted(labels.items()))
-        parts += [
-            "## Labels",
-            "As the data write them, as the card does, and the number of images in the source.",
-            _table(("data", "card", "images"), rows),
-        ]
-    if log.facts:
-        rows = ((name, value, count) for (name, value), count in sorted(log.facts.items()))
-        parts += ["## From the headers", _table(("fact", "value", "images"), rows)]
-    parts += [
-        "## Data",
-        _table(("", ""), task.data.items()) if task.data else "The card says none.",
-    ]
-    parts += ["## Report", "\n".join(f"- {_plain(x)}" for x in log.lines()) or "Nothing to report."]
     return "\n\n".join(parts) + "\n"
 
 
-def _counts(task: Task, log: Log) -> str:
-    splits = list(log.truths)
-    if task.kind == "localisation":
-        key: Callable[[str], int] = _leading_number
-    else:
-        key = _order(task)
-    answers = sorted({a for s in splits for a in log.truths[s]}, key=key)
-    rows: list[Sequence[object]] = [(a, *(log.truths[s][a] for s in splits)) for a in answers]
-    rows.append(("all", *(log.truths[s].total() for s in splits)))
-    return _table(("answer", *splits), rows)
+def _opening(summary: Summary, task: Task) -> str:
+    return (
+        f"{sum(summary.images.values())} rows for the task `{task.name}` ({task.kind}), from "
+        f"{_plain(summary.source)}, by medreward {__version__}."
+    )
 
 
-def _order(task: Task) -> Callable[[str], int]:
-    names = [str(task.first_grade + i) for i in range(len(task.labels))]
-    if task.kind == "classification":
-        names = [label.name for label in task.labels]
-    return names.index
+def _provenance(task: Task) -> dict[str, str]:
+    known = {"modality": task.modality, **task.data, "task card": task.digest}
+    known.setdefault("licence", "not stated in the task's card")
+    return {name: text for name, text in known.items() if text}
 
 
-def _leading_number(text: str) -> int:
-    return int(text.split(maxsplit=1)[0])
+def _counts(summary: Summary) -> str:
+    names = sorted({name for counts in summary.labels.values() for name in counts})
+    splits = [split for split in SPLITS if summary.images[split]]
+    rows = [["", *splits], ["---", *["---:"] * len(splits)]]
+    rows += [[name, *(str(summary.labels[s][name]) for s in splits)] for name in names]
+    rows.append(["**images**", *(str(summary.images[split]) for split in splits)])
+    return "\n".join(f"| {' | '.join(_cell(c) for c in line)} |" for line in rows)
 
 
-def _boxes(number: int) -> str:
-    return f"{number} box" if number == 1 else f"{number} boxes"
+def _facts(summary: Summary) -> list[str]:
+    if not summary.facts:
+        return []
+    lines = [
+        f"- {name}: " + ", ".join(f"{_cell(value)} {n}" for value, n in sorted(values.items()))
+        for name, values in sorted(summary.facts.items())
+    ]
+    return ["## From the headers", "\n".join(lines)]
 
 
-def _few(names: Sequence[str]) -> str:
-    more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+def _settings(options: Options) -> dict[str, str]:
+    shown = _fields(options) | _fields(options.reading)
+    if options.fractions is None:
+        shown["fractions"] = f"the source's splits, or else {_value(DEFAULT_FRACTIONS)}"
+    return shown
 
 
-def _capped(items: list[tuple[tuple[int, int], int]]) -> list[tuple[tuple[int, int], int]]:
-    """Return the most frequent items, in their order."""
-    most = sorted(items, key=lambda item: -item[1])[:_MOST_NAMED]
-    return [item for item in items if item in most]
+def _fields(settings: Any) -> dict[str, str]:
+    assert is_dataclass(settings)  # noqa: S101 - for the type checker
+    names = [f.name for f in fields(settings) if f.name not in _NO_TRACE]
+    return {name: _value(getattr(settings, name)) for name in names}
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_plain(v) for v in line) + " |" for line in lines)
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{old} = {new or '(left out)'}" for old, new in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "all"
+    return "not set" if value is None else str(value)
 
 
-def _plain(value: object) -> str:
-    """Return a text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", shown(value))
+def _pairs(pairs: dict[str, str]) -> str:
+    return "\n".join(f"- {name.replace('_', ' ')}: {_plain(text)}" for name, text in pairs.items())
+
+
+def _bullets(remarks: Iterable[Remark], most: int) -> str:
+    lines = report_lines(list(remarks), max(1, most))
+    return "\n".join(f"- {_plain(line.strip())}" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line and without what Markdown would take for HTML or code."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("`", "'")
+
+
+def _cell(text: str) -> str:
+    return _plain(text).replace("|", "\\|")

@@ -1,123 +1,192 @@
-"""Labels from the wild -> the labels of a card; what the card does not know stops the work.
-
-A label of the data is a card's label if it is its name or one of its synonyms, whatever the case
-and with ``_`` or ``-`` for a space, or its grade or index as a number. Nothing is guessed: typos
-that a model's answer may have are no reason to relabel a patient.
-"""
+"""Labels from the wild -> the card's labels, or a report of those that it does not know."""
 
 from __future__ import annotations
 
-import re
+import csv
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rapidfuzz import process
 
-from medreward.data.sources.record import shown
+from medreward.data.rows import ground_truth
+from medreward.data.sources.record import NamedBox, Record, Remark, printable
 from medreward.errors import ConfigError, expected
+from medreward.rewards.boxes import MAX_BOXES
 from medreward.task import Task
 
-_MOST_SHOWN = 20
+_MOST_NAMED = 20
+_DROPPED = "left out: its label is mapped to nothing"
 
 
-class LabelMap:
-    """Finds the target that a label of the data stands for."""
+def settled(
+    records: Sequence[Record],
+    task: Task,
+    mapping: Mapping[str, str] | None = None,
+    box_labels: Iterable[str] = (),
+) -> tuple[list[Record], list[Remark]]:
+    """Return the records with targets as the task knows them, and what was left out.
 
-    def __init__(self, task: Task, renamed: Mapping[str, str] | None = None) -> None:
-        """Bind a task and the labels to rename, old -> new.
-
-        Raises:
-            ConfigError: if a new label is not one of the card's.
-        """
-        self.task = task
-        self.renamed = {str(old).strip(): str(new) for old, new in (renamed or {}).items()}
-        self._known = {
-            _form(name): i
-            for i, label in enumerate(task.labels)
-            for name in (label.name, *label.synonyms)
-        }
-        for old, new in self.renamed.items():
-            if self._index(new) is None:
-                raise expected(f"--map {shown(old)}=: label", shown(new), self.names())
-
-    def names(self) -> list[str]:
-        """Return the names of the card's labels."""
-        return [label.name for label in self.task.labels]
-
-    def index(self, label: str) -> int | None:
-        """Return the index of the card's label, or None if the card does not know it."""
-        return self._index(self.renamed.get(label, label))
-
-    def indices(self, labels: Iterable[str]) -> dict[str, int]:
-        """Return the index of each different label.
-
-        Raises:
-            ConfigError: if the card does not know some of them, with their counts and the nearest
-                known names; or if a label to rename is not in the data.
-        """
-        counts = Counter(labels)
-        for old in self.renamed:
-            if old not in counts:
-                raise expected("--map: label of the data", shown(old), map(shown, counts))
-        found = {label: self.index(label) for label in counts}
-        unknown = [label for label, _ in counts.most_common() if found[label] is None]
-        if unknown:
-            raise self._unknown(unknown, counts)
-        return {label: index for label, index in found.items() if index is not None}
-
-    def _index(self, label: str) -> int | None:
-        index = self._known.get(_form(label))
-        if index is None and re.fullmatch(r"[0-9]{1,9}(\.0+)?", label.strip(), re.ASCII):
-            first = self.task.first_grade if self.task.kind == "ordinal" else 0
-            index = int(float(label)) - first
-        return index if index is not None and 0 <= index < len(self.task.labels) else None
-
-    def _unknown(self, labels: list[str], counts: Counter[str]) -> ConfigError:
-        lines = [self._line(label, counts[label]) for label in labels[:_MOST_SHOWN]]
-        if len(labels) > _MOST_SHOWN:
-            lines.append(f"  … and {len(labels) - _MOST_SHOWN} more")
-        return ConfigError(
-            f"labels of the data that the card {self.task.name!r} does not know: {len(labels)}; "
-            "--map old=new, or a synonym in the card, settles each\n" + "\n".join(lines)
-        )
-
-    def _line(self, label: str, count: int) -> str:
-        names = {name: self.names()[index] for name, index in self._known.items()}
-        nearest = process.extract(_form(label), list(names), limit=2, score_cutoff=50)
-        hints = dict.fromkeys(repr(names[name]) for name, *_ in nearest)
-        near = f"nearest: {' or '.join(hints)}" if hints else f"known: {', '.join(self.names())}"
-        return f"  {shown(label)!r}: {count} image{'s' if count > 1 else ''}; {near}"
-
-
-def read_map(pairs: Iterable[str] = (), file: Path | None = None) -> dict[str, str]:
-    """Return the labels to rename from ``old=new`` texts and from a YAML file, ``old: new``.
+    Args:
+        records: with labels or boxes as in the source.
+        task: the card.
+        mapping: label in the source -> name in the card (or of a box); "" leaves the image, or
+            the box, out.
+        box_labels: for localisation, which boxes count; none: all.
 
     Raises:
-        ConfigError: if a pair or the file is not of that form.
+        ConfigError: if the data have labels that the card does not know; the message gives their
+            counts and the nearest names. Also if the source does not have what the task needs.
     """
-    renamed = _map_file(file) if file else {}
+    mapping = mapping or {}
+    if task.kind == "localisation":
+        return _with_boxes(records, mapping, list(box_labels))
+    boxed = next((record for record in records if record.label is None and record.boxes), None)
+    if boxed:
+        raise ConfigError(
+            f"task {task.name!r} is {task.kind}, the source has boxes; a localisation card fits"
+        )
+    return _with_labels(records, task, mapping)
+
+
+def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[str, str]:
+    """Return the mapping that ``OLD=NEW`` arguments and a file give; arguments win.
+
+    Raises:
+        ConfigError: if an argument has no "=" or the file is no mapping of labels to labels.
+    """
+    mapping = {} if file is None else read_mapping(file)
     for pair in pairs:
-        old, equals, new = pair.rpartition("=")
-        if not equals or not old.strip() or not new.strip():
-            raise ConfigError(f"--map: {pair!r} is not old=new")
-        renamed[old.strip()] = new.strip()
-    return renamed
+        old, equals, new = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--map: {pair!r} is not OLD=NEW")
+        mapping[old.strip()] = new.strip()
+    return mapping
 
 
-def _map_file(file: Path) -> dict[str, str]:
+def read_mapping(path: str | Path) -> dict[str, str]:
+    """Return a mapping of labels from YAML, JSON, or a CSV file with two columns and no header."""
+    path = Path(path)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"--map-file {shown(file)}: cannot be read: {error}") from error
-    texts = isinstance(content, dict) and all(
-        isinstance(v, str | int) and not isinstance(v, bool) for p in content.items() for v in p
+        text = path.read_text(encoding="utf-8-sig")
+        content = _parsed(text, path.suffix.lower(), path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, yaml.YAMLError, csv.Error) as error:
+        raise ConfigError(f"{path}: not a mapping of labels: {error}") from error
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: not a mapping of labels to labels")
+    for old, new in content.items():
+        if isinstance(old, bool) or isinstance(new, bool | list | dict):
+            raise ConfigError(f"{path}: {old!r}: {new!r} are not two labels (put them in quotes)")
+    return {
+        str(old).strip(): "" if new is None else str(new).strip() for old, new in content.items()
+    }
+
+
+def _parsed(text: str, suffix: str, path: Path) -> Any:
+    if suffix == ".json":
+        return json.loads(text)
+    if suffix in (".yaml", ".yml"):
+        return yaml.safe_load(text)
+    if suffix != ".csv":
+        raise expected(f"{path}: kind of mapping file", suffix, [".yaml", ".yml", ".json", ".csv"])
+    rows = [row for row in csv.reader(text.splitlines()) if row]
+    wrong = next((row for row in rows if len(row) != 2), None)
+    if wrong:
+        raise ConfigError(f"{path}: {wrong!r} has {len(wrong)} fields; OLD,NEW is expected")
+    return dict(rows)
+
+
+def _with_labels(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str]
+) -> tuple[list[Record], list[Remark]]:
+    counts = Counter(_key(record.label) for record in records)
+    raw = {_key(record.label): record.label for record in records}
+    known = {
+        key: _mapped(task, mapping[key]) if key in mapping else _truth(task, raw[key])
+        for key in counts
+    }
+    unknown = {key: n for key, n in counts.items() if known[key] is None}
+    if unknown:
+        raise ConfigError(_unknown(task, unknown, mapping))
+    _check_used(mapping, counts)
+    kept = [replace(r, label=known[_key(r.label)]) for r in records if known[_key(r.label)]]
+    remarks = [
+        Remark(r.where, _DROPPED, repr(_key(r.label))) for r in records if not known[_key(r.label)]
+    ]
+    return kept, remarks
+
+
+def _mapped(task: Task, name: str) -> str | None:
+    """Return the ground truth of a mapping's right side: "" stays "", which leaves images out."""
+    return _truth(task, name) if name else ""
+
+
+def _truth(task: Task, label: Any) -> str | None:
+    """Return the row's ground truth, or None for a label that the card does not know."""
+    try:
+        return ground_truth(task, label)
+    except ConfigError:
+        return None
+
+
+def _key(label: Any) -> str:
+    return str(label).strip() if label is not None else ""
+
+
+def _unknown(task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]) -> str:
+    names = [form for label in task.labels for form in (label.name, *label.synonyms)]
+    lines = []
+    for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_NAMED]:
+        text = mapping.get(key, key)
+        nearest = [name for name, _, _ in process.extract(text, names, limit=3, score_cutoff=50)]
+        said = f", mapped to {text!r}" if key in mapping else ""
+        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+        lines.append(f"  {printable(key) or '(empty)'!r}{said}: {count} images{hint}")
+    more = len(counts) - len(lines)
+    if more > 0:
+        lines.append(f"  and {more} more")
+    allowed = ", ".join(label.name for label in task.labels[:40])
+    return "\n".join(
+        [
+            f"labels that the card of task {task.name!r} does not know:",
+            *lines,
+            f"the card has: {allowed}",
+            "--map OLD=NEW (or --map-file) says what they mean; --map OLD= leaves them out",
+        ]
     )
-    if not texts:
-        raise ConfigError(f"--map-file {shown(file)}: not a mapping of labels to labels, old: new")
-    return {str(old): str(new) for old, new in content.items()}
 
 
-def _form(label: str) -> str:
-    return " ".join(re.sub(r"[_-]", " ", label).casefold().split())
+def _check_used(mapping: Mapping[str, str], counts: Iterable[str]) -> None:
+    for old in mapping:
+        if old not in set(counts):
+            raise expected("--map: label in the data", old, sorted(set(counts)))
+
+
+def _with_boxes(
+    records: Sequence[Record], mapping: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[list[Record], list[Remark]]:
+    unboxed = next((record for record in records if record.boxes is None), None)
+    if unboxed:
+        raise ConfigError(f"{unboxed.where}: a localisation task needs boxes; the source has none")
+    counts = Counter(box.name for record in records for box in record.boxes or ())
+    _check_used(mapping, counts)
+    names = {mapping.get(name, name) for name in counts}
+    for name in wanted:
+        if name not in names:
+            raise expected("--box-label: label in the data", name, sorted(names))
+    chosen = set(wanted) or names - {""}
+    kept, remarks = [], []
+    for record in records:
+        boxes = tuple(NamedBox(mapping.get(name, name), box) for name, box in record.boxes or ())
+        boxes = tuple(box for box in boxes if box.name in chosen)
+        if len(boxes) > MAX_BOXES:
+            remarks.append(Remark(record.where, f"left out: more than {MAX_BOXES} boxes"))
+            continue
+        kept.append(replace(record, boxes=boxes))
+    return kept, remarks

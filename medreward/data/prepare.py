@@ -1,323 +1,237 @@
-"""From a source to parquet rows of each split, a data set card and a contact sheet.
-
-Labels, splits and leaks are checked before an image is decoded. Files appear in the folder at the
-end, all at once; the same source and options give the same bytes with any number of workers.
-"""
+"""A source of images -> parquet rows for both trainers, a data set card and a contact sheet."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
 
-from tqdm import tqdm
-
-from medreward.data.atomic import replacing
-from medreward.data.contact_sheet import Sample, write_contact_sheet
-from medreward.data.dataset_card import Log, dataset_card
-from medreward.data.encode import Encoded, Encoder, Workers, digest, workers
-from medreward.data.labels import LabelMap
+from medreward.data.atomic import write_text_atomic
+from medreward.data.contact_sheet import Tile, contact_sheet, ranked
+from medreward.data.dataset_card import Summary, card, report_lines
+from medreward.data.labels import settled
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import Row, build_row
-from medreward.data.sources.record import Found, Record, shown
-from medreward.data.splits import assign, leaks, listed, order, uniform
+from medreward.data.pool import cores, ordered_map
+from medreward.data.render import Job, Rendered, Renderer
+from medreward.data.rows import Row, ground_truth, row
+from medreward.data.sources.record import Reading, Record, Remark, Source
+from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
-from medreward.priors.prompt import Prompt, build_prompt
-from medreward.task import Task
+from medreward.priors.prompt import build_prompt
+from medreward.task import KNOWLEDGE_LEVELS, Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
-ON_ERROR = ("stop", "skip")
-ON_LEAK = ("stop", "drop", "keep")
-_MOST_SHOWN = 20
-_SAMPLES = 32
+_PARTIAL = ".medreward-partial"
+_FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
+_FEW = 64  # images that are not worth starting processes for
+MAX_SIZE = 8192
+_TORN = (
+    "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
+)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How rows are made.
+class Options:
+    """What `prepare` does with a source.
 
     Attributes:
-        knowledge: level of the prior knowledge in the prompts: "none", "context" or "full".
-        size: longer side of the images in pixels; None leaves them as they are.
-        limit: at most so many rows a split, drawn by `seed`.
-        seed: seeds splits and limit.
-        fractions: split -> share, to draw splits although the source gives some.
-        renamed: label of the data -> label of the card.
-        on_error: "stop" at a file that cannot be used, or "skip" it with a line in the report.
-        on_leak: about identical images in two splits: "stop", "drop" all but those in the last of
-            train, val and test, so that the test split stays whole, or "keep" them.
-        workers: processes that decode; None: one for each core.
+        size: length of the images' longest side in pixels; None: as they are.
+        knowledge: level of knowledge in the prompt: "none", "context" or "full".
+        fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
+        limit: at most so many images of each split.
+        seed: of the split and of the choice under `limit`.
+        mapping: label in the source -> label in the card; "" leaves it out.
+        box_labels: for localisation, which boxes count; none: all.
+        on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
+        drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
+            an error.
+        reading: how pictures are read.
+        workers: processes; None: one a core.
     """
 
-    knowledge: str = "full"
     size: int | None = None
+    knowledge: str = "full"
+    fractions: Mapping[str, float] | None = None
     limit: int | None = None
     seed: int = 0
-    fractions: Mapping[str, float] | None = None
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    on_error: Literal["stop", "skip"] = "stop"
-    on_leak: Literal["stop", "drop", "keep"] = "stop"
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    box_labels: Sequence[str] = ()
+    on_error: str = "stop"
+    drop_duplicates: bool = False
+    reading: Reading = field(default_factory=Reading)
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("size", "limit", "workers"):
+        if self.knowledge not in KNOWLEDGE_LEVELS:
+            raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
+        if self.on_error not in ("stop", "skip"):
+            raise expected("on_error", self.on_error, ("stop", "skip"))
+        for name, most in (("size", MAX_SIZE), ("limit", 10**9), ("workers", 1024)):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name}: {value} is not a whole number from 1 on")
-        if self.on_error not in ON_ERROR:
-            raise expected("on_error", self.on_error, ON_ERROR)
-        if self.on_leak not in ON_LEAK:
-            raise expected("on_leak", self.on_leak, ON_LEAK)
-
-
-class Item(NamedTuple):
-    """A record that will be a row: its target (None: the record's boxes) and its split."""
-
-    record: Record
-    target: int | None
-    split: str
+            if value is not None and not 1 <= value <= most:
+                raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
 
 
 def prepare(
-    found: Found,
+    source: Source,
     task: Task,
-    out: Path,
-    settings: Settings | None = None,
-    described: Mapping[str, object] | None = None,
-) -> Log:
-    """Write ``SPLIT.parquet`` for each split, the card and the contact sheet to a folder `out`.
+    out: str | Path,
+    options: Options | None = None,
+    *,
+    command: str = "",
+) -> Summary:
+    """Write the rows of a source to ``out/{train,val,test}.parquet`` and say what was done.
+
+    The same source and options give the same bytes, whatever the number of workers and whenever an
+    earlier run was killed. Old files of an earlier run are replaced at the end, or not at all.
 
     Args:
-        found: what a source of `medreward.data.sources` returned.
-        task: the task whose question the rows ask.
-        out: a folder that does not exist, is empty, or holds nothing but an earlier result.
-        settings: how rows are made.
-        described: option -> value, for the data set card; no paths, so that bytes stay the same.
-
-    Returns:
-        What the report says.
+        source: the images and their labels.
+        task: the card that says what is asked.
+        out: the folder to write to.
+        options: what to do.
+        command: the command line, for the data set's card.
 
     Raises:
-        ConfigError: if labels are unknown, a patient or an image leaks between splits, or a file
-            cannot be used and is not to be skipped. Then `out` is as it was before.
+        ConfigError: for labels that the card does not know, a patient or picture in two splits,
+            images that cannot be used (unless they are to be skipped), or a folder that cannot be
+            written to. Nothing is written then.
     """
-    settings = settings or Settings()
-    _check_out(out)
-    _check_kind(found, task)
-    prompt = build_prompt(task, settings.knowledge)
-    log = Log(notes=list(found.notes))
-    targets = _targets(found.records, task, settings)
-    with workers(settings.workers) as pool:
-        items = _limited(_items(found.records, targets, settings, pool, log), settings)
-        with replacing(out) as scratch:
-            scratch.mkdir()
-            writing = _Writing(task, prompt, settings, pool, log)
-            writing.write(scratch, items)
-            write_contact_sheet(scratch / SHEET, writing.samples)
-            labels = _label_table(found.records, targets, task)
-            card = dataset_card(task, log, described or {}, labels)
-            (scratch / CARD).write_text(card, encoding="utf-8")
-    return log
+    options = options or Options()
+    records, left_out = settled(source.records, task, options.mapping, options.box_labels)
+    records = assigned(records, options.fractions, options.seed)
+    check_groups(records, private=source.private)
+    records = limited(records, options.limit, options.seed)
+    if not records:
+        raise ConfigError(f"{source.name}: no image is left to write")
+    run = _Run(source, task, options, records)
+    run.summary.remarks += [*source.remarks, *left_out]
+    with _partial(Path(out)) as folder, closing(run.results):
+        for split in _FIRST_TO_KEEP:
+            run.write(split, folder)
+        run.check()
+        contact_sheet(run.tiles, folder / SHEET)
+        write_text_atomic(folder / CARD, card(run.summary, task, options, command))
+        run.summary.files = _publish(folder, Path(out))
+    return run.summary
 
 
-def _check_out(out: Path) -> None:
-    """Check that `out` holds nothing but what an earlier run wrote, since it will be replaced."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise ConfigError(f"{shown(out)}: is not a folder")
-    others = [p.name for p in out.iterdir() if p.name not in (CARD, SHEET)]
-    others = sorted(name for name in others if not name.endswith(".parquet"))
-    if others or (any(out.iterdir()) and not (out / CARD).exists()):
-        held = shown(others[0]) if others else "files that are not of an earlier run"
-        raise ConfigError(f"{shown(out)}: holds {held}; choose a new or an empty folder")
+class _Run:
+    """One pass over the records, split by split, and what was seen on it."""
 
+    def __init__(
+        self, source: Source, task: Task, options: Options, records: Sequence[Record]
+    ) -> None:
+        self.source, self.task, self.options, self.records = source, task, options, records
+        self.summary = Summary(source=source.name)
+        self.tiles: list[Tile] = []
+        self.results = self._rendered()
+        self._prompt = build_prompt(task, options.knowledge)
+        self._ranks = ranked(records)
+        self._seen: dict[bytes, Record] = {}
+        self._torn: list[Remark] = []
 
-def _check_kind(found: Found, task: Task) -> None:
-    boxes = any(record.boxes is not None for record in found.records)
-    if boxes != (task.kind == "localisation"):
-        has, asks = ("boxes", "labels") if boxes else ("labels", "boxes")
-        raise ConfigError(f"the source has {has}, the task {task.name!r} asks for {asks}")
+    def write(self, split: str, folder: Path) -> None:
+        """Write the rows of a split, if it has any."""
+        records = self._of(split)
+        rows = self._rows(records)
+        first = next(rows, None)
+        if first is not None:
+            path = folder / f"{split}.parquet"
+            write_parquet(path, chain([first], rows), total=len(records))
+        elif records:
+            self.summary.emptied.append(split)
 
+    def check(self) -> None:
+        """Raise `ConfigError` for what must not be passed over."""
+        if self._torn and not self.options.drop_duplicates:
+            raise ConfigError("\n".join([_TORN, *report_lines(self._torn)]))
+        problems = self.summary.skipped
+        emptied = self.summary.emptied
+        if problems and (self.options.on_error == "stop" or emptied):
+            heading = f"{len(problems)} images cannot be used (--on-error skip leaves them out):"
+            if emptied:
+                heading = f"no image of {' and '.join(emptied)} can be used:"
+            raise ConfigError("\n".join([heading, *report_lines(problems)]))
+        if emptied:
+            raise ConfigError(f"no image of {' and '.join(emptied)} is left: all are duplicates")
+        self.summary.remarks += [
+            torn._replace(what=f"left out: {torn.what}") for torn in self._torn
+        ]
 
-def _targets(records: Sequence[Record], task: Task, settings: Settings) -> dict[str, int]:
-    if task.kind == "localisation":
-        if settings.renamed:
-            raise ConfigError("--map: the task asks for boxes, which have no labels to rename")
-        return {}
-    return LabelMap(task, settings.renamed).indices(r.label or "" for r in records)
+    def _of(self, split: str) -> list[Record]:
+        return [record for record in self.records if record.split == split]
 
+    def _rendered(self) -> Generator[Rendered | Remark, None, None]:
+        """Yield what came of each record, split by split, from one pool of workers."""
+        options = self.options
+        renderer = Renderer(self.source.load, options.reading, options.size)
+        workers = min(options.workers or cores(), 1 + len(self.records) // _FEW)
+        records = (record for split in _FIRST_TO_KEEP for record in self._of(split))
+        jobs = (Job(record, self.source.fetch(record)) for record in records)
+        yield from ordered_map(renderer, jobs, workers=workers)
 
-def _label_table(
-    records: Sequence[Record], targets: Mapping[str, int], task: Task
-) -> dict[str, tuple[str, int]]:
-    counts = Counter(record.label for record in records)
-    return {old: (task.labels[index].name, counts[old]) for old, index in targets.items()}
+    def _rows(self, records: Sequence[Record]) -> Iterator[Row]:
+        for record in records:
+            result = next(self.results)
+            if isinstance(result, Remark):
+                self.summary.skipped.append(result)
+            elif self._is_new(record, result.digest):
+                yield self._row(record, result)
 
+    def _is_new(self, record: Record, digest: bytes) -> bool:
+        """Note a picture that was seen before; return False if it was in another split."""
+        before = self._seen.setdefault(digest, record)
+        if before is record:
+            return True
+        if before.split != record.split:
+            torn = f"{before.split}: {before.where}"
+            self._torn.append(Remark(record.where, "its picture is in another split", torn))
+            return False
+        what = "same pixels as another image of its split; kept"
+        if (before.label, before.boxes) != (record.label, record.boxes):
+            what = "same pixels as another image of its split with another target; kept"
+        self.summary.remarks.append(Remark(record.where, what, before.where))
+        return True
 
-def _items(
-    records: Sequence[Record],
-    targets: Mapping[str, int],
-    settings: Settings,
-    pool: Workers,
-    log: Log,
-) -> list[Item]:
-    """Return the records whose files can be read, with their splits."""
-    bar = tqdm(
-        pool.map(digest, records),
-        total=len(records),
-        desc="reading files",
-        unit="file",
-        disable=None,
-    )
-    digests: list[bytes] = []
-    kept, problems = [], []
-    for record, result in zip(records, bar, strict=True):
-        if isinstance(result, bytes):
-            digests.append(result)
-            kept.append(record)
+    def _row(self, record: Record, result: Rendered) -> Row:
+        if self.task.kind == "localisation":
+            truth = ground_truth(self.task, [box for _, box in result.boxes])
         else:
-            problems.append(f"{record.where}: {result}")
-    if problems and settings.on_error == "stop":
-        raise _unusable(problems)
-    log.skipped += problems
-    splits = assign(kept, digests, settings.seed, settings.fractions)
-    log.notes += _copies(kept, digests)
-    dropped = _leaking(kept, digests, splits, settings, log)
-    return [
-        Item(record, targets.get(record.label or ""), split)
-        for i, (record, split) in enumerate(zip(kept, splits, strict=True))
-        if i not in dropped
-    ]
+            truth = str(record.label)
+        self.summary.count(record, result, truth if self.task.kind != "localisation" else None)
+        if record.id in self._ranks:
+            name = truth if self.task.kind != "localisation" else f"boxes: {len(result.boxes)}"
+            title, rank = f"{record.split}: {name}", self._ranks[record.id]
+            self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
+        split = str(record.split)
+        return row(self.task, self._prompt, truth, result.png, id=record.id, split=split)
 
 
-def _leaking(
-    records: Sequence[Record],
-    digests: Sequence[bytes],
-    splits: Sequence[str],
-    settings: Settings,
-    log: Log,
-) -> set[int]:
-    """Return the positions to drop so that no image is in two splits; or stop, or keep all."""
-    found = leaks(digests, splits)
-    names = [record.where for record in records]
-    if found and settings.on_leak == "stop":
-        raise ConfigError(
-            "identical images are in more than one split; --on-leak drop leaves out all but those "
-            f"in the last of train, val, test:\n{listed(found, splits, names)}"
-        )
-    if settings.on_leak == "keep":
-        log.notes += [f"kept, in two splits: {listed([g], splits, names).strip()}" for g in found]
-        return set()
-    last = [max((splits[i] for i in group), key=order) for group in found]
-    dropped = [
-        i for group, split in zip(found, last, strict=True) for i in group if splits[i] != split
-    ]
-    log.notes += [f"dropped, also in a later split: {names[i]}" for i in dropped]
-    return set(dropped)
+@contextmanager
+def _partial(out: Path) -> Iterator[Path]:
+    """Give an empty folder in `out` for what is not finished; a killed run's is removed."""
+    folder, is_new = out / _PARTIAL, not out.exists()
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
 
 
-def _copies(records: Sequence[Record], digests: Sequence[bytes]) -> list[str]:
-    """Return a line for each image that is there more than once within a split."""
-    alike: dict[bytes, list[Record]] = defaultdict(list)
-    for record, key in zip(records, digests, strict=True):
-        alike[key].append(record)
-    return [_copies_line(same) for same in alike.values() if len(same) > 1]
-
-
-def _copies_line(same: Sequence[Record]) -> str:
-    differ = " with different labels" if len({record.label for record in same}) > 1 else ""
-    return f"identical images{differ}: {', '.join(record.where for record in same)}"
-
-
-def _unusable(problems: Sequence[str]) -> ConfigError:
-    more = len(problems) - _MOST_SHOWN
-    lines = [f"  {line}" for line in problems[:_MOST_SHOWN]]
-    lines += [f"  … and {more} more"] if more > 0 else []
-    return ConfigError(
-        f"files that cannot be used: {len(problems)}; --on-error skip leaves such files out\n"
-        + "\n".join(lines)
-    )
-
-
-def _limited(items: list[Item], settings: Settings) -> list[Item]:
-    """Return at most `limit` items a split, drawn by the seed, in their order."""
-    if settings.limit is None:
-        return items
-    drawn: set[str] = set()
-    for split in {item.split for item in items}:
-        ids = [item.record.id for item in items if item.split == split]
-        ids.sort(key=lambda name: uniform(f"{settings.seed}:limit:{name}"))
-        drawn.update(ids[: settings.limit])
-    return [item for item in items if item.record.id in drawn]
-
-
-@dataclass
-class _Writing:
-    """Makes the rows of one split after another, and keeps samples for the contact sheet."""
-
-    task: Task
-    prompt: Prompt
-    settings: Settings
-    pool: Workers
-    log: Log
-    samples: list[Sample] = field(default_factory=list)
-    sampled: Counter[str] = field(default_factory=Counter)
-
-    def write(self, folder: Path, items: Sequence[Item]) -> None:
-        """Write the parquet file of each split that has a row."""
-        for split in sorted({item.split for item in items}, key=order):
-            mine = [item for item in items if item.split == split]
-            rows = self.rows(mine)
-            first = next(rows, None)
-            if first is None:
-                self.log.notes.append(f"split {split}: no image could be used, no file written")
-                continue
-            write_parquet(folder / f"{split}.parquet", chain([first], rows), total=len(mine))
-        if not self.samples:
-            raise ConfigError("no image could be used")
-
-    def rows(self, items: Sequence[Item]) -> Iterator[Row]:
-        """Yield the rows of the items whose images can be decoded."""
-        encoder = Encoder(self.settings.size)
-        encoded = self.pool.map(encoder, [item.record for item in items])
-        for item, result in zip(items, encoded, strict=True):
-            where = item.record.where
-            if result.problem:
-                if self.settings.on_error == "stop":
-                    raise _unusable([f"{where}: {result.problem}"])
-                self.log.skipped.append(f"{where}: {result.problem}")
-                continue
-            row = self._row(item, result)
-            truth = row["reward_model"]["ground_truth"]
-            self.log.add(where, item.split, truth, result)
-            self._sample(truth, result.png, item)
-            yield row
-
-    def _row(self, item: Item, result: Encoded) -> Row:
-        target = result.boxes if item.target is None else self._target(item.target)
-        try:
-            return build_row(
-                self.task,
-                self.prompt,
-                png=result.png,
-                target=target,
-                name=item.record.id,
-                split=item.split,
-            )
-        except ConfigError as error:
-            raise ConfigError(f"{item.record.where}: {error}") from error
-
-    def _target(self, index: int) -> int:
-        return self.task.first_grade + index if self.task.kind == "ordinal" else index
-
-    def _sample(self, truth: str, png: bytes, item: Item) -> None:
-        """Keep the first images of each answer until the sheet is full."""
-        each = max(1, _SAMPLES // max(1, len(self.task.labels)))
-        key = truth if item.target is not None else ""
-        if len(self.samples) < _SAMPLES and self.sampled[key] < each:
-            self.sampled[key] += 1
-            self.samples.append(Sample(png, truth, item.record.id))
+def _publish(folder: Path, out: Path) -> tuple[Path, ...]:
+    """Move the finished files to `out`, the card last: without it, a folder is not complete."""
+    (out / CARD).unlink(missing_ok=True)
+    for split in SPLITS:
+        (out / f"{split}.parquet").unlink(missing_ok=True)
+    rows = [f"{split}.parquet" for split in SPLITS if (folder / f"{split}.parquet").exists()]
+    return tuple((folder / name).replace(out / name) for name in (*rows, SHEET, CARD))

@@ -1,8 +1,10 @@
-"""``medreward prepare``: parse arguments, call the library, print."""
+"""``medreward prepare``."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,178 +12,300 @@ from medreward.errors import ConfigError
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
-    from medreward.data.dataset_card import Log
-    from medreward.data.sources.record import Found
+    from medreward.data.prepare import Options
+    from medreward.data.sources.record import Source
+    from medreward.data.sources.table import Columns
 
-_SOURCES = {
-    "csv": "a folder of images and a CSV file with their labels",
-    "folders": "a folder for each class, [split/]class/image",
-    "medmnist": "an npz file of MedMNIST",
-    "dicom": "a folder of DICOM files and a CSV file with their labels",
-    "voc": "a folder in Pascal VOC's layout, with boxes",
-}
-_MOST_PRINTED = 40
-_TABLES = ("csv", "dicom")
-_DESCRIBED = (
-    "source image_column label_column patient_column split_column object size limit seed split "
-    "frame allow_burned_in knowledge map on_error on_leak"
-).split()
+_COMPANIONS = {"images": ("csv", "coco"), "dicom": ("csv",), "nifti": ("csv",)}
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
-    kinds = "; ".join(f"{name}: {what}" for name, what in _SOURCES.items())
-    parser = commands.add_parser(
+    prepare = commands.add_parser(
         "prepare",
-        help="make training rows of a folder of images",
-        description="Write SPLIT.parquet for each split, dataset_card.md and contact_sheet.png.",
+        help="turn images and labels into parquet rows for TRL and veRL",
+        description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and "
+        "contact_sheet.png, in one command. Nothing is written unless all goes well.",
     )
-    parser.add_argument("source", choices=_SOURCES, metavar="SOURCE_KIND", help=kinds)
-    parser.add_argument("path", type=Path, metavar="PATH", help="the folder or file")
-    parser.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write to")
-    _add_table(parser)
-    _add_rows(parser)
-    dicom = parser.add_argument_group("DICOM")
-    dicom.add_argument(
-        "--frame",
-        default="first",
-        help="of several frames: first (default), middle, last, or a number from 1 on",
-    )
-    dicom.add_argument(
-        "--allow-burned-in",
-        action="store_true",
-        help="take files whose header says that annotation is burned into the pixels",
-    )
-    parser.set_defaults(run=_run)
+    prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
+    prepare.add_argument("--out", type=Path, required=True, help="folder to write to")
+    _add_sources(prepare)
+    _add_columns(prepare)
+    _add_rows(prepare)
+    _add_reading(prepare)
+    prepare.set_defaults(run=partial(_run, prepare))
 
 
-def _add_table(parser: argparse.ArgumentParser) -> None:
-    table = parser.add_argument_group("labels")
-    table.add_argument("--csv", type=Path, help="the CSV file (default: the one in PATH)")
-    table.add_argument("--image-column", default="image", help="files, relative to PATH")
-    table.add_argument("--label-column", default="label")
-    table.add_argument("--patient-column", help="keeps a patient's images in one split")
-    table.add_argument("--split-column", help="the split of each image")
-    table.add_argument(
-        "--map",
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sources (one of them)")
+    group.add_argument("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package")
+    group.add_argument("--npz", metavar="FILE", help="an npz file in MedMNIST's layout")
+    group.add_argument("--images", metavar="DIR", help="images, with --csv or --coco")
+    group.add_argument("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image")
+    group.add_argument("--voc", metavar="DIR", help="Pascal VOC: Annotations and JPEGImages")
+    group.add_argument("--dicom", metavar="DIR", help="DICOM files, with --csv")
+    group.add_argument("--nifti", metavar="DIR", help="NIfTI volumes, with --csv")
+    group.add_argument("--hf", metavar="NAME", help="a Hugging Face data set: folder or name")
+    group.add_argument("--csv", metavar="FILE", help="a row an image: path, label, split, patient")
+    group.add_argument(
+        "--coco",
+        metavar="[SPLIT=]FILE",
         action="append",
-        default=[],
-        metavar="OLD=NEW",
-        help="read the data's label OLD as the card's label NEW; may be repeated",
+        help="COCO json, with --images; may be repeated, one a split",
     )
-    table.add_argument("--map-file", type=Path, help="a YAML file of OLD: NEW")
-    table.add_argument(
-        "--object",
-        action="append",
-        default=[],
-        help="keep the boxes of this kind of object only; may be repeated",
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where the source has what")
+    group.add_argument("--image-column", default="image", metavar="NAME", help="default: image")
+    group.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    group.add_argument("--split-column", metavar="NAME", help="default: split, if there is one")
+    group.add_argument("--patient-column", metavar="NAME", help="default: patient, if there is one")
+    group.add_argument("--image-suffix", default="", metavar=".EXT", help="added to the column")
+    group.add_argument("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224")
+    group.add_argument("--hf-config", metavar="NAME", help="configuration of the data set")
+    group.add_argument("--plane", default="axial", help="of NIfTI slices (default: axial)")
+    group.add_argument(
+        "--slice-column", default="slice", help="index of the slice (default: slice)"
     )
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
-    rows = parser.add_argument_group("rows")
-    rows.add_argument(
+    group = parser.add_argument_group("rows")
+    group.add_argument("--size", type=int, help="longest side in pixels (default: as it is)")
+    group.add_argument(
         "--split",
-        metavar="NAME=FRACTION,…",
-        help="draw splits (default: the source's; if it has none, train=0.8,val=0.1,test=0.1)",
+        metavar="SHARES",
+        help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
     )
-    rows.add_argument("--size", type=int, help="longer side of the images in pixels")
-    rows.add_argument("--limit", type=int, help="at most so many rows a split")
-    rows.add_argument("--seed", type=int, default=0, help="of splits and limit (default: 0)")
-    rows.add_argument("--knowledge", choices=KNOWLEDGE_LEVELS, default="full")
-    rows.add_argument(
+    group.add_argument("--limit", type=int, help="at most so many images of each split")
+    group.add_argument("--seed", type=int, default=0, help="of the split and the limit")
+    group.add_argument("--knowledge", default="full", choices=KNOWLEDGE_LEVELS)
+    group.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="a label in the source and its name in the card; OLD= leaves it out",
+    )
+    group.add_argument("--map-file", metavar="FILE", help="the same as YAML, JSON or CSV")
+    group.add_argument(
+        "--box-label",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="for localisation: boxes that count (default: all); may be repeated",
+    )
+    group.add_argument("--drop-duplicates", action="store_true", help="instead of an error")
+    group.add_argument(
         "--on-error",
+        default="stop",
         choices=("stop", "skip"),
-        default="stop",
-        help="what to do about a file that cannot be used (default: stop)",
+        help="at images that cannot be used: stop after naming all of them (default), or skip them",
     )
-    rows.add_argument(
-        "--on-leak",
-        choices=("stop", "drop", "keep"),
-        default="stop",
-        help="what to do about identical images in two splits: stop (default), drop all but those "
-        "in the last of train, val, test, or keep them",
-    )
-    rows.add_argument("--workers", type=int, help="processes (default: one for each core)")
+    group.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("reading")
+    group.add_argument(
+        "--max-pixels", type=int, default=100_000_000, help="larger ones are refused"
+    )
+    group.add_argument(
+        "--intensity",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="values that become black and white (more than 8 bits, DICOM, NIfTI)",
+    )
+    group.add_argument("--frame", default="middle", help="of a DICOM: first, middle or a number")
+    group.add_argument("--allow-burned-in", action="store_true", help="take DICOM that says so")
+
+
+def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     try:
-        return _prepare(arguments)
+        from medreward.data.prepare import prepare
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"prepare needs {error.name}: pip install 'medreward[data]' brings it"
         ) from error
-
-
-def _prepare(arguments: argparse.Namespace) -> int:
-    from medreward.data import prepare
-    from medreward.data.labels import read_map
-    from medreward.data.splits import read_fractions
-
     task = Task.load(arguments.task)
-    settings = prepare.Settings(
-        knowledge=arguments.knowledge,
-        size=arguments.size,
-        limit=arguments.limit,
-        seed=arguments.seed,
-        fractions=read_fractions(arguments.split) if arguments.split else None,
-        renamed=read_map(arguments.map, arguments.map_file),
-        on_error=arguments.on_error,
-        on_leak=arguments.on_leak,
-        workers=arguments.workers,
-    )
-    log = prepare.prepare(_found(arguments), task, arguments.out, settings, _described(arguments))
-    _print(log, arguments.out)
+    options = _options(arguments)
+    command = _command(parser, arguments)
+    summary = prepare(_source(arguments), task, arguments.out, options, command=command)
+    print(summary.text())
+    print("\n".join(f"wrote {path}" for path in summary.files))
     return 0
 
 
-def _found(arguments: argparse.Namespace) -> Found:
-    from medreward.data.sources import class_folders, csv_file, medmnist_npz, voc
+def _options(arguments: argparse.Namespace) -> Options:
+    from medreward.data.labels import parse_mapping
+    from medreward.data.prepare import Options
+    from medreward.data.sources.record import Reading
+    from medreward.data.splits import parse_fractions
 
-    path = arguments.path
-    if arguments.source == "folders":
-        return class_folders.records(path)
-    if arguments.source == "medmnist":
-        return medmnist_npz.records(path)
-    if arguments.source == "voc":
-        return voc.records(path, arguments.object)
-    columns = csv_file.Columns(
-        arguments.image_column,
-        arguments.label_column,
-        arguments.patient_column,
-        arguments.split_column,
+    frame = arguments.frame
+    return Options(
+        size=arguments.size,
+        knowledge=arguments.knowledge,
+        fractions=parse_fractions(arguments.split) if arguments.split else None,
+        limit=arguments.limit,
+        seed=arguments.seed,
+        mapping=parse_mapping(arguments.map, arguments.map_file),
+        box_labels=arguments.box_label,
+        on_error=arguments.on_error,
+        drop_duplicates=arguments.drop_duplicates,
+        reading=Reading(
+            max_pixels=arguments.max_pixels,
+            intensity=tuple(arguments.intensity) if arguments.intensity else None,
+            frame=int(frame) if frame.isdecimal() else frame,
+            allow_burned_in=arguments.allow_burned_in,
+        ),
+        workers=arguments.workers,
     )
-    if arguments.source == "dicom":
-        from medreward.data.sources import dicom
-
-        frame, burned_in = arguments.frame, arguments.allow_burned_in
-        return dicom.records(path, arguments.csv, columns, frame=frame, burned_in=burned_in)
-    return csv_file.records(path, arguments.csv, columns)
 
 
-def _described(arguments: argparse.Namespace) -> dict[str, object]:
-    """Return the options that shape the rows, without paths, as they were given."""
-    unused = set() if arguments.source in _TABLES else {"image_column", "label_column"}
-    unused |= set() if arguments.source == "dicom" else {"frame", "allow_burned_in"}
-    given = {name: getattr(arguments, name) for name in _DESCRIBED if name not in unused}
-    return {
-        name.replace("_", "-"): ", ".join(value) if isinstance(value, list) else value
-        for name, value in given.items()
-        if not (value is None or value is False or value == [])
-    }
+def _source(arguments: argparse.Namespace) -> Source:
+    kind = _kind(arguments)
+    place = getattr(arguments, kind)
+    made: Source = _MAKERS[kind](place, arguments)
+    return made
 
 
-def _print(log: Log, out: Path) -> None:
-    from medreward.data.sources.record import shown
+def _kind(arguments: argparse.Namespace) -> str:
+    """Return the one source given, with the companion that it needs."""
+    given = [name for name in _MAKERS if getattr(arguments, name)]
+    options = ", ".join(f"--{name}" for name in _MAKERS)
+    if len(given) != 1:
+        named = ", ".join(f"--{name}" for name in given) or "none"
+        raise ConfigError(f"one source is needed, out of {options}; given: {named}")
+    wanted = _COMPANIONS.get(given[0], ())
+    companions = [name for name in ("csv", "coco") if getattr(arguments, name)]
+    if len(companions) > 1 or (wanted and not companions) or set(companions) - set(wanted):
+        needed = f"--{' or --'.join(wanted)}" if wanted else "neither --csv nor --coco"
+        raise ConfigError(f"--{given[0]} goes with {needed}")
+    return given[0]
 
-    lines = log.lines()
-    for line in lines[:_MOST_PRINTED]:
-        print(line)
-    if len(lines) > _MOST_PRINTED:
-        print(f"… and {len(lines) - _MOST_PRINTED} more lines, all in dataset_card.md")
-    for split, counts in log.truths.items():
-        answers = ", ".join(f"{answer}: {count}" for answer, count in sorted(counts.items()))
-        print(f"{split:10} {counts.total():6} rows   {answers}")
-    print(f"written to {shown(out)}")
+
+def _columns(arguments: argparse.Namespace) -> Columns:
+    from medreward.data.sources.table import Columns
+
+    return Columns(
+        image=arguments.image_column,
+        label=arguments.label_column,
+        split=arguments.split_column,
+        patient=arguments.patient_column,
+        suffix=arguments.image_suffix,
+    )
+
+
+def _medmnist(name: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import npz
+
+    return npz.source(npz.download(name, arguments.medmnist_size))
+
+
+def _npz(file: str, _: argparse.Namespace) -> Source:
+    from medreward.data.sources import npz
+
+    return npz.source(file)
+
+
+def _images(folder: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import coco, table
+
+    if arguments.csv:
+        return table.source(folder, arguments.csv, _columns(arguments))
+    return coco.source(_coco_files(arguments.coco), folder)
+
+
+def _coco_files(given: list[str]) -> dict[str | None, str]:
+    if len(given) == 1 and "=" not in given[0]:
+        return {None: given[0]}
+    files: dict[str | None, str] = {}
+    for text in given:
+        split, equals, file = text.partition("=")
+        if not equals or split in files:
+            raise ConfigError(f"--coco: {text!r} is not SPLIT=FILE with a split of its own")
+        files[split] = file
+    return files
+
+
+def _folders(folder: str, _: argparse.Namespace) -> Source:
+    from medreward.data.sources import folders
+
+    return folders.source(folder)
+
+
+def _voc(folder: str, _: argparse.Namespace) -> Source:
+    from medreward.data.sources import voc
+
+    return voc.source(folder)
+
+
+def _dicom(folder: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import dicom
+
+    return dicom.source(folder, arguments.csv, _columns(arguments))
+
+
+def _nifti(folder: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import nifti
+
+    return nifti.source(
+        folder,
+        arguments.csv,
+        _columns(arguments),
+        plane=arguments.plane,
+        slice_column=arguments.slice_column,
+    )
+
+
+def _hf(name: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import huggingface
+
+    return huggingface.source(
+        name,
+        config=arguments.hf_config,
+        image=arguments.image_column,
+        label=arguments.label_column,
+        patient=arguments.patient_column,
+    )
+
+
+_MAKERS = {
+    "medmnist": _medmnist,
+    "npz": _npz,
+    "images": _images,
+    "folders": _folders,
+    "voc": _voc,
+    "dicom": _dicom,
+    "nifti": _nifti,
+    "hf": _hf,
+}
+
+
+def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
+    """Return the command line without --out, --workers and what is as by default."""
+    words = ["medreward", "prepare"]
+    for name, value in vars(arguments).items():
+        if name in ("run", "out", "workers") or value == parser.get_default(name):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif name == "intensity":
+            words += [option, *map(str, value)]
+        else:
+            for item in value if isinstance(value, list) else [value]:
+                words += [option, _pathless(str(item))]
+    return shlex.join(words)
+
+
+def _pathless(text: str) -> str:
+    """Return an absolute path's last part: the rest is about the machine, and may hold names.
+
+    >>> _pathless("/home/someone/labels.csv"), _pathless("data/labels.csv")
+    ('labels.csv', 'data/labels.csv')
+    """
+    return Path(text).name if Path(text).is_absolute() else text

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -83,41 +82,37 @@ def _is_json(task: Task, truth: str) -> bool:
     return task.kind == "localisation" or (task.kind == "multilabel" and truth.startswith("["))
 
 
-def build_row(
-    task: Task, prompt: Prompt, *, png: bytes, target: object, name: str, split: str
-) -> Row:
-    """Return the row of an image that is encoded already; `name` is its id.
+def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002
+    """Return one row of a task from what it holds.
 
-    Raises:
-        ConfigError: if the target is not one of the task's.
+    Args:
+        task: the task.
+        prompt: its prompt, and the knowledge in it.
+        truth: the target as `ground_truth` gives it.
+        png: the image as the content of a PNG file.
+        id: the row's name, unique in the data set.
+        split: the split it belongs to.
     """
-    truth = ground_truth(task, target)
     return {
         "data_source": task.name,
         "prompt": [{"role": "user", "content": IMAGE_MARK + prompt.text}],
         "images": [{"bytes": png}],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"id": name, "split": split, "knowledge": prompt.knowledge},
+        "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge},
     }
 
 
 def _row(example: Example, task: Task, prompt: Prompt) -> Row:
-    return build_row(
-        task,
-        prompt,
-        png=_png(example.image),
-        target=example.target,
-        name=example.id,
-        split=example.split,
-    )
+    truth = ground_truth(task, example.target)
+    return row(task, prompt, truth, _png(example.image), id=example.id, split=example.split)
 
 
 def _png(image: Image) -> bytes:
     """Return an image as PNG; a file that is opened lazily is decoded here."""
-    buffer = io.BytesIO()
+    from medreward.data.picture import png_bytes
+
     try:
-        image.save(buffer, format="PNG")
+        return png_bytes(image)
     except (OSError, SyntaxError) as error:
         raise ConfigError(f"the image cannot be decoded: {error}") from error
-    return buffer.getvalue()

@@ -1,121 +1,130 @@
-"""Which split an image belongs to, and that none leaks into another.
-
-Without a split in the source, an image's is drawn by its patient, or by its bytes where patients
-are not known: with u = the first 8 bytes of SHA-256("seed:key") / 2^64 in [0, 1), it is the first
-split at which the fractions, summed in their order, exceed u. So a split depends on neither the
-order nor the number of images, a patient stays together, and so do copies of a file.
-"""
+"""Which split an image belongs to, so that no patient and no picture is in two of them."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
-from medreward.data.sources.record import Record, shown
-from medreward.errors import ConfigError
+from medreward.data.sources.record import Record
+from medreward.errors import ConfigError, expected
 
-DEFAULT = {"train": 0.8, "val": 0.1, "test": 0.1}
-_MOST_SHOWN = 5
-_ORDER = {"train": 0, "val": 1, "test": 2}
+SPLITS = ("train", "val", "test")
+_ALIASES = {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "testing": "test",
+}
+DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
+_MOST_NAMED = 10
 
 
-def read_fractions(text: str) -> dict[str, float]:
-    """Return the fractions in a text such as ``train=0.8,test=0.2``.
+def split_name(text: str) -> str:
+    """Return "train", "val" or "test" for a split's usual names.
 
-    >>> read_fractions("train=0.8,test=0.2")
-    {'train': 0.8, 'test': 0.2}
+    >>> split_name("Validation")
+    'val'
     """
-    fractions: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, value = part.partition("=")
-        try:
-            fraction = float(value)
-        except ValueError:
-            fraction = math.nan
-        name = split_name(name.strip(), "--split")
-        if not 0 < fraction <= 1 or name in fractions:
-            raise ConfigError(f"--split: {part!r} is not NAME=FRACTION with a fraction in (0, 1]")
-        fractions[name] = fraction
-    if not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6):
-        raise ConfigError(f"--split: the fractions {text!r} do not add up to 1")
-    return fractions
-
-
-def split_name(name: str, where: str) -> str:
-    """Return a split's name if a file can be called by it."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
-        raise ConfigError(
-            f"{where}: split {shown(name)!r} is not a name of letters, digits, '_' and '-'"
-        )
+    name = text.strip().lower()
+    name = _ALIASES.get(name, name)
+    if name not in SPLITS:
+        raise expected("split", text, [*SPLITS, *_ALIASES])
     return name
 
 
-def assign(
-    records: Sequence[Record],
-    digests: Sequence[bytes],
-    seed: int,
-    fractions: Mapping[str, float] | None = None,
-) -> list[str]:
-    """Return the split of each record: the source's, or one drawn by `fractions` if given.
+def parse_fractions(text: str) -> dict[str, float]:
+    """Return the shares of splits written as ``train=0.8,val=0.1,test=0.1``.
 
     Raises:
-        ConfigError: if a patient is in two splits, or a split's name is none for a file.
+        ConfigError: if a name or number is wrong, or the shares do not sum to 1.
     """
-    given = fractions is None and all(record.split is not None for record in records)
-    splits = [
-        split_name(record.split or "", record.where)
-        if given
-        else draw(record.patient or digest.hex(), seed, fractions or DEFAULT)
-        for record, digest in zip(records, digests, strict=True)
-    ]
-    found = leaks([record.patient for record in records], splits)
-    if found:
-        names = [record.private for record in records]
-        raise ConfigError("a patient is in more than one split:\n" + listed(found, splits, names))
-    return splits
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            raise ConfigError(f"--split: {part!r} is not NAME=SHARE, such as train=0.8") from None
+        if not 0 <= share <= 1:
+            raise ConfigError(f"--split: {part!r}: a share lies between 0 and 1")
+        shares[split_name(name)] = share
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise ConfigError(f"--split: {text!r} sums to {sum(shares.values()):g}, not to 1")
+    return shares
 
 
-def draw(key: str, seed: int, fractions: Mapping[str, float]) -> str:
-    """Return the split that a key falls into."""
-    share, total = uniform(f"{seed}:{key}"), 0.0
-    for name, fraction in fractions.items():
-        total += fraction
-        if share < total:
+def assigned(
+    records: Sequence[Record], fractions: Mapping[str, float] | None, seed: int
+) -> list[Record]:
+    """Return the records with their splits: the source's own, or by hash of the patient.
+
+    A patient's split depends on the patient and the seed only, so it stays when others come.
+    Without patients, each image is its own. Shares are met on average, not exactly.
+
+    Raises:
+        ConfigError: if some records have a split and others do not, or the source has splits and
+            `fractions` are given too.
+    """
+    without = [record for record in records if record.split is None]
+    if not without:
+        if fractions is not None:
+            raise ConfigError("--split: the source has its own splits; leave the option out")
+        return list(records)
+    if len(without) < len(records):
+        raise ConfigError(f"{without[0].where}: it has no split, others do")
+    shares = DEFAULT_FRACTIONS if fractions is None else fractions
+    return [replace(r, split=_drawn(r.group or r.key or r.id, shares, seed)) for r in records]
+
+
+def check_groups(records: Iterable[Record], *, private: bool = False) -> None:
+    """Raise `ConfigError` if images of a patient are in several splits, naming them.
+
+    Args:
+        records: with their splits.
+        private: name the patients by an image of each split instead.
+    """
+    places: dict[str, dict[str, str]] = defaultdict(dict)
+    for record in records:
+        if record.group is not None:
+            places[record.group].setdefault(str(record.split), record.where)
+    torn = {group: found for group, found in places.items() if len(found) > 1}
+    if torn:
+        lines = [
+            ("" if private else f"{group!r}: ") + "; ".join(f"{s}: {w}" for s, w in found.items())
+            for group, found in torn.items()
+        ]
+        raise ConfigError(_listed(f"{len(torn)} patients are in more than one split", lines))
+
+
+def limited(records: Sequence[Record], limit: int | None, seed: int) -> list[Record]:
+    """Return at most `limit` records of each split, drawn by the seed, in the given order."""
+    if limit is None:
+        return list(records)
+    drawn: set[str] = set()
+    for split in SPLITS:
+        ids = [record.id for record in records if record.split == split]
+        drawn.update(sorted(ids, key=lambda i: _hash(f"{seed}/limit/{i}"))[:limit])
+    return [record for record in records if record.id in drawn]
+
+
+def _listed(heading: str, lines: Sequence[str]) -> str:
+    shown = [f"  {line}" for line in lines[:_MOST_NAMED]]
+    more = [f"  and {len(lines) - _MOST_NAMED} more"] if len(lines) > _MOST_NAMED else []
+    return "\n".join([f"{heading}:", *shown, *more])
+
+
+def _drawn(key: str, shares: Mapping[str, float], seed: int) -> str:
+    point = _hash(f"{seed}/split/{key}") / 2**64
+    for name, share in shares.items():
+        if point < share:
             return name
-    return list(fractions)[-1]
+        point -= share
+    return [name for name in shares if shares[name] > 0][-1]
 
 
-def uniform(text: str) -> float:
-    """Return a number in [0, 1) that depends on a text alone."""
-    return int.from_bytes(sha256(text.encode("utf-8", "surrogateescape")).digest()[:8]) / 2**64
-
-
-def leaks(keys: Iterable[object], splits: Sequence[str]) -> list[list[int]]:
-    """Return the positions with the same key in each group that is in several splits.
-
-    >>> leaks(["a", "b", "a", None, None], ["train", "test", "test", "train", "test"])
-    [[0, 2]]
-    """
-    alike: dict[object, list[int]] = defaultdict(list)
-    for i, key in enumerate(keys):
-        if key is not None:
-            alike[key].append(i)
-    return [group for group in alike.values() if len({splits[i] for i in group}) > 1]
-
-
-def listed(groups: Sequence[Sequence[int]], splits: Sequence[str], names: Sequence[str]) -> str:
-    """Return lines that name the records of leaking groups with their splits."""
-    lines = [
-        "  " + ", ".join(f"{names[i]} in {splits[i]}" for i in group)
-        for group in groups[:_MOST_SHOWN]
-    ]
-    more = len(groups) - _MOST_SHOWN
-    return "\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])])
-
-
-def order(name: str) -> tuple[int, str]:
-    """Return what to sort splits by: train, val, test, then others by name."""
-    return _ORDER.get(name, len(_ORDER)), name
+def _hash(text: str) -> int:
+    digest = sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")

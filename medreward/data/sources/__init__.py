@@ -1,1 +1,1 @@
-"""Sources: a folder or a file -> records, whose images are opened later and elsewhere."""
+"""Where images and labels come from: one module a source, each giving a `Source` of records."""

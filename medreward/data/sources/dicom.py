@@ -1,260 +1,241 @@
-"""A folder of DICOM files and a CSV file with their labels; nothing of a header gets out.
+"""DICOM files that a CSV file lists, as a viewer would show them, and nothing from their headers.
 
-Pixels: the modality LUT or rescale, then the VOI LUT or the first window, then its range to 0..255;
-without either, the frame's own least to greatest value (8-bit unsigned values stay as they are).
-MONOCHROME1 is inverted, so that more is brighter. Colour of 16 bits is divided by 257.
+Grey images: the modality's rescale or LUT, then the VOI LUT or the first window, then
+MONOCHROME1 inverted. Without window: linear from the lowest to the highest value but padding. With
+``Reading.intensity``, that range replaces the window. Colour images: converted to RGB.
 
-Privacy: ids are running numbers, messages name rows of the CSV file, and of the header only the
-`FACTS` are published, each if it has the form that the standard gives it. Files whose header says
-that names may be burned into the pixels are refused.
+Only what `ALLOWED` lists leaves this module. Decoders' error messages and warnings can quote a
+header, so they are replaced by texts of ours.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
-from pydicom.uid import UID
+from PIL import Image
 
-from medreward.data.images import FileProblemError, ImageFile, Picture, check_size, inside
-from medreward.data.images import to_eight_bits as sixteen_to_eight
-from medreward.data.sources.csv_file import Columns, read_lines, record
-from medreward.data.sources.record import Found, folder
+from medreward.data.picture import DECODER_ERRORS, check_pixels, path_within, stretched
+from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.sources.table import Columns, check_folder, read_table
 from medreward.errors import ConfigError
 
-FACTS = {
-    "Modality": r"[A-Z]{2,10}",
-    "BodyPartExamined": r"ABDOMEN|ANKLE|BRAIN|BREAST|CHEST|ELBOW|EYE|FOOT|HAND|HEAD|HEART|HIP|KNEE"
-    r"|LIVER|NECK|PELVIS|SHOULDER|SKULL|SPINE|[CTL]SPINE|WRIST",
-    "PhotometricInterpretation": r"MONOCHROME[12]|PALETTE COLOR|RGB|YBR_[A-Z0-9_]{2,12}",
-    "BitsStored": r"[0-9]{1,2}",
-}
-FRAMES = ("first", "middle", "last")
-# What pydicom and its decoders raise on damaged or unsupported input.
-_FAILURES = (
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OverflowError,
-    ArithmeticError,
-    RuntimeError,
-    EOFError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    InvalidDicomError,
-    BytesLengthException,
+# The only header elements whose values may appear in an output or a message.
+ALLOWED = (
+    "Modality",
+    "BodyPartExamined",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "PixelSpacing",
+    "WindowCenter",
+    "WindowWidth",
+    "TransferSyntaxUID",  # by its standard name only
 )
+_FACTS = ("Modality", "BodyPartExamined", "PhotometricInterpretation")  # counted in the card
+_DECODERS = "a decoder may be missing: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+_CODE_LENGTH = 16  # of a code string (VR CS)
+_WRITTEN_ON = ("US", "OT", "SC", "ES", "XC", "IVUS", "DOC")  # where scanners draw text into images
+_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
-@dataclass(frozen=True)
-class DicomFile:
-    """A DICOM file, opened when it is its turn; travels between processes.
+def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
+    """Return the DICOM files of a folder that a CSV file lists.
 
-    Attributes:
-        file: where it is.
-        frame: of several frames, "first", "middle", "last", or a number from 1 on.
-        burned_in: whether to take files that say that annotation is burned into the pixels.
-    """
-
-    file: ImageFile
-    frame: str = "first"
-    burned_in: bool = False
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of the file's bytes."""
-        return self.file.digest()
-
-    def open(self) -> Picture:
-        """Return the image in 8 bits; errors say nothing that the header holds."""
-        path = inside(self.file.root, self.file.relative)
-        with _silent():
-            dataset = _read(path)
-            self._check(dataset)
-            index, notes = _frame(dataset, self.frame)
-            image = _image(dataset, index)
-            facts = tuple(_facts(dataset))
-        return Picture(image, notes, facts)
-
-    def _check(self, dataset: Dataset) -> None:
-        if "PixelData" not in dataset:
-            raise FileProblemError("has no image (no PixelData)")
-        burned_in = str(dataset.get("BurnedInAnnotation", "NO")).strip().upper()
-        if burned_in == "YES" and not self.burned_in:
-            raise FileProblemError(
-                "may show names: its header says that annotation is burned into the image; "
-                "--allow-burned-in takes it all the same"
-            )
-        try:
-            width, height = int(dataset.Columns), int(dataset.Rows)
-        except (AttributeError, TypeError, ValueError):
-            raise FileProblemError("has no size in its header") from None
-        check_size(width, height)
-
-
-def records(
-    path: Path,
-    table: Path | None = None,
-    columns: Columns | None = None,
-    *,
-    frame: str = "first",
-    burned_in: bool = False,
-) -> Found:
-    """Return the images that a CSV file lists; ids are running numbers.
-
-    Args:
-        path: the folder of the DICOM files.
-        table: the CSV file; else the only one in the folder.
-        columns: which columns hold what.
-        frame: of files with several frames, "first", "middle", "last", or a number from 1 on.
-        burned_in: whether to take files that say that annotation is burned into the pixels.
+    Rows are known by their line in the CSV file, as files are often named after patients. Without
+    a column of patients, images are kept together by the header's PatientID, which stays in memory.
 
     Raises:
-        ConfigError: if the CSV file cannot be read, or the frame is none.
+        ConfigError: if pydicom, the folder, the file or a column is missing.
     """
-    if frame not in FRAMES and not re.fullmatch(r"[1-9][0-9]{0,5}", frame):
-        raise ConfigError(f"--frame: {frame!r} is not one of {', '.join(FRAMES)} or from 1 on")
-    lines = read_lines(folder(path), table, columns or Columns())
-    return Found(
-        [
-            record(
-                line,
-                f"dicom-{number:06d}",
-                DicomFile(ImageFile(path, line.image), frame, burned_in),
-                line.where,
-            )
-            for number, line in enumerate(lines, start=1)
-        ],
-        [],
-    )
+    _pydicom()
+    check_folder(folder)
+    records = [
+        Record(
+            id=record.id,
+            where=record.where,
+            place=record.place,
+            label=record.label,
+            split=record.split,
+            group=record.group or _patient(record),
+            key=record.key,
+        )
+        for record in read_table(folder, table, columns or Columns(), private=True)
+    ]
+    return Source(f"DICOM files listed in {Path(table).name}", records, load, private=True)
+
+
+def load(place: tuple[str, str], reading: Reading) -> Picture:
+    """Return the picture in a DICOM file, given as a folder and a path within it.
+
+    Raises:
+        UnusableError: if there is no picture, it cannot be decoded, or it has burned-in annotation.
+    """
+    path = path_within(*place)
+    with _quiet():
+        header = _read(path)
+        _check(header, reading)
+        try:
+            frame, note = _frame(header, reading.frame)
+            pixels = _pixels(header, frame, reading)
+            facts = {name: _code(header.get(name)) for name in _FACTS}
+        except UnusableError:
+            raise
+        except (*DECODER_ERRORS, RuntimeError) as error:
+            # Not from the error: its text may hold values of the header.
+            raise UnusableError(_undecodable(header, error)) from None
+    notes = (note, _burned_in(header, facts["Modality"]))
+    return Picture(Image.fromarray(pixels), tuple(n for n in notes if n), facts)
+
+
+@cache
+def _pydicom() -> Any:
+    try:
+        import pydicom
+        import pydicom.pixels
+    except ModuleNotFoundError as error:
+        raise ConfigError("DICOM needs pydicom: pip install 'medreward[data]' brings it") from error
+    return pydicom
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Keep pydicom's warnings and log lines, which quote values of the header, from showing."""
+def _quiet() -> Iterator[None]:
+    """Keep pydicom from warning and logging, which can quote a header."""
     logger = logging.getLogger("pydicom")
-    disabled = logger.disabled
+    before = logger.disabled
     logger.disabled = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = disabled
+        logger.disabled = before
 
 
-def _read(path: Path) -> Dataset:
+def _read(path: Path, **options: Any) -> Any:
     try:
-        return dcmread(path)
-    except InvalidDicomError:
-        raise FileProblemError("is not a DICOM file") from None
-    except _FAILURES as error:
-        raise FileProblemError(f"is a damaged DICOM file ({type(error).__name__})") from None
+        return _pydicom().dcmread(path, **options)
+    except _pydicom().errors.InvalidDicomError:
+        raise UnusableError("not a DICOM file") from None
+    except (*DECODER_ERRORS, RuntimeError) as error:
+        raise UnusableError(f"its header cannot be read ({type(error).__name__})") from None
 
 
-def _frame(dataset: Dataset, choice: str) -> tuple[int, tuple[str, ...]]:
-    """Return the index of the chosen frame, and a note if there was a choice."""
-    try:
-        count = max(1, int(dataset.get("NumberOfFrames") or 1))
-    except (TypeError, ValueError):
-        raise FileProblemError("has a NumberOfFrames that is no number") from None
-    index = {"first": 0, "middle": count // 2, "last": count - 1}.get(choice)
-    if index is None:
-        index = int(choice) - 1
-    if index >= count:
-        raise FileProblemError(f"has {count} frames; --frame {choice} is none of them")
-    return index, (f"several frames: the {choice} is used",) if count > 1 else ()
+def _patient(record: Record) -> str | None:
+    """Return the header's PatientID, or None where the file will be refused anyway."""
+    with _quiet():
+        try:
+            header = _read(path_within(*record.place), specific_tags=["PatientID"])
+            return str(header.get("PatientID") or "") or None
+        except UnusableError:
+            return None
+        except (*DECODER_ERRORS, RuntimeError):
+            return None
 
 
-def _image(dataset: Dataset, index: int) -> Image.Image:
-    try:
-        pixels = pixel_array(dataset, index=index)
-        kind = str(dataset.PhotometricInterpretation)
-        if kind == "PALETTE COLOR":
-            return _colour(apply_color_lut(pixels, dataset))
-        if pixels.ndim == 3:
-            return _colour(pixels)
-        image = Image.fromarray(_grey(pixels, _settings(dataset, index)))
-        return ImageOps.invert(image) if kind == "MONOCHROME1" else image
-    except FileProblemError:
-        raise
-    except _FAILURES as error:
-        raise FileProblemError(_why(dataset, error)) from None
+def _check(header: Any, reading: Reading) -> None:
+    burned = str(header.get("BurnedInAnnotation") or "").strip().upper()
+    if burned == "YES" and not reading.allow_burned_in:
+        raise UnusableError("its header says burned-in annotation (--allow-burned-in takes it)")
+    if "PixelData" not in header:
+        raise UnusableError("no picture in it (no pixel data)")
+    sides = header.get("Columns"), header.get("Rows")
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        raise UnusableError("its header lacks the picture's rows or columns")
+    check_pixels(*sides, reading)
 
 
-def _why(dataset: Dataset, error: Exception) -> str:
-    """Return why pixels cannot be decoded, in words of the standard and none of the file's."""
-    syntax: Any = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    known = isinstance(syntax, UID) and syntax.is_transfer_syntax and not syntax.is_private
-    name = syntax.name if known else "an unknown encoding"
-    missing = isinstance(error, RuntimeError | NotImplementedError)
-    hint = "; some encodings need pip install 'pylibjpeg[all]'" if missing else ""
-    return f"cannot be decoded ({name}, {type(error).__name__}){hint}"
+def _burned_in(header: Any, modality: str) -> str:
+    said = str(header.get("BurnedInAnnotation") or "").strip().upper()
+    if said or modality not in _WRITTEN_ON:
+        return ""
+    return f"modality {modality}, often with text burned in; its header does not say: look at it"
 
 
-def _colour(pixels: np.ndarray) -> Image.Image:
+def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
+    """Return the number of the frame to show, and what to say about it."""
+    count = int(header.get("NumberOfFrames") or 1)
+    if count <= 1:
+        return 0, ""
+    frame = {"first": 0, "middle": count // 2}.get(wanted) if isinstance(wanted, str) else wanted
+    if frame is None or not 0 <= frame < count:
+        raise UnusableError(f"frame {wanted} asked for; there are {count}")
+    return frame, f"several frames: the {wanted if isinstance(wanted, str) else 'given'} one taken"
+
+
+def _pixels(header: Any, frame: int, reading: Reading) -> np.ndarray:
+    pixels = _pydicom().pixels.pixel_array(header, index=frame)
+    if str(header.PhotometricInterpretation) == "PALETTE COLOR":
+        coloured = _pydicom().pixels.apply_color_lut(pixels, header)
+        return _full_range(np.asarray(coloured)[..., :3])
+    if pixels.ndim == 3:
+        return _full_range(pixels)
+    _lift_frame_settings(header, frame)
+    grey = _grey(pixels, header, reading)
+    inverted = str(header.PhotometricInterpretation) == "MONOCHROME1"
+    return 255 - grey if inverted else grey
+
+
+def _full_range(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
-        return Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
-    bands = [sixteen_to_eight(pixels[..., i]) for i in range(3)]
-    return Image.merge("RGB", bands)
+        return pixels
+    return stretched(pixels, 0, float(np.iinfo(pixels.dtype).max))
 
 
-def _settings(dataset: Dataset, index: int) -> Dataset:
-    """Return a data set with the rescale and the window of a frame of an enhanced image."""
-    functional = Dataset()
-    functional.update({e.tag: e for e in dataset if e.tag.group == 0x0028 and e.VR != "SQ"})
-    for name in ("ModalityLUTSequence", "VOILUTSequence"):
-        if name in dataset:
-            functional[name] = dataset[name]
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    for group in [*list(shared)[:1], *list(frames)[index : index + 1]]:
-        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
-            for item in group.get(name) or []:
-                functional.update(item)
-    return functional
+def _grey(pixels: np.ndarray, header: Any, reading: Reading) -> np.ndarray:
+    values = np.asarray(_pydicom().pixels.apply_modality_lut(pixels, header))
+    if reading.intensity:
+        return stretched(values, *reading.intensity)
+    if header.get("VOILUTSequence"):
+        bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
+        shown = _pydicom().pixels.apply_voi_lut(values, header)
+        return stretched(np.asarray(shown), 0, float(2**bits - 1))
+    if "WindowCenter" in header and "WindowWidth" in header:
+        return _windowed(values, header)
+    padding = header.get("PixelPaddingValue")
+    real = values[pixels != padding] if padding is not None else values
+    real = real if real.size else values
+    return stretched(values, float(real.min()), float(real.max()))
 
 
-def _grey(stored: np.ndarray, settings: Dataset) -> np.ndarray:
-    """Return stored values as 8 bits, by the modality and VOI transforms of the header."""
-    values: np.ndarray = apply_modality_lut(stored, settings)
-    if stored.dtype == np.uint8 and np.array_equal(values, stored):
-        values = stored
-    low, high = float(values.min()), float(values.max())
-    if settings.get("VOILUTSequence"):
-        bits = int(settings.VOILUTSequence[0].LUTDescriptor[2])
-        whole = np.round(values).astype(np.int64)
-        values, low, high = apply_voi_lut(whole, settings), 0.0, 2.0**bits - 1
-    elif settings.get("WindowCenter") is not None and settings.get("WindowWidth") is not None:
-        # The ends of the output's range are what the window makes of values beyond both its ends.
-        ends = apply_voi_lut(np.array([-1e9, 1e9]), settings)
-        values, low, high = apply_voi_lut(values, settings), float(ends[0]), float(ends[1])
-    elif values is stored and stored.dtype == np.uint8:
-        return stored
-    share = (values - low) / (high - low) if high > low else np.zeros(values.shape)
-    grey: np.ndarray = np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)
-    return grey
+def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
+    """Apply the first window; what it gives far below and above is black and white."""
+    centre, width = (
+        float(np.atleast_1d(header.get(name))[0]) for name in ("WindowCenter", "WindowWidth")
+    )
+    far = np.array([centre - 1e4 * abs(width), centre + 1e4 * abs(width)])
+    low, high = _pydicom().pixels.apply_windowing(far, header)
+    return stretched(_pydicom().pixels.apply_windowing(values, header), float(low), float(high))
 
 
-def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    for name, form in FACTS.items():
-        value: Any = dataset.get(name)
-        if value is not None and re.fullmatch(form, str(value)):
-            yield name, str(value)
+def _lift_frame_settings(header: Any, frame: int) -> None:
+    """Put an enhanced multi-frame's rescale and window of a frame where pydicom looks for them."""
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    own = header.get("PerFrameFunctionalGroupsSequence") or []
+    for item in [*shared[:1], *own[frame : frame + 1]]:
+        for name in _GROUPS:
+            for settings in item.get(name) or []:
+                header.update(settings)
+
+
+def _code(value: Any) -> str:
+    """Return a code string, or "" for what is not one: a free text could hold anything."""
+    text = str(value or "").strip()
+    plain = text.replace(" ", "").replace("_", "").isalnum() and text.isascii()
+    return text if plain and text.isupper() and len(text) <= _CODE_LENGTH else ""
+
+
+def _undecodable(header: Any, error: BaseException) -> str:
+    """Say why, by the encoding's standard name: a UID that is not standard could say anything."""
+    uid = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    if uid is None or uid not in _pydicom().uid.UID_dictionary:
+        return f"its pixels cannot be decoded (unknown transfer syntax; {type(error).__name__})"
+    said = f"its pixels cannot be decoded ({uid.name}; {type(error).__name__})"
+    return f"{said}; {_DECODERS}" if isinstance(error, RuntimeError) and uid.is_compressed else said

@@ -1,117 +1,129 @@
-"""What a source knows of an image before it is opened, and how names from the wild are shown."""
+"""What every source gives: light records now, and the picture of each later, in a worker."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from medreward.data.images import SUFFIXES, Picture
-from medreward.errors import ConfigError
 from medreward.task import Box
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DEFAULT_MAX_PIXELS = 100_000_000
 
 
-class Opener(Protocol):
-    """An image still to be opened; travels between processes."""
+class UnusableError(ValueError):
+    """An image cannot be used. The message says why, and holds nothing from a DICOM header."""
 
-    def digest(self) -> bytes:
-        """Return a digest of the image's bytes, equal for identical images."""
-        ...
 
-    def open(self) -> Picture:
-        """Return the image, or raise `medreward.data.images.FileProblemError`."""
-        ...
+class NamedBox(NamedTuple):
+    """A box [x1, y1, x2, y2] in pixels, half-open, and what is in it."""
+
+    name: str
+    box: Box
+
+
+class Remark(NamedTuple):
+    """Something that was done to an input, or why it was left out: a line of the report."""
+
+    where: str
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read.
+
+    Attributes:
+        max_pixels: larger pictures are refused from their header, without decoding.
+        intensity: values that become black and white, of pictures with more than 8 bits, DICOM
+            (after the modality's rescale, so Hounsfield units for CT) and NIfTI; None: see docs.
+        frame: of a multi-frame DICOM: "first", "middle", or a frame's number from 0.
+        allow_burned_in: take DICOM images whose header says that annotation is burned in.
+    """
+
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    intensity: tuple[float, float] | None = None
+    frame: str | int = "middle"
+    allow_burned_in: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, 8-bit grey or RGB.
+
+    Attributes:
+        image: the pixels, without metadata.
+        notes: what was done to get there, where it is worth a line in the report.
+        facts: allow-listed facts, such as the modality, to be counted in the data set's card.
+    """
+
+    image: Image
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Record:
-    """An image of a source, not yet opened.
+    """One image of a source, not read yet.
 
     Attributes:
-        id: unique within the source; letters, digits, ``.``, ``_`` and ``-``.
-        image: opens it.
-        where: how messages and reports name it: a file or a row.
-        label: the label as the source writes it; None in a source of boxes.
-        boxes: half-open boxes [x1, y1, x2, y2] in pixels of the upright image.
-        frame: width and height of the image that the boxes were drawn on, if the source says.
-        split: the split that the source gives.
-        patient: whose image it is; used to split and to find leaks, and never written anywhere.
-        row: the row of a table that it comes from.
+        id: unique in the source; holds no file name, since these often hold a patient's.
+        where: names the image in reports to the person who has the source.
+        place: what the source's loader needs to find it.
+        label: as in the source, or None.
+        boxes: as in the source, or None where a source has no boxes.
+        size: width and height that the boxes refer to.
+        split: "train", "val", "test", or None where the source has no splits.
+        group: the patient. Kept in memory to split by; never written.
+        key: what a split by hash goes by where there is no group.
     """
 
     id: str
-    image: Opener
     where: str
-    label: str | None = None
-    boxes: tuple[Box, ...] | None = None
-    frame: tuple[int, int] | None = None
+    place: Any
+    label: Any = None
+    boxes: tuple[NamedBox, ...] | None = None
+    size: tuple[int, int] | None = None
     split: str | None = None
-    patient: str | None = None
-    row: str = ""
-
-    @property
-    def private(self) -> str:
-        """How messages about the patient name it: by row, since file names may name patients."""
-        return self.row or self.where
+    group: str | None = None
+    key: str = ""
 
 
-class Found(NamedTuple):
-    """The records of a source in its order, and lines for the report."""
-
-    records: list[Record]
-    notes: list[str]
+Loader: TypeAlias = Callable[[Any, Reading], Picture]
 
 
-def shown(name: object) -> str:
-    r"""Return a name on one line that any terminal can print.
+@dataclass(frozen=True)
+class Source:
+    """Records and how to get at their pictures.
 
-    >>> print(shown("scan" + chr(10) + "1.png"))
-    scan\n1.png
+    Attributes:
+        name: names the source in the data set's card.
+        records: one an image, in a fixed order.
+        load: runs in a worker process on what `fetch` gave; so both can be pickled.
+        fetch: runs in the main process, shortly before `load`.
+        remarks: what the source has to report already.
+        private: whether patients' names must stay out of error messages too.
     """
-    text = str(name)
+
+    name: str
+    records: Sequence[Record]
+    load: Loader
+    fetch: Callable[[Record], Any] = attrgetter("place")
+    remarks: tuple[Remark, ...] = ()
+    private: bool = False
+
+
+def printable(text: object) -> str:
+    r"""Return a text that stays on its line: control characters become escapes.
+
+    >>> print(printable("a\nb.png"))
+    a\nb.png
+    """
     return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
     )
-
-
-def safe_ids(names: Iterable[str]) -> Iterator[str]:
-    """Yield an id for each name, safe as a file name and given once, in order.
-
-    >>> list(safe_ids(["a b.png", "a_b.jpg", "ü/x.png"]))
-    ['a_b', 'a_b-2', '_-x']
-    """
-    given: set[str] = set()
-    for name in names:
-        stem = name.rpartition(".")[0] or name
-        base = re.sub(r"[^A-Za-z0-9._-]", "_", stem.replace("/", "-")).strip(".")[-120:] or "image"
-        for number in count(1):
-            new = base if number == 1 else f"{base}-{number}"
-            if new.lower() not in given:
-                break
-        given.add(new.lower())
-        yield new
-
-
-def folder(path: Path) -> Path:
-    """Return `path` if it is a folder, or raise `ConfigError`."""
-    if not path.is_dir():
-        raise ConfigError(f"{shown(path)}: not a folder")
-    return path
-
-
-def image_files(root: Path) -> list[str]:
-    """Return the paths of all image files below `root`, relative to it and sorted.
-
-    Hidden files are left out and links to folders not followed.
-    """
-    found = (
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and (path.is_symlink() or not path.is_dir())
-    )
-    return sorted(name for name in found if not any(p.startswith(".") for p in name.split("/")))

@@ -1,100 +1,99 @@
-"""Pascal VOC: ``Annotations/*.xml`` with boxes, ``JPEGImages/`` with the images.
+"""Pascal VOC: ``Annotations/*.xml``, ``JPEGImages/*`` and, optionally, ``ImageSets/Main``.
 
-VOC's coordinates are 1-based pixels, and the last one belongs to the box; a box here is half-open
-and 0-based: [xmin - 1, ymin - 1, xmax, ymax]. A box that the file gives no width or height
-(xmax <= xmin or ymax <= ymin) is dropped with a line in the report. An annotation's image is the
-one with its name; what ``filename`` says is often wrong. Python's XML parser resolves no external
-entity and stops at entities that multiply.
+VOC counts pixels from 1 and includes the last one, so a box is read as
+[xmin - 1, ymin - 1, xmax, ymax], half-open (as Detectron2 does). A box with xmin = xmax or
+ymin = ymax has no area in the file's own terms and is dropped.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable
+import os
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree
 
-from medreward.data.images import ImageFile
-from medreward.data.sources.record import Found, Record, folder, image_files, safe_ids, shown
-from medreward.errors import ConfigError, expected
-from medreward.task import Box
+from medreward.data.picture import load_file
+from medreward.data.sources.boxes import cleaned
+from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
+from medreward.data.sources.table import check_folder, files_in, is_picture
+from medreward.data.splits import SPLITS
+from medreward.errors import ConfigError
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_ABSENT = "no annotation names it; left out"
+_EMPTIED = "left out: none of its boxes can be used"
 
 
-class _Annotation(NamedTuple):
-    """The name of an image, the size it was annotated at, and objects with VOC's coordinates."""
-
-    file: str
-    frame: tuple[int, int] | None
-    objects: list[tuple[str, Box]]
-
-
-def records(path: Path, objects: Iterable[str] = ()) -> Found:
-    """Return the images of a folder in VOC's layout with the boxes of some kinds of `objects`.
-
-    Args:
-        path: the folder with ``Annotations`` and ``JPEGImages``.
-        objects: names of the objects whose boxes to keep; all, if none is given.
+def source(folder: str | Path) -> Source:
+    """Return the annotated images of a folder in Pascal VOC's layout.
 
     Raises:
-        ConfigError: if an annotation cannot be read, or no file has an object of a name.
+        ConfigError: if the folder lacks annotations, or one cannot be read.
     """
-    files = sorted(folder(path / "Annotations").glob("*.xml"))
+    folder = Path(folder)
+    for part in ("Annotations", "JPEGImages"):
+        check_folder(folder / part)
+    files = [p for p in files_in(folder / "Annotations") if p.endswith(".xml")]
     if not files:
-        raise ConfigError(f"{shown(path)}: there are no annotations (Annotations/*.xml)")
-    names = image_files(folder(path / "JPEGImages"))
-    images = {Path(name).stem: name for name in names if "/" not in name}
-    read = [_read(file, images) for file in files]
-    wanted = _wanted(read, list(objects))
-    ids = safe_ids(a.file for a in read)
-    notes: list[str] = []
-    found = [_record(path, a, new, wanted, notes) for a, new in zip(read, ids, strict=True)]
-    listed = {a.file for a in read}
-    notes += [f"without an annotation, left out: {shown(n)}" for n in names if n not in listed]
-    return Found(found, notes)
-
-
-def _wanted(read: list[_Annotation], objects: list[str]) -> set[str]:
-    counts = Counter(name for annotation in read for name, _ in annotation.objects)
-    for name in objects:
-        if name not in counts:
-            raise expected("--object", name, [f"{n} ({c})" for n, c in counts.most_common()])
-    return set(objects or counts)
-
-
-def _record(
-    path: Path, annotation: _Annotation, new: str, wanted: set[str], notes: list[str]
-) -> Record:
-    boxes = []
-    for name, box in annotation.objects:
-        if name in wanted and box[0] < box[2] and box[1] < box[3]:
-            boxes.append((box[0] - 1, box[1] - 1, box[2], box[3]))
-        elif name in wanted:
-            notes.append(
-                f"box without area dropped: {shown(annotation.file)} {shown(name)} {list(box)}"
+        raise ConfigError(f"{folder / 'Annotations'}: no annotation (*.xml)")
+    splits = _official_splits(folder)
+    images = {os.path.splitext(p)[0]: p for p in files_in(folder / "JPEGImages") if is_picture(p)}
+    records: list[Record] = []
+    remarks: list[Remark] = []
+    for number, file in enumerate(files, start=1):
+        stem = os.path.splitext(file)[0]
+        image = images.pop(stem, stem + ".jpg")
+        size, found = _annotation(folder / "Annotations" / file)
+        boxes, said = cleaned(found, size, printable(f"Annotations/{file}"))
+        remarks += said
+        where = printable(f"JPEGImages/{image}")
+        if found and not boxes:
+            remarks.append(Remark(where, _EMPTIED))
+            continue
+        records.append(
+            Record(
+                id=f"image-{number:06d}",
+                where=where,
+                place=(str(folder), f"JPEGImages/{image}"),
+                boxes=boxes,
+                size=size,
+                split=splits.get(stem),
+                key=stem,
             )
-    image = ImageFile(path / "JPEGImages", annotation.file)
-    return Record(new, image, shown(annotation.file), boxes=tuple(boxes), frame=annotation.frame)
+        )
+    remarks += [Remark(printable(f"JPEGImages/{p}"), _ABSENT) for p in images.values()]
+    return Source(f"Pascal VOC {folder.name}", records, load_file, remarks=tuple(remarks))
 
 
-def _read(file: Path, images: dict[str, str]) -> _Annotation:
+def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox]]:
+    """Return the image's width and height, if given, and the boxes, half-open from 0."""
     try:
-        root = ElementTree.fromstring(file.read_bytes())  # noqa: S314 - see the module's docstring
-        frame = tuple(int(root.findtext(f"size/{side}", "0")) for side in ("width", "height"))
-        objects = [_object(element) for element in root.iter("object")]
-    except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:
-        raise ConfigError(f"{shown(file.name)}: not a VOC annotation: {error}") from error
-    name = images.get(file.stem, f"{file.stem}.jpg")
-    return _Annotation(name, (frame[0], frame[1]) if all(frame) else None, objects)
+        root = ElementTree.parse(path).getroot()  # noqa: S314 - expat limits entity expansion
+        size = tuple(int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
+        boxes = [_box(item) for item in root.iter("object")]
+    except (OSError, ElementTree.ParseError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: not a Pascal VOC annotation: {error}") from error
+    return ((size[0], size[1]) if all(size) else None), boxes
 
 
-def _object(element: ElementTree.Element) -> tuple[str, Box]:
-    name = element.findtext("name", "").strip()
-    corners = [float(element.findtext(f"bndbox/{corner}", "missing")) for corner in _CORNERS]
-    if not name or not all(map(math.isfinite, corners)):
-        raise ValueError(f"object {name!r} with box {corners}")
-    x1, y1, x2, y2 = (int(v) if v.is_integer() else v for v in corners)
-    return name, (x1, y1, x2, y2)
+def _box(item: ElementTree.Element) -> NamedBox:
+    name = (item.findtext("name") or "").strip()
+    x1, y1, x2, y2 = (float(item.findtext(f"bndbox/{c}") or "nan") for c in _CORNERS)
+    if not all(abs(v) < 1e9 for v in (x1, y1, x2, y2)):
+        raise ValueError(f"object {name!r}: its bndbox lacks a finite number")
+    if not (x1 < x2 and y1 < y2):
+        return NamedBox(name, (x1, y1, x2, y2))  # degenerate as it stands: dropped with a remark
+    return NamedBox(name, (x1 - 1, y1 - 1, x2, y2))
+
+
+def _official_splits(folder: Path) -> dict[str, str]:
+    """Return the split of each image that ``ImageSets/Main/{train,val,test}.txt`` lists."""
+    splits: dict[str, str] = {}
+    for split in SPLITS:
+        file = folder / "ImageSets" / "Main" / f"{split}.txt"
+        if not file.is_file():
+            continue
+        for line in file.read_text(encoding="utf-8").splitlines():
+            stem = line.strip()
+            if stem and splits.setdefault(stem, split) != split:
+                raise ConfigError(f"{file}: image {stem!r} is in {splits[stem]}.txt too")
+    return splits

@@ -1,0 +1,130 @@
+"""One record -> the PNG and the target of its row: what a worker process does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from medreward.data.picture import png_bytes
+from medreward.data.sources.boxes import cleaned
+from medreward.data.sources.record import Loader, NamedBox, Reading, Record, Remark, UnusableError
+
+
+class Job(NamedTuple):
+    """A record and what its source fetched for it."""
+
+    record: Record
+    payload: Any
+
+
+class Rendered(NamedTuple):
+    """A usable image.
+
+    Attributes:
+        png: the image as the model gets it.
+        boxes: in whole pixels of that image.
+        digest: the same for two images of the same pixels, before resizing.
+        remarks: what was done to it.
+        facts: allow-listed facts from its header.
+    """
+
+    png: bytes
+    boxes: tuple[NamedBox, ...]
+    digest: bytes
+    remarks: tuple[Remark, ...]
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Reads pictures and brings them to size; can be pickled.
+
+    Attributes:
+        load: the source's loader.
+        reading: how pictures are read.
+        size: length of the longest side in pixels; None: as it is.
+    """
+
+    load: Loader
+    reading: Reading
+    size: int | None = None
+
+    def __call__(self, job: Job) -> Rendered | Remark:
+        """Return the rendered image, or why there is none."""
+        record = job.record
+        try:
+            picture = self.load(job.payload, self.reading)
+            boxes, said = _boxes(record, picture.image.size)
+        except UnusableError as error:
+            return Remark(record.where, str(error))
+        image = resized(picture.image, self.size)
+        notes = tuple(Remark(record.where, note) for note in picture.notes)
+        return Rendered(
+            png=png_bytes(image),
+            boxes=tuple(scaled(box, picture.image.size, image.size) for box in boxes),
+            digest=_digest(picture.image),
+            remarks=(*notes, *said),
+            facts=picture.facts,
+        )
+
+
+def resized(image: Image.Image, size: int | None) -> Image.Image:
+    """Return the image with its longest side `size` pixels long, in proportion (bicubic).
+
+    >>> resized(Image.new("L", (40, 20)), 10).size
+    (10, 5)
+    """
+    if size is None or max(image.size) == size:
+        return image
+    scale = size / max(image.size)
+    sides = (max(1, round(side * scale)) for side in image.size)
+    return image.resize(tuple(sides), Image.Resampling.BICUBIC)
+
+
+def scaled(named: NamedBox, old: tuple[int, int], new: tuple[int, int]) -> NamedBox:
+    """Return a box of an image of size `old` in whole pixels of the same image of size `new`.
+
+    Corners go to the nearest pixel border; a box keeps at least the pixel of its centre.
+
+    >>> scaled(NamedBox("cell", (10, 10, 20, 30)), (100, 100), (50, 50)).box
+    (5, 5, 10, 15)
+    """
+    x1, y1, x2, y2 = named.box
+    left, right = _side(x1, x2, old[0], new[0])
+    top, bottom = _side(y1, y2, old[1], new[1])
+    return NamedBox(named.name, (left, top, right, bottom))
+
+
+def _side(low: float, high: float, old: int, new: int) -> tuple[int, int]:
+    first, stop = round(low * new / old), round(high * new / old)
+    if first < stop:
+        return first, stop
+    middle = min(int((low + high) / 2 * new / old), new - 1)
+    return middle, middle + 1
+
+
+def _boxes(
+    record: Record, size: tuple[int, int]
+) -> tuple[tuple[NamedBox, ...], tuple[Remark, ...]]:
+    """Return the boxes of a record within an image of that size.
+
+    Raises:
+        UnusableError: if they were drawn on an image of another size, or none is left.
+    """
+    if record.size and record.size != size:
+        old, new = ("{} x {}".format(*sides) for sides in (record.size, size))
+        raise UnusableError(f"its annotation is for an image of {old} pixels, it has {new}")
+    if not record.boxes:
+        return (), ()
+    boxes, said = cleaned(record.boxes, size, record.where)
+    if not boxes:
+        raise UnusableError("none of its boxes can be used: they have no area in the image")
+    return boxes, tuple(said)
+
+
+def _digest(image: Image.Image) -> bytes:
+    return sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).digest()

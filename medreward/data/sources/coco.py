@@ -1,0 +1,93 @@
+"""COCO json files of boxes: [x, y, width, height] from 0 -> [x, y, x + width, y + height]."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medreward.data.picture import load_file
+from medreward.data.sources.boxes import cleaned
+from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
+from medreward.data.sources.table import check_folder
+from medreward.data.splits import split_name
+from medreward.errors import ConfigError
+
+_CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
+_EMPTIED = "left out: none of its boxes can be used"
+
+
+def source(files: Mapping[str | None, str | Path], images: str | Path) -> Source:
+    """Return the images of COCO files and their boxes.
+
+    Args:
+        files: split -> json file; the split None is for a single file without splits.
+        images: the folder that `file_name` is relative to.
+
+    Raises:
+        ConfigError: if a file cannot be read or is not laid out as COCO's.
+    """
+    check_folder(images)
+    records: list[Record] = []
+    remarks: list[Remark] = []
+    for split, file in files.items():
+        found, said = _read(Path(file), images, split and split_name(split), len(records))
+        records += found
+        remarks += said
+    if not records:
+        raise ConfigError(f"{', '.join(map(str, files.values()))}: no images")
+    name = "COCO " + ", ".join(Path(file).name for file in files.values())
+    return Source(name, records, load_file, remarks=tuple(remarks))
+
+
+def _read(
+    file: Path, folder: str | Path, split: str | None, before: int
+) -> tuple[list[Record], list[Remark]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        boxes, crowds = _boxes(content)
+        images = [_image(image) for image in content["images"]]
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror or error}") from error
+    except KeyError as error:
+        raise ConfigError(f"{file}: not a COCO file: {error} is missing") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{file}: not a COCO file: {error}") from error
+    records, remarks = [], []
+    for number, (key, name, size) in enumerate(images, start=before + 1):
+        where = printable(name)
+        remarks += [Remark(where, _CROWD)] * crowds[key]
+        kept, said = cleaned(boxes[key], size, where)
+        remarks += said
+        if boxes[key] and not kept:
+            remarks.append(Remark(where, _EMPTIED))
+            continue
+        place = (str(folder), name)
+        records.append(
+            Record(f"image-{number:06d}", where, place, None, kept, size, split, key=name)
+        )
+    return records, remarks
+
+
+def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, int]]:
+    """Return the boxes of each image, by its id, and how many crowds were left out."""
+    names = {category["id"]: str(category["name"]) for category in content["categories"]}
+    boxes: dict[Any, list[NamedBox]] = defaultdict(list)
+    crowds: dict[Any, int] = defaultdict(int)
+    for note in content["annotations"]:
+        if note.get("iscrowd"):
+            crowds[note["image_id"]] += 1
+            continue
+        x, y, width, height = (float(v) for v in note["bbox"])
+        if not all(abs(v) < 1e9 for v in (x, y, width, height)):
+            raise ValueError(f"annotation {note.get('id')}: bbox {note['bbox']} is not finite")
+        box = NamedBox(names[note["category_id"]], (x, y, x + width, y + height))
+        boxes[note["image_id"]].append(box)
+    return boxes, crowds
+
+
+def _image(image: Any) -> tuple[Any, str, tuple[int, int] | None]:
+    size = int(image.get("width") or 0), int(image.get("height") or 0)
+    return image["id"], str(image["file_name"]), size if all(size) else None

@@ -1,0 +1,115 @@
+"""Data sets of the Hugging Face ``datasets`` library: a local folder, or a name on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medreward.data.picture import load_bytes
+from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.splits import split_name
+from medreward.errors import ConfigError, expected
+
+
+def source(
+    name: str | Path,
+    *,
+    config: str | None = None,
+    image: str = "image",
+    label: str = "label",
+    patient: str | None = None,
+) -> Source:
+    """Return the images of a data set with its own splits.
+
+    A data set with the single split "train", as the library calls what was not split, has none.
+
+    Args:
+        name: a folder that `save_to_disk` wrote or `load_dataset` reads, or a name on the hub.
+        config: the data set's configuration, where it has several.
+        image: column of images.
+        label: column of labels; a ClassLabel gives its names.
+        patient: column of patients, to split by.
+
+    Raises:
+        ConfigError: if ``datasets`` is not installed, or the data set or a column is missing.
+    """
+    parts = _splits(str(name), config)
+    content, records = {}, []
+    for split, data in parts.items():
+        _check_columns(str(name), data, {"image": image, "label": label, "patient": patient})
+        content[split] = _undecoded(data, image)
+        labels = _names(data, label)
+        groups = [None] * len(labels) if patient is None else [str(v) for v in data[patient]]
+        records += [
+            Record(
+                id=f"{split}-{i}",
+                where=f"split {split}, row {i}",
+                place=(split, i),
+                label=value,
+                split=None if len(parts) == 1 and split == "train" else split_name(split),
+                group=group,
+            )
+            for i, (value, group) in enumerate(zip(labels, groups, strict=True))
+        ]
+    if not records:
+        raise ConfigError(f"{name}: the data set has no rows")
+    return Source(f"Hugging Face {Path(name).name}", records, _load, _Fetch(content, image))
+
+
+def _splits(name: str, config: str | None) -> Mapping[str, Any]:
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        raise ConfigError("--hf needs the datasets library: pip install datasets") from error
+    try:
+        saved = (Path(name) / "dataset_dict.json").is_file() or (
+            Path(name) / "state.json"
+        ).is_file()
+        found = datasets.load_from_disk(name) if saved else datasets.load_dataset(name, config)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise ConfigError(f"{name}: the data set cannot be loaded: {error}") from error
+    return found if isinstance(found, dict) else {"train": found}
+
+
+def _check_columns(name: str, data: Any, columns: Mapping[str, str | None]) -> None:
+    for what, column in columns.items():
+        if column is not None and column not in data.column_names:
+            raise expected(f"{name}: {what} column", column, data.column_names)
+
+
+def _undecoded(data: Any, image: str) -> Any:
+    from datasets import Image
+
+    if not isinstance(data.features[image], Image):
+        raise ConfigError(f"column {image!r} holds {data.features[image]}, not images")
+    return data.cast_column(image, Image(decode=False))
+
+
+def _names(data: Any, label: str) -> list[Any]:
+    names = getattr(data.features[label], "names", None)
+    values = list(data[label])
+    return [names[v] if names and v is not None and v >= 0 else v for v in values]
+
+
+class _Fetch:
+    """Takes an image's file content in the main process, from memory-mapped tables."""
+
+    def __init__(self, content: Mapping[str, Any], image: str) -> None:
+        self.content, self.image = content, image
+
+    def __call__(self, record: Record) -> dict[str, Any]:
+        split, index = record.place
+        file: dict[str, Any] = self.content[split][index][self.image] or {}
+        return file
+
+
+def _load(file: Mapping[str, Any], reading: Reading) -> Picture:
+    if file.get("bytes") is not None:
+        return load_bytes(file["bytes"], reading)
+    if not file.get("path"):
+        raise UnusableError("the row has no image")
+    try:
+        return load_bytes(Path(file["path"]).read_bytes(), reading)
+    except OSError as error:
+        raise UnusableError(f"its file cannot be read: {error.strerror}") from error

@@ -1,0 +1,134 @@
+"""Slices of NIfTI volumes that a CSV file lists.
+
+A volume is brought to the closest canonical orientation (x to the patient's right, y forward, z
+up). A slice is shown with forward or up at the top and, in axial and coronal planes, the patient's
+left on the left; sagittal ones look forward to the right. Pixels are made square. Values are
+rescaled linearly from the volume's 0.5th and 99.5th percentile to 0 and 255, or from
+``Reading.intensity``.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from medreward.data.picture import DECODER_ERRORS, path_within, stretched
+from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.sources.table import Columns, check_folder, read_table, rows_of
+from medreward.errors import ConfigError, expected
+
+PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
+_PERCENTILES = (0.5, 99.5)
+_SLICES_ALLOWED = 10  # a volume may have so many times the voxels that a picture may have pixels
+
+
+def source(
+    folder: str | Path,
+    table: str | Path,
+    columns: Columns | None = None,
+    *,
+    plane: str = "axial",
+    slice_column: str = "slice",
+) -> Source:
+    """Return slices of the volumes in a folder that a CSV file lists.
+
+    A row gives a slice by its index from 0 in the canonical orientation in `slice_column`; without
+    the column, the middle one is taken.
+
+    Raises:
+        ConfigError: if nibabel, the folder, the file or a column is missing, or an index is wrong.
+    """
+    _nibabel()
+    if plane not in PLANES:
+        raise expected("plane", plane, PLANES)
+    check_folder(folder)
+    columns = columns or Columns()
+    # Files are named after patients often enough: rows are named by their line.
+    records = read_table(folder, table, columns, private=True)
+    lines = [row.get(slice_column) for _, row in rows_of(Path(table), columns)]
+    placed = [
+        Record(
+            id=record.id,
+            where=record.where,
+            place=(*record.place, PLANES.index(plane), _index(value, record.where)),
+            label=record.label,
+            split=record.split,
+            group=record.group or record.key,  # slices of one volume stay together
+            key=record.key,
+        )
+        for record, value in zip(records, lines, strict=True)
+    ]
+    name = f"NIfTI {plane} slices listed in {Path(table).name}"
+    return Source(name, placed, _load, private=True)
+
+
+@cache
+def _nibabel() -> Any:
+    try:
+        import nibabel
+    except ModuleNotFoundError as error:
+        raise ConfigError("NIfTI needs nibabel: pip install 'medreward[data]' brings it") from error
+    return nibabel
+
+
+def _index(value: str | None, where: str) -> int | None:
+    if value is None or not value.strip():
+        return None
+    if not value.strip().isdecimal():
+        raise ConfigError(f"{where}: slice {value!r} is not a whole number from 0 on")
+    return int(value)
+
+
+@lru_cache(maxsize=1)  # rows of one volume follow each other
+def _volume(
+    path: Path, max_pixels: int
+) -> tuple[np.ndarray, tuple[float, ...], tuple[float, float]]:
+    """Return values, voxel sizes in mm and the two percentiles of a volume."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = _nibabel().load(path)
+            _check_shape(image.shape, max_pixels)
+            image = _nibabel().as_closest_canonical(image)
+            values = image.get_fdata(dtype=np.float32).reshape(image.shape[:3])
+            zooms = tuple(float(z) or 1.0 for z in image.header.get_zooms()[:3])
+        except UnusableError:
+            raise
+        except (*DECODER_ERRORS, _nibabel().filebasedimages.ImageFileError) as error:
+            raise UnusableError(f"not a readable NIfTI volume ({type(error).__name__})") from error
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
+    return values, zooms, (float(low), float(high))
+
+
+def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+        raise UnusableError(f"it has {len(shape)} dimensions; a volume of 3 is expected")
+    if math.prod(shape) > _SLICES_ALLOWED * max_pixels:
+        raise UnusableError(
+            f"{math.prod(shape):,} voxels; more than {max_pixels:,} pixels allow; not read"
+        )
+
+
+def _load(place: tuple[str, str, int, int | None], reading: Reading) -> Picture:
+    folder, relative, axis, index = place
+    values, zooms, percentiles = _volume(path_within(folder, relative), reading.max_pixels)
+    count = values.shape[axis]
+    if index is not None and index >= count:
+        raise UnusableError(f"slice {index} asked for; there are {count}")
+    layer = np.moveaxis(values, axis, 0)[count // 2 if index is None else index]
+    grey = Image.fromarray(stretched(layer.T[::-1], *(reading.intensity or percentiles)))
+    return Picture(_square(grey, *(z for a, z in enumerate(zooms) if a != axis)))
+
+
+def _square(image: Image.Image, x_mm: float, y_mm: float) -> Image.Image:
+    """Return the image with square pixels, of the smaller of the two sizes."""
+    side = min(x_mm, y_mm)
+    size = round(image.width * x_mm / side), round(image.height * y_mm / side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)

@@ -1,0 +1,105 @@
+"""MedMNIST: an npz file at hand, or one that the ``medmnist`` package downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from medreward.data.medmnist import SPLITS, arrays
+from medreward.data.sources.record import Picture, Reading, Record, Source
+from medreward.errors import ConfigError, expected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SIZES = (28, 64, 128, 224)
+
+
+def source(path: str | Path) -> Source:
+    """Return the images of an npz file in MedMNIST's layout, with its official splits.
+
+    Raises:
+        ConfigError: if the file cannot be read, is not laid out as MedMNIST's, or has several
+            labels an image.
+    """
+    content = {split: arrays(Path(path), split) for split in SPLITS}
+    records = [
+        Record(
+            id=f"{split}-{i}",
+            where=f"{Path(path).name} {split} image {i}",
+            place=(split, i),
+            label=_label(Path(path), label),
+            split=split,
+        )
+        for split, (_, labels) in content.items()
+        for i, label in enumerate(labels)
+    ]
+    images = {split: images for split, (images, _) in content.items()}
+    return Source(f"MedMNIST {Path(path).name}", records, _load, _Fetch(images))
+
+
+def _label(path: Path, label: np.ndarray) -> int:
+    if label.size != 1:
+        raise ConfigError(
+            f"{path}: has {label.size} labels an image; prepare takes one, and "
+            f"`medreward rows write` takes several"
+        )
+    return int(label.item())
+
+
+def download(name: str, size: int = 28, root: str | Path | None = None) -> Path:
+    """Return the npz file of a MedMNIST set, downloaded unless it is there already.
+
+    Args:
+        name: MedMNIST's name, such as "pneumoniamnist".
+        size: side of the images: 28, 64, 128 or 224.
+        root: folder to download to; None: MedMNIST's own, ``~/.medmnist``.
+
+    Raises:
+        ConfigError: if ``medmnist`` is not installed, has no such set, or cannot download it.
+    """
+    try:
+        import medmnist
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "--medmnist needs the medmnist package (with torch and torchvision): "
+            "pip install medmnist; or give a downloaded file with --npz FILE"
+        ) from error
+    names = [known for known in medmnist.INFO if "3d" not in known]
+    if name not in names:
+        raise expected("--medmnist", name, names)
+    if size not in SIZES:
+        raise expected("--medmnist-size", size, map(str, SIZES))
+    folder = Path(root or medmnist.info.DEFAULT_ROOT or ".")
+    file = folder / (f"{name}.npz" if size == 28 else f"{name}_{size}.npz")
+    if file.is_file():
+        return file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = getattr(medmnist, medmnist.INFO[name]["python_class"])
+        made(split="train", download=True, size=size, root=str(folder))
+    except (AttributeError, RuntimeError, OSError) as error:
+        raise ConfigError(
+            f"--medmnist {name}: the medmnist package could not download it: "
+            f"{str(error).strip() or type(error).__name__}"
+        ) from error
+    return file
+
+
+class _Fetch:
+    """Takes an image's pixels in the main process, so that workers need not load the file."""
+
+    def __init__(self, images: Mapping[str, np.ndarray]) -> None:
+        self.images = images
+
+    def __call__(self, record: Record) -> np.ndarray:
+        split, index = record.place
+        pixels: np.ndarray = self.images[split][index]
+        return pixels
+
+
+def _load(pixels: Any, _: Reading) -> Picture:
+    return Picture(Image.fromarray(pixels))

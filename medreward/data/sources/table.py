@@ -1,0 +1,159 @@
+"""A CSV file with a row an image: the base of image folders, DICOM and NIfTI with a CSV."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medreward.data.picture import SUFFIXES, load_file
+from medreward.data.sources.record import Record, Remark, Source, printable
+from medreward.data.splits import split_name
+from medreward.errors import ConfigError, expected
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a CSV file hold what.
+
+    Attributes:
+        image: the path of the image, relative to the folder.
+        label: the label or grade.
+        split: the split; None: the column "split" if there is one.
+        patient: the patient; None: the column "patient" if there is one.
+        suffix: what is added to the image column to get a file name, such as ".png".
+    """
+
+    image: str = "image"
+    label: str = "label"
+    split: str | None = None
+    patient: str | None = None
+    suffix: str = ""
+
+
+def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
+    """Return the images of a folder that a CSV file lists, with their labels.
+
+    Raises:
+        ConfigError: if the folder or the file cannot be read, or a column is missing.
+    """
+    check_folder(folder)
+    records = read_table(folder, table, columns or Columns())
+    name = f"images listed in {Path(table).name}"
+    return Source(name, records, load_file, remarks=_unlisted(Path(folder), records, Path(table)))
+
+
+def read_table(
+    folder: str | Path, table: str | Path, columns: Columns, *, private: bool = False
+) -> list[Record]:
+    """Return a record for each row of a CSV file, placed at (folder, relative path).
+
+    Args:
+        folder: what the paths are relative to.
+        table: the CSV file (tab-separated if it ends in .tsv).
+        columns: which columns hold what.
+        private: name rows by their line only, as file names may be patients' names.
+    """
+    table = Path(table)
+    records = []
+    for line, row in rows_of(table, columns):
+        path = row[columns.image].strip() + columns.suffix
+        place = f"{table.name} line {line}"
+        records.append(
+            Record(
+                id=f"row-{line:06d}",
+                where=place if private else f"{place} ({printable(path)})",
+                place=(str(folder), path),
+                label=row[columns.label].strip(),
+                split=_split(row, columns, place),
+                group=_cell(row, columns.patient or "patient"),
+                key=path,
+            )
+        )
+    if not records:
+        raise ConfigError(f"{table}: it has no rows")
+    return records
+
+
+def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file with the number of the line that each begins on."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            delimiter = "\t" if table.suffix == ".tsv" else ","
+            reader = csv.DictReader(file, delimiter=delimiter)
+            _check_columns(table, list(reader.fieldnames or []), columns)
+            line = reader.line_num + 1
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ConfigError(f"{table} line {line}: not as many fields as the header has")
+                yield line, row
+                line = reader.line_num + 1
+    except OSError as error:
+        raise ConfigError(f"{table}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{table}: not a CSV file in UTF-8: {error}") from error
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raise `ConfigError` unless there is a folder at the path."""
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{folder}: no such folder")
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the paths of all files in a folder, relative to it and sorted, but hidden ones.
+
+    Links to folders are not followed; they are listed as if they were files.
+    """
+    found = []
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        found += [
+            os.path.relpath(os.path.join(parent, name), folder)
+            for name in [*names, *links]
+            if not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def is_picture(path: str) -> bool:
+    """Whether a path ends as picture files do."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
+    for option, name in (
+        ("image", columns.image),
+        ("label", columns.label),
+        ("split", columns.split),
+        ("patient", columns.patient),
+    ):
+        if name is not None and name not in names:
+            raise expected(f"{table}: {option} column", name, names)
+
+
+def _cell(row: dict[str, str], column: str) -> str | None:
+    return (row.get(column) or "").strip() or None
+
+
+def _split(row: dict[str, str], columns: Columns, place: str) -> str | None:
+    column = columns.split or "split"
+    if column not in row:
+        return None
+    try:
+        return split_name(row[column])
+    except ConfigError as error:
+        raise ConfigError(f"{place}: column {column!r}: {error}") from error
+
+
+def _unlisted(folder: Path, records: list[Record], table: Path) -> tuple[Remark, ...]:
+    """Report pictures in the folder that no row lists."""
+    listed = {os.path.normpath(record.place[1]) for record in records}
+    return tuple(
+        Remark(printable(path), f"in the folder but not in {table.name}; left out")
+        for path in files_in(folder)
+        if is_picture(path) and path not in listed
+    )

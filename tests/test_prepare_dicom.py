@@ -1,0 +1,307 @@
+"""DICOM: pictures as a viewer shows them, and nothing from a header in anything that is written."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pydicom.data
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+from medreward.data.picture import DECODER_ERRORS
+from medreward.data.sources import dicom
+from medreward.data.sources.record import Picture, Reading, UnusableError
+from tests import prepare_support as support
+from tests.prepare_support import card, run
+
+BUNDLED = Path(pydicom.data.__file__).parent / "test_files"
+FILES = sorted(str(p.relative_to(BUNDLED)) for p in BUNDLED.rglob("*") if p.is_file())
+MARK = "Zebediah"
+TEXTS = "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split()
+
+
+def header(**elements: Any) -> FileDataset:
+    """Return a grey 4x4 image of values 0 to 15 with the given header elements."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    made.SOPClassUID, made.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    made.Rows = made.Columns = 4
+    made.SamplesPerPixel, made.PixelRepresentation = 1, 0
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 12, 11
+    made.PhotometricInterpretation = "MONOCHROME2"
+    made.PixelData = np.arange(16, dtype=np.uint16).tobytes()
+    for name, value in elements.items():
+        setattr(made, name, value)
+    return made
+
+
+def shown(folder: Path, made: FileDataset, **reading: Any) -> np.ndarray:
+    pixels: np.ndarray = np.asarray(loaded(folder, made, **reading).image)
+    return pixels
+
+
+def loaded(folder: Path, made: FileDataset, **reading: Any) -> Picture:
+    made.save_as(folder / "x.dcm", enforce_file_format=True)
+    return dicom.load((str(folder), "x.dcm"), Reading(**reading))
+
+
+# Pictures
+
+
+def test_without_a_window_the_values_fill_the_range(tmp_path: Path) -> None:
+    assert shown(tmp_path, header()).ravel().tolist() == [17 * i for i in range(16)]
+    padded = header(PixelPaddingValue=0)
+    assert shown(tmp_path, padded).ravel().tolist()[:2] == [0, 0]
+
+
+def test_rescale_window_and_monochrome1(tmp_path: Path) -> None:
+    """PS3.3 C.11.2.1.2: y = ((x - (c - 0.5)) / (w - 1) + 0.5) (ymax - ymin) + ymin, clipped."""
+    made = header(RescaleSlope=10, RescaleIntercept=-100, WindowCenter=0, WindowWidth=101)
+    units = np.arange(16) * 10.0 - 100
+    wanted = np.round(255 * np.clip((units + 0.5) / 100 + 0.5, 0, 1)).reshape(4, 4)
+    assert np.abs(shown(tmp_path, made) - wanted).max() <= 1
+    made.PhotometricInterpretation = "MONOCHROME1"
+    assert np.abs(shown(tmp_path, made) - (255 - wanted)).max() <= 1
+    given = np.round(255 * np.clip((units + 50) / 100, 0, 1)).reshape(4, 4)
+    assert (shown(tmp_path, made, intensity=(-50, 50)) == 255 - given).all()
+
+
+def test_the_first_of_several_windows_and_other_functions(tmp_path: Path) -> None:
+    one = shown(tmp_path, header(WindowCenter=8, WindowWidth=4))
+    several = shown(tmp_path, header(WindowCenter=[8, 2], WindowWidth=[4, 1]))
+    assert (one == several).all()
+    exact = header(WindowCenter=8, WindowWidth=16, VOILUTFunction="LINEAR_EXACT")
+    assert (np.abs(shown(tmp_path, exact).ravel() - np.arange(16) * 255 / 16) <= 1).all()
+    curve = shown(tmp_path, header(WindowCenter=8, WindowWidth=4, VOILUTFunction="SIGMOID"))
+    sigmoid = 255 / (1 + np.exp(-4 * (np.arange(16) - 8) / 4))
+    assert (np.abs(curve.ravel() - sigmoid) <= 1).all()
+
+
+def test_a_lut_goes_before_a_window(tmp_path: Path) -> None:
+    lut = Dataset()
+    lut.LUTDescriptor = [16, 0, 8]
+    lut.add_new("LUTData", "US", [255 - 17 * i for i in range(16)])
+    made = header(WindowCenter=8, WindowWidth=4, VOILUTSequence=[lut])
+    assert shown(tmp_path, made).ravel().tolist() == [255 - 17 * i for i in range(16)]
+
+
+def test_frames_and_their_own_window(tmp_path: Path) -> None:
+    made = header(NumberOfFrames=3)
+    made.PixelData = np.arange(48, dtype=np.uint16).tobytes()
+    items = []
+    for centre in (8, 24, 40):
+        window, item = Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 17
+        item.FrameVOILUTSequence = [window]
+        items.append(item)
+    made.PerFrameFunctionalGroupsSequence = items
+    pictures = {frame: shown(tmp_path, made, frame=frame) for frame in ("first", "middle", 1, 2)}
+    assert (pictures["middle"] == pictures[1]).all()
+    assert all((picture == pictures["first"]).all() for picture in pictures.values())
+    assert pictures["first"].max() > 230
+    with pytest.raises(UnusableError, match="frame 3 asked for; there are 3"):
+        loaded(tmp_path, made, frame=3)
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_gdcm_KY.dcm", "SC_rgb_dcmtk_+eb+cy+np.dcm"])
+def test_colour_is_rgb(name: str) -> None:
+    picture = dicom.load((str(BUNDLED), name), Reading()).image
+    assert picture.mode == "RGB"
+    red, green, blue = picture.getpixel((50, 5))
+    assert red > 250
+    assert max(green, blue) < 5
+
+
+def test_bundled_ct_is_what_pydicom_gives() -> None:
+    made = pydicom.dcmread(BUNDLED / "CT_small.dcm")
+    units = pydicom.pixels.apply_modality_lut(made.pixel_array, made)
+    wanted = np.round(255 * np.clip((units + 160) / 400, 0, 1))
+    picture = dicom.load((str(BUNDLED), "CT_small.dcm"), Reading(intensity=(-160, 240)))
+    assert (np.asarray(picture.image) == wanted).all()
+    assert picture.facts["Modality"] == "CT"
+
+
+# Privacy
+
+
+def test_burned_in_annotation_is_refused_unless_allowed(tmp_path: Path) -> None:
+    for said in ("YES", "Yes", "yes "):
+        with pytest.raises(UnusableError, match="burned-in annotation"):
+            loaded(tmp_path, header(BurnedInAnnotation=said))
+    made = header(BurnedInAnnotation="YES")
+    assert shown(tmp_path, made, allow_burned_in=True).shape == (4, 4)
+    assert loaded(tmp_path, header(Modality="US")).notes == (
+        "modality US, often with text burned in; its header does not say: look at it",
+    )
+    assert loaded(tmp_path, header(Modality="US", BurnedInAnnotation="NO")).notes == ()
+
+
+def test_free_text_in_an_allowed_field_is_not_passed_on(tmp_path: Path) -> None:
+    facts = loaded(tmp_path, header(BodyPartExamined=f"{MARK} Smith", Modality="CT")).facts
+    assert facts == {
+        "Modality": "CT",
+        "BodyPartExamined": "",
+        "PhotometricInterpretation": "MONOCHROME2",
+    }
+
+
+def prepared(
+    folder: Path, files: list[str], out: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command on files as a user does, to catch all that it prints."""
+    table = out.parent / "labels.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "label"])
+        writer.writerows([name, ("alpha", "beta")[i % 2]] for i, name in enumerate(files))
+    command = [sys.executable, "-W", "always", "-m", "medreward", "prepare", "--dicom", str(folder)]
+    command += ["--csv", str(table), "--task", card(out.parent, support.LETTERS), "--out", str(out)]
+    return subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, cwd=out.parent
+    )
+
+
+def test_nothing_from_pydicoms_test_files_gets_out(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--on-error", "skip", "--drop-duplicates", "--split", "train=1", "--allow-burned-in")
+    done = prepared(BUNDLED, FILES, out, *options)
+    assert done.returncode == 0, done.stderr
+    made = support.rows(out, "train")
+    assert len(made) > 70
+    text = done.stdout + done.stderr + (out / "dataset_card.md").read_text(encoding="utf-8")
+    text += str([{**row, "images": None} for row in made])
+    harmless = said_anyway([f"row-{line:06d}" for line in range(2, len(FILES) + 2)])
+    values = {value for name in FILES for value in header_values(BUNDLED / name)}
+    assert len(values) > 500
+    leaked = sorted(value for value in values if value in text and value not in harmless)
+    assert leaked == []
+    for row in made:
+        png = row["images"][0]["bytes"]
+        assert png.count(b"IDAT") >= 1
+        assert not any(kind in png for kind in (b"tEXt", b"iTXt", b"zTXt", b"eXIf"))
+    for name in FILES:
+        assert Path(name).name not in text
+
+
+def said_anyway(ids: list[str]) -> str:
+    """Return what a run says whatever the headers hold: header texts that are in it are no leak."""
+    allowed = [value for name in FILES for value in header_values(BUNDLED / name, allowed=True)]
+    encodings = [entry[0] for entry in pydicom.uid.UID_dictionary.values() if "JPEG" in entry[0]]
+    own = Path(dicom.__file__).read_text(encoding="utf-8")
+    return " ".join([*allowed, *encodings, *ids, own, support.LETTERS, "train 100000000"])
+
+
+def header_values(path: Path, *, allowed: bool = False) -> Iterator[str]:
+    """Yield each text in a header that is outside (or on) the allow-list, also in sequences."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            made = pydicom.dcmread(path, stop_before_pixels=True)
+            elements = list(made.iterall()) + list(made.file_meta)
+        except (*DECODER_ERRORS, pydicom.errors.InvalidDicomError):
+            return  # broken files of the collection have no values to look for
+        for element in elements:
+            if element.VR not in TEXTS or (element.keyword in dicom.ALLOWED) != allowed:
+                continue
+            value = element.value
+            for part in value if isinstance(value, pydicom.multival.MultiValue) else [value]:
+                if len(str(part).strip()) >= 4:
+                    yield str(part).strip()
+
+
+def test_a_name_in_every_text_field_stays_in_the_file(tmp_path: Path) -> None:
+    """Also in the names of files and folders, and where a broken value makes pydicom complain."""
+    folder = tmp_path / "dicom"
+    (folder / MARK).mkdir(parents=True)
+    files = []
+    for i in range(6):
+        made = header(PatientName=f"{MARK}^A", PatientID=f"{MARK}{i // 2}", Modality="OT")
+        made.PixelData = (np.arange(16, dtype=np.uint16) * (i + 1)).tobytes()
+        made.StudyDescription = made.InstitutionName = made.PatientComments = MARK
+        made.add_new((0x0011, 0x0010), "LO", MARK)  # a private element
+        made.add_new((0x0011, 0x1001), "LT", MARK)
+        files.append(f"{MARK}/{MARK}_{i}.dcm")
+        made.save_as(folder / files[-1], enforce_file_format=True)
+    broken = [
+        f"{MARK}/{kind}.dcm" for kind in ("syntax", "photometric", "text", "absent", "rescale")
+    ]
+    for name in broken:
+        made = header(PatientID=MARK)
+        if name.endswith("syntax.dcm"):
+            made.file_meta.TransferSyntaxUID = "1.2.3.4.5.6789"
+        if name.endswith("photometric.dcm"):
+            made.PhotometricInterpretation = MARK.upper()
+        if name.endswith("rescale.dcm"):
+            made.RescaleSlope, made.RescaleIntercept = None, 0
+        made.save_as(folder / name, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    (folder / broken[2]).write_text(MARK)
+    (folder / broken[3]).unlink()
+    done = prepared(
+        folder, [*files, *broken], tmp_path / "out", "--on-error", "skip", "--split", "train=1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(support.rows(tmp_path / "out", "train")) >= 6
+    mark = MARK.lower().encode()
+    for name, written in support.content(tmp_path / "out").items():
+        assert mark not in written.lower(), name
+        assert b"1.2.3.4.5.6789" not in written, name
+    assert MARK.lower() not in (done.stdout + done.stderr).lower()
+    assert "1.2.3.4.5.6789" not in done.stdout + done.stderr
+    stopped = prepared(folder, [*files, *broken], tmp_path / "other", "--split", "train=1")
+    assert stopped.returncode == 2
+    assert MARK.lower() not in (stopped.stdout + stopped.stderr).lower()
+
+
+def test_patients_of_the_header_are_kept_together(tmp_path: Path) -> None:
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    for i in range(24):
+        made = header(PatientID=f"{MARK}{i // 4}")
+        made.PixelData = np.roll(np.arange(16, dtype=np.uint16), i).tobytes()
+        if i >= 16:
+            made.PixelData = (np.arange(16, dtype=np.uint16) ** 2 % (i + 3)).tobytes()
+        made.save_as(folder / f"{i:02d}.dcm", enforce_file_format=True)
+    out = tmp_path / "out"
+    done = prepared(
+        folder, [f"{i:02d}.dcm" for i in range(24)], out, "--split", "train=0.5,test=0.5"
+    )
+    assert done.returncode == 0, done.stderr
+    patients = [
+        {(int(row["extra_info"]["id"][-6:]) - 2) // 4 for row in support.rows(out, split)}
+        for split in ("train", "test")
+    ]
+    assert not patients[0] & patients[1]
+    assert all(patients)
+
+
+def test_a_torn_patient_is_named_by_lines_only(tmp_path: Path) -> None:
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    for i in range(2):
+        header(PatientID=MARK).save_as(folder / f"{i}.dcm", enforce_file_format=True)
+    (tmp_path / "labels.csv").write_text("image,label,split\n0.dcm,alpha,train\n1.dcm,beta,test\n")
+    task = card(tmp_path, support.LETTERS)
+    command = [sys.executable, "-m", "medreward", "prepare", "--task", task, "--dicom", str(folder)]
+    command += ["--csv", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "train: labels.csv line 2; test: labels.csv line 3" in done.stderr
+    assert MARK not in done.stderr
+
+
+def test_run_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--task", "retinamnist", "--dicom", tmp_path, "--out", tmp_path / "out") == 2
+    assert "--dicom goes with --csv" in capsys.readouterr().err

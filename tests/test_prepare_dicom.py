@@ -25,6 +25,10 @@ from tests.prepare_support import card, run
 BUNDLED = Path(pydicom.data.__file__).parent / "test_files"
 FILES = sorted(str(p.relative_to(BUNDLED)) for p in BUNDLED.rglob("*") if p.is_file())
 MARK = "Zebediah"
+LOUD = (  # the command, for a user who wants to see every log and warning
+    "import logging, sys; logging.basicConfig(level=0)\n"
+    "from medreward.cli import main; sys.exit(main(sys.argv[1:]))"
+)
 TEXTS = "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split()
 
 
@@ -165,7 +169,7 @@ def prepared(
         writer = csv.writer(file)
         writer.writerow(["image", "label"])
         writer.writerows([name, ("alpha", "beta")[i % 2]] for i, name in enumerate(files))
-    command = [sys.executable, "-W", "always", "-m", "medreward", "prepare", "--dicom", str(folder)]
+    command = [sys.executable, "-W", "always", "-c", LOUD, "prepare", "--dicom", str(folder)]
     command += ["--csv", str(table), "--task", card(out.parent, support.LETTERS), "--out", str(out)]
     return subprocess.run(
         [*command, *options], capture_output=True, text=True, check=False, cwd=out.parent
@@ -236,7 +240,8 @@ def test_a_name_in_every_text_field_stays_in_the_file(tmp_path: Path) -> None:
         files.append(f"{MARK}/{MARK}_{i}.dcm")
         made.save_as(folder / files[-1], enforce_file_format=True)
     broken = [
-        f"{MARK}/{kind}.dcm" for kind in ("syntax", "photometric", "text", "absent", "rescale")
+        f"{MARK}/{kind}.dcm"
+        for kind in ("syntax", "photometric", "text", "absent", "rescale", "count")
     ]
     for name in broken:
         made = header(PatientID=MARK)
@@ -246,7 +251,12 @@ def test_a_name_in_every_text_field_stays_in_the_file(tmp_path: Path) -> None:
             made.PhotometricInterpretation = MARK.upper()
         if name.endswith("rescale.dcm"):
             made.RescaleSlope, made.RescaleIntercept = None, 0
+        if name.endswith("count.dcm"):
+            made.NumberOfFrames = "1" * len(MARK)
         made.save_as(folder / name, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    # A value that is no number: pydicom quotes it in a warning and in its log.
+    count = folder / broken[5]
+    count.write_bytes(count.read_bytes().replace(b"1" * len(MARK), MARK.encode()))
     (folder / broken[2]).write_text(MARK)
     (folder / broken[3]).unlink()
     done = prepared(

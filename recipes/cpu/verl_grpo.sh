@@ -71,6 +71,7 @@ overrides=(
   reward.reward_manager.module.path=pkg://medreward_verl.manager
   reward.reward_manager.name=MedRewardManager
   +reward.custom_reward_function.reward_kwargs.decay=geometric
+  hydra.run.dir="$OUT/hydra"
   trainer.device=cpu
   trainer.n_gpus_per_node=1
   trainer.nnodes=1

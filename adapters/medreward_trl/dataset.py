@@ -9,9 +9,8 @@ from typing import Any
 from datasets import Dataset, Image, load_dataset
 
 from medreward import ConfigError
+from medreward.data.check import COLUMNS
 from medreward.data.rows import Row
-
-COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
 
 
 def from_rows(rows: Iterable[Row]) -> Dataset:

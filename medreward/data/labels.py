@@ -163,9 +163,10 @@ def _unknown(task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]) 
 
 
 def _check_used(mapping: Mapping[str, str], counts: Iterable[str]) -> None:
+    present = set(counts)
     for old in mapping:
-        if old not in set(counts):
-            raise expected("--map: label in the data", old, sorted(set(counts)))
+        if old not in present:
+            raise expected("--map: label in the data", old, sorted(present))
 
 
 def _with_boxes(

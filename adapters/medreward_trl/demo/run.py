@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers.trainer_callback import PrinterCallback
 
-from medreward import ConfigError, Score, Task, explain
+from medreward import ConfigError, Score, Task, explain, shaped_reward
 from medreward.audit.groups import zero_variance_share
 from medreward.audit.metrics import ordinal_metrics
 from medreward.data import mni152
@@ -156,25 +156,20 @@ def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> E
     """Return what the policy does on held-out rows."""
     decay = REWARDS[options.reward]
     texts = generation.most_likely(tiny, data)
-    scores = _explain(texts, data, task, decay)
+    targets, knowledge = list(data["target"]), list(data["knowledge"])
+    scores = explain(texts, targets, task=task, knowledge=knowledge, decay=decay)
     judged = data.select(range(GROUPS_JUDGED))
+    sampled = generation.sampled(tiny, judged, GROUP, options.seed)
     groups = [
-        [score.total for score in _explain(group, [row] * GROUP, task, decay)]
-        for group, row in zip(
-            generation.sampled(tiny, judged, GROUP, options.seed), judged, strict=True
-        )
+        shaped_reward(group, target, task=task, knowledge=told, decay=decay)
+        for group, target, told in zip(sampled, judged["target"], judged["knowledge"], strict=True)
     ]
     metrics = {
-        **ordinal_metrics(scores, data["target"], task).as_dict(),
+        **ordinal_metrics(scores, targets, task).as_dict(),
         "reward": sum(map(sum, groups)) / (GROUP * len(groups)),
         "zero_variance": zero_variance_share(groups),
     }
     return Evaluation(metrics, texts, scores)
-
-
-def _explain(texts: Sequence[str], data: Any, task: Task, decay: str) -> list[Score]:
-    targets, knowledge = [row["target"] for row in data], [row["knowledge"] for row in data]
-    return explain(list(texts), targets, task=task, knowledge=knowledge, decay=decay)
 
 
 def _dataset(path: Path, task: Task, examples: Sequence[Example]) -> Dataset:
@@ -222,6 +217,7 @@ def _save(tiny: model.Tiny, folder: Path) -> None:
 
 
 def _write(result: Result, data: Dataset) -> None:
+    told = data.select_columns(["id", "target", "knowledge"])  # without decoding the images
     lines = [
         {
             "id": row["id"],
@@ -231,7 +227,7 @@ def _write(result: Result, data: Dataset) -> None:
             "knowledge": row["knowledge"],
         }
         for policy, evaluation in (("warm_start", result.before), ("grpo", result.after))
-        for row, completion in zip(data, evaluation.completions, strict=True)
+        for row, completion in zip(told, evaluation.completions, strict=True)
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_text_atomic(result.options.out / "held_out.jsonl", text)

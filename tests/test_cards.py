@@ -20,6 +20,9 @@ LABELS = "labels: [benign, malignant]\n"
 WITH_KNOWLEDGE = {
     *("pneumoniamnist", "retinamnist"),
     *("mni152_brain_box", "mni152_level", "mni152_plane"),
+    "organsmnist",
+    "organcmnist",
+    "organamnist",
     "chestmnist",
     "breastmnist",
     "pathmnist",

@@ -20,6 +20,7 @@ LABELS = "labels: [benign, malignant]\n"
 WITH_KNOWLEDGE = {
     *("pneumoniamnist", "retinamnist"),
     *("mni152_brain_box", "mni152_level", "mni152_plane"),
+    "tissuemnist",
     "organsmnist",
     "organcmnist",
     "organamnist",

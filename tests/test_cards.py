@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from itertools import combinations, product
 from pathlib import Path
@@ -163,6 +164,20 @@ def test_labels_are_those_of_medmnist(name: str, labels: dict[str, str]) -> None
     assert {str(i): label.name for i, label in enumerate(task.labels)} == labels
     for index, label in labels.items():
         assert task.target_index(int(index)) == task.target_index(label) == int(index)
+
+
+def test_new_cards_know_the_labels_of_real_data(test_data: Path) -> None:
+    busi, icdr = Task.load("busi"), Task.load("icdr")
+    for row in _table(test_data / "busi" / "labels.csv"):
+        assert busi.labels[busi.target_index(row["label"])].name == row["label"]
+    for row in _table(test_data / "dr-fundus" / "labels.csv"):
+        name = re.sub(" with(out)? maculopathy$", "", row["label"])
+        assert icdr.target_index(row["grade"]) == icdr.target_index(name) == int(row["grade"])
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def test_knowledge_levels() -> None:

@@ -222,13 +222,13 @@ def _found(view: View) -> Iterator[str]:
 
 def _shown(examples: Iterable[Example], width: int) -> str:
     return "\n".join(
-        f"  step {e.step}, id {e.id}, target {e.target}, total {_total(e)}: {_cut(e.completion, width)}"
-        for e in examples
+        f"  {_place(example)}: {_cut(example.completion, width)}" for example in examples
     )
 
 
-def _total(example: Example) -> str:
-    return "-" if example.total is None else f"{example.total:.3f}"
+def _place(example: Example) -> str:
+    total = "-" if example.total is None else f"{example.total:.3f}"
+    return f"step {example.step}, id {example.id}, target {example.target}, total {total}"
 
 
 def _cut(completion: str, width: int) -> str:

@@ -29,32 +29,34 @@ def add_parser(commands: Any) -> None:
 def add_trace(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name a trace and how to read it."""
     parser.add_argument("file", type=Path, nargs="+", help="JSON lines or parquet, or a folder")
-    parser.add_argument("--task", help="score anew with this task's card and its settings")
+    parser.add_argument("--task", help="a shipped task's name or a YAML card, to score by")
     parser.add_argument("--group-size", type=int, help="neighbours that are a group, if unnamed")
-    parser.add_argument("--split", help="the split to look at (default: train)")
+    parser.add_argument("--split", help="the split to look at, where rows name theirs")
 
 
 def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
-    """Yield the trace's rows, scored anew where a task is named; say what could not be read."""
+    """Yield the trace's rows with a progress bar; say at the end which lines could not be read."""
     from tqdm import tqdm
 
-    from medreward.audit.trace_sources import read_trace, rescored
-    from medreward.rewards.shaped import scorer
+    from medreward.audit.trace_sources import read_trace
 
     if arguments.group_size is not None and arguments.group_size < 2:
         raise ConfigError(f"--group-size: {arguments.group_size} is not a whole number from 2 on")
-    bound = scorer(arguments.task) if arguments.task else None
     skipped: list[tuple[Path, int]] = []
-    for row in tqdm(read_trace(arguments.file, skipped), unit=" completions", disable=None):
-        yield rescored(row, bound) if bound else row
+    yield from tqdm(read_trace(arguments.file, skipped), unit=" completions", disable=None)
     for path, line in skipped:
         print(f"medreward: {path}, line {line}: not JSON, left out", file=sys.stderr)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.audit import why
+    from medreward.audit.trace_sources import rescored
+    from medreward.rewards.shaped import scorer
 
     rows = trace_rows(arguments)
+    if arguments.task:
+        bound = scorer(arguments.task)
+        rows = (rescored(row, bound) for row in rows)
     view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split)
     if view.all.known["reward"] == 0:
         raise ConfigError(f"{arguments.file[0]}: there are no scores; --task names the task's card")

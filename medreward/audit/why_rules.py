@@ -157,6 +157,7 @@ def unreadable(view: View) -> Iterator[Finding]:
     share = view.now.mean("unreadable")
     if share >= UNREADABLE:
         reasons = [c for c, _ in view.now.reasons.most_common() if c in HINTS]
+        reasons.sort(key=lambda code: code == "no_answer")  # the others say more
         why = f", most of them {reasons[0]}" if reasons else ""
         yield Finding(
             "unreadable",
@@ -224,7 +225,7 @@ def reward_without_accuracy(view: View) -> Iterator[Finding]:
     reward, correct = view.trend("reward"), view.trend("correct")
     if not (reward and correct and reward.certain) or reward.change < REWARD_UP:
         return
-    if correct.change > FLAT:
+    if correct.change > FLAT and (correct.certain or correct.change > reward.change / 2):
         return
     parts = [n for n in view.all.known if n.startswith("part ")]
     rises = {n: t.change for n in parts if (t := view.trend(n)) and t.certain and t.change > 0}

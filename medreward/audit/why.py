@@ -87,6 +87,7 @@ def summary(view: View) -> dict[str, Any]:
             for code, share in shares(view.all.reasons, view.all.rows).items()
         },
         "answers": shares(view.all.answers, view.all.answers.total()),
+        "groups_varied": {n: v / stats.spread.groups for n, v in stats.spread.varied.items()},
         "constant_parts": stats.spread.constant(),
         "correlations": {f"{a}, {b}": r for (a, b), r in stats.spread.correlations().items()},
         "findings": [vars(finding) for finding in findings(view)],
@@ -103,7 +104,8 @@ def names(view: View) -> list[str]:
 
 def text(view: View) -> str:
     """Return the analysis for a terminal."""
-    return "\n".join([*_head(view), *_table(view), *_dead(view), *_reasons(view), *_found(view)])
+    sections = (_head, _table, _dead, _varied, _reasons, _found)
+    return "\n".join(line for section in sections for line in section(view))
 
 
 def report(view: View, title: str) -> Report:
@@ -199,6 +201,13 @@ def _dead(view: View) -> Iterator[str]:
         yield f"\nzero-variance groups: {view.all.dead.total()} of {view.all.groups}"
         for name, share in shares(view.all.dead, view.all.dead.total()).items():
             yield f"  {share:6.1%}  {name}: {CAUSES[name]}"
+
+
+def _varied(view: View) -> Iterator[str]:
+    spread = view.stats.spread
+    if spread.varied:
+        found = (f"{n} {spread.varied[n] / spread.groups:.0%}" for n in sorted(spread.varied))
+        yield f"\ngroups within which a part varies: {', '.join(found)}"
 
 
 def _reasons(view: View) -> Iterator[str]:

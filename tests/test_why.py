@@ -153,7 +153,11 @@ def test_each_fault_is_found_and_nothing_is_made_up(
 
 
 def test_every_rule_is_tried() -> None:
-    tried = {rule for *_, rules in TABLE for rule in rules} | {"mixed_settings", "idle_part"}
+    tried = {rule for *_, rules in TABLE for rule in rules} | {
+        "mixed_settings",
+        "idle_part",
+        "one_target",
+    }
     names = {rule.__name__ for rule in RULES} | {"format_over_accuracy"}
     assert names == tried
 
@@ -257,6 +261,12 @@ def test_held_out_rows_do_not_mix_with_training() -> None:
     assert analyse([*train, *test], split="test").all.mean("correct") == 1.0
     with pytest.raises(ConfigError, match="no rows of split 'val'; there is test, train"):
         analyse([*train, *test], split="val")
+
+
+def test_rows_of_one_class_are_noticed() -> None:
+    rows = [r for r in run(healthy, scorer("retinamnist", {"delta": 0})) if r.target == "2"]
+    (found,) = (f for f in findings(analyse(rows)) if f.rule == "one_target")
+    assert found.facts == "100% of the targets are 2"
 
 
 def test_two_runs_in_one_file_are_noticed() -> None:

@@ -116,11 +116,11 @@ def report(view: View, title: str) -> Report:
     measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
     columns = ("all", "early", "late")
     rows = [
-        Row(name, [math.nan if values[c] is None else values[c] for c in columns], "")
+        Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
         for name, values in measured.items()
     ]
     rows += [
-        Row(code, [values[c] or 0.0 for c in columns], REASONS.get(code, ""))
+        Row(f"reason {code}", [_or_nan(values[c]) for c in columns], REASONS.get(code, ""))
         for code, values in found["reasons"].items()
     ]
     shown = [name for name in ("correct", "unreadable", "repetition") if name in measured]
@@ -163,6 +163,10 @@ def _change(view: View, name: str) -> dict[str, float | bool | None]:
         "late": trend.late if trend else None,
         "certain": trend.certain if trend else None,
     }
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _share(code: str, step: Step | None) -> float | None:
@@ -220,7 +224,9 @@ def _reasons(view: View) -> Iterator[str]:
 
 def _found(view: View) -> Iterator[str]:
     found = findings(view)
-    yield "\nwhat stands out" if found else "\nnothing stands out by the rules"
+    few = "too few completions to say what stands out"
+    nothing = few if view.stats.rows < MIN_ROWS else "nothing stands out by the rules"
+    yield "\nwhat stands out" if found else f"\n{nothing}"
     for finding in found:
         yield f"- {finding.rule}: {finding.facts}\n  first guess: {finding.guess}"
     codes = list(shares(view.all.reasons, 1) or view.stats.examples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, Task
+from medreward.audit import why_rules
 from medreward.audit.groups import gathered
 from medreward.audit.trace import TraceRow, TraceWriter, traced
 from medreward.audit.trace_sources import read_trace
@@ -160,6 +162,15 @@ def test_every_rule_is_tried() -> None:
     }
     names = {rule.__name__ for rule in RULES} | {"format_over_accuracy"}
     assert names == tried
+
+
+def test_the_documentation_has_the_rules_and_their_constants() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "why.md").read_text(encoding="utf-8")
+    for rule in RULES:
+        assert f"| `{rule.__name__}` |" in page
+    documented = dict(re.findall(r"`([A-Z_]+)` = ([0-9.]+)", page))
+    constants = {n: v for n, v in vars(why_rules).items() if isinstance(v, int | float)}
+    assert {n: float(v) for n, v in documented.items()} == constants
 
 
 def test_guesses_fit_the_cause() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medreward import ConfigError, Task
 from medreward.audit import why_rules
@@ -347,6 +349,46 @@ def test_wrong_files_are_named(
     path.write_text(content, encoding="utf-8")
     assert main(["why", str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+FIELDS = [*TraceRow.__slots__, "output", "gts", "score", "uid", "input", "acc", "accuracy"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(FIELDS), ANY).flatmap(
+            lambda row: st.sampled_from([row, row | {"completion": "x"}, row | {"output": "x"}])
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_whatever_a_file_holds_it_is_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "trace.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    message = ""
+    try:
+        view = analyse(read_trace([path]))
+    except ConfigError as error:
+        message = str(error)
+    if message:
+        assert str(path) in message
+    else:
+        assert text(view)
+        json.dumps(summary(view), allow_nan=False)
 
 
 def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """Does localisation first help? All arms of recipes/trl_two_stage.py on the demo's tiny model.
 
-For each seed: windows of BCCD's images, a model from scratch, a short supervised warm start on both
-tasks, then every arm of the recipe from there, each in a process of its own, and accuracy on windows
+For each seed: windows of BCCD images, a model from scratch, a short supervised warm start on both
+tasks, then every arm of the recipe from there in a process of its own, and accuracy on windows
 of held-out images. What is complete is not run again::
 
     python benchmarks/two_stage/run.py FOLDER_OF_BCCD --out runs/two_stage --seeds 5
@@ -40,7 +40,7 @@ ARMS = ("two_stage", "direct", "supervised", "short")
 DEMONSTRATIONS, WARM_STEPS = 100, 200
 PROMPTS, GROUP = 8, 8  # prompts a step, completions a prompt
 MAX_TOKENS = 64
-STEPS = 150  # of each stage
+STEPS = 100  # of each stage
 GRPO = {
     "num_generations": GROUP,
     "per_device_train_batch_size": GROUP * PROMPTS,

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from medreward.errors import ConfigError, expected
+from medreward.review import UNREVIEWED, review_state
 from medreward.settings import RewardSettings
 from medreward.task import Label, Statement, Task, shipped
 
@@ -117,7 +118,7 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
         values = _mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
         for name in ("text", "source"):
             _string(f"{where}[{i}].{name}", values.get(name))
-        _string(f"{where}[{i}].review", values.get("review", "unreviewed"))
+        values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
         if values["source"] not in references:
             raise expected(f"{where}[{i}].source", values["source"], references)
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))

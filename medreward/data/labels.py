@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from medreward.data.rows import ground_truth
 from medreward.data.sources.record import Flags, NamedBox, Record, Remark
 from medreward.data.unknown import check_used, key_of, unknown_labels
 from medreward.errors import ConfigError, expected
-from medreward.rewards.boxes import MAX_BOXES
+from medreward.regions import MAX_BOXES
 from medreward.task import Task
 
 _DROPPED = "left out: its label is mapped to nothing"
@@ -44,7 +44,7 @@ def settled(
     """
     mapping = mapping or {}
     if task.kind == "localisation":
-        return _with_boxes(records, mapping, list(box_labels))
+        return _with_boxes(records, task, mapping, list(box_labels))
     if task.kind == "multilabel":
         return with_label_sets(records, task, mapping)
     _check_single(records, task)
@@ -141,8 +141,8 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
     for record in records:
         if record.label is None and record.boxes:
             raise ConfigError(
-                f"task {task.name!r} is {task.kind}, the source has boxes; a localisation card fits, "
-                f"or a multilabel one for what is in an image"
+                f"task {task.name!r} is {task.kind}, the source has boxes; a "
+                f"localisation card fits, or a multilabel one for what is in an image"
             )
         if isinstance(record.label, Flags | tuple):
             raise ConfigError(
@@ -152,7 +152,7 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
 
 
 def _with_boxes(
-    records: Sequence[Record], mapping: Mapping[str, str], wanted: Sequence[str]
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], wanted: Sequence[str]
 ) -> tuple[list[Record], list[Remark]]:
     unboxed = next((record for record in records if record.boxes is None), None)
     if unboxed:
@@ -164,6 +164,8 @@ def _with_boxes(
         if name not in names:
             raise expected("--box-label: label in the data", name, sorted(names))
     chosen = set(wanted) or names - {""}
+    if len(task.labels) > 1:
+        _check_classes(task, counts, mapping, chosen)
     kept, remarks = [], []
     for record in records:
         boxes = tuple(NamedBox(mapping.get(name, name), box) for name, box in record.boxes or ())
@@ -173,3 +175,21 @@ def _with_boxes(
             continue
         kept.append(replace(record, boxes=boxes))
     return kept, remarks
+
+
+def _check_classes(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], chosen: Collection[str]
+) -> None:
+    """Raise `ConfigError` if boxes that count have a label that the card does not know."""
+    unknown = {
+        name: count
+        for name, count in counts.items()
+        if mapping.get(name, name) in chosen and _class(task, mapping.get(name, name)) is None
+    }
+    if unknown:
+        raise ConfigError(unknown_labels(task, unknown, mapping, "boxes"))
+
+
+def _class(task: Task, name: str) -> int | None:
+    index = task.lexicon.label(name)
+    return index if index is not None and index < len(task.labels) else None

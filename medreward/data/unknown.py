@@ -19,7 +19,9 @@ def key_of(label: Any) -> str:
     return str(label).strip() if label is not None else ""
 
 
-def unknown_labels(task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]) -> str:
+def unknown_labels(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], what: str = "images"
+) -> str:
     """Return the message on labels that a card does not know: counts and the nearest names."""
     names = [form for label in task.labels for form in (label.name, *label.synonyms)]
     allowed = [label.name for label in task.labels[:40]]
@@ -34,7 +36,7 @@ def unknown_labels(task: Task, counts: Mapping[str, int], mapping: Mapping[str, 
         )
         said = f", mapped to {text!r}" if key in mapping else ""
         hint = f"; nearest: {', '.join(name for name, _, _ in found)}" if found else ""
-        lines.append(f"  {printable(key) or '(empty)'!r}{said}: {count} images{hint}")
+        lines.append(f"  {printable(key) or '(empty)'!r}{said}: {count} {what}{hint}")
     more = len(counts) - len(lines)
     if more > 0:
         lines.append(f"  and {more} more")

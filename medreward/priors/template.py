@@ -70,7 +70,7 @@ class Templates:
         """Return the sentence on the frame of a localisation task's boxes, else ""."""
         if task.kind != "localisation":
             return ""
-        return self.frames[getattr(task.reward, "frame", "pixels")]
+        return self.frames[task.reward.frame]
 
 
 def load_templates(path: str | Path | None = None) -> Templates:

@@ -52,12 +52,21 @@ def _load_shipped(name: str) -> Task:
 def parse_card(text: str, where: str = "card") -> Task:
     """Return the task that a card's YAML `text` describes; `where` names it in errors."""
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
-        return _task(content)
+        return _task(read_yaml(text))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
         raise ConfigError(f"{where}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a card's YAML holds, before it is checked.
+
+    Raises:
+        YAMLError: if it is not YAML.
+        ValueError: if it has a key twice, or a date that is none.
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
 
 
 class _Loader(yaml.SafeLoader):

@@ -43,6 +43,7 @@ def review_state(where: str, value: Any) -> str:
 
 
 def _joined(where: str, value: Mapping[Any, Any]) -> str:
+    value = {"on" if key is True else key: x for key, x in value.items()}  # YAML's `on` is true
     for key in value:
         if key not in ("by", "on"):
             raise expected(f"{where}: field", key, ("by", "on"))

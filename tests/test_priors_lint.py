@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from medreward import ConfigError, Statement, Task
+from medreward import ConfigError, Label, Statement, Task
 from medreward.card import parse_card
 from medreward.cli import main
 from medreward.priors.findings import CODES
@@ -261,4 +261,4 @@ def test_wrong_review_states(value: Any, message: str) -> None:
         review_state("review", value)
     if isinstance(value, str):
         with pytest.raises(ConfigError, match=r"knowledge\[0\]\.review"):
-            Task("t", labels=["a", "b"], knowledge=(Statement("x", "r", value),))
+            Task("t", labels=(Label("a"), Label("b")), knowledge=(Statement("x", "r", value),))

@@ -34,7 +34,11 @@ def label(name: str, *texts: str) -> Label:
     return Label(name, attributes=tuple(Statement(text, "ref") for text in texts))
 
 
-CELLS = Task(
+def task_of(name: str, **fields: Any) -> Task:
+    return Task(name, **fields)
+
+
+CELLS = task_of(
     "cells",
     question="Which cell is this?",
     labels=[
@@ -45,14 +49,14 @@ CELLS = Task(
     knowledge=(Statement("Look at the shape.", "ref"), Statement("Then at the nucleus.", "ref")),
     references={"ref": "A citation."},
 )
-GRADES = Task(
+GRADES = task_of(
     "effusion",
     kind="ordinal",
     question="How large is the effusion?",
     labels=[label("none", "None: sharp angles."), label("small", "Small: a blunt angle."), "large"],
     first_grade=1,
 )
-BOXES = Task(
+BOXES = task_of(
     "boxes",
     kind="localisation",
     question="Where are the cells?",
@@ -125,7 +129,7 @@ def test_the_order_depends_on_row_and_seed_and_not_on_other_labels() -> None:
     ids = [f"train-{i}" for i in range(50)]
     assert [first(i) for i in ids] == [again(i) for i in reversed(ids)][::-1]
     assert [first(i).text for i in ids] != [PromptBuilder(CELLS, seed=1)(i).text for i in ids]
-    more = Task("cells", question="Which?", labels=[*CELLS.labels, "delta"])
+    more = task_of("cells", question="Which?", labels=[*CELLS.labels, "delta"])
     for i in ids:
         longer = order_in(PromptBuilder(more, "none")(i).text)
         assert [x for x in longer if x != "delta"] == order_in(first(i).text)
@@ -187,7 +191,7 @@ def test_a_budget_is_kept_with_whole_statements_in_balance(data: st.DataObject) 
         for i, count in enumerate(counts)
     ]
     context = tuple(Statement(f"c{n} fact.", "ref") for n in range(data.draw(st.integers(0, 3))))
-    task = Task("t", question="Which?", labels=labels, knowledge=context)
+    task = task_of("t", question="Which?", labels=labels, knowledge=context)
     floor = count_tokens(str.split, PromptBuilder(task, "none")().text)
     budget = data.draw(st.integers(floor, floor + 90), label="budget")
     builder = PromptBuilder(task, budget=budget, tokenizer=str.split)

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -41,6 +41,12 @@ class _BusyError(Exception):
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses: no redirects, and no debugging output, which has the headers."""
+    http = urllib.request.HTTPHandler(debuglevel=0)
+    return urllib.request.build_opener(_NoRedirect, http, urllib.request.HTTPSHandler(debuglevel=0))
 
 
 def key_from(variable: str | None) -> str:
@@ -126,7 +132,7 @@ class Endpoint:
     @property
     def _shown(self) -> str:
         """The address for messages, without a query, which could hold a secret."""
-        return self._clean(urlunsplit(urlsplit(self._address)._replace(query="", fragment="")))
+        return self.clean(urlunsplit(urlsplit(self._address)._replace(query="", fragment="")))
 
     def _post(self, body: bytes) -> str:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -146,7 +152,7 @@ class Endpoint:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise _BusyError(f"no answer within {self.timeout:g} s") from None
-            said = self._clean(str(reason)) or type(reason).__name__
+            said = self.clean(str(reason)) or type(reason).__name__
             raise _BusyError(f"cannot be reached: {said}") from None
 
     def _read(self, response: Any, end: float) -> str:
@@ -159,11 +165,13 @@ class Endpoint:
                 raise EndpointError(f"{self._shown}: the answer has more than {_MOST_BYTES} bytes")
             if time.monotonic() > end:
                 raise TimeoutError
-        return self._clean(b"".join(chunks).decode("utf-8", "replace"))
+        if response.length:  # what the server promised and did not send
+            raise IncompleteRead(b"", response.length)
+        return self.clean(b"".join(chunks).decode("utf-8", "replace"))
 
     def _refused(self, error: urllib.error.HTTPError, end: float) -> Exception:
         if 300 <= error.code < 400:
-            where = urlsplit(self._clean(error.headers.get("Location", ""))).netloc or "elsewhere"
+            where = urlsplit(self.clean(error.headers.get("Location", ""))).netloc or "elsewhere"
             return EndpointError(
                 f"{self._shown}: it redirects to {where}, which is not followed, as the key would "
                 f"go there too; give that address as the endpoint"
@@ -185,9 +193,10 @@ class Endpoint:
         if not isinstance(content, str):
             shown = " ".join(text.split())[:_MOST_SHOWN]
             raise EndpointError(f"{self._shown}: not the answer of a chat endpoint: {shown!r}")
-        return self._clean(content)
+        return self.clean(content)
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """Return a text without the key."""
         return text.replace(self.key, "[key]") if self.key else text
 
 

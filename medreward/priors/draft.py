@@ -104,7 +104,7 @@ def _attributes(task: Task, index: int, endpoint: Endpoint) -> list[str]:
     problem = ""
     for _ in range(_TRIES):
         try:
-            return read_answer(endpoint.ask(messages))
+            return [endpoint.clean(text) for text in read_answer(endpoint.ask(messages))]
         except EndpointError:
             raise
         except ValueError as error:

@@ -6,8 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from medreward.data.sources.record import Flags, Record, Remark
+from medreward.data.sources.record import Flags, Record, Remark, Unclear
 from medreward.data.unknown import check_used, key_of, unknown_labels
 from medreward.errors import ConfigError
 from medreward.task import Task
@@ -29,8 +30,12 @@ def with_label_sets(
     """
     found = [_keys(record, task) for record in records]
     counts = Counter(key for keys in found for key in keys)
-    named = {key: mapping.get(key, key) for key in counts}
-    known = {k: _meaning(task, x) for k, x in named.items() if x or k not in mapping}
+    unclear = {key_of(x) for r in records for x in _parts(r.label) if isinstance(x, Unclear)}
+    known = {
+        key: None if key in unclear - {*mapping} else _meaning(task, mapping.get(key, key))
+        for key in counts
+        if key not in mapping or mapping[key]
+    }
     unknown = {key: counts[key] for key, meaning in known.items() if meaning is None}
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown))
@@ -56,8 +61,11 @@ def _keys(record: Record, task: Task) -> list[str]:
     elif isinstance(label, Flags):
         _check_flags(record, label, task)
         label = tuple(i for i, flag in enumerate(label.values) if flag)
-    parts = label if isinstance(label, tuple) else (label,)
-    return list(dict.fromkeys(map(key_of, parts)))
+    return list(dict.fromkeys(map(key_of, _parts(label))))
+
+
+def _parts(label: Any) -> tuple[Any, ...]:
+    return label if isinstance(label, tuple) else (label,)
 
 
 def _check_flags(record: Record, flags: Flags, task: Task) -> None:

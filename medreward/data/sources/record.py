@@ -32,6 +32,10 @@ class Flags(NamedTuple):
     values: tuple[int, ...]
 
 
+class Unclear(str):
+    """A label that no card knows, however it reads, so that a mapping has to settle it."""
+
+
 class Remark(NamedTuple):
     """Something that was done to an input, or why it was left out: a line of the report."""
 

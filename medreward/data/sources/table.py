@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medreward.data.picture import SUFFIXES, load_file
-from medreward.data.sources.record import Record, Remark, Source, printable
+from medreward.data.sources.record import Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected
 
@@ -46,8 +46,7 @@ class Columns:
     def label_of(self, row: Mapping[str, str]) -> str | tuple[str, ...]:
         """Return the label in a row, or a tuple of several.
 
-        A flag that is neither 0 nor 1 is a label "COLUMN: VALUE", which no card knows, so that it
-        is counted and has to be settled by a mapping.
+        A flag that is neither 0 nor 1 is a label "COLUMN: VALUE" that a mapping has to settle.
 
         >>> Columns(separator="|").label_of({"label": "Effusion| Mass"})
         ('Effusion', 'Mass')
@@ -55,9 +54,12 @@ class Columns:
         ('Edema', 'Mass: -1.0')
         """
         if self.flags:
-            cells = {name: row[name].strip() for name in self.flags}
-            found = {n: n if c in _YES else f"{n}: {c}" for n, c in cells.items() if c not in _NO}
-            return tuple(found.values())
+            flags = ((name, row[name].strip()) for name in self.flags)
+            return tuple(
+                name if flag in _YES else Unclear(f"{name}: {flag or '(empty)'}")
+                for name, flag in flags
+                if flag not in _NO
+            )
         text = row[self.label].strip()
         if not self.separator:
             return text

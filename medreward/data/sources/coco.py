@@ -58,7 +58,7 @@ def _read(
     records, remarks = [], []
     for number, (key, name, size) in enumerate(images, start=before + 1):
         where = printable(name)
-        remarks += [Remark(where, _CROWD)] * crowds[key]
+        remarks += [Remark(where, _CROWD)] * len(crowds[key])
         kept, said = cleaned(boxes[key], size, where)
         remarks += said
         if boxes[key] and not kept:
@@ -66,19 +66,28 @@ def _read(
             continue
         place = (str(folder), name)
         records.append(
-            Record(f"image-{number:06d}", where, place, None, kept, size, split, key=name)
+            Record(
+                id=f"image-{number:06d}",
+                where=where,
+                place=place,
+                boxes=kept,
+                size=size,
+                split=split,
+                key=name,
+                crowds=tuple(crowds[key]),
+            )
         )
     return records, remarks
 
 
-def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, int]]:
-    """Return the boxes of each image, by its id, and how many crowds were left out."""
+def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, list[str]]]:
+    """Return the boxes of each image, by its id, and of what there are crowds."""
     names = {category["id"]: str(category["name"]) for category in content["categories"]}
     boxes: dict[Any, list[NamedBox]] = defaultdict(list)
-    crowds: dict[Any, int] = defaultdict(int)
+    crowds: dict[Any, list[str]] = defaultdict(list)
     for note in content["annotations"]:
         if note.get("iscrowd"):
-            crowds[note["image_id"]] += 1
+            crowds[note["image_id"]].append(names[note["category_id"]])
             continue
         x, y, width, height = (float(v) for v in note["bbox"])
         if not all(abs(v) < 1e9 for v in (x, y, width, height)):

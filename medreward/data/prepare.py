@@ -20,6 +20,8 @@ from medreward.data.rows import Row, ground_truth, row
 from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
+from medreward.perception.grounding import Asking, plan
+from medreward.perception.grounding_rows import GroundingRows
 from medreward.priors.prompt import build_prompt
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
@@ -50,6 +52,7 @@ class Options:
             an error.
         reading: how pictures are read.
         workers: processes; None: one a core.
+        asking: grounding questions to ask of each image, instead of the card's own; None: none.
     """
 
     size: int | None = None
@@ -63,6 +66,7 @@ class Options:
     drop_duplicates: bool = False
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
+    asking: Asking | None = None
 
     def __post_init__(self) -> None:
         if self.knowledge not in KNOWLEDGE_LEVELS:
@@ -107,7 +111,7 @@ def prepare(
     records = limited(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
-    run = _Run(source, task, options, records)
+    run = _Run(source, task, options, *_planned(records, task, options))
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
@@ -119,14 +123,34 @@ def prepare(
     return run.summary
 
 
+def _planned(
+    records: Sequence[Record], task: Task, options: Options
+) -> tuple[Sequence[Record], GroundingRows | None]:
+    """Return the records that give rows, and their grounding questions where these are asked."""
+    if options.asking is None:
+        return records, None
+    planned = plan(records, task, options.asking, options.seed)
+    kept = [record for record in records if planned.questions.get(record.id)]
+    return kept, GroundingRows(planned, task, options.knowledge)
+
+
 class _Run:
     """One pass over the records, split by split, and what was seen on it."""
 
     def __init__(
-        self, source: Source, task: Task, options: Options, records: Sequence[Record]
+        self,
+        source: Source,
+        task: Task,
+        options: Options,
+        records: Sequence[Record],
+        grounding: GroundingRows | None,
     ) -> None:
+        self.grounding = grounding
         self.source, self.task, self.options, self.records = source, task, options, records
         self.summary = Summary(source=source.name)
+        if grounding:
+            self.summary.questions = grounding.counts
+            self.summary.remarks += grounding.plan.remarks
         self.tiles: list[Tile] = []
         self.results = self._rendered()
         self._prompt = build_prompt(task, options.knowledge)
@@ -141,7 +165,8 @@ class _Run:
         first = next(rows, None)
         if first is not None:
             path = folder / f"{split}.parquet"
-            write_parquet(path, chain([first], rows), total=len(records))
+            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            write_parquet(path, chain([first], rows), total=total)
         elif records:
             self.summary.emptied.append(split)
 
@@ -180,7 +205,8 @@ class _Run:
             if isinstance(result, Remark):
                 self.summary.skipped.append(result)
             elif self._is_new(record, result.digest):
-                yield self._row(record, result)
+                single = self._row(record, result)
+                yield from self.grounding.rows(record, result) if self.grounding else [single]
 
     def _is_new(self, record: Record, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""

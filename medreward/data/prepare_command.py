@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError
+from medreward.perception.grounding_options import add_options, asking_of
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def add_parser(commands: Any) -> None:
     _add_columns(prepare)
     _add_rows(prepare)
     _add_reading(prepare)
+    add_options(prepare)
     prepare.set_defaults(run=partial(_run, prepare))
 
 
@@ -162,6 +164,7 @@ def _options(arguments: argparse.Namespace) -> Options:
             allow_burned_in=arguments.allow_burned_in,
         ),
         workers=arguments.workers,
+        asking=asking_of(arguments),
     )
 
 

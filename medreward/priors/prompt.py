@@ -25,8 +25,10 @@ class Prompt(NamedTuple):
     knowledge: str
 
 
-def build_prompt(task: Task, level: str = "full") -> Prompt:
+def build_prompt(task: Task, level: str = "full", *, what: str = "") -> Prompt:
     """Return the prompt of a task with its knowledge at a level: "none", "context" or "full".
+
+    `what` says what the answer is to hold, where the words for the task's kind do not fit.
 
     >>> prompt = build_prompt(Task.load("pneumoniamnist"), "none")
     >>> print(prompt.text)  # doctest: +ELLIPSIS
@@ -35,7 +37,12 @@ def build_prompt(task: Task, level: str = "full") -> Prompt:
     First reason about the image inside <think> </think>, then give only the label inside ...
     """
     knowledge = task.knowledge_text(level)
-    lines = [task.question, knowledge, _choices(task), _FORMAT.format(what=_WHAT[task.kind])]
+    lines = [
+        task.question,
+        knowledge,
+        _choices(task),
+        _FORMAT.format(what=what or _WHAT[task.kind]),
+    ]
     return Prompt("\n".join(line for line in lines if line), knowledge)
 
 

@@ -1,13 +1,13 @@
 """Which grounding questions are asked about which image, negatives in a controlled share.
 
-=========  ===================================  ==================================  ================
-ask        question                             right answer                        card of its rows
-=========  ===================================  ==================================  ================
-where      where is every instance of a class?  its boxes, [] if there is none      grounding_where
-all        where is an instance of any class?   all boxes, [] if there is none      grounding_where
-count      how many instances of a class?       a whole number                      grounding_count
-present    is there an instance of a class?     yes or no                           grounding_present
-=========  ===================================  ==================================  ================
+=========  ===================================  ==============================  ================
+ask        question                             right answer                    card of its rows
+=========  ===================================  ==============================  ================
+where      where is every instance of a class?  its boxes, [] if there is none  grounding_where
+all        where is an instance of any class?   all boxes, [] if there is none  grounding_where
+count      how many instances of a class?       a whole number                  grounding_count
+present    is there an instance of a class?     yes or no                       grounding_present
+=========  ===================================  ==============================  ================
 
 A *negative* is a question about a class that the image does not show. Whatever is annotated counts
 as all there is. So where an annotation is known to be incomplete, because a box of a class had no

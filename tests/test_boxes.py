@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, explain, shaped_reward
+from medreward.regions import Box
 from medreward.rewards.boxes import MAX_BOXES, box_reward, iou, read_boxes
-from medreward.task import Box
 
 corner = st.integers(0, 12)
 box = st.tuples(corner, corner, corner, corner).map(

@@ -27,7 +27,7 @@ from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected
 from medreward.perception.phrases import number, question, words_of
-from medreward.rewards.boxes import MAX_BOXES
+from medreward.regions import MAX_BOXES
 from medreward.settings import number as checked_number
 from medreward.task import Task
 

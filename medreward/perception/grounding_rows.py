@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from medreward.data.render import Rendered
@@ -12,6 +12,7 @@ from medreward.data.sources.record import Record
 from medreward.perception.grounding import ANY, CARDS, Plan, Question
 from medreward.perception.phrases import slugs, wordings
 from medreward.priors.prompt import Prompt, build_prompt
+from medreward.regions import Box
 from medreward.task import Statement, Task
 
 
@@ -56,7 +57,7 @@ class GroundingRows:
         return row(
             self._tasks[ask],
             self._prompt(question),
-            truth(self._tasks[ask], ask, boxes),
+            truth(self._tasks[ask], ask, boxes, result.size),
             result.png,
             id="-".join(parts),
             split=split,
@@ -72,16 +73,16 @@ class GroundingRows:
         return self._prompts[key]
 
 
-def truth(task: Task, ask: str, boxes: list[tuple[float, float, float, float]]) -> str:
-    """Return the ground truth of a question whose class has these boxes.
+def truth(task: Task, ask: str, boxes: Sequence[Box], size: tuple[int, int]) -> str:
+    """Return the ground truth of a question whose class has these boxes in an image of that size.
 
-    >>> truth(Task.load("grounding_count"), "count", [(0, 0, 5, 5), (3, 3, 9, 9)])
+    >>> truth(Task.load("grounding_count"), "count", [(0, 0, 5, 5), (3, 3, 9, 9)], (10, 10))
     '2'
-    >>> truth(Task.load("grounding_present"), "present", [])
+    >>> truth(Task.load("grounding_present"), "present", [], (10, 10))
     'no'
     """
     if ask == "count":
         return ground_truth(task, len(boxes))
     if ask == "present":
         return ground_truth(task, "yes" if boxes else "no")
-    return ground_truth(task, boxes)
+    return ground_truth(task, {"boxes": boxes, "size": size})

@@ -16,11 +16,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from medreward.regions import MAX_BOXES, Box
 from medreward.rewards.reading import unreadable
 from medreward.rewards.verdict import Verdict
-from medreward.task import Box
 
-MAX_BOXES = 100
 _EXACT = 1 - 1e-9
 
 

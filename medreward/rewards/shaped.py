@@ -142,7 +142,7 @@ class Scorer:
         if self.task.kind == "localisation":
             from medreward.rewards.boxes import box_reward
 
-            return box_reward(answer, target)
+            return box_reward(answer, [box for box, _ in target.boxes])
         if self.task.kind == "multilabel":
             return label_set_reward(answer, target, self.task, self.settings)
         if self.task.kind == "ordinal":

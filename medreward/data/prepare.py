@@ -20,7 +20,7 @@ from medreward.data.rows import Row, ground_truth, row
 from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
-from medreward.perception.grounding import Asking, plan
+from medreward.perception.grounding import Asking, canonical, plan
 from medreward.perception.grounding_rows import GroundingRows
 from medreward.priors.prompt import build_prompt
 from medreward.task import KNOWLEDGE_LEVELS, Task
@@ -129,6 +129,7 @@ def _planned(
     """Return the records that give rows, and their grounding questions where these are asked."""
     if options.asking is None:
         return records, None
+    records = canonical(records, task)
     planned = plan(records, task, options.asking, options.seed)
     kept = [record for record in records if planned.questions.get(record.id)]
     return kept, GroundingRows(planned, task, options.knowledge)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from medreward.data.sources.record import Record, Remark
@@ -105,6 +105,30 @@ class _Pair(NamedTuple):
     where: str
     name: str
     found: int
+
+
+def canonical(records: Sequence[Record], task: Task) -> list[Record]:
+    """Return the records with the card's names for their boxes, where the card has labels."""
+    if not task.labels:
+        return list(records)
+    given = {box.name for record in records for box in record.boxes or ()}
+    given |= {name for record in records for name in record.dropped}
+    names = {name: _label(name, task) for name in given}
+    return [
+        replace(
+            record,
+            boxes=tuple(box._replace(name=names[box.name]) for box in record.boxes or ()),
+            dropped=tuple(names[name] for name in record.dropped),
+        )
+        for record in records
+    ]
+
+
+def _label(name: str, task: Task) -> str:
+    index = task.lexicon.label(name)
+    if index is None or index >= len(task.labels):
+        index = 0 if len(task.labels) == 1 else None
+    return name if index is None else task.labels[index].name
 
 
 def plan(records: Sequence[Record], task: Task, asking: Asking, seed: int) -> Plan:

@@ -5,6 +5,7 @@ ask        question                             right answer                    
 =========  ===================================  ==============================  ================
 where      where is every instance of a class?  its boxes, [] if there is none  grounding_where
 all        where is an instance of any class?   all boxes, [] if there is none  grounding_where
+point      where, by a point on each instance?  a point in each, [] if none     grounding_point
 count      how many instances of a class?       a whole number                  grounding_count
 present    is there an instance of a class?     yes or no                       grounding_present
 =========  ===================================  ==============================  ================
@@ -34,6 +35,7 @@ from medreward.task import Task
 CARDS = {
     "where": "grounding_where",
     "all": "grounding_where",
+    "point": "grounding_point",
     "count": "grounding_count",
     "present": "grounding_present",
 }

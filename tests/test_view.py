@@ -1,4 +1,4 @@
-"""`medreward view`: what the sheet shows, that texts stay texts, and that boxes lie where they are."""
+"""`medreward view`: what the sheet shows, texts that stay texts, boxes where they are."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_rows_of_every_kind_are_shown(rows: Path) -> None:
     assert "image 2 of 2 of row two" in page.text
     assert "this image cannot be shown" in page.text
     assert "[knowledge, see below]" in page.text
-    assert page.text.count("Known: a fact.") == 6  # folded; not in the evil row's prompt
+    assert page.text.count("Known: a fact.") == 7  # folded, and marked in the prompt
 
 
 def test_reasons_and_parts_are_shown(rows: Path, trace: Path) -> None:
@@ -224,7 +224,7 @@ def test_large_pictures_are_scaled_down_and_small_ones_kept() -> None:
     assert decoded(large).size == (300, 225)
     small = picture({"bytes": png(2, 28, 28)}, 300)
     assert small.crisp
-    assert list(decoded(small).getdata()) == list(noise(2, 28, 28).getdata())
+    assert decoded(small).tobytes() == noise(2, 28, 28).tobytes()
 
 
 def test_an_answer_that_is_no_boxes_draws_none() -> None:
@@ -261,7 +261,7 @@ def test_wrong_options_are_named(
 def test_a_trace_of_other_rows_is_an_error(rows: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_text('{"id": "elsewhere", "completion": "x"}\n')
-    with pytest.raises(ConfigError, match="none of its ids is a row of .*; it has elsewhere"):
+    with pytest.raises(ConfigError, match=r"none of its ids is a row of .*; it has elsewhere"):
         chosen(rows, Choice(), other)
 
 

@@ -118,6 +118,6 @@ def _values(folder: str | Path, name: str) -> np.ndarray:
         raise ConfigError(f"{where}: a mask that cannot be read: {error}") from error
     if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]  # grey, stored as colour
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer | np.bool_):
+    if values.ndim != 2 or values.dtype.kind not in "iub":
         raise ConfigError(f"{where}: a mask has one whole number a pixel, 0 for background")
     return values.astype(np.int64)

@@ -113,8 +113,8 @@ def test_images_and_masks_in_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.zeros((4, 4, 3), np.uint8) + np.arange(3, dtype=np.uint8), "one whole number a pixel"),
-        (np.full((4, 4), 0.5, np.float32), "one whole number a pixel"),
+        (np.zeros((4, 4, 3), np.uint8) + np.arange(3, dtype=np.uint8), "a mask has one whole number a pixel"),
+        (np.full((4, 4), 0.5, np.float32), "a mask has one whole number a pixel"),
         (None, "a mask that cannot be read"),
     ],
 )

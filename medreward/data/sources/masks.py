@@ -80,7 +80,8 @@ def source(folder: str | Path, masks: str | Path, regions: str = "components") -
         )
     if not records:
         raise ConfigError(f"{masks}: no mask for any of {len(images)} images in {folder}")
-    return Source(f"images with masks {Path(folder).name}", records, load_file, (*remarks,))
+    name = f"images with masks {Path(folder).name}"
+    return Source(name, records, load_file, remarks=tuple(remarks))
 
 
 def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedBox]:

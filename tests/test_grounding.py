@@ -191,7 +191,7 @@ def right_answer(row: dict[str, Any]) -> str:
     truth = row["reward_model"]["ground_truth"]
     if row["ability"] != "localisation":
         return str(truth)
-    boxes = boxes_of(row)["boxes"]
+    boxes = boxes_of(row)
     if row["data_source"] == "grounding_point":
         return json.dumps([[(x1 + x2) / 2, (y1 + y2) / 2] for x1, y1, x2, y2 in boxes])
     return json.dumps(boxes)
@@ -204,7 +204,7 @@ def wrong_answer(row: dict[str, Any]) -> str:
         return "no" if row["reward_model"]["ground_truth"] == "yes" else "yes"
     nothing = "[]"
     some = "[[1, 1]]" if row["data_source"] == "grounding_point" else "[[1, 1, 2, 2]]"
-    return nothing if boxes_of(row)["boxes"] else some
+    return nothing if boxes_of(row) else some
 
 
 def test_rows_pass_the_check_and_score_in_both_trainers(

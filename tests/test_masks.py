@@ -89,7 +89,7 @@ def test_rows_of_masks(scans: Path, tissue: np.ndarray) -> None:
                 assert count is not None
                 assert count["reward_model"]["ground_truth"] == str(len(boxes))
                 where = rows[f"image-{i:06d}-where-{name}-matter"]
-                assert support.boxes_of(where)["boxes"] == boxes
+                assert support.boxes_of(where) == boxes
     assert not any("image-000007" in name for name in rows)
     assert "no mask; left out" in (scans / "rows" / "dataset_card.md").read_text()
 

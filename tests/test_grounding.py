@@ -222,7 +222,7 @@ def test_rows_pass_the_check_and_score_in_both_trainers(
             info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
             score = compute_score(row["data_source"], texts[i], truth, info)
             assert score["correct"] == is_right, (row["extra_info"], texts[i], score)
-            total = sum(w * values[i] for w, values in zip(weights, ours, strict=True))  # type: ignore[operator]
+            total = sum(w * (values[i] or 0.0) for w, values in zip(weights, ours, strict=True))
             assert total == pytest.approx(score["score"])
             assert score["accuracy"] <= (1.0 if is_right else 0.25)
 

@@ -28,8 +28,8 @@ def reference(values: np.ndarray, regions: str) -> list[tuple[str, tuple[int, ..
     for value in (v for v in np.unique(values) if v):
         marked = (values == value).astype(int)
         if regions == "components":
-            marked = label(marked, connectivity=2)
-        for region in regionprops(marked):
+            marked = label(marked, connectivity=2)  # type: ignore[no-untyped-call]
+        for region in regionprops(marked):  # type: ignore[no-untyped-call]
             top, left, bottom, right = region.bbox
             found.append((str(value), (left, top, right, bottom)))
     return sorted(found)
@@ -44,7 +44,8 @@ def tissue() -> np.ndarray:
         np.asarray(load(2).dataobj) for load in (load_mni152_gm_mask, load_mni152_wm_mask)
     )
     values = np.where(white > 0, 2, np.where(grey > 0, 1, 0)).astype(np.uint8)
-    return np.moveaxis(values, 2, 0)[15:75:10]
+    slices: np.ndarray = np.moveaxis(values, 2, 0)[15:75:10]
+    return slices
 
 
 @pytest.fixture
@@ -113,7 +114,10 @@ def test_images_and_masks_in_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.zeros((4, 4, 3), np.uint8) + np.arange(3, dtype=np.uint8), "a mask has one whole number a pixel"),
+        (
+            np.zeros((4, 4, 3), np.uint8) + np.arange(3, dtype=np.uint8),
+            "a mask has one whole number a pixel",
+        ),
         (np.full((4, 4), 0.5, np.float32), "a mask has one whole number a pixel"),
         (None, "a mask that cannot be read"),
     ],

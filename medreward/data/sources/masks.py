@@ -121,4 +121,5 @@ def _values(folder: str | Path, name: str) -> np.ndarray:
         values = values[..., 0]  # grey, stored as colour
     if values.ndim != 2 or values.dtype.kind not in "iub":
         raise ConfigError(f"{where}: a mask has one whole number a pixel, 0 for background")
-    return values.astype(np.int64)
+    whole: np.ndarray = values.astype(np.int64)
+    return whole

@@ -17,6 +17,7 @@ from medreward.settings import number
 Box: TypeAlias = tuple[float, float, float, float]
 Size: TypeAlias = tuple[float, float]
 MAX_BOXES = 100
+MIN_SIDE = 1e-6
 _MAX_SIDE = 1e6
 _FIELDS = ("boxes", "annotators", "size", "seen")
 _BOX_FIELDS = ("box", "label")
@@ -126,13 +127,13 @@ def _boxes(
 
 
 def _true_box(item: object, label_of: Callable[[object], int | None], size: Size | None) -> TrueBox:
-    item, label = _plain(item), None
-    if isinstance(item, Mapping):
-        for name in item:
+    place, label = _plain(item), None
+    if isinstance(place, Mapping):
+        for name in place:
             if name not in _BOX_FIELDS:
                 raise expected("target box: field", name, _BOX_FIELDS)
-        item, label = _plain(item.get("box")), item.get("label")
-    box = _box(item)
+        place, label = _plain(place.get("box")), place.get("label")
+    box = _box(place)
     if size and not (box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] and box[3] <= size[1]):
         raise ConfigError(f"target box {list(box)} leaves the image of size {list(size)}")
     return TrueBox(box, label_of(label))
@@ -141,7 +142,7 @@ def _true_box(item: object, label_of: Callable[[object], int | None], size: Size
 def _box(item: object) -> Box:
     if isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 4:
         x1, y1, x2, y2 = (number("target box", v, -1e9, 1e9) for v in item)
-        if x1 < x2 and y1 < y2:
+        if x2 - x1 > MIN_SIDE and y2 - y1 > MIN_SIDE:
             return x1, y1, x2, y2
     raise ConfigError(f"target box {item!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
 

@@ -27,8 +27,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
 
+from medreward.data.rows import ground_truth
 from medreward.errors import ConfigError, expected
+from medreward.rewards.shaped import Score
 from medreward.settings import number
+from medreward.task import Task
 
 ON_ERROR = ("raise", "warn")
 MAX_BYTES = 2**30
@@ -94,6 +97,30 @@ _TYPES = {
     "knowledge": str,
     "correct": bool,
 }
+
+
+def traced(
+    score: Score, task: Task, completion: str, target: Any, knowledge: str | None, **place: Any
+) -> TraceRow:
+    """Return the row of a score.
+
+    Args:
+        score: what the completion earns.
+        task: the task by which it was scored.
+        completion: its text.
+        target: the truth, as the task or a row has it.
+        knowledge: the text injected into the prompt; the card's own is written as None.
+        **place: ``step``, ``id``, ``group`` and ``split``, as far as they are known.
+    """
+    return TraceRow(
+        completion=completion,
+        task=task.name,
+        target=target if isinstance(target, str) else ground_truth(task, target),
+        knowledge=None if knowledge == task.knowledge_text() else knowledge,
+        unreadable=score.prediction is None,
+        **vars(score),
+        **place,
+    )
 
 
 class TraceWriter:

@@ -9,6 +9,7 @@ from typing import Any
 from medreward.audit.pictures import STYLES, Shape, styles
 from medreward.audit.trace import TraceRow
 from medreward.regions import BoxTarget, TrueBox, parse_boxes
+from medreward.settings import number
 from medreward.task import Task
 
 
@@ -37,9 +38,16 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
 
 
 def predicted(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> list[Shape]:
-    """Return the boxes that were read from an answer, in pixels of the stored picture."""
+    """Return the boxes or points that were read from an answer, in pixels of the stored picture.
+
+    >>> [shape.title for shape in predicted(TraceRow("", prediction="[[3, 4]]"), None, {})]
+    ['predicted [3, 4]']
+    """
     if task is not None and task.kind != "localisation":
         return []
+    points = _points(answer.prediction or "")
+    if points:
+        return [Shape((x, y, x, y), "", STYLES - 1, "predicted") for x, y in points]
     names: list[str] = []
     target = _target(answer.prediction or "", None, names)
     return [
@@ -55,6 +63,15 @@ def _target(text: str, task: Task | None, names: list[str]) -> BoxTarget | None:
         return task.target_boxes(value) if task else parse_boxes(value, _namer(names))
     except (ValueError, RecursionError):
         return None
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    """Return the points that a prediction holds, or none where it is no list of points."""
+    try:
+        value = json.loads(text)
+        return [(number("x", x, -1e9, 1e9), number("y", y, -1e9, 1e9)) for x, y in value]
+    except (ValueError, TypeError, RecursionError):
+        return []
 
 
 def _namer(names: list[str]) -> Any:

@@ -202,7 +202,8 @@ def _answer_drawing(
     boxes = predicted(answer, task, style)
     if not boxes or not pictures:
         return None
-    note = f"{len(boxes)} predicted and {len(truth)} true boxes"
+    what = "points" if boxes[0].is_point else "boxes"
+    note = f"{len(boxes)} predicted {what} and {len(truth)} true boxes"
     return Drawing(pictures[0], [*truth, *boxes], note)
 
 

@@ -51,7 +51,7 @@ def question(ask: str, words: Sequence[Sequence[str]], key: str) -> str:
     """Return a question about one class, or about any of several; `key` draws its wording.
 
     >>> question("count", [["WBC", "white blood cell"]], "seed 0, image 12")
-    'How many instances of white blood cell does this image show?'
+    'What is the number of instances of white blood cell in this image?'
     """
     templates = wordings()[ask].questions
     named = [drawn(forms, f"{key}/{i}") for i, forms in enumerate(words)]

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medreward.audit.pictures import STYLES, Shape, styles
+from medreward.audit.pictures import Shape, styles
 from medreward.audit.trace import TraceRow
 from medreward.regions import BoxTarget, TrueBox, parse_boxes
 from medreward.settings import number
 from medreward.task import Task
+
+_UNNAMED = 1  # the style of what is predicted without a class; true boxes without one have 0
 
 
 def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
@@ -29,7 +31,7 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
     if target is None:
         return None
     lists = target.annotators
-    style = styles([_name(box, names) for boxes in lists for box in boxes])
+    style = styles([*names, ""])
     return [
         Shape(box.box, _name(box, names), style[_name(box, names)], _note(i, len(lists)))
         for i, boxes in enumerate(lists)
@@ -47,11 +49,11 @@ def predicted(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> 
         return []
     points = _points(answer.prediction or "")
     if points:
-        return [Shape((x, y, x, y), "", STYLES - 1, "predicted") for x, y in points]
+        return [Shape((x, y, x, y), "", _UNNAMED, "predicted") for x, y in points]
     names: list[str] = []
     target = _target(answer.prediction or "", None, names)
     return [
-        Shape(box.box, _name(box, names), style.get(_name(box, names), STYLES - 1), "predicted")
+        Shape(box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted")
         for box in (target.boxes if target else ())
     ]
 

@@ -150,7 +150,8 @@ def _card(entry: Entry, look: Look, order: str, task_of: TaskOf) -> Card:
     facts = facts_of(row)
     pictures = [picture(content, look.pixels) for content in row["images"] or []]
     shapes = named_boxes(facts["target"], facts["kind"], task)
-    style = styles([shape.name for shape in shapes or ()])
+    style = {shape.name: shape.style for shape in shapes or () if shape.name}
+    style |= styles([label.name for label in task.labels]) if task else {}
     knowledge = str(info.get("knowledge") or "")
     answers = sorted(entry.answers, key=lambda a: a.total or 0.0, reverse=order == "best")
     shown = answers[: look.completions]

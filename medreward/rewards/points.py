@@ -126,7 +126,7 @@ def _hit_share(points: Sequence[Point], boxes: Sequence[TrueBox]) -> float:
     table = [[_hits(point, true) for true in boxes] for point in points]
     rows, columns = linear_sum_assignment(table, maximize=True)
     hits = sum(table[i][j] for i, j in zip(rows, columns, strict=True))
-    return hits / max(len(points), len(boxes))
+    return float(hits / max(len(points), len(boxes)))
 
 
 def _hits(point: Point, true: TrueBox) -> bool:

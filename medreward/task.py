@@ -16,6 +16,7 @@ from typing import Any
 from medreward.errors import ConfigError, expected
 from medreward.lexicon import Lexicon
 from medreward.regions import BoxTarget, parse_boxes
+from medreward.review import review_state
 from medreward.settings import RewardSettings, number
 
 KINDS = ("classification", "ordinal", "multilabel", "localisation")
@@ -36,7 +37,7 @@ class Statement:
     Attributes:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
-        review: "unreviewed", or which clinician signed it and when.
+        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
     """
 
     text: str
@@ -163,6 +164,11 @@ class Task:
         content = asdict(replace(self, reward=RewardSettings()))
         del content["reward"]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All prior knowledge: about the task, then label by label."""
+        return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
 
     def knowledge_text(self, level: str = "full") -> str:
         """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
@@ -338,6 +344,7 @@ def _check_statements(what: str, value: object) -> None:
     for i, item in enumerate(value):
         if not isinstance(item, Statement):
             raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+        review_state(f"{what}[{i}].review", item.review)
 
 
 def _check_texts(what: str, value: object) -> None:

@@ -21,8 +21,8 @@ from medreward.audit.trace import TraceRow
 from medreward.audit.view_rows import ORDERS, Choice, Entry, Selection, chosen, facts_of
 from medreward.data.atomic import write_text_atomic
 from medreward.data.check import TaskOf, shipped_task
-from medreward.data.rows import IMAGE_MARK
 from medreward.errors import ConfigError
+from medreward.priors.template import IMAGE_MARK
 from medreward.reasons import REASONS
 from medreward.task import Task
 from medreward.version import __version__

@@ -24,7 +24,6 @@ from medreward.errors import ConfigError, expected
 from medreward.perception.grounding import Asking, canonical, plan
 from medreward.perception.grounding_rows import GroundingRows
 from medreward.priors.prompt import PromptBuilder
-from medreward.priors.template import Templates
 from medreward.priors.tokens import load_tokenizer
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
@@ -80,8 +79,8 @@ class Options:
     workers: int | None = None
     asking: Asking | None = None
 
-    def prompts(self, task: Task, template: Templates | None = None) -> PromptBuilder:
-        """Return what makes the prompts of a task's rows, or of those with another template."""
+    def prompts(self, task: Task) -> PromptBuilder:
+        """Return what makes the prompts of a task's rows."""
         return PromptBuilder(
             task,
             self.knowledge,
@@ -89,7 +88,7 @@ class Options:
             seed=self.seed,
             budget=self.budget,
             tokenizer=load_tokenizer(self.tokenizer) if self.tokenizer else None,
-            template=template or self.template,
+            template=self.template,
         )
 
     def __post_init__(self) -> None:
@@ -141,7 +140,7 @@ def prepare(
     records = limited(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
-    run = _Run(source, prompts, options, *_planned(records, task, options))
+    run = _Run(source, prompts, options, *_planned(records, prompts, options))
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
@@ -154,15 +153,15 @@ def prepare(
 
 
 def _planned(
-    records: Sequence[Record], task: Task, options: Options
+    records: Sequence[Record], prompts: PromptBuilder, options: Options
 ) -> tuple[Sequence[Record], GroundingRows | None]:
     """Return the records that give rows, and their grounding questions where these are asked."""
     if options.asking is None:
         return records, None
-    records = canonical(records, task)
-    planned = plan(records, task, options.asking, options.seed)
+    records = canonical(records, prompts.task)
+    planned = plan(records, prompts.task, options.asking, options.seed)
     kept = [record for record in records if planned.questions.get(record.id)]
-    return kept, GroundingRows(planned, task, options.prompts)
+    return kept, GroundingRows(planned, prompts)
 
 
 class _Run:

@@ -12,7 +12,6 @@ from medreward.data.sources.record import Record
 from medreward.perception.grounding import ANY, CARDS, Plan, Question
 from medreward.perception.phrases import slugs, wordings
 from medreward.priors.prompt import Prompt, PromptBuilder
-from medreward.priors.template import Templates
 from medreward.regions import Box
 from medreward.task import Task
 
@@ -22,20 +21,16 @@ class GroundingRows:
 
     Args:
         plan: the questions.
-        task: the user's card, whose knowledge is in the prompts.
-        prompts: gives what makes the prompts of a task from its templates.
+        prompts: of the user's card, whose knowledge, level, order and budget are kept.
 
     Attributes:
         plan: the questions.
         counts: split -> "where, WBC" or "where, no WBC" -> number of rows made so far.
     """
 
-    def __init__(
-        self, plan: Plan, task: Task, prompts: Callable[[Task, Templates], PromptBuilder]
-    ) -> None:
-        self.plan, self.task = plan, task
+    def __init__(self, plan: Plan, prompts: PromptBuilder) -> None:
+        self.plan, self._base = plan, prompts
         self.counts: dict[str, Counter[str]] = {}
-        self._make = prompts
         self._slugs = slugs(plan.names)
         self._tasks: Mapping[str, Task] = {ask: Task.load(name) for ask, name in CARDS.items()}
         self._builders: dict[tuple[str, str], PromptBuilder] = {}
@@ -84,11 +79,22 @@ class GroundingRows:
         """Return the prompt of a question, with the knowledge of the user's card."""
         key = question.ask, question.text
         if key not in self._builders:
-            # The shipped card rewards the answer, so its frame is the one to name.
-            reward = self._tasks[question.ask].reward
-            asked = replace(self.task, question=question.text, reward=reward)
-            self._builders[key] = self._make(asked, wordings()[question.ask].prompt)
+            self._builders[key] = self._builder(question)
         return self._builders[key](row_id)
+
+    def _builder(self, question: Question) -> PromptBuilder:
+        base = self._base
+        # The shipped card rewards the answer, so its frame is the one to name.
+        reward = self._tasks[question.ask].reward
+        return PromptBuilder(
+            replace(base.task, question=question.text, reward=reward),
+            base.level,
+            shuffle=base.shuffled,
+            seed=base.seed,
+            budget=base.budget,
+            tokenizer=base.tokenizer,
+            template=wordings()[question.ask].prompt,
+        )
 
 
 def truth(task: Task, ask: str, boxes: Sequence[Box], size: tuple[int, int]) -> str:

@@ -17,6 +17,7 @@ from medreward.data.labels import settled
 from medreward.data.sources import coco, huggingface, npz, table
 from medreward.data.sources.record import Flags, Record
 from medreward.priors.prompt import PromptBuilder
+from medreward.review import tally
 from tests import prepare_support as support
 from tests.prepare_support import card, folder_of_images, run
 
@@ -284,20 +285,20 @@ def test_prompts_are_the_builders_and_the_card_says_what_they_hold(
     test_data: Path, tmp_path: Path
 ) -> None:
     source = test_data / "medmnist" / "pneumoniamnist.npz"
-    tokenizer = Tokenizer(models.WordLevel(unk_token="?"))
+    tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.WordLevelTrainer(special_tokens=["?"], show_progress=False)
+    trainer = trainers.WordLevelTrainer(special_tokens=["[UNK]"], show_progress=False)
     task = Task.load("pneumoniamnist")
     tokenizer.train_from_iterator([PromptBuilder(task)().text], trainer)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    whole = len(tokenizer.encode(PromptBuilder(task)().text).ids)
+    budget = len(tokenizer.encode(PromptBuilder(task, "context")().text).ids)
     words = ["--npz", source, "--task", "pneumoniamnist", "--limit", "6", "--seed", "3"]
-    words += ["--budget", whole - 1, "--tokenizer", tmp_path / "tokenizer.json"]
+    words += ["--budget", budget, "--tokenizer", tmp_path / "tokenizer.json"]
     out, again = tmp_path / "out", tmp_path / "again"
     assert run(*words, "--out", out) == 0
     assert run(*words, "--out", again, "--workers", "2") == 0
     assert support.content(out) == support.content(again)
-    builder = PromptBuilder(task, seed=3, budget=whole - 1, tokenizer=tokenizer)
+    builder = PromptBuilder(task, seed=3, budget=budget, tokenizer=tokenizer)
     orders = set()
     for split in medmnist.SPLITS:
         for row in support.rows(out, split):
@@ -308,9 +309,9 @@ def test_prompts_are_the_builders_and_the_card_says_what_they_hold(
     assert len(orders) == 2
     text = (out / "dataset_card.md").read_text()
     for line in (
-        "- knowledge: full: 3 statements, 0 reviewed by a clinician",
+        f"- knowledge: full: {tally(task, task.statements)}",
         "- labels: in an order of each row's own (seed 3)",
-        f"- budget: {whole - 1} tokens, without the image and the chat template",
+        f"- budget: {budget} tokens, without the image and the chat template",
         f"- {task.labels[0].attributes[0].text} (18 prompts)",
         f"    {task.question}",
         "- tokenizer: tokenizer.json",

@@ -189,7 +189,7 @@ def test_lint_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path = tmp_path / "card.yaml"
     path.write_text(yaml.safe_dump(CARD))
     assert main(["priors", "lint", str(path)]) == 0
-    assert capsys.readouterr().out == "1 cards: 0 errors, 0 warnings\n"
+    assert capsys.readouterr().out == "1 card: 0 errors, 0 warnings\n"
     assert main(["priors", "lint", str(path), "--budget", "20"]) == 1
     assert "card.yaml: card: error: the prompt with all knowledge has" in capsys.readouterr().out
     path.write_text(yaml.safe_dump(alpha()))

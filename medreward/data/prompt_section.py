@@ -37,7 +37,7 @@ def prompt_section(
         parts += ["Left out, as the budget had no room:", "\n".join(lines)]
     if example is not None:
         shown = "\n".join(filter(None, (example.system, example.text)))
-        parts += ["The first row's prompt:", verbatim(shown)]
+        parts += ["The prompt of one row:", verbatim(shown)]
     return parts
 
 

@@ -77,7 +77,8 @@ def _run_lint(arguments: argparse.Namespace) -> int:
         for finding in found:
             print(finding)
         count = len(arguments.task or shipped())
-        print(f"{count} cards: {errors} errors, {len(found) - errors} warnings")
+        cards = "1 card" if count == 1 else f"{count} cards"
+        print(f"{cards}: {errors} errors, {len(found) - errors} warnings")
     return int(bool(found if arguments.strict else errors))
 
 

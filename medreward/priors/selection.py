@@ -46,8 +46,11 @@ class Selection:
 def selections(task: Task, level: str) -> list[Selection]:
     """Return what may be kept of a level's knowledge, from all of it to nothing.
 
-    >>> [tuple(vars(s).values()) for s in selections(Task.load("pneumoniamnist"), "full")]
-    [(1, 1), (1, 0), (0, 0)]
+    >>> from medreward import Label
+    >>> fact = Statement("It is round.", "source")
+    >>> task = Task("t", labels=("a", Label("b", attributes=(fact, fact))), knowledge=(fact,))
+    >>> [tuple(vars(s).values()) for s in selections(task, "full")]
+    [(1, 2), (1, 1), (1, 0), (0, 0)]
 
     Raises:
         ConfigError: if there is no such level.

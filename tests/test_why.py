@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medreward import ConfigError, Task
+from medreward.audit import why_rules
 from medreward.audit.groups import gathered
 from medreward.audit.trace import TraceRow, TraceWriter, traced
 from medreward.audit.trace_sources import read_trace
@@ -153,9 +157,22 @@ def test_each_fault_is_found_and_nothing_is_made_up(
 
 
 def test_every_rule_is_tried() -> None:
-    tried = {rule for *_, rules in TABLE for rule in rules} | {"mixed_settings", "idle_part"}
+    tried = {rule for *_, rules in TABLE for rule in rules} | {
+        "mixed_settings",
+        "idle_part",
+        "one_target",
+    }
     names = {rule.__name__ for rule in RULES} | {"format_over_accuracy"}
     assert names == tried
+
+
+def test_the_documentation_has_the_rules_and_their_constants() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "why.md").read_text(encoding="utf-8")
+    for rule in RULES:
+        assert f"| `{rule.__name__}` |" in page
+    documented = dict(re.findall(r"`([A-Z_]+)` = ([0-9.]+)", page))
+    constants = {n: v for n, v in vars(why_rules).items() if isinstance(v, int | float)}
+    assert {n: float(v) for n, v in documented.items()} == constants
 
 
 def test_guesses_fit_the_cause() -> None:
@@ -259,6 +276,12 @@ def test_held_out_rows_do_not_mix_with_training() -> None:
         analyse([*train, *test], split="val")
 
 
+def test_rows_of_one_class_are_noticed() -> None:
+    rows = [r for r in run(healthy, scorer("retinamnist", {"delta": 0})) if r.target == "2"]
+    (found,) = (f for f in findings(analyse(rows)) if f.rule == "one_target")
+    assert found.facts == "100% of the targets are 2"
+
+
 def test_two_runs_in_one_file_are_noticed() -> None:
     runs = [list(run(healthy, scorer("retinamnist", {"decay": d}))) for d in ("exact", "linear")]
     view = analyse(row for one in runs for row in one)
@@ -326,6 +349,46 @@ def test_wrong_files_are_named(
     path.write_text(content, encoding="utf-8")
     assert main(["why", str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+FIELDS = [*TraceRow.__slots__, "output", "gts", "score", "uid", "input", "acc", "accuracy"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(FIELDS), ANY).flatmap(
+            lambda row: st.sampled_from([row, row | {"completion": "x"}, row | {"output": "x"}])
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_whatever_a_file_holds_it_is_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "trace.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    message = ""
+    try:
+        view = analyse(read_trace([path]))
+    except ConfigError as error:
+        message = str(error)
+    if message:
+        assert str(path) in message
+    else:
+        assert text(view)
+        json.dumps(summary(view), allow_nan=False)
 
 
 def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

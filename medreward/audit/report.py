@@ -122,7 +122,7 @@ def _data_url(image: Image) -> str:
 
 def _number(value: float, digits: int = 3, sign: str = "") -> str:
     """Return a number with so many digits after the point, and no minus before a zero."""
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
 def _drawing(chart: Chart) -> dict[str, Any]:

@@ -150,7 +150,13 @@ class Sweep:
             return
         import numpy as np
 
-        parts = np.array([[self._parts(row, s) for row in group] for s in self._shapes.values()])
+        # Completions of a group repeat: each of its texts is scored once.
+        first = {(row.completion, str(row.target), row.knowledge): row for row in group}
+        places = {text: place for place, text in enumerate(first)}
+        order = [places[row.completion, str(row.target), row.knowledge] for row in group]
+        shapes = self._shapes.values()
+        scored = np.array([[self._parts(row, s) for row in first.values()] for s in shapes])
+        parts = scored[:, order]
         totals = np.array([parts[shape] @ factors for shape, factors in self._uses])
         self.groups += 1
         self.rows += len(group)

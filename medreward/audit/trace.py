@@ -20,7 +20,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from medreward.task import Task
 
 ON_ERROR = ("raise", "warn")
 MAX_BYTES = 2**30
+MOST = 1e12  # a number beyond is no reward
 
 _log = logging.getLogger(__name__)
 
@@ -80,22 +81,32 @@ class TraceRow:
                 f"field 'completion' is missing or no text; there is {', '.join(row)}"
             )
         known = {name: row[name] for name in cls.__slots__ if row.get(name) is not None}
-        for name, types in _TYPES.items():
-            if name in known and not isinstance(known[name], types):
+        for name, right in _RIGHT.items():
+            if name in known and not right(known[name]):
                 raise ConfigError(f"field {name!r}: {str(known[name])[:60]!r} is of a wrong type")
+        for name in ("id", "group", "split", "task", "prediction", "signature"):
+            if name in known:
+                known[name] = str(known[name])
         known["reasons"] = tuple(known.get("reasons", ()))
         if "total" in known and "unreadable" not in known:
             known["unreadable"] = known.get("prediction") is None
         return cls(**known)
 
 
-_TYPES = {
-    "step": int,
-    "total": int | float,
-    "parts": Mapping,
-    "reasons": list | tuple,
-    "knowledge": str,
-    "correct": bool,
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
+
+
+_RIGHT: Mapping[str, Callable[[Any], bool]] = {
+    "step": lambda step: isinstance(step, int) and not isinstance(step, bool),
+    "total": _is_number,
+    "parts": lambda parts: isinstance(parts, Mapping) and all(map(_is_number, parts.values())),
+    "reasons": lambda codes: (
+        isinstance(codes, list | tuple) and all(isinstance(code, str) for code in codes)
+    ),
+    "knowledge": lambda text: isinstance(text, str),
+    "correct": lambda correct: isinstance(correct, bool),
+    "unreadable": lambda unreadable: isinstance(unreadable, bool),
 }
 
 

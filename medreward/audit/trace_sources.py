@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from medreward.audit.trace import TraceRow, read_rows, traced
+from medreward.audit.trace import MOST, TraceRow, read_rows, traced
 from medreward.completion import completion_text
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
@@ -128,15 +128,24 @@ def _verl_row(row: Mapping[str, Any]) -> TraceRow:
     correct, unreadable = row.get("correct", row.get("acc")), row.get("unreadable")
     return TraceRow(
         completion=completion_text(row["output"]),
-        step=row.get("step"),
+        step=_whole(row.get("step")),
         group=str(row.get("input")) if key is None else match[1] if match else str(key),
         target=row.get("gts"),
-        total=row.get("score"),
-        parts={part: float(row[part]) for part in PARTS if part in row},
+        total=_number(row.get("score")),
+        parts={part: value for part in PARTS if (value := _number(row.get(part))) is not None},
         reasons=tuple(code for code in _CODES if row.get(f"reason_{code}")),
-        correct=None if correct is None else float(correct) >= 1.0,
-        unreadable=None if unreadable is None else bool(unreadable),
+        correct=None if _number(correct) is None else correct >= 1.0,
+        unreadable=None if _number(unreadable) is None else bool(unreadable),
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return a number as a float, and anything else as not known."""
+    return float(value) if isinstance(value, int | float) and abs(value) < MOST else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _trl_rows(path: Path) -> Iterator[TraceRow]:

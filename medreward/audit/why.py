@@ -87,6 +87,7 @@ def summary(view: View) -> dict[str, Any]:
             for code, share in shares(view.all.reasons, view.all.rows).items()
         },
         "answers": shares(view.all.answers, view.all.answers.total()),
+        "groups_varied": {n: v / stats.spread.groups for n, v in stats.spread.varied.items()},
         "constant_parts": stats.spread.constant(),
         "correlations": {f"{a}, {b}": r for (a, b), r in stats.spread.correlations().items()},
         "findings": [vars(finding) for finding in findings(view)],
@@ -103,7 +104,8 @@ def names(view: View) -> list[str]:
 
 def text(view: View) -> str:
     """Return the analysis for a terminal."""
-    return "\n".join([*_head(view), *_table(view), *_dead(view), *_reasons(view), *_found(view)])
+    sections = (_head, _table, _dead, _varied, _reasons, _found)
+    return "\n".join(line for section in sections for line in section(view))
 
 
 def report(view: View, title: str) -> Report:
@@ -114,11 +116,11 @@ def report(view: View, title: str) -> Report:
     measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
     columns = ("all", "early", "late")
     rows = [
-        Row(name, [math.nan if values[c] is None else values[c] for c in columns], "")
+        Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
         for name, values in measured.items()
     ]
     rows += [
-        Row(code, [values[c] or 0.0 for c in columns], REASONS.get(code, ""))
+        Row(f"reason {code}", [_or_nan(values[c]) for c in columns], REASONS.get(code, ""))
         for code, values in found["reasons"].items()
     ]
     shown = [name for name in ("correct", "unreadable", "repetition") if name in measured]
@@ -163,6 +165,10 @@ def _change(view: View, name: str) -> dict[str, float | bool | None]:
     }
 
 
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _share(code: str, step: Step | None) -> float | None:
     return None if step is None else step.reasons[code] / step.rows
 
@@ -201,6 +207,13 @@ def _dead(view: View) -> Iterator[str]:
             yield f"  {share:6.1%}  {name}: {CAUSES[name]}"
 
 
+def _varied(view: View) -> Iterator[str]:
+    spread = view.stats.spread
+    if spread.varied:
+        found = (f"{n} {spread.varied[n] / spread.groups:.0%}" for n in sorted(spread.varied))
+        yield f"\ngroups within which a part varies: {', '.join(found)}"
+
+
 def _reasons(view: View) -> Iterator[str]:
     if view.all.reasons:
         yield f"\n{'reasons (several may apply)':32}{'all':>9}{'early':>9}{'late':>9}"
@@ -211,7 +224,9 @@ def _reasons(view: View) -> Iterator[str]:
 
 def _found(view: View) -> Iterator[str]:
     found = findings(view)
-    yield "\nwhat stands out" if found else "\nnothing stands out by the rules"
+    few = "too few completions to say what stands out"
+    nothing = few if view.stats.rows < MIN_ROWS else "nothing stands out by the rules"
+    yield "\nwhat stands out" if found else f"\n{nothing}"
     for finding in found:
         yield f"- {finding.rule}: {finding.facts}\n  first guess: {finding.guess}"
     codes = list(shares(view.all.reasons, 1) or view.stats.examples)

@@ -29,6 +29,7 @@ REPEATS = 0.1  # share of repeated word triples
 RECITES = 0.05  # mean of the part's absolute value
 ONE_ANSWER = 0.7  # share of the answers that could be read
 ABOVE_TARGETS = 0.2  # share of answers above that of the targets
+ONE_TARGET = 0.9  # share of the targets
 
 _FORMAT_HINT = (
     "teach the format first: a short supervised warm start, or one worked example in the prompt"
@@ -233,7 +234,8 @@ def reward_without_accuracy(view: View) -> Iterator[Finding]:
     yield Finding(
         "reward_without_accuracy",
         f"the reward went from {reward.early:.2f} to {reward.late:.2f}, right answers from "
-        f"{correct.early:.0%} to {correct.late:.0%}; what rose: {names}",
+        f"{correct.early:.0%} to {correct.late:.0%}"
+        f"{'' if correct.certain else ' (within the noise)'}; what rose: {names}",
         "the policy earns more without answering better: lower the weight of what rose; while the "
         "format is being learnt, this is no fault",
     )
@@ -318,6 +320,19 @@ def one_answer(view: View) -> Iterator[Finding]:
         )
 
 
+def one_target(view: View) -> Iterator[Finding]:
+    """Nearly all targets are one and the same."""
+    targets = shares(view.all.targets, view.all.rows)
+    target, share = next(iter(targets.items()))
+    if target != str(None) and share >= ONE_TARGET:
+        yield Finding(
+            "one_target",
+            f"{share:.0%} of the targets are {target}",
+            "the policy can earn everything by one answer: check how the rows were drawn, and "
+            "balance the classes",
+        )
+
+
 def mixed_settings(view: View) -> Iterator[Finding]:
     """Tasks apart, there are several sets of settings in one trace."""
     if len(view.stats.signatures) > max(1, len(view.stats.tasks)):
@@ -331,6 +346,7 @@ def mixed_settings(view: View) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (
     mixed_settings,
+    one_target,
     never_right,
     unreadable,
     zero_variance,

@@ -21,7 +21,13 @@ _MOST_TEXT = 20_000
 _MOST_ANSWERS = 50
 _N = 3
 
-MEASURES = ("reward", "correct", "unreadable", "length", "repetition")
+MEASURES = {
+    "reward": "the mean total",
+    "correct": "share of exactly right answers",
+    "unreadable": "share of completions without a readable answer",
+    "length": "characters of a completion",
+    "repetition": "share of word triples that stood before in the same completion",
+}
 CAUSES = {
     "all right": "all completions are right and earn the same",
     "all unreadable": "no answer of the group can be read",

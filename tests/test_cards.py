@@ -74,6 +74,10 @@ MEDMNIST = {
 }
 
 
+# The cards of grounding questions are about whatever a user's card names, so they know nothing.
+KNOWING = [name for name in shipped() if not name.startswith("grounding_")]
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_card_loads_and_can_be_scored(name: str) -> None:
     task = Task.load(name)
@@ -85,7 +89,7 @@ def test_a_shipped_card_loads_and_can_be_scored(name: str) -> None:
     Scorer(task)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", KNOWING)
 def test_every_statement_has_a_source_and_a_review_state(name: str) -> None:
     task = Task.load(name)
     statements = [*task.knowledge, *(s for label in task.labels for s in label.attributes)]
@@ -96,7 +100,7 @@ def test_every_statement_has_a_source_and_a_review_state(name: str) -> None:
         assert statement.text == " ".join(statement.text.split())
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", KNOWING)
 def test_every_reference_is_used_and_can_be_found(name: str) -> None:
     task = Task.load(name)
     statements = [*task.knowledge, *(s for label in task.labels for s in label.attributes)]
@@ -105,7 +109,7 @@ def test_every_reference_is_used_and_can_be_found(name: str) -> None:
     assert all(len(citation) > 40 for citation in task.references.values())
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", KNOWING)
 def test_every_label_has_attributes_but_for_the_known_gaps(name: str) -> None:
     labels, _ = GAPS.get(name, ([], ""))
     assert [label.name for label in Task.load(name).labels if not label.attributes] == labels
@@ -143,11 +147,11 @@ def test_no_two_labels_share_a_statement_or_nearly(name: str) -> None:
 def test_the_page_on_sources_names_every_card_and_source() -> None:
     text = (Path(__file__).parent.parent / "docs" / "knowledge-sources.md").read_text("utf-8")
     rows = set(re.findall(r"^\| `(\w+)` \|[^|]*\| `(\w+)` \|", text, re.MULTILINE))
-    for name in shipped():
+    for name in KNOWING:
         task = Task.load(name)
         statements = [*task.knowledge, *(s for label in task.labels for s in label.attributes)]
         assert {source for card, source in rows if card == name} == {s.source for s in statements}
-    assert {card for card, _ in rows} == set(shipped())
+    assert {card for card, _ in rows} == set(KNOWING)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ from medreward.version import __version__
 if TYPE_CHECKING:
     from medreward.data.prepare import Options
 
-_NO_TRACE = ("workers", "reading")  # not in the card: without effect, or shown field by field
+# Not in the card: without effect, or shown field by field.
+_NO_TRACE = ("workers", "reading", "asking")
 _MOST_SHOWN = 40  # files a kind of remark, in the card
 
 
@@ -31,7 +32,7 @@ class Summary:
 
     Attributes:
         source: the source's name.
-        images: split -> number of rows.
+        images: split -> number of images; each is a row, unless questions are asked of it.
         labels: split -> label -> number of images that have it (for localisation: of boxes).
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
@@ -40,6 +41,7 @@ class Summary:
         left_out: statement that a budget had no room for -> number of prompts.
         example: the first prompt.
         files: what was written.
+        questions: split -> grounding question, such as "where, no WBC" -> number of rows.
     """
 
     source: str
@@ -52,6 +54,7 @@ class Summary:
     left_out: Counter[str] = field(default_factory=Counter)
     example: Prompt | None = None
     files: tuple[Path, ...] = ()
+    questions: dict[str, Counter[str]] = field(default_factory=dict)
 
     def count(self, record: Record, result: Rendered, names: Sequence[str]) -> None:
         """Add one row, with the names of its labels or boxes."""
@@ -72,6 +75,9 @@ class Summary:
         lines = [
             f"{split:6}{self.images[split]:>8} images" for split in SPLITS if self.images[split]
         ]
+        for split, counts in self.questions.items():
+            asked = "; ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+            lines.append(f"{split:6}{counts.total():>8} questions ({asked})")
         for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
             if remarks:
                 lines += [heading, *report_lines(remarks, most=10)]
@@ -109,6 +115,7 @@ def card(summary: Summary, prompts: PromptBuilder, options: Options, command: st
         pairs(_provenance(task)),
         "## Rows",
         _counts(summary),
+        *_questions(summary),
         *_facts(summary),
         "## Prompts",
         *prompt_section(prompts, summary.example, summary.left_out, options.template),
@@ -124,8 +131,13 @@ def card(summary: Summary, prompts: PromptBuilder, options: Options, command: st
 
 
 def _opening(summary: Summary, task: Task) -> str:
+    rows = sum(summary.images.values())
+    asked = ""
+    if summary.questions:
+        rows = sum(counts.total() for counts in summary.questions.values())
+        asked = ", as grounding questions, which are tasks of their own"
     return (
-        f"{sum(summary.images.values())} rows for the task `{task.name}` ({task.kind}), from "
+        f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "
         f"{plain(summary.source)}, by medreward {__version__}."
     )
 
@@ -137,12 +149,25 @@ def _provenance(task: Task) -> dict[str, str]:
 
 
 def _counts(summary: Summary) -> str:
-    names = sorted({name for counts in summary.labels.values() for name in counts})
     splits = [split for split in SPLITS if summary.images[split]]
+    last = ["**images**", *(str(summary.images[split]) for split in splits)]
+    return _table(splits, summary.labels, last)
+
+
+def _questions(summary: Summary) -> list[str]:
+    if not summary.questions:
+        return []
+    splits = [split for split in SPLITS if split in summary.questions]
+    last = ["**rows**", *(str(summary.questions[split].total()) for split in splits)]
+    return ["## Questions", _table(splits, summary.questions, last)]
+
+
+def _table(splits: Sequence[str], counts: Mapping[str, Counter[str]], last: list[str]) -> str:
+    """Return a table of names by split."""
+    names = sorted({name for split in splits for name in counts[split]})
     rows = [["", *splits], ["---", *["---:"] * len(splits)]]
-    rows += [[name, *(str(summary.labels[s][name]) for s in splits)] for name in names]
-    rows.append(["**images**", *(str(summary.images[split]) for split in splits)])
-    return "\n".join(f"| {' | '.join(cell(c) for c in line)} |" for line in rows)
+    rows += [[name, *(str(counts[split][name]) for split in splits)] for name in names]
+    return "\n".join(f"| {' | '.join(cell(c) for c in line)} |" for line in [*rows, last])
 
 
 def _facts(summary: Summary) -> list[str]:
@@ -157,6 +182,8 @@ def _facts(summary: Summary) -> list[str]:
 
 def _settings(options: Options) -> dict[str, str]:
     shown = _fields(options) | _fields(options.reading)
+    if options.asking:
+        shown |= _fields(options.asking)
     if options.fractions is None:
         shown["fractions"] = f"the source's splits, or else {_value(DEFAULT_FRACTIONS)}"
     return shown

@@ -21,6 +21,8 @@ from medreward.data.rows import Row, ground_truth, row
 from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
+from medreward.perception.grounding import Asking, canonical, plan
+from medreward.perception.grounding_rows import GroundingRows
 from medreward.priors.prompt import PromptBuilder
 from medreward.priors.tokens import load_tokenizer
 from medreward.task import KNOWLEDGE_LEVELS, Task
@@ -57,6 +59,7 @@ class Options:
             an error.
         reading: how pictures are read.
         workers: processes; None: one a core.
+        asking: grounding questions to ask of each image, instead of the card's own; None: none.
     """
 
     size: int | None = None
@@ -74,6 +77,7 @@ class Options:
     drop_duplicates: bool = False
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
+    asking: Asking | None = None
 
     def prompts(self, task: Task) -> PromptBuilder:
         """Return what makes the prompts of a task's rows."""
@@ -92,6 +96,8 @@ class Options:
             raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
         if self.on_error not in ("stop", "skip"):
             raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.asking and self.template:
+            raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
             raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
         numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
@@ -134,7 +140,7 @@ def prepare(
     records = limited(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
-    run = _Run(source, prompts, options, records)
+    run = _Run(source, prompts, options, *_planned(records, prompts, options))
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
@@ -146,15 +152,35 @@ def prepare(
     return run.summary
 
 
+def _planned(
+    records: Sequence[Record], prompts: PromptBuilder, options: Options
+) -> tuple[Sequence[Record], GroundingRows | None]:
+    """Return the records that give rows, and their grounding questions where these are asked."""
+    if options.asking is None:
+        return records, None
+    records = canonical(records, prompts.task)
+    planned = plan(records, prompts.task, options.asking, options.seed)
+    kept = [record for record in records if planned.questions.get(record.id)]
+    return kept, GroundingRows(planned, prompts)
+
+
 class _Run:
     """One pass over the records, split by split, and what was seen on it."""
 
     def __init__(
-        self, source: Source, prompts: PromptBuilder, options: Options, records: Sequence[Record]
+        self,
+        source: Source,
+        prompts: PromptBuilder,
+        options: Options,
+        records: Sequence[Record],
+        grounding: GroundingRows | None,
     ) -> None:
         self.source, self.options, self.records = source, options, records
-        self.prompts, self.task = prompts, prompts.task
+        self.prompts, self.task, self.grounding = prompts, prompts.task, grounding
         self.summary = Summary(source=source.name)
+        if grounding:
+            self.summary.questions = grounding.counts
+            self.summary.remarks += grounding.plan.remarks
         self.tiles: list[Tile] = []
         self.results = self._rendered()
         self._ranks = ranked(records)
@@ -168,7 +194,8 @@ class _Run:
         first = next(rows, None)
         if first is not None:
             path = folder / f"{split}.parquet"
-            write_parquet(path, chain([first], rows), total=len(records))
+            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            write_parquet(path, chain([first], rows), total=total)
         elif records:
             self.summary.emptied.append(split)
 
@@ -207,7 +234,11 @@ class _Run:
             if isinstance(result, Remark):
                 self.summary.skipped.append(result)
             elif self._is_new(record, result.digest):
-                yield self._row(record, result)
+                truth = self._noted(record, result)
+                if self.grounding:
+                    yield from self.grounding.rows(record, result, self.summary.prompt)
+                else:
+                    yield self._row(record, result, truth)
 
     def _is_new(self, record: Record, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""
@@ -224,7 +255,8 @@ class _Run:
         self.summary.remarks.append(Remark(record.where, what, before.where))
         return True
 
-    def _row(self, record: Record, result: Rendered) -> Row:
+    def _noted(self, record: Record, result: Rendered) -> str:
+        """Count an image, keep it for the contact sheet, and return its ground truth."""
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
             truth = ground_truth(self.task, {"boxes": boxes, "size": result.size})
@@ -237,6 +269,9 @@ class _Run:
         if record.id in self._ranks:
             title, rank = f"{record.split}: {shown}", self._ranks[record.id]
             self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
+        return truth
+
+    def _row(self, record: Record, result: Rendered, truth: str) -> Row:
         prompt = self.prompts(record.id)
         self.summary.prompt(prompt)
         split = str(record.split)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from medreward.errors import ConfigError
 from medreward.priors.selection import Selection, is_shuffled, label_order, selections
-from medreward.priors.template import IMAGE_MARK, load_templates
+from medreward.priors.template import IMAGE_MARK, Templates, load_templates
 from medreward.priors.tokens import count_tokens
 from medreward.task import Statement, Task
 
@@ -48,7 +48,7 @@ class PromptBuilder:
         budget: how many tokens a prompt may have, without the image and the chat template. Whole
             statements are left out until it does (see `medreward.priors.selection`).
         tokenizer: counts the tokens (see `count_tokens`); needed for a budget.
-        template: a file with templates in place of the shipped ones.
+        template: a file with templates in place of the shipped ones, or templates.
 
     Raises:
         ConfigError: if an argument is wrong, or a prompt without knowledge is over the budget.
@@ -72,7 +72,7 @@ abnormal opacity.
         seed: int = 0,
         budget: int | None = None,
         tokenizer: Any = None,
-        template: str | Path | None = None,
+        template: str | Path | Templates | None = None,
     ) -> None:
         if budget is not None and (isinstance(budget, bool) or budget < 1):
             raise ConfigError(f"budget: {budget!r} is not a whole number from 1 on")

@@ -73,13 +73,17 @@ class Templates:
         return self.frames[task.reward.frame]
 
 
-def load_templates(path: str | Path | None = None) -> Templates:
+def load_templates(path: str | Path | Templates | None = None) -> Templates:
     """Return the shipped templates, with those of a file of the user's in their place.
+
+    Templates that are loaded already are returned as they are.
 
     Raises:
         ConfigError: if the file cannot be read, a template has an unknown placeholder, or lacks
             the question, the knowledge or the answer's tags.
     """
+    if isinstance(path, Templates):
+        return path
     shipped = _shipped()
     if path is None:
         return shipped

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medreward.data.picture import load_file
-from medreward.data.sources.boxes import cleaned
+from medreward.data.sources.boxes import cleaned, lost
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder
 from medreward.data.splits import split_name
@@ -65,6 +65,7 @@ def _read(
             remarks.append(Remark(where, _EMPTIED))
             continue
         place = (str(folder), name)
+        dropped = (*lost(boxes[key], kept), *crowds[key])
         records.append(
             Record(
                 id=f"image-{number:06d}",
@@ -74,6 +75,7 @@ def _read(
                 size=size,
                 split=split,
                 key=name,
+                dropped=dropped,
                 crowds=tuple(crowds[key]),
             )
         )

@@ -1,0 +1,195 @@
+"""Transforms on the rows that both trainers read: image, target, question and knowledge together.
+
+What was applied is in ``extra_info.transforms`` as text that `medreward.perception.parse` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medreward.data.check import TaskOf, shipped_task
+from medreward.data.picture import load_bytes, png_bytes
+from medreward.data.rows import IMAGE_MARK, Row, ground_truth, target_of
+from medreward.data.sources.record import Reading, UnusableError
+from medreward.errors import ConfigError
+from medreward.perception.sample import Region, Sample
+from medreward.perception.sides import check_task
+from medreward.perception.target import regions_of, with_regions
+from medreward.perception.transforms.pipeline import Pipeline
+from medreward.task import Task
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_OTHERS = 1_000_000  # keys of regions that are not the target's
+_TARGET, _KNOWLEDGE = "target", "knowledge"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What of a row a transform changes.
+
+    Attributes:
+        images: its images.
+        texts: the texts of its prompt, by any names.
+        truth: the ground truth as text.
+        knowledge: the knowledge in its prompt.
+        regions: JSON list of boxes that are not the target ("" for none), for attention aids.
+    """
+
+    images: Sequence[Image]
+    texts: Mapping[str, str]
+    truth: str
+    knowledge: str = ""
+    regions: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowTransform:
+    """Draws and applies a pipeline for rows in veRL's schema; can be pickled.
+
+    The draw depends on the seed, the row's id and the epoch alone: not on the process, nor on how
+    often a row was read. So all completions of a prompt see the same image.
+
+    Attributes:
+        pipeline: what is drawn.
+        task_of: gives a row's task from its ``data_source`` and ``extra_info``.
+        seed: of the draws.
+    """
+
+    pipeline: Pipeline
+    task_of: TaskOf = shipped_task
+    seed: int = 0
+    _checked: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def __call__(self, row: Row, epoch: int = 0) -> Row:
+        """Return the row as its draw for an epoch makes it.
+
+        Raises:
+            ConfigError: if the pipeline does not fit the row's task, an image cannot be decoded, or
+                words depend on side and the card does not say how they change.
+        """
+        info = row["extra_info"]
+        name = f"row {info['id']!r}"
+        try:
+            task = self.task_of(row["data_source"], info)
+            drawn = self.drawn(task, info["id"], epoch)
+            if not drawn.transforms:
+                return {**row, "extra_info": {**info, "transforms": ""}}
+            return _with_content(row, changed(drawn, task, _content(row)), str(drawn))
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
+
+    def drawn(self, task: Task, id: str, epoch: int) -> Pipeline:  # noqa: A002
+        """Return the pipeline for one row; raises `ConfigError` if it does not fit the task."""
+        if task.name not in self._checked:
+            check_task(self.pipeline, task)
+            self._checked.add(task.name)
+        return self.pipeline.draw(self.seed, id, epoch)
+
+
+def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
+    """Return what a fixed pipeline makes of the content of a row.
+
+    Raises:
+        ConfigError: if the target or a region is not right for the image, or words depend on side
+            and the card does not say how they change.
+    """
+    size = content.images[0].size
+    target = target_of(task, content.truth)
+    located = task.kind == "localisation"
+    regions = regions_of(target, size) if located else ()
+    others = json.loads(content.regions) if content.regions else []
+    texts = {**content.texts, _KNOWLEDGE: content.knowledge}
+    if not located:
+        texts[_TARGET] = ground_truth(task, target)
+    before = Sample(
+        tuple(content.images),
+        (*regions, *regions_of(others, size, _OTHERS, _OTHERS)),
+        texts,
+        task.laterality,
+    )
+    after = drawn(before)
+    truth = content.truth
+    if located:
+        truth = _moved(content.truth, target, before, after, 0)
+    elif after.texts[_TARGET] != texts[_TARGET]:
+        truth = after.texts[_TARGET]
+        task.parse_target(target_of(task, truth))
+    return replace(
+        content,
+        images=after.images,
+        texts={name: after.texts[name] for name in content.texts},
+        truth=truth,
+        knowledge=after.texts[_KNOWLEDGE],
+        regions=_moved(content.regions, others, before, after, _OTHERS),
+        notes=after.notes,
+    )
+
+
+def _moved(text: str, target: Any, before: Sample, after: Sample, first: int) -> str:
+    """Return boxes as JSON text after a change; the same text if nothing moved."""
+    if not text or (before.regions, before.size) == (after.regions, after.size):
+        return text
+    left: dict[int, Region] = {region.key: region for region in after.regions}
+    return json.dumps(with_regions(target, left, after.size, first))
+
+
+def with_marks(text: str, count: int, notes: Sequence[str]) -> str:
+    """Return a message with marks for more images, and notes, after its last mark.
+
+    >>> with_marks("<image>Which organ?", 1, ["Shown twice."])
+    '<image><image>Shown twice. Which organ?'
+    """
+    start, mark, end = text.rpartition(IMAGE_MARK)
+    said = "".join(f"{note} " for note in notes)
+    return f"{start}{mark}{IMAGE_MARK * count}{said}{end}" if mark else text
+
+
+def _content(row: Row) -> Content:
+    info = row["extra_info"]
+    return Content(
+        images=[_image(picture) for picture in row["images"]],
+        texts={f"prompt[{i}]": message["content"] for i, message in enumerate(row["prompt"])},
+        truth=row["reward_model"]["ground_truth"],
+        knowledge=info.get("knowledge") or "",
+        regions=info.get("regions") or "",
+    )
+
+
+def _with_content(row: Row, content: Content, applied: str) -> Row:
+    more = len(content.images) - len(row["images"])
+    texts = [content.texts[f"prompt[{i}]"] for i in range(len(row["prompt"]))]
+    marked = [i for i, text in enumerate(texts) if IMAGE_MARK in text]
+    if marked and more:
+        texts[marked[-1]] = with_marks(texts[marked[-1]], more, content.notes)
+    info = {**row["extra_info"], "transforms": applied}
+    for name in ("knowledge", "regions"):
+        if info.get(name):
+            info[name] = getattr(content, name)
+    return {
+        **row,
+        "prompt": [
+            {**message, "content": text} for message, text in zip(row["prompt"], texts, strict=True)
+        ],
+        "images": [{"bytes": png_bytes(image)} for image in content.images],
+        "reward_model": {**row["reward_model"], "ground_truth": content.truth},
+        "extra_info": info,
+    }
+
+
+def _image(picture: Any) -> Image:
+    """Return a row's image, given as bytes or by its path, as 8-bit grey or RGB."""
+    given: Any = picture
+    if isinstance(picture, Mapping):
+        given = picture.get("bytes") or picture.get("path")
+    try:
+        content = Path(given).read_bytes() if isinstance(given, str) else given
+        return load_bytes(content or b"", Reading()).image
+    except (UnusableError, OSError) as error:
+        raise ConfigError(f"image: {error}") from error

@@ -1,0 +1,81 @@
+"""Whether a pipeline is fit for a task: checked before anything is read or trained."""
+
+from __future__ import annotations
+
+from medreward.errors import ConfigError
+from medreward.laterality import Mirror, check_quarter_turn, mirrored_texts
+from medreward.perception.transforms.pipeline import Pipeline
+from medreward.perception.transforms.transform import Transform
+from medreward.task import Task
+
+
+def check_task(pipeline: Pipeline, task: Task) -> None:
+    """Make sure that no transform, whatever is drawn, makes the task's texts or targets wrong.
+
+    Raises:
+        ConfigError: if one mirrors or turns a task that depends on side and whose card does not say
+            how words change; if swapped words are not labels of the task; or if one shows what is
+            to be found in a localisation task.
+
+    >>> from medreward.perception import parse
+    >>> check_task(parse("Flip()"), Task.load("organamnist"))  # femur-left becomes femur-right
+    >>> check_task(parse("Flip()"), Task.load("organsmnist"))
+    Traceback (most recent call last):
+    medreward.errors.ConfigError: task 'organsmnist': Flip(): labels[1]: 'left' may be wrong ...
+    """
+    for transform in pipeline.transforms:
+        try:
+            _check(transform, task)
+        except ConfigError as error:
+            raise ConfigError(f"task {task.name!r}: {transform}: {error}") from error
+
+
+def _check(transform: Transform, task: Task) -> None:
+    if task.kind == "localisation" and transform.reveals:
+        raise ConfigError(transform.reveals)
+    texts = _texts(task)
+    mirrors = transform.mirrors
+    if mirrors is None:
+        check_quarter_turn(task.laterality, texts)
+    for mirror in mirrors or ():
+        _check_labels(task, mirror, mirrored_texts(task.laterality, texts, mirror))
+
+
+def _texts(task: Task) -> dict[str, str]:
+    """Return all that a card says about its images, by the name of the field."""
+    texts = {"question": task.question}
+    texts |= {f"knowledge[{i}]": statement.text for i, statement in enumerate(task.knowledge)}
+    for i, label in enumerate(task.labels):
+        texts |= {f"labels[{i}]{name}": form for name, form in _forms(task, i).items()}
+        texts |= {f"labels[{i}].attributes[{j}]": s.text for j, s in enumerate(label.attributes)}
+    return texts
+
+
+def _forms(task: Task, index: int) -> dict[str, str]:
+    label = task.labels[index]
+    synonyms = {f".synonyms[{j}]": synonym for j, synonym in enumerate(label.synonyms)}
+    return {"": label.name, **synonyms}
+
+
+def _check_labels(task: Task, mirror: Mirror, texts: dict[str, str]) -> None:
+    """Make sure that each label becomes one of the task's, and its synonyms the same one's."""
+    index = {form: i for i in range(len(task.labels)) for form in _forms(task, i).values()}
+    for i, label in enumerate(task.labels):
+        new = texts[f"labels[{i}]"]
+        if new not in index:
+            raise ConfigError(
+                f"labels[{i}]: {label.name!r} becomes {new!r} in a {mirror} flip, which is not a "
+                f"label of the task"
+            )
+        for name, synonym in _forms(task, i).items():
+            changed = texts[f"labels[{i}]{name}"]
+            if changed != synonym and index.get(changed, index[new]) != index[new]:
+                raise ConfigError(
+                    f"labels[{i}]{name}: {synonym!r} becomes {changed!r} in a {mirror} flip, but "
+                    f"{label.name!r} becomes {new!r}, another label"
+                )
+            if changed != synonym and new == label.name:
+                raise ConfigError(
+                    f"labels[{i}]{name}: {synonym!r} becomes {changed!r} in a {mirror} flip, but "
+                    f"its label {label.name!r} stays as it is"
+                )

@@ -17,9 +17,11 @@ from medreward.errors import ConfigError, expected
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Mirror: TypeAlias = Literal["horizontal", "vertical"]
 # Too many words here cost a refused flip and a line in the card; too few, a wrong target.
-_ACROSS = r"left\w*|right\w*|l[ae]evo\w*|dextr\w*|sinist\w*"
+_ACROSS = r"left\w*|right\w*|la?evo\w*|dextr\w*|sinist\w*"
 _CODES = r"OD|OS|LUL|LLL|RUL|RML|RLL"  # eyes and lobes, in capitals only
-_UPRIGHT = r"upper\w*|lower\w*|superior\w*|inferior\w*|top|bottom|above|below|apical|basal"
+_UPRIGHT = (
+    r"upper\w*|lower\w*|superior\w*|inferior\w*|top|bottom|above|below|apical|basal(?!\s+cell)"
+)
 _SIDES: dict[Mirror, re.Pattern[str]] = {
     # A vertical flip mirrors the image too, so it concerns both kinds of words.
     "horizontal": re.compile(rf"(?<![^\W_])(?:(?i:{_ACROSS})|{_CODES})(?![^\W_])"),
@@ -37,7 +39,8 @@ class Laterality:
         swap: pairs of words that change places when an image is flipped horizontally; None: no
             such flip is allowed.
         swap_vertical: the same for a vertical flip, such as "upper" and "lower". For anatomical
-            sides it has left and right too, since any one flip mirrors the patient.
+            sides it has to have left and right too, since any one flip mirrors the patient; for
+            places in the image it must not.
         keep: phrases that stay as they are, such as "x to the right".
 
     A turn by 180 degrees is one flip after the other, and rewrites so.
@@ -101,7 +104,8 @@ class Laterality:
         """Return the side words in a text that a flip would leave wrong."""
         if not self.dependent:
             return []
-        known = {word.casefold() for pair in self.pairs(mirror) or () for word in pair}
+        given = () if self.pairs(mirror) is None else (self.swap or ()) + (self.swap_vertical or ())
+        known = {word.casefold() for pair in given for word in pair}
         for phrase in self.keep:
             text = re.sub(re.escape(phrase), " ", text, flags=re.IGNORECASE)
         return [word for word in side_words(text, mirror) if word.casefold() not in known]

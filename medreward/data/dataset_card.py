@@ -35,6 +35,7 @@ class Summary:
         remarks: what was done to others.
         emptied: splits of which no image can be used.
         files: what was written.
+        copies: split -> transformed copies of each row in it, beside the row.
     """
 
     source: str
@@ -45,6 +46,11 @@ class Summary:
     remarks: list[Remark] = field(default_factory=list)
     emptied: list[str] = field(default_factory=list)
     files: tuple[Path, ...] = ()
+    copies: Counter[str] = field(default_factory=Counter)
+
+    def rows(self, split: str) -> int:
+        """Return the number of rows of a split: its images, and the copies of each."""
+        return self.images[split] * (1 + self.copies[split])
 
     def count(self, record: Record, result: Rendered, label: str | None) -> None:
         """Add one row; `label` is None where its boxes are to be counted."""
@@ -58,7 +64,10 @@ class Summary:
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
         lines = [
-            f"{split:6}{self.images[split]:>8} images" for split in SPLITS if self.images[split]
+            f"{split:6}{self.images[split]:>8} images"
+            + (f", {self.rows(split)} rows" if self.copies[split] else "")
+            for split in SPLITS
+            if self.images[split]
         ]
         for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
             if remarks:
@@ -110,7 +119,7 @@ def card(summary: Summary, task: Task, options: Options, command: str) -> str:
 
 def _opening(summary: Summary, task: Task) -> str:
     return (
-        f"{sum(summary.images.values())} rows for the task `{task.name}` ({task.kind}), from "
+        f"{sum(map(summary.rows, SPLITS))} rows for the task `{task.name}` ({task.kind}), from "
         f"{_plain(summary.source)}, by medreward {__version__}."
     )
 

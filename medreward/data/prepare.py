@@ -20,6 +20,9 @@ from medreward.data.rows import Row, ground_truth, row
 from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
+from medreward.perception.copies import transformed
+from medreward.perception.sides import check_task
+from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import build_prompt
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
@@ -27,7 +30,7 @@ CARD, SHEET = "dataset_card.md", "contact_sheet.png"
 _PARTIAL = ".medreward-partial"
 _FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
 _FEW = 64  # images that are not worth starting processes for
-MAX_SIZE = 8192
+MAX_SIZE, MAX_COPIES = 8192, 100
 _TORN = (
     "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
 )
@@ -50,6 +53,9 @@ class Options:
             an error.
         reading: how pictures are read.
         workers: processes; None: one a core.
+        transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
+        copies: so many transformed copies follow each row; 0: the row itself is transformed.
+        transform_splits: the splits that are transformed.
     """
 
     size: int | None = None
@@ -63,6 +69,9 @@ class Options:
     drop_duplicates: bool = False
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
+    transforms: Pipeline | None = None
+    copies: int = 0
+    transform_splits: Sequence[str] = ("train",)
 
     def __post_init__(self) -> None:
         if self.knowledge not in KNOWLEDGE_LEVELS:
@@ -73,6 +82,13 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
                 raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+        if not 0 <= self.copies <= MAX_COPIES:
+            raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
+        if self.copies and (self.transforms is None or self.transforms.is_fixed):
+            raise ConfigError("copies: they would all be the same; transforms needs a range or p")
+        for split in self.transform_splits:
+            if split not in SPLITS:
+                raise expected("transform_splits", split, SPLITS)
 
 
 def prepare(
@@ -101,6 +117,8 @@ def prepare(
             written to. Nothing is written then.
     """
     options = options or Options()
+    if options.transforms is not None:
+        check_task(options.transforms, task)
     records, left_out = settled(source.records, task, options.mapping, options.box_labels)
     records = assigned(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
@@ -140,10 +158,25 @@ class _Run:
         rows = self._rows(records)
         first = next(rows, None)
         if first is not None:
-            path = folder / f"{split}.parquet"
-            write_parquet(path, chain([first], rows), total=len(records))
+            written = self._transformed(split, chain([first], rows))
+            total = len(records) * (1 + self.summary.copies[split])
+            write_parquet(folder / f"{split}.parquet", written, total=total)
         elif records:
             self.summary.emptied.append(split)
+
+    def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
+        options = self.options
+        if options.transforms is None or split not in options.transform_splits:
+            return rows
+        self.summary.copies[split] = options.copies
+        return transformed(
+            rows,
+            self.task,
+            options.transforms,
+            seed=options.seed,
+            copies=options.copies,
+            workers=self._workers,
+        )
 
     def check(self) -> None:
         """Raise `ConfigError` for what must not be passed over."""
@@ -169,10 +202,13 @@ class _Run:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
         renderer = Renderer(self.source.load, options.reading, options.size)
-        workers = min(options.workers or cores(), 1 + len(self.records) // _FEW)
         records = (record for split in _FIRST_TO_KEEP for record in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
-        yield from ordered_map(renderer, jobs, workers=workers)
+        yield from ordered_map(renderer, jobs, workers=self._workers)
+
+    @property
+    def _workers(self) -> int:
+        return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
 
     def _rows(self, records: Sequence[Record]) -> Iterator[Row]:
         for record in records:

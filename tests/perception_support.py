@@ -10,10 +10,11 @@ from PIL import Image, ImageDraw
 from medreward.perception.sample import Region, Sample
 from medreward.perception.transforms import ALL
 from medreward.perception.transforms.parameter import Kind, kind_of
+from medreward.task import Box
 from tests.prepare_support import noise
 
 
-def sample(width: int = 60, height: int = 40, *boxes: tuple[float, ...], mode: str = "L") -> Sample:
+def sample(width: int = 60, height: int = 40, *boxes: Box, mode: str = "L") -> Sample:
     image = noise(1, width, height, 1 if mode == "L" else 3)
     regions = tuple(Region(box, f"cell {i}", key=i) for i, box in enumerate(boxes))
     return Sample((image,), regions)

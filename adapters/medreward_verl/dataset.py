@@ -12,7 +12,7 @@ pipeline when a row is read::
     data.custom_cls.name=TransformedDataset
     "+data.transforms='Rotate(degrees=-10..10) | Gamma(gamma=0.8..1.25)'"
     +data.transforms_seed=0
-    +data.transforms_tasks.cells=cells.yaml  # tasks that are not shipped, as for the reward
+    +data.transforms_tasks.cells=cells.yaml  # tasks that are not shipped
 
 Only rows whose ``extra_info.split`` is "train" are transformed: verl makes its validation set from
 the same class.
@@ -27,8 +27,8 @@ import torch
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from medreward import ConfigError, Task
+from medreward.data.check import shipped_task
 from medreward.perception import RowTransform, load
-from medreward_verl.scoring import row_scorer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,10 +64,13 @@ class TransformedDataset(RLHFDataset):  # type: ignore[misc]
         text = self.config.get("transforms")
         if not text:
             raise ConfigError("data.transforms: missing; such as +data.transforms='Flip(p=0.5)'")
-        rows = row_scorer({"tasks": self.config.get("transforms_tasks") or {}})
+        named = self.config.get("transforms_tasks") or {}
+        tasks = {source: Task.load(card) for source, card in named.items()}
 
         def task_of(data_source: str, extra_info: Mapping[str, Any]) -> Task:
-            return rows.scorer(data_source, extra_info).task
+            if data_source in tasks and extra_info.get("task") is None:
+                return tasks[data_source]
+            return shipped_task(data_source, extra_info)
 
         change = RowTransform(load(text), task_of, self.config.get("transforms_seed", 0))
         reads = torch.zeros(max(1, len(self.dataframe)), dtype=torch.int64).share_memory_()

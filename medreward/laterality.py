@@ -27,6 +27,8 @@ _SIDES: dict[Mirror, re.Pattern[str]] = {
     "horizontal": re.compile(rf"(?<![^\W_])(?:(?i:{_ACROSS})|{_CODES})(?![^\W_])"),
     "vertical": re.compile(rf"(?<![^\W_])(?:(?i:{_ACROSS}|{_UPRIGHT})|{_CODES})(?![^\W_])"),
 }
+# How the prompts of localisation tasks say what coordinates mean: true of any image.
+_COORDINATES = ("x to the right",)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Laterality:
         swap_vertical: the same for a vertical flip, such as "upper" and "lower". For anatomical
             sides it has to have left and right too, since any one flip mirrors the patient; for
             places in the image it must not.
-        keep: phrases that stay as they are, such as "x to the right".
+        keep: phrases that stay as they are; "x to the right" is always one of them.
 
     A turn by 180 degrees is one flip after the other, and rewrites so.
 
@@ -49,7 +51,7 @@ class Laterality:
         ConfigError: if a word is in two pairs, or words are to be swapped though nothing depends
             on side.
 
-    >>> sides = Laterality(swap=[["left", "right"]], keep=["x to the right"])
+    >>> sides = Laterality(swap=[["left", "right"]])
     >>> sides.mirrored("Where is the Left kidney? x to the right.", "horizontal")
     'Where is the Right kidney? x to the right.'
     """
@@ -70,7 +72,7 @@ class Laterality:
         keep = self.keep
         if isinstance(keep, str) or not all(isinstance(phrase, str) and phrase for phrase in keep):
             raise ConfigError(f"laterality.keep: {keep!r} is not a list of phrases")
-        object.__setattr__(self, "keep", tuple(keep))
+        object.__setattr__(self, "keep", (*_COORDINATES, *keep))
 
     @classmethod
     def of(cls, content: Any) -> Laterality:
@@ -106,9 +108,13 @@ class Laterality:
             return []
         given = () if self.pairs(mirror) is None else (self.swap or ()) + (self.swap_vertical or ())
         known = {word.casefold() for pair in given for word in pair}
-        for phrase in self.keep:
-            text = re.sub(re.escape(phrase), " ", text, flags=re.IGNORECASE)
+        text = _without(text, self.keep)
         return [word for word in side_words(text, mirror) if word.casefold() not in known]
+
+    @property
+    def no_swaps(self) -> bool:
+        """Whether the card says that no word changes, in any flip."""
+        return self.dependent and self.swap == () and self.swap_vertical == ()
 
 
 def side_words(text: str, mirror: Mirror = "horizontal") -> list[str]:
@@ -147,14 +153,23 @@ def check_quarter_turn(sides: Laterality | None, texts: Mapping[str, str]) -> No
     Raises:
         ConfigError: if a text or `sides` says that something does.
     """
-    if sides and sides.dependent:
+    given = sides or Laterality(swap=(), swap_vertical=())
+    if not given.dependent:
+        return
+    if not given.no_swaps:
         raise ConfigError("laterality: the task depends on side, so a turn by 90 is not allowed")
     for where, text in texts.items():
-        if (words := side_words(text, "vertical")) and not sides:
+        if words := side_words(_without(text, given.keep), "vertical"):
             raise ConfigError(
                 f"{where}: {words[0]!r} may be wrong after a turn by 90; the card's field "
                 f"laterality may say that nothing depends on side (dependent: false)"
             )
+
+
+def _without(text: str, phrases: Sequence[str]) -> str:
+    for phrase in phrases:
+        text = re.sub(re.escape(phrase), " ", text, flags=re.IGNORECASE)
+    return text
 
 
 def _pairs(name: str, pairs: Any) -> Pairs:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from medreward.perception.sample import Region, Sample
 from medreward.perception.transforms import ALL
 from medreward.perception.transforms.parameter import Kind, kind_of
-from medreward.task import Box
+from medreward.regions import Box
 from tests.prepare_support import noise
 
 

@@ -20,7 +20,6 @@ from medreward.data.example import Example
 from medreward.data.rows import Row, rows
 from medreward.perception import RowTransform, parse
 from medreward.perception.copies import OneTask
-from medreward.perception.target import regions_of, with_regions
 from tests import prepare_support
 from tests.prepare_support import CELLS, card, content, folder_of_images, image, noise
 
@@ -92,45 +91,64 @@ def test_boxes_follow_in_whole_pixels() -> None:
     assert truth(same) == [[0.5, 1.25, 30, 20]]
 
 
-FORMS = [
-    [[0, 0, 10, 10], [20, 10, 30, 20]],
-    [{"box": [0, 0, 10, 10], "label": "left cell"}, {"box": [20, 10, 30, 20], "label": "x"}],
-    {"boxes": [[0, 0, 10, 10], [20, 10, 30, 20]], "size": [60, 40], "seen": [56, 28]},
-    {"annotators": [[[0, 0, 10, 10]], [], [{"box": [20, 10, 30, 20], "label": "x"}]]},
-    [],
-    {"boxes": [], "size": [60, 40]},
-]
+CELL = '{"box": [20, 10, 30, 20], "label": "WBC"}'
+FORMS = {
+    "[[0, 0, 10, 10], [20, 10, 30, 20]]": "[[50, 0, 60, 10], [30, 10, 40, 20]]",
+    f"[{CELL}]": '[{"box": [30, 10, 40, 20], "label": "WBC"}]',
+    '{"boxes": [[0, 0, 10, 10]], "size": [60, 40], "seen": [56, 28]}': (
+        '{"boxes": [[50, 0, 60, 10]], "size": [60, 40], "seen": [56, 28]}'
+    ),
+    '{"annotators": [[[0, 0, 10, 10]], [], [[20, 10, 30, 20]]]}': (
+        '{"annotators": [[[50, 0, 60, 10]], [], [[30, 10, 40, 20]]]}'
+    ),
+    "[]": "[]",
+    '{"boxes": [], "size": [60, 40]}': '{"boxes": [], "size": [60, 40]}',
+}
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_all_forms_of_targets_keep_their_form(form: Any) -> None:
-    regions = regions_of(form, (60, 40))
-    by_key = {region.key: region for region in regions}
-    assert with_regions(form, by_key, (60, 40)) == form
-    without = with_regions(form, {}, (60, 40))
-    assert type(without) is type(form)
-    assert regions_of(without, (60, 40)) == ()
+def with_truth(text: str) -> tuple[Task, Row]:
+    task = Task.load("bccd") if "label" in text else parse_card(CELLS)
+    one = row(task, [])
+    one["reward_model"]["ground_truth"] = text
+    return task, one
+
+
+@pytest.mark.parametrize(("text", "wanted"), FORMS.items())
+def test_all_forms_of_targets_keep_their_form(text: str, wanted: str) -> None:
+    task, before = with_truth(text)
+    after = RowTransform(parse("Flip()"), OneTask(task))(before)
+    assert after["reward_model"]["ground_truth"] == wanted
+    same = RowTransform(parse("Flip() | Flip()"), OneTask(task))(before)
+    assert same["reward_model"]["ground_truth"] == text
 
 
 def test_the_size_in_a_target_follows_and_what_the_processor_saw_does_not() -> None:
-    regions = {region.key: region for region in regions_of(FORMS[2], (60, 40))}
-    assert with_regions(FORMS[2], regions, (80, 80))["size"] == [80, 80]
-    assert "seen" not in with_regions(FORMS[2], regions, (80, 80))
+    text = '{"boxes": [[0, 0, 10, 10]], "size": [60, 40], "seen": [56, 28]}'
+    task, before = with_truth(text)
+    after = truth(RowTransform(parse("Pad(left=20)"), OneTask(task))(before))
+    assert after == {"boxes": [[20, 0, 30, 10]], "size": [80, 40]}
+
+
+def test_each_annotator_has_boxes_of_their_own() -> None:
+    task, before = with_truth('{"annotators": [[[0, 0, 10, 10]], [[28, 0, 38, 10]]]}')
+    crop = RowTransform(parse("Crop([0, 0, 30, 40])"), OneTask(task))
+    assert truth(crop(before)) == {"annotators": [[[0, 0, 10, 10]], [[28, 0, 30, 10]]]}
 
 
 WRONG_TARGETS = [
-    ("left", "not a list of boxes"),
-    ([[0, 0, 5]], "not a box"),
-    ([[70, 0, 80, 5]], "has no area on the image"),
-    ([["0", 0, 80, 5]], "not a box"),
-    ({"boxes": [[0, 0, 5, 5]], "size": [61, 40]}, "not that of the image"),
+    ('"left"', "not a list of boxes"),
+    ("[[0, 0, 5]]", "is not .x1, y1, x2, y2."),
+    ("[[70, 0, 80, 5]]", "is not on the image of 60 x 40"),
+    ('{"boxes": [[0, 0, 5, 5]], "size": [61, 40]}', "not that of the image"),
+    ('[{"box": [0, 0, 5, 5], "label": "cat"}]', "not one of RBC"),
 ]
 
 
-@pytest.mark.parametrize(("target", "message"), WRONG_TARGETS)
-def test_a_wrong_target_is_named(target: Any, message: str) -> None:
+@pytest.mark.parametrize(("text", "message"), WRONG_TARGETS)
+def test_a_wrong_target_is_named(text: str, message: str) -> None:
+    task, before = with_truth(text)
     with pytest.raises(ConfigError, match=message):
-        regions_of(target, (60, 40))
+        RowTransform(parse("Flip()"), OneTask(task))(before)
 
 
 def test_what_was_applied_can_be_applied_again() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from medreward.data.example import Example
 from medreward.errors import ConfigError
 from medreward.priors.prompt import Prompt, build_prompt
+from medreward.regions import box_json
 from medreward.task import Task
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def ground_truth(task: Task, target: object) -> str:
     ('2', 'pneumonia')
     """
     if task.kind == "localisation":
-        return json.dumps([list(box) for box in task.target_boxes(target)])
+        return box_json(task.target_boxes(target), [label.name for label in task.labels])
     if task.kind == "multilabel":
         return json.dumps([task.labels[i].name for i in sorted(task.target_set(target))])
     index = task.target_index(target)

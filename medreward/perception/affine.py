@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from medreward.perception.sample import Region, Sample
-from medreward.task import Box
+from medreward.regions import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable

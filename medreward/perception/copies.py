@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from medreward.data.check import shipped_task
 from medreward.data.pool import ordered_map
 from medreward.data.rows import Row
 from medreward.perception.rows import RowTransform
@@ -40,13 +41,15 @@ class Copies:
 
 @dataclass(frozen=True)
 class OneTask:
-    """Gives the same task for every row."""
+    """Gives a task for its own rows, and the shipped ones for rows of others."""
 
     task: Task
 
     def __call__(self, data_source: str, extra_info: Mapping[str, Any]) -> Task:
-        """Return the task."""
-        return self.task
+        """Return the task of a row."""
+        if data_source == self.task.name:
+            return self.task
+        return shipped_task(data_source, extra_info)
 
 
 def transformed(

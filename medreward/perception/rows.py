@@ -16,10 +16,11 @@ from medreward.data.picture import load_bytes, png_bytes
 from medreward.data.rows import IMAGE_MARK, Row, ground_truth, target_of
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError
-from medreward.perception.sample import Region, Sample
+from medreward.perception.sample import Sample
 from medreward.perception.sides import check_task
 from medreward.perception.target import regions_of, with_regions
 from medreward.perception.transforms.pipeline import Pipeline
+from medreward.regions import BoxTarget, box_json, parse_boxes
 from medreward.task import Task
 
 if TYPE_CHECKING:
@@ -101,43 +102,64 @@ def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
             and the card does not say how they change.
     """
     size = content.images[0].size
-    target = target_of(task, content.truth)
     located = task.kind == "localisation"
-    regions = regions_of(target, size) if located else ()
-    others = json.loads(content.regions) if content.regions else []
+    names = [label.name for label in task.labels]
+    target = task.parse_target(target_of(task, content.truth))
+    regions = regions_of(target, size, names) if located else ()
+    others, other_names = _others(content.regions)
     texts = {**content.texts, _KNOWLEDGE: content.knowledge}
     if not located:
         texts[_TARGET] = ground_truth(task, target)
-    before = Sample(
-        tuple(content.images),
-        (*regions, *regions_of(others, size, _OTHERS, _OTHERS)),
-        texts,
-        task.laterality,
+    beside = (
+        replace(region, key=region.key + _OTHERS, annotator=_OTHERS)
+        for region in regions_of(others, size, other_names)
     )
+    before = Sample(tuple(content.images), (*regions, *beside), texts, task.laterality)
     after = drawn(before)
     truth = content.truth
     if located:
-        truth = _moved(content.truth, target, before, after, 0)
+        truth = _moved(content.truth, target, (before, after), names, 0)
     elif after.texts[_TARGET] != texts[_TARGET]:
         truth = after.texts[_TARGET]
-        task.parse_target(target_of(task, truth))
+    task.parse_target(target_of(task, truth))
     return replace(
         content,
         images=after.images,
         texts={name: after.texts[name] for name in content.texts},
         truth=truth,
         knowledge=after.texts[_KNOWLEDGE],
-        regions=_moved(content.regions, others, before, after, _OTHERS),
+        regions=_moved(content.regions, others, (before, after), other_names, _OTHERS),
         notes=after.notes,
     )
 
 
-def _moved(text: str, target: Any, before: Sample, after: Sample, first: int) -> str:
+def _others(text: str) -> tuple[BoxTarget, list[str]]:
+    """Return boxes that are not the target, and the names of their labels."""
+    names: list[str] = []
+
+    def label_of(label: object) -> int | None:
+        if label is None:
+            return None
+        if str(label) not in names:
+            names.append(str(label))
+        return names.index(str(label))
+
+    try:
+        return parse_boxes(json.loads(text) if text else [], label_of), names
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"regions: {text!r} is not JSON") from error
+
+
+def _moved(
+    text: str, target: BoxTarget, change: tuple[Sample, Sample], names: list[str], first: int
+) -> str:
     """Return boxes as JSON text after a change; the same text if nothing moved."""
+    before, after = change
     if not text or (before.regions, before.size) == (after.regions, after.size):
         return text
-    left: dict[int, Region] = {region.key: region for region in after.regions}
-    return json.dumps(with_regions(target, left, after.size, first))
+    left = {region.key - first: region for region in after.regions}
+    names += [r.label for r in after.regions if r.label and r.label not in names]
+    return box_json(with_regions(target, left, after.size, names), names)
 
 
 def with_marks(text: str, count: int, notes: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medreward.errors import ConfigError
 from medreward.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
-from medreward.task import Box
+from medreward.regions import Box
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,6 +8,9 @@ from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
 from medreward.task import Task
 
+# Answers that depend on all that is on an image, and are no boxes that could be dropped with it.
+_WHOLE = ("grounding_count", "grounding_present")
+
 
 def check_task(pipeline: Pipeline, task: Task) -> None:
     """Make sure that no transform, whatever is drawn, makes the task's texts or targets wrong.
@@ -33,6 +36,8 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
 def _check(transform: Transform, task: Task) -> None:
     if task.kind == "localisation" and transform.reveals:
         raise ConfigError(transform.reveals)
+    if task.name in _WHOLE and transform.cuts:
+        raise ConfigError("it may cut away what is asked about, and the answer would not follow")
     texts = _texts(task)
     mirrors = transform.mirrors
     if mirrors is None:

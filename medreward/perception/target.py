@@ -1,101 +1,66 @@
-"""A localisation target -> regions, and back after they were moved.
-
-A target is a list of boxes ``[x1, y1, x2, y2]`` or of ``{"box": …, "label": …}``; or a mapping with
-such a list as ``boxes``, or with a list of lists as ``annotators``, and ``size``, ``seen``.
-"""
+"""A localisation target -> regions, and back after they were moved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from numbers import Real
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medreward.data.render import scaled
 from medreward.data.sources.record import NamedBox
 from medreward.errors import ConfigError
 from medreward.perception.sample import Region
+from medreward.regions import BoxTarget, TrueBox
 
 Size = tuple[int, int]
 
 
-def regions_of(target: Any, size: Size, first: int = 0, annotator: int = 0) -> tuple[Region, ...]:
-    """Return the boxes of a target on an image of a size as regions, with keys from `first` on.
+def regions_of(target: BoxTarget, size: Size, names: Sequence[str]) -> tuple[Region, ...]:
+    """Return the boxes of a target on an image of a size as regions, with keys from 0 on.
 
     A box that reaches over the image's border is cut there.
 
     Raises:
-        ConfigError: if it is not a target, is for an image of another size, or a box is off it.
+        ConfigError: if the target is for an image of another size, or a box is off the image.
     """
-    if isinstance(target, Mapping):
-        told = target.get("size")
-        if told is not None and tuple(told) != size:
-            raise ConfigError(f"target: its size {told!r} is not that of the image, {[*size]}")
-    items = ((a, item) for a, group in enumerate(_groups(target)) for item in group)
-    return tuple(
-        _region(item, size, annotator + a, first + number) for number, (a, item) in enumerate(items)
-    )
+    if target.size is not None and target.size != size:
+        raise ConfigError(f"target: its size {[*target.size]} is not that of the image, {[*size]}")
+    boxes = [(who, box) for who, boxes in enumerate(target.annotators) for box in boxes]
+    return tuple(_region(box, size, who, key, names) for key, (who, box) in enumerate(boxes))
 
 
-def with_regions(target: Any, regions: Mapping[int, Region], size: Size, first: int = 0) -> Any:
-    """Return a target with the boxes of the regions that are left, in whole pixels.
+def with_regions(
+    target: BoxTarget, regions: Mapping[int, Region], size: Size, names: Sequence[str]
+) -> BoxTarget:
+    """Return a target with the boxes of the regions that are left, by key, in whole pixels.
 
-    Args:
-        target: as it was.
-        regions: what is left of it, by key.
-        size: of the new image.
-        first: key of the first box.
+    What the processor makes of an image (``seen``) is forgotten if the image has another size now.
     """
-    numbers = iter(range(first, first + sum(map(len, _groups(target)))))
-    groups = [
-        [_item(item, regions[n], size) for item in group if (n := next(numbers)) in regions]
-        for group in _groups(target)
-    ]
-    if not isinstance(target, Mapping):
-        return groups[0]
-    resized = {"size": [*size]} if "size" in target else {}
-    # What the processor makes of an image of another size is not known here.
-    kept = {k: v for k, v in target.items() if k != "seen" or target.get("size") == [*size]}
-    if "annotators" in target:
-        return {**kept, "annotators": groups, **resized}
-    return {**kept, "boxes": groups[0], **resized}
-
-
-def _groups(target: Any) -> list[list[Any]]:
-    """Return the list of items of each annotator."""
-    if isinstance(target, Mapping):
-        if "annotators" in target:
-            return [_items(group) for group in _items(target["annotators"])]
-        target = target.get("boxes")
-    items = _items(target)
-    return [[items] if len(items) == 4 and isinstance(items[0], Real) else items]
-
-
-def _items(value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ConfigError(f"target: {value!r} is not a list of boxes")
-    return list(value)
-
-
-def _region(item: Any, size: Size, annotator: int, key: int) -> Region:
-    box = item.get("box") if isinstance(item, Mapping) else item
-    label = str(item.get("label") or "") if isinstance(item, Mapping) else ""
-    if not isinstance(box, list | tuple) or len(box) != 4 or not all(map(_is_number, box)):
-        raise ConfigError(f"target: {item!r} is not a box [x1, y1, x2, y2]")
-    clipped = tuple(
-        min(max(float(value), 0.0), float(side)) for value, side in zip(box, size * 2, strict=True)
+    keys = iter(range(sum(map(len, target.annotators))))
+    annotators = tuple(
+        tuple(
+            _true_box(regions[key], size, box, names)
+            for box, key in zip(boxes, keys, strict=False)
+            if key in regions
+        )
+        for boxes in target.annotators
     )
-    x1, y1, x2, y2 = clipped
-    if not (x1 < x2 and y1 < y2):
-        raise ConfigError(f"target: box {box!r} has no area on the image of {size} pixels")
-    return Region((x1, y1, x2, y2), label, annotator=annotator, key=key)
+    width, height = map(float, size)
+    if target.size == (width, height):
+        return replace(target, annotators=annotators)
+    return replace(target, annotators=annotators, size=target.size and (width, height), seen=None)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _region(box: TrueBox, size: Size, annotator: int, key: int, names: Sequence[str]) -> Region:
+    x1, y1, x2, y2 = box.box
+    width, height = size
+    clipped = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+    if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
+        raise ConfigError(f"target: box {box.box!r} is not on the image of {width} x {height}")
+    label = "" if box.label is None else names[box.label]
+    return Region(clipped, label, annotator=annotator, key=key)
 
 
-def _item(item: Any, region: Region, size: Size) -> Any:
-    box = [int(value) for value in scaled(NamedBox("", region.box), size, size).box]
-    if not isinstance(item, Mapping):
-        return box
-    return {**item, "box": box, **({"label": region.label} if "label" in item else {})}
+def _true_box(region: Region, size: Size, before: TrueBox, names: Sequence[str]) -> TrueBox:
+    x1, y1, x2, y2 = scaled(NamedBox("", region.box), size, size).box
+    label = None if before.label is None else names.index(region.label)
+    return TrueBox((float(x1), float(y1), float(x2), float(y2)), label)

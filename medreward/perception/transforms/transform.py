@@ -47,6 +47,11 @@ class Transform:
         return ()
 
     @property
+    def cuts(self) -> bool:
+        """Whether a part of the image may be lost."""
+        return False
+
+    @property
     def reveals(self) -> str:
         """Why it gives the answer away where regions are to be found; "": it does not."""
         return ""

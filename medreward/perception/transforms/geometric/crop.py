@@ -10,7 +10,7 @@ from medreward.perception.affine import KEEP, moved, window
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.parameter import Number, Pixels, bounds, box, number
 from medreward.perception.transforms.transform import Transform
-from medreward.task import Box
+from medreward.regions import Box
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Crop(Transform):
 
     box: Pixels = box()
     keep: Number = number(KEEP, 0, 1)
+
+    @property
+    def cuts(self) -> bool:
+        """It cuts."""
+        return True
 
     def apply(self, sample: Sample) -> Sample:
         """Return the part in the box; raises `ConfigError` if it is not on the image."""

@@ -17,7 +17,7 @@ from medreward.perception.transforms.parameter import (
     word,
 )
 from medreward.perception.transforms.transform import Transform
-from medreward.task import Box
+from medreward.regions import Box
 
 CENTRED = (
     "it puts the region at the same place of every image; give margin, shift_x and shift_y as "
@@ -53,6 +53,11 @@ class CropAround(Transform):
         """A fixed window has its region always at the same place."""
         places = (self.margin, self.shift_x, self.shift_y)
         return "" if all(isinstance(place, Range) for place in places) else CENTRED
+
+    @property
+    def cuts(self) -> bool:
+        """It cuts."""
+        return True
 
     def apply(self, sample: Sample) -> Sample:
         """Return the window around the regions."""

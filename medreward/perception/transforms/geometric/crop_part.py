@@ -27,6 +27,11 @@ class CropPart(Transform):
     y: Number = number(0.5, 0, 1)
     keep: Number = number(KEEP, 0, 1)
 
+    @property
+    def cuts(self) -> bool:
+        """It cuts."""
+        return True
+
     def apply(self, sample: Sample) -> Sample:
         """Return the part."""
         sizes, share = sample.size, bounds(self.share)[0]

@@ -52,6 +52,11 @@ class Rotate(Transform):
             return None
         return ("horizontal", "vertical") if any(quarter % 4 for quarter in quarters) else ()
 
+    @property
+    def cuts(self) -> bool:
+        """It cuts corners unless the image grows."""
+        return self.expand is not True
+
     def apply(self, sample: Sample) -> Sample:
         """Return the turned sample."""
         mirrors = self.mirrors

@@ -24,6 +24,11 @@ class Scale(Transform):
     same_size: Flag = flag(False)
     keep: Number = number(KEEP, 0, 1)
 
+    @property
+    def cuts(self) -> bool:
+        """It cuts if it may enlarge what is on an image that keeps its size."""
+        return self.same_size is not False and max(bounds(self.factor)) > 1
+
     def apply(self, sample: Sample) -> Sample:
         """Return the scaled sample."""
         (factor,) = bounds(self.factor)

@@ -32,6 +32,7 @@ BOX_QUALITIES = {
     "giou": "IoU, with a small share that grows before the first overlap (generalised IoU)",
     "soft_iou": "IoU softly thresholded at one half",
     "centre": "closeness of the centres times likeness of the sizes",
+    "point": "1 for a point in the box; the answer is a list of points [[x, y]], not boxes",
 }
 ANNOTATORS = {
     "best": "agreement with the annotator whose boxes are nearest",

@@ -254,6 +254,31 @@ def test_copies_follow_their_row(test_data: Path, tmp_path: Path) -> None:
     assert f"{total} rows for" in (out / "dataset_card.md").read_text()
 
 
+def test_grounding_questions_are_transformed_but_not_cut(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--task", "bccd", "--voc", test_data / "bccd", "--size", 160, "--limit", 6]
+    given = ["--on-error", "skip", "--drop-duplicates", "--workers", 1]
+    asking = [*where, *given, "--ask", "where,count,present"]
+    flip = ["--transforms", "Flip() | Gamma(0.5..2)", "--out", tmp_path / "flip"]
+    assert prepare_support.run(*asking, *flip) == 0
+    assert prepare_support.run(*asking, "--out", tmp_path / "plain") == 0
+    pairs = zip(
+        *(prepare_support.rows(tmp_path / name, "train") for name in ("plain", "flip")), strict=True
+    )
+    for before, after in pairs:
+        assert after["prompt"] == before["prompt"]
+        if before["data_source"] != "grounding_where":
+            assert after["reward_model"] == before["reward_model"]
+            continue
+        for old, new in zip(truth(before)["boxes"], truth(after)["boxes"], strict=True):
+            assert new == [160 - old[2], old[1], 160 - old[0], old[3]]
+    cut = ["--transforms", "CropPart(0.5)", "--out", tmp_path / "cut"]
+    assert prepare_support.run(*asking, *cut) == 2
+    assert "the answer would not follow" in capsys.readouterr().err
+    assert not (tmp_path / "cut").exists()
+
+
 WRONG_OPTIONS = [
     (["--transforms", "Flop()"], "did you mean 'Flip'"),
     (["--transforms", "Flip()", "--copies", "2"], "would all be the same"),

@@ -71,6 +71,8 @@ class Report:
         charts: curves over the steps.
         samples: images with completions.
         texts: long texts (prompt, signature) by name, folded away.
+        heading: that of the metrics table.
+        findings: what stands out, each with a guess at the fix.
     """
 
     title: str
@@ -81,6 +83,8 @@ class Report:
     charts: Sequence[Chart] = ()
     samples: Sequence[Sample] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    heading: str = "Held-out metrics"
+    findings: Sequence[tuple[str, str]] = ()
 
 
 def render(report: Report) -> str:

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from medreward.errors import ConfigError
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 
@@ -52,22 +51,9 @@ def _run_write(arguments: argparse.Namespace) -> int:
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    from medreward.data.check import check_parquet, shipped_task
+    from medreward.data.check import check_parquet, task_finder
 
-    cards = dict(_named(text) for text in arguments.task)
-
-    def task_of(data_source: str, extra_info: Any) -> Task:
-        if data_source in cards and extra_info.get("task") is None:
-            return cards[data_source]
-        return shipped_task(data_source, extra_info)
-
+    task_of = task_finder(arguments.task)
     for file in arguments.file:
         print(f"{file}: {check_parquet(file, task_of)} rows are right")
     return 0
-
-
-def _named(text: str) -> tuple[str, Task]:
-    source, equals, card = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--task: {text!r} is not SOURCE=CARD")
-    return source, Task.load(card)

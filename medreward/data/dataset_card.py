@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from medreward.version import __version__
 if TYPE_CHECKING:
     from medreward.data.prepare import Options
 
-_NO_TRACE = ("workers", "reading")  # not in the card: without effect, or shown field by field
+# Not in the card: without effect, or shown field by field.
+_NO_TRACE = ("workers", "reading", "asking")
 _MOST_SHOWN = 40  # files a kind of remark, in the card
 
 
@@ -28,7 +29,7 @@ class Summary:
 
     Attributes:
         source: the source's name.
-        images: split -> number of rows.
+        images: split -> number of images; each is a row, unless questions are asked of it.
         labels: split -> label -> number of images (for localisation: boxes).
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
@@ -36,6 +37,7 @@ class Summary:
         emptied: splits of which no image can be used.
         files: what was written.
         copies: split -> transformed copies of each row in it, beside the row.
+        questions: split -> grounding question, such as "where, no WBC" -> number of rows.
     """
 
     source: str
@@ -47,10 +49,12 @@ class Summary:
     emptied: list[str] = field(default_factory=list)
     files: tuple[Path, ...] = ()
     copies: Counter[str] = field(default_factory=Counter)
+    questions: dict[str, Counter[str]] = field(default_factory=dict)
 
     def rows(self, split: str) -> int:
-        """Return the number of rows of a split: its images, and the copies of each."""
-        return self.images[split] * (1 + self.copies[split])
+        """Return the number of rows of a split: its images or questions, and copies of each."""
+        asked = self.questions[split].total() if split in self.questions else 0
+        return (asked if self.questions else self.images[split]) * (1 + self.copies[split])
 
     def count(self, record: Record, result: Rendered, label: str | None) -> None:
         """Add one row; `label` is None where its boxes are to be counted."""
@@ -69,6 +73,9 @@ class Summary:
             for split in SPLITS
             if self.images[split]
         ]
+        for split, counts in self.questions.items():
+            asked = "; ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+            lines.append(f"{split:6}{counts.total():>8} questions ({asked})")
         for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
             if remarks:
                 lines += [heading, *report_lines(remarks, most=10)]
@@ -105,6 +112,7 @@ def card(summary: Summary, task: Task, options: Options, command: str) -> str:
         _pairs(_provenance(task)),
         "## Rows",
         _counts(summary),
+        *_questions(summary),
         *_facts(summary),
         "## Settings",
         _pairs(_settings(options)),
@@ -118,8 +126,12 @@ def card(summary: Summary, task: Task, options: Options, command: str) -> str:
 
 
 def _opening(summary: Summary, task: Task) -> str:
+    rows = sum(map(summary.rows, SPLITS))
+    asked = ""
+    if summary.questions:
+        asked = ", as grounding questions, which are tasks of their own"
     return (
-        f"{sum(map(summary.rows, SPLITS))} rows for the task `{task.name}` ({task.kind}), from "
+        f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "
         f"{_plain(summary.source)}, by medreward {__version__}."
     )
 
@@ -131,12 +143,25 @@ def _provenance(task: Task) -> dict[str, str]:
 
 
 def _counts(summary: Summary) -> str:
-    names = sorted({name for counts in summary.labels.values() for name in counts})
     splits = [split for split in SPLITS if summary.images[split]]
+    last = ["**images**", *(str(summary.images[split]) for split in splits)]
+    return _table(splits, summary.labels, last)
+
+
+def _questions(summary: Summary) -> list[str]:
+    if not summary.questions:
+        return []
+    splits = [split for split in SPLITS if split in summary.questions]
+    last = ["**rows**", *(str(summary.questions[split].total()) for split in splits)]
+    return ["## Questions", _table(splits, summary.questions, last)]
+
+
+def _table(splits: Sequence[str], counts: Mapping[str, Counter[str]], last: list[str]) -> str:
+    """Return a table of names by split."""
+    names = sorted({name for split in splits for name in counts[split]})
     rows = [["", *splits], ["---", *["---:"] * len(splits)]]
-    rows += [[name, *(str(summary.labels[s][name]) for s in splits)] for name in names]
-    rows.append(["**images**", *(str(summary.images[split]) for split in splits)])
-    return "\n".join(f"| {' | '.join(_cell(c) for c in line)} |" for line in rows)
+    rows += [[name, *(str(counts[split][name]) for split in splits)] for name in names]
+    return "\n".join(f"| {' | '.join(_cell(c) for c in line)} |" for line in [*rows, last])
 
 
 def _facts(summary: Summary) -> list[str]:
@@ -151,6 +176,8 @@ def _facts(summary: Summary) -> list[str]:
 
 def _settings(options: Options) -> dict[str, str]:
     shown = _fields(options) | _fields(options.reading)
+    if options.asking:
+        shown |= _fields(options.asking)
     if options.fractions is None:
         shown["fractions"] = f"the source's splits, or else {_value(DEFAULT_FRACTIONS)}"
     return shown

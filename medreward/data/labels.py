@@ -193,7 +193,8 @@ def _with_boxes(
         if len(boxes) > MAX_BOXES:
             remarks.append(Remark(record.where, f"left out: more than {MAX_BOXES} boxes"))
             continue
-        kept.append(replace(record, boxes=boxes))
+        dropped = {mapping.get(name, name) for name in record.dropped} & chosen
+        kept.append(replace(record, boxes=boxes, dropped=tuple(sorted(dropped))))
     return kept, remarks
 
 

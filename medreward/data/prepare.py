@@ -21,6 +21,8 @@ from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
 from medreward.perception.copies import transformed
+from medreward.perception.grounding import Asking, canonical, plan
+from medreward.perception.grounding_rows import GroundingRows
 from medreward.perception.sides import check_task
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import build_prompt
@@ -56,6 +58,7 @@ class Options:
         transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
         copies: so many transformed copies follow each row; 0: the row itself is transformed.
         transform_splits: the splits that are transformed.
+        asking: grounding questions to ask of each image, instead of the card's own; None: none.
     """
 
     size: int | None = None
@@ -72,6 +75,7 @@ class Options:
     transforms: Pipeline | None = None
     copies: int = 0
     transform_splits: Sequence[str] = ("train",)
+    asking: Asking | None = None
 
     def __post_init__(self) -> None:
         if self.knowledge not in KNOWLEDGE_LEVELS:
@@ -117,7 +121,7 @@ def prepare(
             written to. Nothing is written then.
     """
     options = options or Options()
-    if options.transforms is not None:
+    if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
     records, left_out = settled(source.records, task, options.mapping, options.box_labels)
     records = assigned(records, options.fractions, options.seed)
@@ -125,7 +129,7 @@ def prepare(
     records = limited(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
-    run = _Run(source, task, options, records)
+    run = _Run(source, task, options, *_planned(records, task, options))
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
@@ -137,14 +141,35 @@ def prepare(
     return run.summary
 
 
+def _planned(
+    records: Sequence[Record], task: Task, options: Options
+) -> tuple[Sequence[Record], GroundingRows | None]:
+    """Return the records that give rows, and their grounding questions where these are asked."""
+    if options.asking is None:
+        return records, None
+    records = canonical(records, task)
+    planned = plan(records, task, options.asking, options.seed)
+    kept = [record for record in records if planned.questions.get(record.id)]
+    return kept, GroundingRows(planned, task, options.knowledge)
+
+
 class _Run:
     """One pass over the records, split by split, and what was seen on it."""
 
     def __init__(
-        self, source: Source, task: Task, options: Options, records: Sequence[Record]
+        self,
+        source: Source,
+        task: Task,
+        options: Options,
+        records: Sequence[Record],
+        grounding: GroundingRows | None,
     ) -> None:
+        self.grounding = grounding
         self.source, self.task, self.options, self.records = source, task, options, records
         self.summary = Summary(source=source.name)
+        if grounding:
+            self.summary.questions = grounding.counts
+            self.summary.remarks += grounding.plan.remarks
         self.tiles: list[Tile] = []
         self.results = self._rendered()
         self._prompt = build_prompt(task, options.knowledge)
@@ -159,7 +184,8 @@ class _Run:
         first = next(rows, None)
         if first is not None:
             written = self._transformed(split, chain([first], rows))
-            total = len(records) * (1 + self.summary.copies[split])
+            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            total *= 1 + self.summary.copies[split]
             write_parquet(folder / f"{split}.parquet", written, total=total)
         elif records:
             self.summary.emptied.append(split)
@@ -216,7 +242,8 @@ class _Run:
             if isinstance(result, Remark):
                 self.summary.skipped.append(result)
             elif self._is_new(record, result.digest):
-                yield self._row(record, result)
+                single = self._row(record, result)
+                yield from self.grounding.rows(record, result) if self.grounding else [single]
 
     def _is_new(self, record: Record, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError
+from medreward.perception.grounding_options import add_options, asking_of
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from medreward.data.sources.record import Source
     from medreward.data.sources.table import Columns
 
-_COMPANIONS = {"images": ("csv", "coco"), "dicom": ("csv",), "nifti": ("csv",)}
+_COMPANIONS = {"images": ("csv", "coco", "masks"), "dicom": ("csv",), "nifti": ("csv",)}
 
 
 def add_parser(commands: Any) -> None:
@@ -34,6 +35,7 @@ def add_parser(commands: Any) -> None:
     _add_rows(prepare)
     _add_transforms(prepare)
     _add_reading(prepare)
+    add_options(prepare)
     prepare.set_defaults(run=partial(_run, prepare))
 
 
@@ -41,7 +43,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sources (one of them)")
     group.add_argument("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package")
     group.add_argument("--npz", metavar="FILE", help="an npz file in MedMNIST's layout")
-    group.add_argument("--images", metavar="DIR", help="images, with --csv or --coco")
+    group.add_argument("--images", metavar="DIR", help="images, with --csv, --coco or --masks")
     group.add_argument("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image")
     group.add_argument("--voc", metavar="DIR", help="Pascal VOC: Annotations and JPEGImages")
     group.add_argument("--dicom", metavar="DIR", help="DICOM files, with --csv")
@@ -54,6 +56,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="COCO json, with --images; may be repeated, one a split",
     )
+    group.add_argument("--masks", metavar="DIR", help="a mask an image, with --images")
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +69,12 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224")
     group.add_argument("--hf-config", metavar="NAME", help="configuration of the data set")
     group.add_argument("--plane", default="axial", help="of NIfTI slices (default: axial)")
+    group.add_argument(
+        "--mask-regions",
+        default="components",
+        metavar="HOW",
+        help="a box for each of the masks' components (default), or whole: one for each value",
+    )
     group.add_argument(
         "--slice-column", default="slice", help="index of the slice (default: slice)"
     )
@@ -189,6 +198,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         transforms=load(arguments.transforms) if arguments.transforms else None,
         copies=arguments.copies,
         transform_splits=arguments.transform_splits.split(","),
+        asking=asking_of(arguments),
     )
 
 
@@ -207,9 +217,9 @@ def _kind(arguments: argparse.Namespace) -> str:
         named = ", ".join(f"--{name}" for name in given) or "none"
         raise ConfigError(f"one source is needed, out of {options}; given: {named}")
     wanted = _COMPANIONS.get(given[0], ())
-    companions = [name for name in ("csv", "coco") if getattr(arguments, name)]
+    companions = [name for name in ("csv", "coco", "masks") if getattr(arguments, name)]
     if len(companions) > 1 or (wanted and not companions) or set(companions) - set(wanted):
-        needed = f"--{' or --'.join(wanted)}" if wanted else "neither --csv nor --coco"
+        needed = f"--{' or --'.join(wanted)}" if wanted else "none of --csv, --coco, --masks"
         raise ConfigError(f"--{given[0]} goes with {needed}")
     return given[0]
 
@@ -239,8 +249,10 @@ def _npz(file: str, _: argparse.Namespace) -> Source:
 
 
 def _images(folder: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import coco, table
+    from medreward.data.sources import coco, masks, table
 
+    if arguments.masks:
+        return masks.source(folder, arguments.masks, arguments.mask_regions)
     if arguments.csv:
         return table.source(folder, arguments.csv, _columns(arguments))
     return coco.source(_coco_files(arguments.coco), folder)

@@ -1,4 +1,6 @@
-"""What helps a policy to look (PA_π): transforms that move image, boxes, masks and words together.
+"""What helps a policy to look (PA_π): grounding questions, and transforms of all of a row.
+
+Transforms move image, boxes, masks and words together:
 
 >>> from medreward.perception import parse
 >>> pipeline = parse("Flip(p=0.5) | Rotate(degrees=-10..10) | Gamma(gamma=0.8..1.25)")

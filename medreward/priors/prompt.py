@@ -26,8 +26,10 @@ class Prompt(NamedTuple):
     knowledge: str
 
 
-def build_prompt(task: Task, level: str = "full") -> Prompt:
+def build_prompt(task: Task, level: str = "full", *, what: str = "") -> Prompt:
     """Return the prompt of a task with its knowledge at a level: "none", "context" or "full".
+
+    `what` says what the answer is to hold, where the words for the task's kind do not fit.
 
     >>> prompt = build_prompt(Task.load("pneumoniamnist"), "none")
     >>> print(prompt.text)  # doctest: +ELLIPSIS
@@ -36,7 +38,9 @@ def build_prompt(task: Task, level: str = "full") -> Prompt:
     First reason about the image inside <think> </think>, then give only the label inside ...
     """
     knowledge = task.knowledge_text(level)
-    what = _BOXES_WITH_LABELS if task.kind == "localisation" and task.labels else _WHAT[task.kind]
+    if not what:
+        labelled = task.kind == "localisation" and task.labels
+        what = _BOXES_WITH_LABELS if labelled else _WHAT[task.kind]
     lines = [task.question, knowledge, _choices(task), _FORMAT.format(what=what)]
     return Prompt("\n".join(line for line in lines if line), knowledge)
 

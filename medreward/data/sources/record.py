@@ -81,6 +81,7 @@ class Record:
         split: "train", "val", "test", or None where the source has no splits.
         group: the patient. Kept in memory to split by; never written.
         key: what a split by hash goes by where there is no group.
+        dropped: the names of objects in the image that no box is given of; a name may recur.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Record:
     split: str | None = None
     group: str | None = None
     key: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 Loader: TypeAlias = Callable[[Any, Reading], Picture]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,15 @@ def test_defaults_are_part_of_the_format() -> None:
         "MarkerOverlay(shape='circle', size=8, width=2, colour='yellow', label='')",
         "ContrastBeside(clip_limit=0.01, tiles=8)",
     ]
+
+
+def test_the_docs_name_every_transform_and_parameter() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "perception.md").read_text(encoding="utf-8")
+    for kind in ALL:
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| `{kind.__name__}` |")]
+        named = set(re.findall(r"`(\w+)`", line))
+        if kind.__name__ not in ("ZoomTo", "ContrastBeside"):  # "as" another one
+            assert {f.name for f in fields(kind)} - {"p"} <= named
 
 
 WRONG = [

@@ -72,7 +72,8 @@ class TransformedDataset(RLHFDataset):  # type: ignore[misc]
                 return tasks[data_source]
             return shipped_task(data_source, extra_info)
 
-        change = RowTransform(load(text), task_of, self.config.get("transforms_seed", 0))
+        seed = self.config.get("transforms_seed", 0)
+        change = RowTransform(load(text), task_of, seed, encode=False)
         reads = torch.zeros(max(1, len(self.dataframe)), dtype=torch.int64).share_memory_()
         numbered = self.dataframe.add_column("_number", list(range(len(self.dataframe))))
         self.dataframe: Any = numbered.with_transform(ReadTransform(change, reads))

@@ -61,11 +61,14 @@ class RowTransform:
         pipeline: what is drawn.
         task_of: gives a row's task from its ``data_source`` and ``extra_info``.
         seed: of the draws.
+        encode: whether changed images come as PNG, as rows hold them, or as PIL images, which is
+            faster where they are used at once.
     """
 
     pipeline: Pipeline
     task_of: TaskOf = shipped_task
     seed: int = 0
+    encode: bool = True
     _checked: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __call__(self, row: Row, epoch: int = 0) -> Row:
@@ -82,7 +85,11 @@ class RowTransform:
             drawn = self.drawn(task, info["id"], epoch)
             if not drawn.transforms:
                 return {**row, "extra_info": {**info, "transforms": ""}}
-            return _with_content(row, changed(drawn, task, _content(row)), str(drawn))
+            content = changed(drawn, task, _content(row))
+            images: list[Any] = list(content.images)
+            if self.encode:
+                images = [{"bytes": png_bytes(image)} for image in images]
+            return {**_with_content(row, content, str(drawn)), "images": images}
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
 
@@ -199,7 +206,6 @@ def _with_content(row: Row, content: Content, applied: str) -> Row:
         "prompt": [
             {**message, "content": text} for message, text in zip(row["prompt"], texts, strict=True)
         ],
-        "images": [{"bytes": png_bytes(image)} for image in content.images],
         "reward_model": {**row["reward_model"], "ground_truth": content.truth},
         "extra_info": info,
     }

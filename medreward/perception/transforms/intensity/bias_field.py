@@ -22,9 +22,9 @@ ORDER = 3
 class BiasField(Transform):
     """Multiply by exp of a random polynomial of the position, of order 3 at most.
 
-    The model of Van Leemput et al. (IEEE Transactions on Medical Imaging 18:885-896, 1999), with
-    coefficients drawn evenly as in Sudre et al. (MICCAI 2017, arXiv:1708.08198). Positions go from
-    -1 to 1; the constant term is 0, so that the centre keeps its values.
+    The model of the bias in Van Leemput et al. (IEEE Transactions on Medical Imaging 18:885-896,
+    1999), with coefficients drawn evenly. Positions go from -1 to 1; the constant term is 0, so
+    that the centre keeps its values.
 
     Attributes:
         strength: coefficients are from -strength to strength, from 0 to 2.

@@ -198,7 +198,9 @@ def _swapped(text: str, pairs: Pairs, keep: tuple[str, ...]) -> str:
     def replaced(match: re.Match[str]) -> str:
         found = match.group()
         word = other.get(found.casefold())
-        return found if match.group("keep") or word is None else _in_case_of(found, word)
+        if match.group("keep") or word is None or (word.isupper() and not found.isupper()):
+            return found  # a code such as OS is one in capitals only; "os" is another word
+        return _in_case_of(found, word)
 
     return _pattern(tuple(other), keep).sub(replaced, text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError, Label, Task
 from medreward.card import parse_card
+from medreward.data.example import Example
+from medreward.data.rows import rows
 from medreward.laterality import Laterality, mirrored_texts, side_words
-from medreward.perception import Region, Sample, parse
+from medreward.perception import Region, RowTransform, Sample, parse
+from medreward.perception.copies import OneTask
 from medreward.perception.sides import check_task
 from medreward.task import shipped
 from tests.prepare_support import noise
@@ -31,6 +35,7 @@ WORDS = [
     ("bright, lefty, upright", "bright, lefty, upright"),
     ("Dextrocardia, OS", "Laevocardia, OD"),
     ("left left right", "right right left"),
+    ("the os pubis, OS", "the os pubis, OD"),
     ("x to the right, left lung", "x to the right, right lung"),
 ]
 
@@ -88,7 +93,7 @@ def test_shipped_cards_with_sides_allow(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in shipped() if n not in REFUSED])
 def test_other_shipped_cards_do_not_depend_on_side(name: str) -> None:
-    check_task(parse("Flip(horizontal/vertical) | Rotate(-180..180)"), Task.load(name))
+    check_task(parse("Flip(horizontal/vertical) | Rotate(-180..180, expand=true)"), Task.load(name))
 
 
 def task(*labels: Any, question: str = "Which?", **fields: Any) -> Task:
@@ -146,6 +151,29 @@ def test_eyes_are_swapped_with_their_words() -> None:
     }
     assert [(r.label, r.box) for r in after.regions] == [("right disc", (20, 3, 28, 9))]
     assert parse("Flip()")(after) == sample
+
+
+def test_labels_of_boxes_change_sides_in_a_row() -> None:
+    card = parse_card(
+        "{name: discs, kind: localisation, question: Box the left and the right disc., "
+        "labels: [{name: left disc}, {name: right disc}], reward: {delta: 0}, "
+        "laterality: {swap: [[left, right]]}}"
+    )
+    target = [{"box": [2, 3, 10, 9], "label": "left disc"}]
+    example = Example(noise(0, 30, 20), target, "train-0", "train")
+    after = RowTransform(parse("Flip()"), OneTask(card))(next(rows([example], card)))
+    assert json.loads(after["reward_model"]["ground_truth"]) == [
+        {"box": [20, 3, 28, 9], "label": "right disc"}
+    ]
+    assert "Box the right and the left disc." in after["prompt"][0]["content"]
+
+
+@pytest.mark.parametrize("name", ["bccd", "grounding_where", "grounding_point", "mni152_brain_box"])
+def test_the_axes_of_coordinates_are_no_sides(name: str) -> None:
+    card = Task.load(name)
+    assert "to the right" in card.question
+    check_task(parse("Flip() | Rotate(90)"), card)
+    assert Laterality(swap=SWAP).mirrored(card.question, "horizontal") == card.question
 
 
 def test_a_half_turn_is_both_flips() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError
 from medreward.perception import ALL, Choice, Pipeline, Range, from_yaml, load, parse
-from medreward.perception.transforms.parameter import read, shown
+from medreward.perception.transforms.notation import read, shown
 from tests.perception_support import MODERATE, sample, transforms
 
 PIPELINES = st.lists(transforms(), max_size=4).map(lambda found: Pipeline(tuple(found)))
@@ -127,6 +127,8 @@ WRONG = [
     ("Rotate(expand=1)", "neither true nor false"),
     ("Flip(sideways)", "not one of horizontal, vertical"),
     ("Flip(p=2)", "not from 0 to 1"),
+    ("Flip(p=0..1)", "0..1 is not one value"),
+    ("Crop([0, 0, 1, 1]/[0, 0, 2, 2])", "is not a number, a range"),
     ("Pad(left=1.5)", "not a whole number"),
     ("Crop()", "missing"),
     ("Crop(box=[3, 0, 2, 9])", "x1 < x2"),

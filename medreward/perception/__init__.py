@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from medreward.perception.rows import RowTransform
     from medreward.perception.sample import Region, Sample
     from medreward.perception.transforms import ALL
-    from medreward.perception.transforms.parameter import Choice, Range
+    from medreward.perception.transforms.notation import Choice, Range
     from medreward.perception.transforms.pipeline import Pipeline
     from medreward.perception.transforms.text import from_yaml, load, parse
     from medreward.perception.transforms.transform import Transform
 
 _HOMES = {
     "ALL": "transforms",
-    "Choice": "transforms.parameter",
+    "Choice": "transforms.notation",
     "Pipeline": "transforms.pipeline",
-    "Range": "transforms.parameter",
+    "Range": "transforms.notation",
     "Region": "sample",
     "RowTransform": "rows",
     "Sample": "sample",

@@ -1,65 +1,14 @@
-"""Parameters of transforms: what is allowed, how one is drawn, and how it is written.
-
-=================  =============================================================================
-``10``, ``0.5``    a number
-``-10..10``        any number from -10 to 10, all as likely
-``0/90/180``       one of several, all as likely
-``horizontal``     a word; in "quotes" if it has other letters than a-z, A-Z, 0-9, - and _
-``true``           true or false
-``[0, 0, 40, 30]`` a box in pixels
-=================  =============================================================================
-"""
+"""Parameters of transforms: what each may be, and how one is drawn."""
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import Field, dataclass, field
 from math import isfinite
 from random import Random
 from typing import Any, TypeAlias
 
 from medreward.errors import ConfigError, expected
-
-Scalar: TypeAlias = float | str | bool
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[-+]?[0-9]+)?"
-_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})", re.IGNORECASE)
-_PLAIN = re.compile(_NUMBER, re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Range:
-    """Any number from `low` to `high`.
-
-    Raises:
-        ConfigError: if it is empty.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise ConfigError(f"range: {self} is empty")
-
-    def __str__(self) -> str:
-        return f"{shown(self.low)}..{shown(self.high)}"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several values."""
-
-    values: tuple[Scalar, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.values) < 2:
-            raise ConfigError(f"choice: {self.values!r} has fewer than two values")
-
-    def __str__(self) -> str:
-        return "/".join(map(shown, self.values))
-
+from medreward.perception.transforms.notation import Choice, Range, shown
 
 Number: TypeAlias = float | Range | Choice
 Word: TypeAlias = str | Choice
@@ -79,6 +28,7 @@ class Kind:
         flag: whether it is true or false.
         box: whether it is a box.
         none: whether it may be left open, and a whole number is drawn then.
+        fixed: whether it has to be one value.
     """
 
     low: float = 0.0
@@ -88,6 +38,7 @@ class Kind:
     flag: bool = False
     box: bool = False
     none: bool = False
+    fixed: bool = False
 
     def check(self, where: str, value: Any) -> Any:
         """Return a value as it is held: numbers as float or, if whole, int.
@@ -97,6 +48,8 @@ class Kind:
         """
         if value is None and self.none:
             return None
+        if isinstance(value, Choice | Range) and self.fixed:
+            raise ConfigError(f"{where}: {value} is not one value")
         if isinstance(value, Choice):
             return Choice(tuple(self.check(where, one) for one in value.values))
         if isinstance(value, Range):
@@ -180,7 +133,7 @@ def flag(default: bool) -> Any:
 
 def box() -> Any:
     """Return a field for a box, which has to be given."""
-    return field(metadata={"kind": Kind(box=True)})
+    return field(metadata={"kind": Kind(box=True, fixed=True)})
 
 
 def kind_of(a_field: Field[Any]) -> Kind:
@@ -199,67 +152,6 @@ def bounds(value: Number) -> tuple[float, ...]:
     if isinstance(value, Range):
         return value.low, value.high
     return tuple(map(float, value.values)) if isinstance(value, Choice) else (value,)
-
-
-def shown(value: Any) -> str:
-    """Return a value as it is written; `read` is the inverse.
-
-    >>> shown(10.0), shown(Range(-1, 0.5)), shown("WBC"), shown("white cell"), shown((0, 0, 4, 3))
-    ('10', '-1..0.5', 'WBC', '"white cell"', '[0, 0, 4, 3]')
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    if isinstance(value, str):
-        plain = _WORD.fullmatch(value) and value not in ("true", "false")
-        return value if plain else json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def read(text: str) -> Any:
-    """Return the value that a text stands for; the inverse of `shown`.
-
-    >>> read("-10..10"), read("0/90"), read("[0, 0, 4, 3]"), read('"white cell"')
-    (Range(low=-10.0, high=10.0), Choice(values=(0.0, 90.0)), (0.0, 0.0, 4.0, 3.0), 'white cell')
-
-    Raises:
-        ConfigError: if it is not a value.
-    """
-    text = text.strip()
-    if found := _RANGE.fullmatch(text):
-        return Range(float(found[1]), float(found[2]))
-    if text.startswith("[") and text.endswith("]"):
-        return tuple(_scalar(part.strip()) for part in text[1:-1].split(","))
-    if len(parts := _parts(text)) > 1:
-        return Choice(tuple(_scalar(part.strip()) for part in parts))
-    return _scalar(text)
-
-
-def _parts(text: str) -> list[str]:
-    """Split a text at slashes that are not in quotes."""
-    return re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^/"])+', text) if "/" in text else [text]
-
-
-def _scalar(text: str) -> Scalar:
-    if text in ("true", "false"):
-        return text == "true"
-    if _PLAIN.fullmatch(text):
-        return float(text)
-    if _WORD.fullmatch(text):
-        return text
-    if text.startswith('"'):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if isinstance(value, str):
-            return value
-    raise ConfigError(
-        f'{text!r} is not a number, a range a..b, a choice a/b, a word, a "text" or a box'
-    )
 
 
 def _field(default: Any, kind: Kind) -> Any:

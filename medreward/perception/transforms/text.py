@@ -4,7 +4,7 @@
 
     pipeline:  transform | transform | …          ("" for none)
     transform: Name(value, name=value, …)         (Name alone for the defaults)
-    value:     see `medreward.perception.transforms.parameter`
+    value:     see `medreward.perception.transforms.notation`
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from medreward.errors import ConfigError, expected
 from medreward.perception.transforms import BY_NAME
-from medreward.perception.transforms.parameter import read
+from medreward.perception.transforms.notation import read
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
 

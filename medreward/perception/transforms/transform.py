@@ -9,7 +9,8 @@ from typing import Self
 from medreward.errors import ConfigError
 from medreward.laterality import Mirror
 from medreward.perception.sample import Sample
-from medreward.perception.transforms.parameter import Kind, is_fixed, kind_of, shown
+from medreward.perception.transforms.notation import shown
+from medreward.perception.transforms.parameter import Kind, is_fixed, kind_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Transform:
         ConfigError: if a parameter is not allowed.
     """
 
-    p: float = field(default=1.0, kw_only=True, metadata={"kind": Kind(0.0, 1.0)})
+    p: float = field(default=1.0, kw_only=True, metadata={"kind": Kind(0.0, 1.0, fixed=True)})
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from medreward.perception.affine import KEEP, box_area
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.geometric.crop import cropped
-from medreward.perception.transforms.parameter import (
-    Number,
-    Range,
-    Word,
-    bounds,
-    number,
-    text,
-    word,
-)
+from medreward.perception.transforms.notation import Range
+from medreward.perception.transforms.parameter import Number, Word, bounds, number, text, word
 from medreward.perception.transforms.transform import Transform
 from medreward.regions import Box
 

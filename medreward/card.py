@@ -13,6 +13,7 @@ import yaml
 
 from medreward.errors import ConfigError, expected
 from medreward.laterality import Laterality
+from medreward.review import UNREVIEWED, review_state
 from medreward.settings import RewardSettings
 from medreward.task import Label, Statement, Task, shipped
 
@@ -52,12 +53,21 @@ def _load_shipped(name: str) -> Task:
 def parse_card(text: str, where: str = "card") -> Task:
     """Return the task that a card's YAML `text` describes; `where` names it in errors."""
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
-        return _task(content)
+        return _task(read_yaml(text))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
         raise ConfigError(f"{where}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a card's YAML holds, before it is checked.
+
+    Raises:
+        YAMLError: if it is not YAML.
+        ValueError: if it has a key twice, or a date that is none.
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
 
 
 class _Loader(yaml.SafeLoader):
@@ -120,7 +130,7 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
         values = _mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
         for name in ("text", "source"):
             _string(f"{where}[{i}].{name}", values.get(name))
-        _string(f"{where}[{i}].review", values.get("review", "unreviewed"))
+        values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
         if values["source"] not in references:
             raise expected(f"{where}[{i}].source", values["source"], references)
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))

@@ -28,7 +28,7 @@ _SIDES: dict[Mirror, re.Pattern[str]] = {
     "vertical": re.compile(rf"(?<![^\W_])(?:(?i:{_ACROSS}|{_UPRIGHT})|{_CODES})(?![^\W_])"),
 }
 # How the prompts of localisation tasks say what coordinates mean: true of any image.
-_COORDINATES = ("x to the right",)
+_COORDINATES = ("x to the right", "from the top left corner")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Laterality:
         swap_vertical: the same for a vertical flip, such as "upper" and "lower". For anatomical
             sides it has to have left and right too, since any one flip mirrors the patient; for
             places in the image it must not.
-        keep: phrases that stay as they are; "x to the right" is always one of them.
+        keep: phrases that stay as they are; those that say what coordinates mean are among them
+            ("x to the right", "from the top left corner").
 
     A turn by 180 degrees is one flip after the other, and rewrites so.
 
@@ -72,7 +73,7 @@ class Laterality:
         keep = self.keep
         if isinstance(keep, str) or not all(isinstance(phrase, str) and phrase for phrase in keep):
             raise ConfigError(f"laterality.keep: {keep!r} is not a list of phrases")
-        object.__setattr__(self, "keep", (*_COORDINATES, *keep))
+        object.__setattr__(self, "keep", tuple(dict.fromkeys((*_COORDINATES, *keep))))
 
     @classmethod
     def of(cls, content: Any) -> Laterality:

@@ -32,7 +32,9 @@ BOX_QUALITIES = {
     "giou": "IoU, with a small share that grows before the first overlap (generalised IoU)",
     "soft_iou": "IoU softly thresholded at one half",
     "centre": "closeness of the centres times likeness of the sizes",
-    "point": "1 for a point in the box; the answer is a list of points [[x, y]], not boxes",
+}
+QUALITIES = BOX_QUALITIES | {
+    "point": "1 for a point in the box; the answer is a list of points [[x, y]], not of boxes",
 }
 ANNOTATORS = {
     "best": "agreement with the annotator whose boxes are nearest",
@@ -40,7 +42,7 @@ ANNOTATORS = {
     "consensus": "agreement with the boxes that most annotators drew",
 }
 MAX_WEIGHT = 1e6
-_CHOICES = {"frame": FRAMES, "box_quality": BOX_QUALITIES, "annotators": ANNOTATORS}
+_CHOICES = {"frame": FRAMES, "box_quality": QUALITIES, "annotators": ANNOTATORS}
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
 
@@ -78,7 +80,7 @@ class RewardSettings:
             [0.1, 10].
         gates: names out of `GATES`.
         frame: the frame in which an answer's boxes are, out of `FRAMES`.
-        box_quality: what a matched box earns, out of `BOX_QUALITIES`.
+        box_quality: what a matched box earns, out of `QUALITIES`.
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
 
     Raises:

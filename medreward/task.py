@@ -17,6 +17,7 @@ from medreward.errors import ConfigError, expected
 from medreward.laterality import Laterality
 from medreward.lexicon import Lexicon
 from medreward.regions import BoxTarget, parse_boxes
+from medreward.review import review_state
 from medreward.settings import RewardSettings, number
 
 KINDS = ("classification", "ordinal", "multilabel", "localisation")
@@ -37,7 +38,7 @@ class Statement:
     Attributes:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
-        review: "unreviewed", or which clinician signed it and when.
+        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
     """
 
     text: str
@@ -169,6 +170,11 @@ class Task:
         content = asdict(replace(self, reward=RewardSettings()))
         del content["reward"], content["laterality"]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All prior knowledge: about the task, then label by label."""
+        return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
 
     def knowledge_text(self, level: str = "full") -> str:
         """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
@@ -346,6 +352,7 @@ def _check_statements(what: str, value: object) -> None:
     for i, item in enumerate(value):
         if not isinstance(item, Statement):
             raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+        review_state(f"{what}[{i}].review", item.review)
 
 
 def _check_texts(what: str, value: object) -> None:

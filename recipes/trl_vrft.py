@@ -63,7 +63,7 @@ def load_data(config: dict[str, Any], task: Task) -> Dataset:
     if "parquet" in data:
         return from_parquet(data["parquet"])
     if "npz" not in data:
-        raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward rows)")
+        raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
     examples = medmnist.examples(data["npz"], data.get("split", "train"), data.get("limit"))
     return from_rows(rows(examples, task, config.get("knowledge", "full")))
 

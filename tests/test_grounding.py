@@ -15,7 +15,9 @@ from medreward.cli import main
 from medreward.data.sources.boxes import lost
 from medreward.data.sources.record import NamedBox, Record
 from medreward.perception.grounding import ANY, CARDS, Asking, Question, canonical, plan
+from medreward.perception.grounding_rows import GroundingRows
 from medreward.perception.phrases import wordings, words_of
+from medreward.priors.prompt import PromptBuilder
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet
 from medreward_verl import compute_score
@@ -150,7 +152,8 @@ def test_wordings_vary_and_use_the_cards_words(asked: list[dict[str, Any]]) -> N
                 for form in words[name]
             }
             seen[kind].add(possible[line])
-        assert wordings()[kind].answer in row["prompt"][0]["content"]
+        last = wordings()[kind].prompt.kinds["localisation"].user.splitlines()[-1]
+        assert row["prompt"][0]["content"].endswith(last)
     for kind in ("where", "count", "point"):
         assert seen[kind] == set(wordings()[kind].questions)
 
@@ -228,8 +231,6 @@ def test_rows_pass_the_check_and_score_in_both_trainers(
 
 
 def test_knowledge_of_the_users_card_is_in_the_prompt(smears: Path) -> None:
-    from medreward.perception.grounding_rows import GroundingRows
-
     card = support.task(
         support.CELLS
         + "labels: [WBC, RBC]\nknowledge: [{text: White cells have a nucleus., source: x}]\n"
@@ -240,10 +241,20 @@ def test_knowledge_of_the_users_card_is_in_the_prompt(smears: Path) -> None:
     ]
     planned = plan(canonical(records, card), card, Asking(("where",)), 0)
     for level, there in (("full", True), ("none", False)):
-        rows = GroundingRows(planned, card, level)
-        prompt = rows._prompt(planned.questions["a"][0])
+        rows = GroundingRows(planned, PromptBuilder(card, level))
+        prompt = rows.prompt(planned.questions["a"][0], "a")
         assert ("White cells have a nucleus." in prompt.text) is there
         assert prompt.knowledge == ("White cells have a nucleus." if there else "")
+
+
+def test_templates_are_the_questions_own(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = tmp_path / "own.yaml"
+    template.write_text("localisation: '{question} {knowledge} <answer>'")
+    options = ["--ask", "where", "--template", template, "--out", tmp_path / "out"]
+    assert run("--task", "bccd", "--voc", test_data / "bccd", *options) == 2
+    assert "have templates of their own" in capsys.readouterr().err
 
 
 def records_of(*contents: str, dropped: tuple[str, ...] = ()) -> list[Record]:

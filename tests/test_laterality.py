@@ -13,10 +13,11 @@ from medreward import ConfigError, Label, Task
 from medreward.card import parse_card
 from medreward.data.example import Example
 from medreward.data.rows import rows
-from medreward.laterality import Laterality, mirrored_texts, side_words
+from medreward.laterality import Laterality, check_quarter_turn, mirrored_texts, side_words
 from medreward.perception import Region, RowTransform, Sample, parse
 from medreward.perception.copies import OneTask
 from medreward.perception.sides import check_task
+from medreward.priors.prompt import build_prompt
 from medreward.task import shipped
 from tests.prepare_support import noise
 
@@ -174,6 +175,10 @@ def test_the_axes_of_coordinates_are_no_sides(name: str) -> None:
     assert "to the right" in card.question
     check_task(parse("Flip() | Rotate(90)"), card)
     assert Laterality(swap=SWAP).mirrored(card.question, "horizontal") == card.question
+    prompt = build_prompt(card, "none").text
+    assert "top left corner" in prompt
+    assert mirrored_texts(None, {"prompt": prompt}, "vertical") == {"prompt": prompt}
+    check_quarter_turn(None, {"prompt": prompt})
 
 
 def test_a_half_turn_is_both_flips() -> None:

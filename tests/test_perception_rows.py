@@ -29,7 +29,7 @@ kind: multilabel
 question: Which of left and right kidney is seen?
 labels: [{name: left kidney}, {name: right kidney, synonyms: [kidney on the right]}, spleen]
 laterality: {swap: [[left, right]]}
-knowledge: [{text: The left kidney is higher., source: none}]
+knowledge: [{text: As a rule the left kidney is higher., source: none}]
 references: {none: none}
 """
 
@@ -48,13 +48,20 @@ def truth(row: Row) -> Any:
 
 
 def test_words_and_targets_of_a_mirrored_row_change_sides() -> None:
-    after = changed("Flip()", parse_card(KIDNEYS), ["left kidney", "spleen"])
+    task = parse_card(KIDNEYS)
+    before = row(task, ["left kidney", "spleen"], level="none")
+    after = RowTransform(parse("Flip()"), OneTask(task))(before)
     assert truth(after) == ["right kidney", "spleen"]
     text = after["prompt"][0]["content"]
     assert "Which of right and left kidney" in text
-    assert "The right kidney is higher." in text
-    assert after["extra_info"]["knowledge"] == "The right kidney is higher."
     assert after["extra_info"]["transforms"] == "Flip()"
+
+
+def test_statements_with_a_source_are_not_made_false() -> None:
+    """A mirrored image would need "as a rule the right kidney is higher", which is not so."""
+    with pytest.raises(ConfigError, match="knowledge: 'left': statements are not rewritten"):
+        changed("Flip()", parse_card(KIDNEYS), ["left kidney"])
+    assert truth(changed("Rotate(5)", parse_card(KIDNEYS), ["spleen"])) == ["spleen"]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +76,13 @@ def test_words_and_targets_of_a_mirrored_row_change_sides() -> None:
     ],
 )
 def test_targets_of_shipped_tasks(name: str, target: Any, wanted: str) -> None:
-    assert changed("Flip()", Task.load(name), target)["reward_model"]["ground_truth"] == wanted
+    before = row(Task.load(name), target, level="none")
+    assert RowTransform(parse("Flip()"))(before)["reward_model"]["ground_truth"] == wanted
 
 
 def test_a_target_given_as_a_number_is_swapped_too() -> None:
     task = Task.load("organamnist")
-    given = row(task, "femur-left")
+    given = row(task, "femur-left", level="none")
     given["reward_model"]["ground_truth"] = "1"
     after = RowTransform(parse("Flip()"))(given)
     assert after["reward_model"]["ground_truth"] == "femur-right"

@@ -128,7 +128,7 @@ def test_copies_of_the_data_set_hear_of_the_epoch(boxes: Any) -> None:
 
 
 def test_side_words_follow_in_trls_prompt() -> None:
-    data = from_rows([row(Task.load("organamnist"), "kidney-left")])
+    data = from_rows([row(Task.load("organamnist"), "kidney-left", level="none")])
     ours, _ = with_transforms(data, "Flip()", "organamnist")
     first = ours[0]
     assert first["target"] == "kidney-right"
@@ -174,7 +174,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "task", "message"), WRONG)
 def test_what_is_wrong_is_named_at_once(text: str, task: Any, message: str) -> None:
-    data = from_rows([row(Task.load("organamnist"), "kidney-left")])
+    data = from_rows([row(Task.load("organamnist"), "kidney-left", level="none")])
     with pytest.raises(ConfigError, match=message):
         with_transforms(data, text, task)
     with pytest.raises(ConfigError, match="column 'id' is missing"):

@@ -99,9 +99,8 @@ class BatchTransform:
         images = list(content.images)
         row = {name: value for name, value in row.items() if name not in ("image", "images")}
         row |= {"images": images} if self._several or len(images) > 1 else {"image": images[0]}
-        for name in ("knowledge", "regions"):
-            if row.get(name):
-                row[name] = getattr(content, name)
+        if row.get("regions"):
+            row["regions"] = content.regions
         prompt = _prompt(row["prompt"], content)
         return {**row, "prompt": prompt, "target": content.truth, "transforms": str(drawn)}
 

@@ -20,10 +20,10 @@ STYLES = 6  # colours, each with a dash pattern of its own
 
 @dataclass(frozen=True)
 class Shape:
-    """A box over a picture.
+    """A box or a point over a picture.
 
     Attributes:
-        box: in pixels of the stored picture.
+        box: in pixels of the stored picture; of a point, its place twice.
         name: its class, or "" where there are no classes.
         style: which colour and dash pattern, from 0 to `STYLES` - 1.
         note: what is said of it beside its class and corners.
@@ -35,9 +35,14 @@ class Shape:
     note: str = ""
 
     @property
+    def is_point(self) -> bool:
+        """Whether it is a point."""
+        return self.box[:2] == self.box[2:]
+
+    @property
     def title(self) -> str:
-        """The box in words."""
-        corners = ", ".join(f"{v:g}" for v in self.box)
+        """The box or point in words."""
+        corners = ", ".join(f"{v:g}" for v in self.box[: 2 if self.is_point else 4])
         return " ".join(part for part in (self.note, self.name, f"[{corners}]") if part)
 
 

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medreward.audit.pictures import STYLES, Shape, styles
+from medreward.audit.pictures import Shape, styles
 from medreward.audit.trace import TraceRow
 from medreward.regions import BoxTarget, TrueBox, parse_boxes
+from medreward.settings import number
 from medreward.task import Task
+
+_UNNAMED = 1  # the style of what is predicted without a class; true boxes without one have 0
 
 
 def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
@@ -28,7 +31,7 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
     if target is None:
         return None
     lists = target.annotators
-    style = styles([_name(box, names) for boxes in lists for box in boxes])
+    style = styles([*names, ""])
     return [
         Shape(box.box, _name(box, names), style[_name(box, names)], _note(i, len(lists)))
         for i, boxes in enumerate(lists)
@@ -37,13 +40,20 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
 
 
 def predicted(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> list[Shape]:
-    """Return the boxes that were read from an answer, in pixels of the stored picture."""
+    """Return the boxes or points that were read from an answer, in pixels of the stored picture.
+
+    >>> [shape.title for shape in predicted(TraceRow("", prediction="[[3, 4]]"), None, {})]
+    ['predicted [3, 4]']
+    """
     if task is not None and task.kind != "localisation":
         return []
+    points = _points(answer.prediction or "")
+    if points:
+        return [Shape((x, y, x, y), "", _UNNAMED, "predicted") for x, y in points]
     names: list[str] = []
     target = _target(answer.prediction or "", None, names)
     return [
-        Shape(box.box, _name(box, names), style.get(_name(box, names), STYLES - 1), "predicted")
+        Shape(box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted")
         for box in (target.boxes if target else ())
     ]
 
@@ -55,6 +65,15 @@ def _target(text: str, task: Task | None, names: list[str]) -> BoxTarget | None:
         return task.target_boxes(value) if task else parse_boxes(value, _namer(names))
     except (ValueError, RecursionError):
         return None
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    """Return the points that a prediction holds, or none where it is no list of points."""
+    try:
+        value = json.loads(text)
+        return [(number("x", x, -1e9, 1e9), number("y", y, -1e9, 1e9)) for x, y in value]
+    except (ValueError, TypeError, RecursionError):
+        return []
 
 
 def _namer(names: list[str]) -> Any:

@@ -21,8 +21,8 @@ from medreward.audit.trace import TraceRow
 from medreward.audit.view_rows import ORDERS, Choice, Entry, Selection, chosen, facts_of
 from medreward.data.atomic import write_text_atomic
 from medreward.data.check import TaskOf, shipped_task
-from medreward.data.rows import IMAGE_MARK
 from medreward.errors import ConfigError
+from medreward.priors.template import IMAGE_MARK
 from medreward.reasons import REASONS
 from medreward.task import Task
 from medreward.version import __version__
@@ -150,7 +150,8 @@ def _card(entry: Entry, look: Look, order: str, task_of: TaskOf) -> Card:
     facts = facts_of(row)
     pictures = [picture(content, look.pixels) for content in row["images"] or []]
     shapes = named_boxes(facts["target"], facts["kind"], task)
-    style = styles([shape.name for shape in shapes or ()])
+    style = {shape.name: shape.style for shape in shapes or () if shape.name}
+    style |= styles([label.name for label in task.labels]) if task else {}
     knowledge = str(info.get("knowledge") or "")
     answers = sorted(entry.answers, key=lambda a: a.total or 0.0, reverse=order == "best")
     shown = answers[: look.completions]
@@ -202,7 +203,8 @@ def _answer_drawing(
     boxes = predicted(answer, task, style)
     if not boxes or not pictures:
         return None
-    note = f"{len(boxes)} predicted and {len(truth)} true boxes"
+    what = "points" if boxes[0].is_point else "boxes"
+    note = f"{len(boxes)} predicted {what} and {len(truth)} true boxes"
     return Drawing(pictures[0], [*truth, *boxes], note)
 
 

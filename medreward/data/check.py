@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tqdm import tqdm
 
-from medreward.data.rows import IMAGE_MARK, target_of
+from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
+from medreward.priors.template import IMAGE_MARK
 from medreward.task import Task, shipped
 
 TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]

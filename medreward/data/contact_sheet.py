@@ -40,6 +40,7 @@ def ranked(records: Sequence[Record]) -> dict[str, int]:
     strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for record in records:
         label = str(bool(record.boxes)) if record.boxes is not None else str(record.label)
+        label = label.partition(",")[0]  # of several labels the first: sets are too many
         strata[str(record.split), label].append(record.id)
     drawn = [
         sorted(ids, key=lambda i: sha256(i.encode()).digest()) for _, ids in sorted(strata.items())

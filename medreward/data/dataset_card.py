@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medreward.data.markdown import cell, pairs, pathless, plain
+from medreward.data.prompt_section import prompt_section
 from medreward.data.render import Rendered
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
+from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.task import Task
 from medreward.version import __version__
 
@@ -30,11 +33,13 @@ class Summary:
     Attributes:
         source: the source's name.
         images: split -> number of images; each is a row, unless questions are asked of it.
-        labels: split -> label -> number of images (for localisation: boxes).
+        labels: split -> label -> number of images that have it (for localisation: of boxes).
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
         remarks: what was done to others.
         emptied: splits of which no image can be used.
+        left_out: statement that a budget had no room for -> number of prompts.
+        example: the first prompt.
         files: what was written.
         copies: split -> transformed copies of each row in it, beside the row.
         questions: split -> grounding question, such as "where, no WBC" -> number of rows.
@@ -47,6 +52,8 @@ class Summary:
     skipped: list[Remark] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     emptied: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    example: Prompt | None = None
     files: tuple[Path, ...] = ()
     copies: Counter[str] = field(default_factory=Counter)
     questions: dict[str, Counter[str]] = field(default_factory=dict)
@@ -56,14 +63,19 @@ class Summary:
         asked = self.questions[split].total() if split in self.questions else 0
         return (asked if self.questions else self.images[split]) * (1 + self.copies[split])
 
-    def count(self, record: Record, result: Rendered, label: str | None) -> None:
-        """Add one row; `label` is None where its boxes are to be counted."""
+    def count(self, record: Record, result: Rendered, names: Sequence[str]) -> None:
+        """Add one row, with the names of its labels or boxes."""
         split = str(record.split)
         self.images[split] += 1
-        self.labels[split].update([label] if label is not None else [b.name for b in result.boxes])
+        self.labels[split].update(names)
         self.remarks += result.remarks
         for name, value in result.facts.items():
             self.facts[name][value or "(none)"] += 1
+
+    def prompt(self, prompt: Prompt) -> None:
+        """Add the prompt of one row."""
+        self.example = self.example or prompt
+        self.left_out.update(statement.text for statement in prompt.left_out)
 
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
@@ -103,20 +115,23 @@ def _natural(remark: Remark) -> list[tuple[int, str]]:
     return [(0, remark.what), *((int(p) if p.isdecimal() else -1, p) for p in parts)]
 
 
-def card(summary: Summary, task: Task, options: Options, command: str) -> str:
+def card(summary: Summary, prompts: PromptBuilder, options: Options, command: str) -> str:
     """Return the Markdown of a data set's card; it has no date, so the same run gives the same."""
+    task = prompts.task
     parts = [
         f"# {task.name}",
         _opening(summary, task),
         "## Source and licence",
-        _pairs(_provenance(task)),
+        pairs(_provenance(task)),
         "## Rows",
         _counts(summary),
         *_questions(summary),
         *_facts(summary),
+        "## Prompts",
+        *prompt_section(prompts, summary.example, summary.left_out, options.template),
         "## Settings",
-        _pairs(_settings(options)),
-        *([f"```\n{_plain(command)}\n```"] if command else []),
+        pairs(_settings(options)),
+        *([f"```\n{plain(command)}\n```"] if command else []),
         "## Left out",
         _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
         "## Remarks",
@@ -132,7 +147,7 @@ def _opening(summary: Summary, task: Task) -> str:
         asked = ", as grounding questions, which are tasks of their own"
     return (
         f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "
-        f"{_plain(summary.source)}, by medreward {__version__}."
+        f"{plain(summary.source)}, by medreward {__version__}."
     )
 
 
@@ -161,14 +176,14 @@ def _table(splits: Sequence[str], counts: Mapping[str, Counter[str]], last: list
     names = sorted({name for split in splits for name in counts[split]})
     rows = [["", *splits], ["---", *["---:"] * len(splits)]]
     rows += [[name, *(str(counts[split][name]) for split in splits)] for name in names]
-    return "\n".join(f"| {' | '.join(_cell(c) for c in line)} |" for line in [*rows, last])
+    return "\n".join(f"| {' | '.join(cell(c) for c in line)} |" for line in [*rows, last])
 
 
 def _facts(summary: Summary) -> list[str]:
     if not summary.facts:
         return []
     lines = [
-        f"- {name}: " + ", ".join(f"{_cell(value)} {n}" for value, n in sorted(values.items()))
+        f"- {name}: " + ", ".join(f"{cell(value)} {n}" for value, n in sorted(values.items()))
         for name, values in sorted(summary.facts.items())
     ]
     return ["## From the headers", "\n".join(lines)]
@@ -194,22 +209,9 @@ def _value(value: Any) -> str:
         return ", ".join(f"{old} = {new or '(left out)'}" for old, new in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "all"
-    return "not set" if value is None else str(value)
-
-
-def _pairs(pairs: dict[str, str]) -> str:
-    return "\n".join(f"- {name.replace('_', ' ')}: {_plain(text)}" for name, text in pairs.items())
+    return "not set" if value is None else pathless(str(value))
 
 
 def _bullets(remarks: Iterable[Remark], most: int) -> str:
     lines = report_lines(list(remarks), max(1, most))
-    return "\n".join(f"- {_plain(line.strip())}" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Return a text on one line and without what Markdown would take for HTML or code."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("`", "'")
-
-
-def _cell(text: str) -> str:
-    return _plain(text).replace("|", "\\|")
+    return "\n".join(f"- {plain(line.strip())}" for line in lines)

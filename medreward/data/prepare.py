@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -25,7 +26,8 @@ from medreward.perception.grounding import Asking, canonical, plan
 from medreward.perception.grounding_rows import GroundingRows
 from medreward.perception.sides import check_task
 from medreward.perception.transforms.pipeline import Pipeline
-from medreward.priors.prompt import build_prompt
+from medreward.priors.prompt import PromptBuilder
+from medreward.priors.tokens import load_tokenizer
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
@@ -46,8 +48,13 @@ class Options:
         size: length of the images' longest side in pixels; None: as they are.
         knowledge: level of knowledge in the prompt: "none", "context" or "full".
         fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
+        shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
+            grades.
+        budget: how many tokens a prompt may have, without the image and the chat template.
+        tokenizer: counts them: a Hugging Face name, a local folder or a tokenizer.json.
+        template: a file with templates of prompts in place of the shipped ones.
         limit: at most so many images of each split.
-        seed: of the split and of the choice under `limit`.
+        seed: of the split, of the choice under `limit` and of the order of labels.
         mapping: label in the source -> label in the card; "" leaves it out.
         box_labels: for localisation, which boxes count; none: all.
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
@@ -63,6 +70,10 @@ class Options:
 
     size: int | None = None
     knowledge: str = "full"
+    shuffle_labels: bool | None = None
+    budget: int | None = None
+    tokenizer: str | None = None
+    template: str | Path | None = None
     fractions: Mapping[str, float] | None = None
     limit: int | None = None
     seed: int = 0
@@ -77,15 +88,19 @@ class Options:
     transform_splits: Sequence[str] = ("train",)
     asking: Asking | None = None
 
-    def __post_init__(self) -> None:
-        if self.knowledge not in KNOWLEDGE_LEVELS:
-            raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
-        if self.on_error not in ("stop", "skip"):
-            raise expected("on_error", self.on_error, ("stop", "skip"))
-        for name, most in (("size", MAX_SIZE), ("limit", 10**9), ("workers", 1024)):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= most:
-                raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+    def prompts(self, task: Task) -> PromptBuilder:
+        """Return what makes the prompts of a task's rows."""
+        return PromptBuilder(
+            task,
+            self.knowledge,
+            shuffle=self.shuffle_labels,
+            seed=self.seed,
+            budget=self.budget,
+            tokenizer=load_tokenizer(self.tokenizer) if self.tokenizer else None,
+            template=self.template,
+        )
+
+    def _check_transforms(self) -> None:
         if not 0 <= self.copies <= MAX_COPIES:
             raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
         if self.copies and (self.transforms is None or self.transforms.is_fixed):
@@ -93,6 +108,22 @@ class Options:
         for split in self.transform_splits:
             if split not in SPLITS:
                 raise expected("transform_splits", split, SPLITS)
+
+    def __post_init__(self) -> None:
+        if self.knowledge not in KNOWLEDGE_LEVELS:
+            raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
+        if self.on_error not in ("stop", "skip"):
+            raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.asking and self.template:
+            raise ConfigError("template: grounding questions (ask) have templates of their own")
+        if self.tokenizer and self.budget is None:
+            raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
+        numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
+        for name, most in numbers.items():
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= most:
+                raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+        self._check_transforms()
 
 
 def prepare(
@@ -123,34 +154,35 @@ def prepare(
     options = options or Options()
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
+    prompts = options.prompts(task)
     records, left_out = settled(source.records, task, options.mapping, options.box_labels)
     records = assigned(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limited(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
-    run = _Run(source, task, options, *_planned(records, task, options))
+    run = _Run(source, prompts, options, *_planned(records, prompts, options))
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
             run.write(split, folder)
         run.check()
         contact_sheet(run.tiles, folder / SHEET)
-        write_text_atomic(folder / CARD, card(run.summary, task, options, command))
+        write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
         run.summary.files = _publish(folder, Path(out))
     return run.summary
 
 
 def _planned(
-    records: Sequence[Record], task: Task, options: Options
+    records: Sequence[Record], prompts: PromptBuilder, options: Options
 ) -> tuple[Sequence[Record], GroundingRows | None]:
     """Return the records that give rows, and their grounding questions where these are asked."""
     if options.asking is None:
         return records, None
-    records = canonical(records, task)
-    planned = plan(records, task, options.asking, options.seed)
+    records = canonical(records, prompts.task)
+    planned = plan(records, prompts.task, options.asking, options.seed)
     kept = [record for record in records if planned.questions.get(record.id)]
-    return kept, GroundingRows(planned, task, options.knowledge)
+    return kept, GroundingRows(planned, prompts)
 
 
 class _Run:
@@ -159,20 +191,19 @@ class _Run:
     def __init__(
         self,
         source: Source,
-        task: Task,
+        prompts: PromptBuilder,
         options: Options,
         records: Sequence[Record],
         grounding: GroundingRows | None,
     ) -> None:
-        self.grounding = grounding
-        self.source, self.task, self.options, self.records = source, task, options, records
+        self.source, self.options, self.records = source, options, records
+        self.prompts, self.task, self.grounding = prompts, prompts.task, grounding
         self.summary = Summary(source=source.name)
         if grounding:
             self.summary.questions = grounding.counts
             self.summary.remarks += grounding.plan.remarks
         self.tiles: list[Tile] = []
         self.results = self._rendered()
-        self._prompt = build_prompt(task, options.knowledge)
         self._ranks = ranked(records)
         self._seen: dict[bytes, Record] = {}
         self._torn: list[Remark] = []
@@ -242,8 +273,11 @@ class _Run:
             if isinstance(result, Remark):
                 self.summary.skipped.append(result)
             elif self._is_new(record, result.digest):
-                single = self._row(record, result)
-                yield from self.grounding.rows(record, result) if self.grounding else [single]
+                truth = self._noted(record, result)
+                if self.grounding:
+                    yield from self.grounding.rows(record, result, self.summary.prompt)
+                else:
+                    yield self._row(record, result, truth)
 
     def _is_new(self, record: Record, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""
@@ -260,19 +294,33 @@ class _Run:
         self.summary.remarks.append(Remark(record.where, what, before.where))
         return True
 
-    def _row(self, record: Record, result: Rendered) -> Row:
+    def _noted(self, record: Record, result: Rendered) -> str:
+        """Count an image, keep it for the contact sheet, and return its ground truth."""
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
             truth = ground_truth(self.task, {"boxes": boxes, "size": result.size})
+            names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
         else:
             truth = str(record.label)
-        self.summary.count(record, result, truth if self.task.kind != "localisation" else None)
+            names = self._names(truth)
+            shown = ", ".join(names)
+        self.summary.count(record, result, names)
         if record.id in self._ranks:
-            name = truth if self.task.kind != "localisation" else f"boxes: {len(result.boxes)}"
-            title, rank = f"{record.split}: {name}", self._ranks[record.id]
+            title, rank = f"{record.split}: {shown}", self._ranks[record.id]
             self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
+        return truth
+
+    def _row(self, record: Record, result: Rendered, truth: str) -> Row:
+        prompt = self.prompts(record.id)
+        self.summary.prompt(prompt)
         split = str(record.split)
-        return row(self.task, self._prompt, truth, result.png, id=record.id, split=split)
+        return row(self.task, prompt, truth, result.png, id=record.id, split=split)
+
+    def _names(self, truth: str) -> list[str]:
+        """Return the labels in a ground truth, or what says that there is none."""
+        if self.task.kind != "multilabel":
+            return [truth]
+        return json.loads(truth) or [self.task.no_finding[0] if self.task.no_finding else "(none)"]
 
 
 @contextmanager

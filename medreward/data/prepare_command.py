@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
     _add_columns(prepare)
     _add_rows(prepare)
     _add_transforms(prepare)
+    _add_prompts(prepare)
     _add_reading(prepare)
     add_options(prepare)
     prepare.set_defaults(run=partial(_run, prepare))
@@ -63,6 +64,19 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the source has what")
     group.add_argument("--image-column", default="image", metavar="NAME", help="default: image")
     group.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    group.add_argument(
+        "--label-separator",
+        default="",
+        metavar="TEXT",
+        help="what stands between several labels in a cell, such as '|'",
+    )
+    group.add_argument(
+        "--label-columns",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a column of 0 and 1 for each label, instead of --label-column",
+    )
     group.add_argument("--split-column", metavar="NAME", help="default: split, if there is one")
     group.add_argument("--patient-column", metavar="NAME", help="default: patient, if there is one")
     group.add_argument("--image-suffix", default="", metavar=".EXT", help="added to the column")
@@ -89,8 +103,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
     )
     group.add_argument("--limit", type=int, help="at most so many images of each split")
-    group.add_argument("--seed", type=int, default=0, help="of the split and the limit")
-    group.add_argument("--knowledge", default="full", choices=KNOWLEDGE_LEVELS)
+    group.add_argument("--seed", type=int, default=0, help="of split, limit and label order")
     group.add_argument(
         "--map",
         action="append",
@@ -138,6 +151,33 @@ def _add_transforms(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("prompts")
+    group.add_argument(
+        "--knowledge",
+        default="full",
+        choices=KNOWLEDGE_LEVELS,
+        help="how much prior knowledge (default: full)",
+    )
+    group.add_argument(
+        "--shuffle-labels",
+        action=argparse.BooleanOptionalAction,
+        help="labels in an order of each row's own (default: unless they are grades)",
+    )
+    group.add_argument(
+        "--budget",
+        type=int,
+        metavar="TOKENS",
+        help="leave out statements until a prompt has no more, without the image",
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="NAME",
+        help="counts them: a Hugging Face name, a folder or a tokenizer.json",
+    )
+    group.add_argument("--template", metavar="FILE", help="templates in place of the shipped ones")
+
+
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("reading")
     group.add_argument(
@@ -181,6 +221,10 @@ def _options(arguments: argparse.Namespace) -> Options:
     return Options(
         size=arguments.size,
         knowledge=arguments.knowledge,
+        shuffle_labels=arguments.shuffle_labels,
+        budget=arguments.budget,
+        tokenizer=arguments.tokenizer,
+        template=arguments.template,
         fractions=parse_fractions(arguments.split) if arguments.split else None,
         limit=arguments.limit,
         seed=arguments.seed,
@@ -233,6 +277,8 @@ def _columns(arguments: argparse.Namespace) -> Columns:
         split=arguments.split_column,
         patient=arguments.patient_column,
         suffix=arguments.image_suffix,
+        separator=arguments.label_separator,
+        flags=tuple(arguments.label_columns),
     )
 
 
@@ -326,25 +372,18 @@ _MAKERS = {
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
     """Return the command line without --out, --workers and what is as by default."""
+    from medreward.data.markdown import pathless
+
     words = ["medreward", "prepare"]
     for name, value in vars(arguments).items():
         if name in ("run", "out", "workers") or value == parser.get_default(name):
             continue
         option = f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(option)
-        elif name == "intensity":
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        elif name in ("intensity", "label_columns"):
             words += [option, *map(str, value)]
         else:
             for item in value if isinstance(value, list) else [value]:
-                words += [option, _pathless(str(item))]
+                words += [option, pathless(str(item))]
     return shlex.join(words)
-
-
-def _pathless(text: str) -> str:
-    """Return an absolute path's last part: the rest is about the machine, and may hold names.
-
-    >>> _pathless("/home/someone/labels.csv"), _pathless("data/labels.csv")
-    ('labels.csv', 'data/labels.csv')
-    """
-    return Path(text).name if Path(text).is_absolute() else text

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import yaml
 
+from medreward.priors.template import Template, Templates, load_templates
 from medreward.task import Task
 
 
@@ -18,11 +19,11 @@ class Wording(NamedTuple):
     """The wording of a kind of question.
 
     Attributes:
-        answer: what follows "then give only the" in the prompt.
+        prompt: the prompt's templates (`medreward.priors.template`).
         questions: templates with the mark ``{name}``.
     """
 
-    answer: str
+    prompt: Templates
     questions: tuple[str, ...]
 
 
@@ -32,8 +33,15 @@ def wordings() -> Mapping[str, Wording]:
     source = files("medreward").joinpath("perception", "grounding.yaml")
     content = yaml.safe_load(source.read_text(encoding="utf-8"))
     return {
-        ask: Wording(entry["answer"], tuple(entry["questions"])) for ask, entry in content.items()
+        ask: Wording(_templates(entry["prompt"]), tuple(entry["questions"]))
+        for ask, entry in content.items()
     }
+
+
+def _templates(text: str) -> Templates:
+    """Return one template for tasks of every kind, with the shipped sentences on frames."""
+    shipped = load_templates()
+    return Templates(dict.fromkeys(shipped.kinds, Template(text)), shipped.frames)
 
 
 def words_of(task: Task, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -51,7 +59,7 @@ def question(ask: str, words: Sequence[Sequence[str]], key: str) -> str:
     """Return a question about one class, or about any of several; `key` draws its wording.
 
     >>> question("count", [["WBC", "white blood cell"]], "seed 0, image 12")
-    'How many instances of white blood cell does this image show?'
+    'What is the number of instances of white blood cell in this image?'
     """
     templates = wordings()[ask].questions
     named = [drawn(forms, f"{key}/{i}") for i, forms in enumerate(words)]

@@ -1,4 +1,4 @@
-"""Transforms on the rows that both trainers read: image, target, question and knowledge together.
+"""Transforms on the rows that both trainers read: image, target and question together.
 
 What was applied is in ``extra_info.transforms`` as text that `medreward.perception.parse` reads.
 """
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from medreward.data.check import TaskOf, shipped_task
 from medreward.data.picture import load_bytes, png_bytes
-from medreward.data.rows import IMAGE_MARK, Row, ground_truth, target_of
+from medreward.data.rows import Row, ground_truth, target_of
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError
 from medreward.perception.sample import Sample
-from medreward.perception.sides import check_task
+from medreward.perception.sides import check_knowledge, check_task
 from medreward.perception.target import regions_of, with_regions
 from medreward.perception.transforms.pipeline import Pipeline
+from medreward.priors.template import IMAGE_MARK
 from medreward.regions import BoxTarget, box_json, parse_boxes
 from medreward.task import Task
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OTHERS = 1_000_000  # keys of regions that are not the target's
-_TARGET, _KNOWLEDGE = "target", "knowledge"
+_TARGET = "target"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
     target = task.parse_target(target_of(task, content.truth))
     regions = regions_of(target, size, names) if located else ()
     others, other_names = _others(content.regions)
-    texts = {**content.texts, _KNOWLEDGE: content.knowledge}
+    texts = dict(content.texts)
     if not located:
         texts[_TARGET] = ground_truth(task, target)
     beside = (
@@ -122,6 +123,7 @@ def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
         for region in regions_of(others, size, other_names)
     )
     before = Sample(tuple(content.images), (*regions, *beside), texts, task.laterality)
+    check_knowledge(drawn, task, content.knowledge)
     after = drawn(before)
     truth = content.truth
     if located:
@@ -134,7 +136,6 @@ def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
         images=after.images,
         texts={name: after.texts[name] for name in content.texts},
         truth=truth,
-        knowledge=after.texts[_KNOWLEDGE],
         regions=_moved(content.regions, others, (before, after), other_names, _OTHERS),
         notes=after.notes,
     )
@@ -198,9 +199,8 @@ def _with_content(row: Row, content: Content, applied: str) -> Row:
     if marked and more:
         texts[marked[-1]] = with_marks(texts[marked[-1]], more, content.notes)
     info = {**row["extra_info"], "transforms": applied}
-    for name in ("knowledge", "regions"):
-        if info.get(name):
-            info[name] = getattr(content, name)
+    if info.get("regions"):
+        info["regions"] = content.regions
     return {
         **row,
         "prompt": [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from medreward.errors import ConfigError
-from medreward.laterality import Mirror, check_quarter_turn, mirrored_texts
+from medreward.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
 from medreward.task import Task
 
+_BOTH: tuple[Mirror, ...] = ("horizontal", "vertical")
 # Answers that depend on all that is on an image, and are no boxes that could be dropped with it.
 _WHOLE = ("grounding_count", "grounding_present")
 
@@ -33,6 +36,28 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
             raise ConfigError(f"task {task.name!r}: {transform}: {error}") from error
 
 
+def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
+    """Make sure that no statement in a prompt would be about a mirrored patient.
+
+    Labels and questions are rewritten for a mirrored image. A statement with a source is not: "the
+    right lung has three lobes" would become false.
+
+    Raises:
+        ConfigError: if the pipeline mirrors or turns, and the knowledge has words that depend on
+            side.
+    """
+    stated = replace(task.laterality or Laterality(), swap=(), swap_vertical=())
+    for transform in drawn.transforms:
+        for mirror in (
+            ("horizontal", "vertical") if transform.mirrors is None else transform.mirrors
+        ):
+            if words := stated.left_over(knowledge, mirror):
+                raise ConfigError(
+                    f"{transform}: knowledge: {words[0]!r}: statements are not rewritten, as they "
+                    f"would be false of people; prepare rows with less knowledge, or without this"
+                )
+
+
 def _check(transform: Transform, task: Task) -> None:
     if task.kind == "localisation" and transform.reveals:
         raise ConfigError(transform.reveals)
@@ -47,12 +72,10 @@ def _check(transform: Transform, task: Task) -> None:
 
 
 def _texts(task: Task) -> dict[str, str]:
-    """Return all that a card says about its images, by the name of the field."""
+    """Return question and labels of a card by the name of the field; knowledge may be left out."""
     texts = {"question": task.question}
-    texts |= {f"knowledge[{i}]": statement.text for i, statement in enumerate(task.knowledge)}
-    for i, label in enumerate(task.labels):
+    for i in range(len(task.labels)):
         texts |= {f"labels[{i}]{name}": form for name, form in _forms(task, i).items()}
-        texts |= {f"labels[{i}].attributes[{j}]": s.text for j, s in enumerate(label.attributes)}
     return texts
 
 

@@ -21,6 +21,7 @@ from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, BoxTarget, TrueBox, short
 from medreward.rewards.annotators import consensus
 from medreward.rewards.box_reading import MAX_LENGTH
+from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.frames import frame_of
 from medreward.rewards.reading import unreadable
 from medreward.rewards.verdict import Verdict
@@ -67,6 +68,7 @@ def point_reward(
         lists = (consensus(lists),)
     values = [_hit_share(placed, boxes) for boxes in lists]
     value = max(values) if settings.annotators == "best" else sum(values) / len(values)
+    value = value if value >= 1 else min(value, BEST_WRONG)
     reason = "correct" if value >= 1 else "points_partial" if value > 0 else "point_missed"
     return Verdict(value, reason, json.dumps([[short(x), short(y)] for x, y in placed]))
 
@@ -106,11 +108,12 @@ def _says_nothing(rest: str, task: Task, has_points: bool) -> bool:
     """Whether an answer says that there is nothing to find, in words or by an empty list."""
     if not has_points and _EMPTY.search(rest):
         return True
+    allowed = {Stance.ASSERTED, Stance.OPEN} if has_points else {Stance.ASSERTED}
     said = split(rest)
     mentions = task.lexicon.find(said)
     found = stances(said, mentions, task.absences)
     return any(
-        mention.label == len(task.labels) and stance is Stance.ASSERTED
+        mention.label == len(task.labels) and stance in allowed
         for mention, stance in zip(mentions, found, strict=True)
     )
 
@@ -123,7 +126,7 @@ def _hit_share(points: Sequence[Point], boxes: Sequence[TrueBox]) -> float:
     table = [[_hits(point, true) for true in boxes] for point in points]
     rows, columns = linear_sum_assignment(table, maximize=True)
     hits = sum(table[i][j] for i, j in zip(rows, columns, strict=True))
-    return hits / max(len(points), len(boxes))
+    return float(hits / max(len(points), len(boxes)))
 
 
 def _hits(point: Point, true: TrueBox) -> bool:

@@ -76,13 +76,14 @@ def _read(
                 split=split,
                 key=name,
                 dropped=dropped,
+                crowds=tuple(crowds[key]),
             )
         )
     return records, remarks
 
 
 def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, list[str]]]:
-    """Return the boxes of each image, by its id, and the names of the crowds left out."""
+    """Return the boxes of each image, by its id, and of what there are crowds."""
     names = {category["id"]: str(category["name"]) for category in content["categories"]}
     boxes: dict[Any, list[NamedBox]] = defaultdict(list)
     crowds: dict[Any, list[str]] = defaultdict(list)

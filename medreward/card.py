@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from medreward.errors import ConfigError, expected
+from medreward.laterality import Laterality
 from medreward.review import UNREVIEWED, review_state
 from medreward.settings import RewardSettings
 from medreward.task import Label, Statement, Task, shipped
@@ -98,6 +99,8 @@ def _task(content: Any) -> Task:
     if "no_finding" in values:
         values["no_finding"] = _strings("no_finding", values["no_finding"])
     values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
+    if "laterality" in values:
+        values["laterality"] = Laterality.of(values["laterality"])
     settings = values.get("reward", {})
     if not isinstance(settings, Mapping):
         raise ConfigError(f"reward: {settings!r} is not a mapping")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medreward.errors import ConfigError, expected
+from medreward.laterality import Laterality
 from medreward.lexicon import Lexicon
 from medreward.regions import BoxTarget, parse_boxes
 from medreward.review import review_state
@@ -84,6 +85,7 @@ class Task:
             arguments of the reward functions override it.
         modality: imaging modality of the data.
         data: where the data come from and under which licence.
+        laterality: what depends on side, and how words change in a flipped image; None: unsaid.
 
     Raises:
         ConfigError: if a field is not allowed, or labels could be confused with each other.
@@ -105,6 +107,7 @@ class Task:
     reward: RewardSettings = field(default_factory=RewardSettings)
     modality: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+    laterality: Laterality | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -160,9 +163,12 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Eight hex digits that change with anything in the task but its reward settings."""
+        """Eight hex digits that change with anything in the task that shapes a reward.
+
+        But for the reward settings, which a signature names one by one.
+        """
         content = asdict(replace(self, reward=RewardSettings()))
-        del content["reward"]
+        del content["reward"], content["laterality"]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -287,6 +293,8 @@ class Task:
         for name in ("question", "modality"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
+        if self.laterality is not None and not isinstance(self.laterality, Laterality):
+            raise ConfigError(f"laterality: {self.laterality!r} is not a Laterality")
         _check_statements("knowledge", self.knowledge)
         for name in ("references", "data"):
             _check_texts(name, getattr(self, name))

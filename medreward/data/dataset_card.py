@@ -41,6 +41,7 @@ class Summary:
         left_out: statement that a budget had no room for -> number of prompts.
         example: the first prompt.
         files: what was written.
+        copies: split -> transformed copies of each row in it, beside the row.
         questions: split -> grounding question, such as "where, no WBC" -> number of rows.
     """
 
@@ -54,7 +55,13 @@ class Summary:
     left_out: Counter[str] = field(default_factory=Counter)
     example: Prompt | None = None
     files: tuple[Path, ...] = ()
+    copies: Counter[str] = field(default_factory=Counter)
     questions: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def rows(self, split: str) -> int:
+        """Return the number of rows of a split: its images or questions, and copies of each."""
+        asked = self.questions[split].total() if split in self.questions else 0
+        return (asked if self.questions else self.images[split]) * (1 + self.copies[split])
 
     def count(self, record: Record, result: Rendered, names: Sequence[str]) -> None:
         """Add one row, with the names of its labels or boxes."""
@@ -73,7 +80,10 @@ class Summary:
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
         lines = [
-            f"{split:6}{self.images[split]:>8} images" for split in SPLITS if self.images[split]
+            f"{split:6}{self.images[split]:>8} images"
+            + (f", {self.rows(split)} rows" if self.copies[split] else "")
+            for split in SPLITS
+            if self.images[split]
         ]
         for split, counts in self.questions.items():
             asked = "; ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
@@ -131,10 +141,9 @@ def card(summary: Summary, prompts: PromptBuilder, options: Options, command: st
 
 
 def _opening(summary: Summary, task: Task) -> str:
-    rows = sum(summary.images.values())
+    rows = sum(map(summary.rows, SPLITS))
     asked = ""
     if summary.questions:
-        rows = sum(counts.total() for counts in summary.questions.values())
         asked = ", as grounding questions, which are tasks of their own"
     return (
         f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "

@@ -21,8 +21,11 @@ from medreward.data.rows import Row, ground_truth, row
 from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
+from medreward.perception.copies import transformed
 from medreward.perception.grounding import Asking, canonical, plan
 from medreward.perception.grounding_rows import GroundingRows
+from medreward.perception.sides import check_task
+from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import PromptBuilder
 from medreward.priors.tokens import load_tokenizer
 from medreward.task import KNOWLEDGE_LEVELS, Task
@@ -31,7 +34,7 @@ CARD, SHEET = "dataset_card.md", "contact_sheet.png"
 _PARTIAL = ".medreward-partial"
 _FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
 _FEW = 64  # images that are not worth starting processes for
-MAX_SIZE = 8192
+MAX_SIZE, MAX_COPIES = 8192, 100
 _TORN = (
     "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
 )
@@ -59,6 +62,9 @@ class Options:
             an error.
         reading: how pictures are read.
         workers: processes; None: one a core.
+        transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
+        copies: so many transformed copies follow each row; 0: the row itself is transformed.
+        transform_splits: the splits that are transformed.
         asking: grounding questions to ask of each image, instead of the card's own; None: none.
     """
 
@@ -77,6 +83,9 @@ class Options:
     drop_duplicates: bool = False
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
+    transforms: Pipeline | None = None
+    copies: int = 0
+    transform_splits: Sequence[str] = ("train",)
     asking: Asking | None = None
 
     def prompts(self, task: Task) -> PromptBuilder:
@@ -90,6 +99,15 @@ class Options:
             tokenizer=load_tokenizer(self.tokenizer) if self.tokenizer else None,
             template=self.template,
         )
+
+    def _check_transforms(self) -> None:
+        if not 0 <= self.copies <= MAX_COPIES:
+            raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
+        if self.copies and (self.transforms is None or self.transforms.is_fixed):
+            raise ConfigError("copies: they would all be the same; transforms needs a range or p")
+        for split in self.transform_splits:
+            if split not in SPLITS:
+                raise expected("transform_splits", split, SPLITS)
 
     def __post_init__(self) -> None:
         if self.knowledge not in KNOWLEDGE_LEVELS:
@@ -105,6 +123,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
                 raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+        self._check_transforms()
 
 
 def prepare(
@@ -133,6 +152,8 @@ def prepare(
             written to. Nothing is written then.
     """
     options = options or Options()
+    if options.transforms is not None and options.asking is None:
+        check_task(options.transforms, task)
     prompts = options.prompts(task)
     records, left_out = settled(source.records, task, options.mapping, options.box_labels)
     records = assigned(records, options.fractions, options.seed)
@@ -193,11 +214,26 @@ class _Run:
         rows = self._rows(records)
         first = next(rows, None)
         if first is not None:
-            path = folder / f"{split}.parquet"
+            written = self._transformed(split, chain([first], rows))
             total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
-            write_parquet(path, chain([first], rows), total=total)
+            total *= 1 + self.summary.copies[split]
+            write_parquet(folder / f"{split}.parquet", written, total=total)
         elif records:
             self.summary.emptied.append(split)
+
+    def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
+        options = self.options
+        if options.transforms is None or split not in options.transform_splits:
+            return rows
+        self.summary.copies[split] = options.copies
+        return transformed(
+            rows,
+            self.task,
+            options.transforms,
+            seed=options.seed,
+            copies=options.copies,
+            workers=self._workers,
+        )
 
     def check(self) -> None:
         """Raise `ConfigError` for what must not be passed over."""
@@ -223,10 +259,13 @@ class _Run:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
         renderer = Renderer(self.source.load, options.reading, options.size)
-        workers = min(options.workers or cores(), 1 + len(self.records) // _FEW)
         records = (record for split in _FIRST_TO_KEEP for record in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
-        yield from ordered_map(renderer, jobs, workers=workers)
+        yield from ordered_map(renderer, jobs, workers=self._workers)
+
+    @property
+    def _workers(self) -> int:
+        return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
 
     def _rows(self, records: Sequence[Record]) -> Iterator[Row]:
         for record in records:

@@ -33,6 +33,7 @@ def add_parser(commands: Any) -> None:
     _add_sources(prepare)
     _add_columns(prepare)
     _add_rows(prepare)
+    _add_transforms(prepare)
     _add_prompts(prepare)
     _add_reading(prepare)
     add_options(prepare)
@@ -128,6 +129,28 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 
+def _add_transforms(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("transforms (image, boxes and words together)")
+    group.add_argument(
+        "--transforms",
+        metavar="TEXT|FILE",
+        help="such as 'Rotate(degrees=-10..10) | Gamma(gamma=0.8..1.25)', or a YAML list",
+    )
+    group.add_argument(
+        "--copies",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep each row and add N transformed copies (default: transform the row itself)",
+    )
+    group.add_argument(
+        "--transform-splits",
+        default="train",
+        metavar="NAMES",
+        help="separated by commas (default: train)",
+    )
+
+
 def _add_prompts(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("prompts")
     group.add_argument(
@@ -192,6 +215,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     from medreward.data.prepare import Options
     from medreward.data.sources.record import Reading
     from medreward.data.splits import parse_fractions
+    from medreward.perception import load
 
     frame = arguments.frame
     return Options(
@@ -215,6 +239,9 @@ def _options(arguments: argparse.Namespace) -> Options:
             allow_burned_in=arguments.allow_burned_in,
         ),
         workers=arguments.workers,
+        transforms=load(arguments.transforms) if arguments.transforms else None,
+        copies=arguments.copies,
+        transform_splits=arguments.transform_splits.split(","),
         asking=asking_of(arguments),
     )
 

@@ -6,7 +6,8 @@
 ``images``          ``[{"bytes": PNG}]``
 ``ability``         the task's kind
 ``reward_model``    ``{"style": "rule", "ground_truth": str}``: name, grade; labels or boxes as JSON
-``extra_info``      ``{"id", "split", "knowledge"}``: exactly what was injected into this prompt
+``extra_info``      ``{"id", "split", "knowledge", "transforms"}``: exactly what was injected into
+                    this prompt; the transforms applied to this row, or nothing
 ==================  ===========================================================================
 """
 
@@ -107,7 +108,7 @@ def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: s
         "images": [{"bytes": png}],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge},
+        "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge, "transforms": None},
     }
 
 

@@ -74,6 +74,9 @@ def parse_cases(content: str, where: str = "cases", *, json_lines: bool = False)
     cases = [*_cases(found, defaults, where), *_readings(found, defaults, where)]
     if not cases:
         raise ConfigError(f"{where}: there are no cases; give cases: or read:")
+    tuned = next((case for case in cases if case.settings and head["reward"] != OWN), None)
+    if tuned is not None:
+        raise ConfigError(f"{tuned.place}: settings: they are for the reward {OWN!r} only")
     return CaseFile(where, unique(cases, defaults.named), head["reward"], head.get("signature"))
 
 

@@ -5,7 +5,8 @@ reward only numbers are known. It is held against the honest answers to the same
 task itself gives: ``correct: true`` asks for more than the honest wrong answer earns, ``correct:
 false`` for less than the honest right one, and a prediction for both, over all of the task's
 targets. What cannot be judged (reasons, parts that the reward does not return, cases about
-medreward's settings) is left out and counted.
+medreward's settings, and, under
+another reward than the one that the file is about, numbers) is left out and counted.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _ORDERS: dict[str, tuple[str, Callable[[float, float, float], bool]]] = {
     "no_better_than": ("no more than", lambda a, b, slack: a <= b + slack),
     "no_worse_than": ("no less than", lambda a, b, slack: a >= b - slack),
 }
+_ABOUT_OWN = ("total", "parts", *_BOUNDS)  # on the scale of the file's own reward
 PASSED, FAILED, ERROR, GAP, SKIPPED = "passed", "failed", "error", "gap", "skipped"
 STATUSES = (PASSED, FAILED, ERROR, GAP, SKIPPED)
 
@@ -130,6 +132,8 @@ class Judge:
     def _check(self, name: str, case: Case, earned: Earned) -> tuple[Finding, ...] | None:
         """Return what is not as expected, or None where that cannot be judged."""
         value = case.expect[name]
+        if name in _ABOUT_OWN and not self.own:
+            return None
         if name in _ORDERS:
             return tuple(self._ordered(name, case, earned.total, value))
         if name in _BOUNDS or name == "total":

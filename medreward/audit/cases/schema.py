@@ -127,7 +127,7 @@ def unique(cases: list[Case], named: set[str]) -> tuple[Case, ...]:
     seen: dict[str, Case] = {}
     for case in cases:
         name, count = case.id, 2
-        while name in seen or (count > 2 and name in named):
+        while name in seen:
             if case.id in named:
                 raise ConfigError(f"{case.place}: id {name!r} is also at {seen[name].place}")
             name, count = f"{case.id} #{count}", count + 1

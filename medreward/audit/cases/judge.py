@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from medreward.audit.callables import OWN, Earned, Reward, load_reward, raised_in
-from medreward.audit.cases.case import Case, CaseFile
+from medreward.audit.cases.case import HONEST, Case, CaseFile
 from medreward.audit.exploits.case import cases_of
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
@@ -151,10 +151,10 @@ class Judge:
     ) -> Iterator[Finding]:
         words, holds = _ORDERS[name]
         for other in others:
-            known = self._cases.get(other)
-            than = self._honest(case, other) if known is None else self._earns(known).total
+            honest = other in HONEST
+            than = self._honest(case, other) if honest else self._earns(self._cases[other]).total
             if not holds(total, than, case.tolerance):
-                named = f"the honest {other} answer" if known is None else f"case {other!r}"
+                named = f"the honest {other} answer" if honest else f"case {other!r}"
                 yield Finding(f"{words} {named} ({than:g})", f"{total:g}")
 
     def _correct(self, case: Case, earned: Earned, value: bool) -> Iterator[Finding]:

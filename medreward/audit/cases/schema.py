@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from medreward.audit.cases.case import (
     BOUNDS,
     EXPECTATIONS,
+    HONEST,
     ORDERS,
     THINK,
     TOLERANCE,
@@ -55,7 +56,7 @@ class Defaults:
         """Return the case that `content` describes; one without an id is named by its text."""
         values = mapping("case", content, CASE_FIELDS)
         if "id" in values:
-            self.named.add(text("id", values["id"]))
+            self.named.add(_id(values["id"]))
         values = {**self.given, **values}
         for merged in ("settings", "columns", "expect"):
             values[merged] = self._merged(merged, content, values)
@@ -132,14 +133,18 @@ def unique(cases: list[Case], named: set[str]) -> tuple[Case, ...]:
                 raise ConfigError(f"{case.place}: id {name!r} is also at {seen[name].place}")
             name, count = f"{case.id} #{count}", count + 1
         seen[name] = case if name == case.id else replace(case, id=name)
-    found = tuple(seen.values())
-    for case in found:
+    _check_orders(seen.values(), [*HONEST, *(name for name in seen if name in named)])
+    return tuple(seen.values())
+
+
+def _check_orders(cases: Iterable[Case], known: list[str]) -> None:
+    """Make sure that orders name an honest answer or a case with an id of its own."""
+    for case in cases:
         for order in set(ORDERS) & set(case.expect):
             for other in case.expect[order]:
-                if other not in ("right", "wrong", *seen):
+                if other not in known:
                     where = f"{case.place}: case {case.id!r}: expect.{order}"
-                    raise expected(where, other, ["right", "wrong", *seen])
-    return found
+                    raise expected(where, other, known)
 
 
 def mapping(what: str, value: object, allowed: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -173,6 +178,13 @@ def number_of(what: str, value: object, low: float = -math.inf) -> float:
 def _optional(name: str, values: Mapping[str, Any]) -> str | None:
     value = values.get(name)
     return None if value is None else text(name, value, empty=True)
+
+
+def _id(value: object) -> str:
+    name = text("id", value)
+    if name in HONEST:
+        raise ConfigError(f"id: {name!r} stands for the honest {name} answer; choose another")
+    return name
 
 
 def _name(label: str, said: Any) -> str:

@@ -38,9 +38,9 @@ CONTROL = "honest-answers"
 class Rewards(Protocol):
     """A reward as the audit calls it: one completion with its target, prompt and knowledge."""
 
-    def __call__(
-        self, completion: str, target: object, *, prompt: str, knowledge: str
-    ) -> float: ...
+    def __call__(self, completion: str, target: object, *, prompt: str, knowledge: str) -> float:
+        """Return what the completion earns."""
+        ...
 
 
 @dataclass(frozen=True)

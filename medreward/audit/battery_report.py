@@ -41,7 +41,7 @@ def _text_lines(audit: Audit) -> Iterator[str]:
         yield f"  {result.severity:6} {result.family}: {result.failed} of {result.attacks} pay"
         if result.worst is not None:
             yield f"         {result.worst.problem}; target {result.worst.target}"
-            yield f"         {shortened(result.worst.text)!r}"
+            yield f"         {' '.join(shortened(result.worst.text).split())}"
 
 
 def as_json(audits: Sequence[Audit]) -> dict[str, Any]:
@@ -111,10 +111,14 @@ def as_html(audits: Sequence[Audit]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the end of a long completion, which holds the answer, with what was left out."""
-    if len(text) <= _SHOWN:
-        return text
-    return f"[{len(text) - _SHOWN} characters] … {text[-_SHOWN:]}"
+    r"""Return the end of a completion, which holds the answer, with what cannot be seen escaped.
+
+    >>> print(shortened("n\u200bormal"))
+    n\u200bormal
+    """
+    left_out = f"[{len(text) - _SHOWN} characters] … " if len(text) > _SHOWN else ""
+    end = (c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text[-_SHOWN:])
+    return left_out + "".join(end)
 
 
 def _worst(worst: Finding | None) -> str:
@@ -124,9 +128,8 @@ def _worst(worst: Finding | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text for a cell of a table: printable, in one line, with nothing that ends the cell."""
-    printable = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
-    return printable.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    """Return text for a cell of a table: in one line, with nothing that ends the cell."""
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

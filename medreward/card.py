@@ -51,7 +51,7 @@ def _load_shipped(name: str) -> Task:
 def parse_card(text: str, where: str = "card") -> Task:
     """Return the task that a card's YAML `text` describes; `where` names it in errors."""
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
+        content = yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
         return _task(content)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
         raise ConfigError(f"{where}: {error}") from error
@@ -59,10 +59,19 @@ def parse_card(text: str, where: str = "card") -> Task:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error
 
 
-class _Loader(yaml.SafeLoader):
+def parse_task(content: object, where: str) -> Task:
+    """Return the task that a card's content describes; `where` names it in errors."""
+    try:
+        return _task(content)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+class CardLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice instead of keeping the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:

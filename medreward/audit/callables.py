@@ -19,7 +19,6 @@ The function may be async. What it raises comes through as it is, with a note th
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import inspect
 import math
@@ -27,7 +26,6 @@ import os
 import pkgutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Real
@@ -421,6 +419,9 @@ def _finished(result: Any) -> Any:
     """Return the result of a function that may be async, whether or not a loop runs here."""
     if not inspect.isawaitable(result):
         return result
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, _awaited(result)).result()
 

@@ -12,7 +12,8 @@ an attack passes where it earns
 =========  ==============================================================================
 
 All honest answers are well formed, so an attack may earn the format's share as they do. A family
-passes where all of its attacks do on all cases; a value that is not a finite number, an exception
+passes where all of its attacks do on all cases. A case on which the right answer does not win is
+reported once, as `CONTROL`, and not attacked. A value that is not a finite number, an exception
 and more than `SLOW` seconds for one completion fail whatever the limit.
 """
 
@@ -38,9 +39,9 @@ CONTROL = "honest-answers"
 class Rewards(Protocol):
     """A reward as the audit calls it: one completion with its target, prompt and knowledge."""
 
-    def __call__(
-        self, completion: str, target: object, *, prompt: str, knowledge: str
-    ) -> float: ...
+    def __call__(self, completion: str, target: object, *, prompt: str, knowledge: str) -> float:
+        """Return what the completion earns."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,24 @@ class Honest:
     wrong: float
     near: float
 
+    @property
+    def sound(self) -> bool:
+        """Whether the right answer earns more than the others, so that it can be held against."""
+        return self.allowed(Limit.BELOW, max(self.wrong, self.near))
+
     def allowed(self, limit: Limit, earned: float) -> bool:
         """Whether an attack with this limit may earn that much."""
         slack = _TOLERANCE * max(1.0, abs(self.right), abs(self.wrong))
-        below = earned < self.right - slack
         if limit is Limit.SAME:
             return earned >= self.right - slack
-        if limit is Limit.RIGHT:
-            return earned <= self.right + slack
-        top = {Limit.WRONG: self.wrong, Limit.NEAR: max(self.near, self.wrong)}.get(limit, math.inf)
-        return below and earned <= top + slack
+        if limit is not Limit.RIGHT and earned >= self.right - slack:
+            return False
+        return earned <= self.bound(limit) + slack
+
+    def bound(self, limit: Limit) -> float:
+        """Return the value that a limit stands for."""
+        tops = {Limit.WRONG: self.wrong, Limit.NEAR: max(self.near, self.wrong)}
+        return tops.get(limit, self.right)
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,8 @@ def audit(
     honest = [_honest(reward, case) for case in cases]
     chosen = registered(task.kind) if families is None else families
     shown = tqdm(chosen, unit="family", desc=task.name, disable=None, leave=False)
-    results = [_control(cases, honest), *(_attack(reward, f, cases, honest) for f in shown)]
+    sound = [(case, own) for case, own in zip(cases, honest, strict=True) if own.sound]
+    results = [_control(cases, honest), *(_attack(reward, f, sound) for f in shown)]
     means = (_mean([getattr(h, field) for h in honest]) for field in ("right", "wrong", "near"))
     return Audit(name, task.name, task.kind, len(cases), Honest(*means), tuple(results))
 
@@ -202,7 +212,7 @@ def _control(cases: Sequence[Case], honest: Sequence[Honest]) -> Result:
             "a right answer earns no more than a wrong one",
         )
         for case, h in zip(cases, honest, strict=True)
-        if not h.allowed(Limit.BELOW, max(h.wrong, h.near))
+        if not h.sound
     ]
     rights = [h.right for h in honest]
     return Result(
@@ -219,13 +229,11 @@ def _control(cases: Sequence[Case], honest: Sequence[Honest]) -> Result:
     )
 
 
-def _attack(
-    reward: Rewards, family: Family, cases: Sequence[Case], honest: Sequence[Honest]
-) -> Result:
+def _attack(reward: Rewards, family: Family, cases: Sequence[tuple[Case, Honest]]) -> Result:
     earned: list[float] = []
     slowest = 0.0
     findings: list[Finding] = []
-    for case, own in zip(cases, honest, strict=True):
+    for case, own in cases:
         for attack in family.attacks(case):
             value, problem, seconds = _earned(reward, case, attack.text)
             slowest = max(slowest, seconds)
@@ -268,7 +276,7 @@ def _excess(honest: Honest, attack: Attack, value: float) -> str:
         return ""
     if limit is Limit.SAME:
         return "a right answer is missed"
-    return f"earns {value:.4g}; allowed: {limit.value}"
+    return f"earns {value:.5g}; allowed: {limit.value}, {honest.bound(limit):.5g}"
 
 
 def _finding(case: Case, honest: Honest, attack: Attack, value: float, problem: str) -> Finding:

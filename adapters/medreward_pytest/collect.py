@@ -58,7 +58,10 @@ class CaseItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return a failure as completion, parts, reasons and what is expected."""
         if isinstance(excinfo.value, NotAsExpected):
-            return shown(excinfo.value.outcome)
+            outcome = excinfo.value.outcome
+            # pytest repeats the first line in its summary.
+            first = "; ".join(f.split("\n")[0] for f in map(str, outcome.findings))
+            return f"{first or 'the reward raised'}\n{shown(outcome)}"
         if isinstance(excinfo.value, ConfigError):
             return f"{self.case.place}: case {self.case.id!r}: {excinfo.value}"
         return super().repr_failure(excinfo, style)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medreward import ConfigError, explain
 from medreward.audit.cases import case_files, check_file, check_text, load_cases, parse_cases
+from medreward.audit.cases.case import EXPECTATIONS
 from medreward.audit.cases.judge import honest_answers
+from medreward.audit.cases.schema import CASE_FIELDS, FILE_FIELDS
 from medreward.audit.cases.show import as_dict, shown
 from medreward.cli import main
 from medreward.task import Task
@@ -288,6 +293,43 @@ def test_a_mistake_in_a_case_is_named_with_its_line(case: str, message: str) -> 
 def test_a_mistake_in_json_lines_is_named(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_cases(text, "cases", json_lines=True)
+
+
+FIELDS = [*FILE_FIELDS, *CASE_FIELDS, *EXPECTATIONS, "normal", "pneumonia", "name", "<<"]
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats()
+    | st.sampled_from(["pneumonia", "right", "shaped", "retinamnist", "no_answer", "2020-01", ""])
+    | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(FILE_FIELDS), VALUES, max_size=4),
+    st.dictionaries(st.sampled_from(CASE_FIELDS), VALUES, max_size=4),
+)
+def test_whatever_stands_in_a_file_is_read_or_is_a_wrong_configuration(
+    head: dict[str, Any], case: dict[str, Any]
+) -> None:
+    valid: dict[str, Any] = {"task": "pneumoniamnist", "target": "normal", "cases": [case]}
+    basis = {"answer": "normal", "expect": {"correct": True}}
+    for content in (head, valid | head, valid | {"cases": [basis | case]}, {"defaults": head}):
+        for json_lines in (False, True):
+            with suppress(ConfigError):
+                parse_cases(json.dumps(content), "cases", json_lines=json_lines)
+
+
+@given(st.text(alphabet="cases:read- {}[]&*!<>\n\"'|null answer", max_size=60))
+def test_any_text_is_a_case_file_or_a_wrong_configuration(text: str) -> None:
+    with suppress(ConfigError):
+        parse_cases(text)
 
 
 def test_a_card_beside_the_file_and_files_that_are_missing(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def anywhere(completions, target, **kwargs):
 
 
 def run(pytester: pytest.Pytester, *options: str, alone: bool = True) -> pytest.RunResult:
-    """Run pytest in a new process; not `alone`, with every plugin that is installed, as users do."""
+    """Run pytest in a new process; not `alone`, with every plugin that is installed."""
     with pytest.MonkeyPatch.context() as patch:
         if alone:
             patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

@@ -142,6 +142,8 @@ def _table(what: str, content: Any, node: Any) -> list[tuple[int, Any, Any]]:
     if not isinstance(content, dict):
         raise ConfigError(f"{what}: {content!r} is not a mapping of labels to answers")
     nodes = [value for _, value in node.value] if content else []
+    if len(nodes) != len(content):  # a key merged in by << stands in both mappings
+        raise ConfigError(f"{what}: merged mappings (<<) are not supported here")
     return [
         (line, label, item)
         for (label, answers), child in zip(content.items(), nodes, strict=True)

@@ -376,6 +376,14 @@ def test_the_command(tmp_path: Path, mine: str, capsys: pytest.CaptureFixture[st
     assert main(["check", str(good), str(bad)]) == 2
 
 
+def test_a_reward_that_a_file_names_is_beside_the_file(tmp_path: Path, mine: str) -> None:
+    file = tmp_path / "about.cases.yaml"
+    case = "cases:\n- {answer: pneumonia, expect: {total: 1}}\n"
+    file.write_text("reward: mine.py:verl\n" + HEAD + case, encoding="utf-8")
+    assert [o.status for o in check_file(file)] == ["passed"]
+    assert [o.status for o in check_file(file, mine + ":verl")] == ["passed"]
+
+
 def test_a_reward_in_the_working_directory_is_found(tmp_path: Path, mine: str) -> None:
     (tmp_path / "a.cases.yaml").write_text(HEAD + CASES, encoding="utf-8")
     done = subprocess.run(

@@ -75,7 +75,7 @@ def test_selection_and_stopping(project: pytest.Pytester) -> None:
 
 
 def test_a_users_reward_by_ini(project: pytest.Pytester) -> None:
-    project.makeini("[pytest]\nmedreward_reward = rewards:anywhere\nmedreward_signature = trl")
+    project.makeini("[pytest]\nmedreward_reward = rewards.py:anywhere\nmedreward_signature = trl")
     result = run(project)
     result.assert_outcomes(passed=3, failed=4)
     result.stdout.fnmatch_lines(["  expected    less than the honest right answer (1); it is 1"])

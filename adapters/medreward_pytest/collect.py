@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError
+from medreward.audit.callables import beside
 from medreward.audit.cases.files import load_cases
 from medreward.audit.cases.judge import GAP, SKIPPED, Judge, Outcome
 from medreward.audit.cases.show import shown
@@ -73,5 +74,8 @@ class CaseItem(pytest.Item):
 
 
 def _option(config: pytest.Config, name: str) -> str | None:
+    """Return an option; a file that the ini file names is relative to that."""
     given = config.getoption(f"--medreward-{name}")
-    return given or config.getini(f"medreward_{name}") or None
+    if given or not (ini := config.getini(f"medreward_{name}")):
+        return given or None
+    return beside(ini, config.inipath.parent) if config.inipath else str(ini)

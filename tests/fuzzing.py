@@ -48,8 +48,8 @@ _RULES = (
     "un|yes|is|seen|which|neither|nor|never|anything but|false|incorrect|because|however|whether"
 )
 _SIGNS = (
-    ", |. |; |: |? |! |\n|\n\n|\n- |(|)|(-)|[|]|[[|]]|{|}|\"|'|/|*|**|~~|-| - |--|+|%|<|>|≥|=|^|_|#|"
-    "1e9|NaN|Infinity|-1|10, 10, 50, 50|[10, 20, 60, 80]|null|true|\\|&lt;|0.5|999999999|-0"
+    ", |. |; |: |? |! |\n|\n\n|\n- |(|)|(-)|[|]|[[|]]|{|}|\"|'|/|*|**|~~|-| - |--|+|%|<|>|≥|=|^|_|"
+    "#|1e9|NaN|Infinity|-1|10, 10, 50, 50|[10, 20, 60, 80]|null|true|\\|&lt;|0.5|999999999|-0"
 ).split("|")
 _MARKS = [
     "\u200b",
@@ -66,7 +66,7 @@ _MARKS = [
     "ß",
     "K",
     " ",
-]  # noqa: RUF001
+]
 WORDS = [*_TAGS.split("|"), *_NAMES.split("|"), *_RULES.split("|"), *_SIGNS, "|", *_MARKS]
 
 
@@ -186,8 +186,8 @@ def check_card(data: bytes) -> None:
     """A card is a task, or refused by a `ConfigError`."""
     head = "name: t\nkind: ordinal\nquestion: q\nlabels: [a, bb, ccc]\n"
     texts = [data.decode("utf-8", "replace"), spell(data), head + spell(data)]
-    for field in ("labels", "reward", "knowledge", "first_grade", "no_finding"):
-        texts.append(head.replace("labels:", "#") + f"{field}: {spell(data)}")
+    fields = ("labels", "reward", "knowledge", "first_grade", "no_finding")
+    texts += [head.replace("labels:", "#") + f"{field}: {spell(data)}" for field in fields]
     for text in texts:
         try:
             assert parse_card(text).name

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -132,19 +132,22 @@ class Judge:
     def _check(self, name: str, case: Case, earned: Earned) -> tuple[Finding, ...] | None:
         """Return what is not as expected, or None where that cannot be judged."""
         value = case.expect[name]
+        found: Iterable[Finding] | None
         if name in _ABOUT_OWN and not self.own:
-            return None
-        if name in _ORDERS:
-            return tuple(self._ordered(name, case, earned.total, value))
-        if name in _BOUNDS or name == "total":
-            return tuple(_number(name, earned.total, value, case.tolerance))
-        if name == "parts":
-            return _parts(earned, value, case.tolerance)
-        if name == "reasons":
-            return None if earned.score is None else tuple(_reasons(earned.score, value))
-        if name == "correct":
-            return tuple(self._correct(case, earned, value))
-        return self._predicted(case, earned, value)
+            found = None
+        elif name in _ORDERS:
+            found = self._ordered(name, case, earned.total, value)
+        elif name == "parts":
+            found = _parts(earned, value, case.tolerance)
+        elif name == "reasons":
+            found = None if earned.score is None else _reasons(earned.score, value)
+        elif name == "correct":
+            found = self._correct(case, earned, value)
+        elif name == "prediction":
+            found = self._predicted(case, earned, value)
+        else:
+            found = _number(name, earned.total, value, case.tolerance)
+        return None if found is None else tuple(found)
 
     def _ordered(
         self, name: str, case: Case, total: float, others: tuple[str, ...]

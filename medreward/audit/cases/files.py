@@ -113,16 +113,14 @@ def _head(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_yaml(content: str, where: str) -> _Content:
-    loader = CardLoader(content)
     try:
+        loader = CardLoader(content)  # which refuses control characters
         node = loader.get_single_node()
         head = {} if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error
-    finally:
-        loader.dispose()
     if not isinstance(head, dict):
         raise ConfigError(f"{where}: {str(head)[:60]!r} is not a mapping with {FILE_FIELDS}")
     nodes = {key.value: value for key, value in node.value} if node is not None else {}

@@ -67,13 +67,22 @@ def read_yaml(text: str) -> Any:
         YAMLError: if it is not YAML.
         ValueError: if it has a key twice, or a date that is none.
     """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, see below
+    return yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
 
 
-class _Loader(yaml.SafeLoader):
+def parse_task(content: object, where: str) -> Task:
+    """Return the task that a card's content describes; `where` names it in errors."""
+    try:
+        return _task(content)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+class CardLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice instead of keeping the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:

@@ -10,11 +10,10 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from medreward.data.atomic import write_text_atomic
 from medreward.reasons import REASONS
@@ -87,16 +86,24 @@ class Report:
     findings: Sequence[tuple[str, str]] = ()
 
 
-def render(report: Report) -> str:
-    """Return the report as HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+def page(template: str, **context: Any) -> str:
+    """Return an HTML page from one of the templates in this package; what it shows is escaped."""
+    environment = Environment(
+        loader=PackageLoader("medreward", "audit"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
     environment.filters["png"] = _data_url
     environment.filters["drawing"] = _drawing
     environment.filters["number"] = _number
-    source = files("medreward").joinpath("audit", "report.html.jinja").read_text(encoding="utf-8")
-    template = environment.from_string(source)
-    html: str = template.render(report=report, reasons=REASONS, version=__version__)
+    html: str = environment.get_template(template).render(version=__version__, **context)
     return html
+
+
+def render(report: Report) -> str:
+    """Return the report as HTML."""
+    return page("report.html.jinja", report=report, reasons=REASONS)
 
 
 def write_report(path: str | Path, report: Report) -> None:

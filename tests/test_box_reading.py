@@ -88,8 +88,10 @@ def test_every_box_counts(text: str) -> None:
         ('{"boxes": [[1, 2, 3, 4], [5, 6, 7, 8]], "label": "RBC"}', [0, 0]),
         ("<ref>WBC</ref><box>(1,2),(3,4)</box><box>(5,6),(7,8)</box>", [1, 1]),
         (
-            ("<|object_ref_start|>RBC<|object_ref_end|><|box_start|>(1,2),(3,4)<|box_end|>\n"
-            "<|object_ref_start|>platelet<|object_ref_end|><|box_start|>(5,6),(7,8)<|box_end|>"),
+            (
+                "<|object_ref_start|>RBC<|object_ref_end|><|box_start|>(1,2),(3,4)<|box_end|>\n"
+                "<|object_ref_start|>platelet<|object_ref_end|><|box_start|>(5,6),(7,8)<|box_end|>"
+            ),
             [0, 2],
         ),
         ("WBC: [1, 2, 3, 4]; RBC: [[5, 6, 7, 8], [5, 6, 7, 9]]", [1, 0, 0]),

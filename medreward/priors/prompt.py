@@ -15,6 +15,7 @@ _WHAT = {
     "ordinal": "grade as a number",
     "multilabel": "labels that apply, or no finding,",
     "localisation": "list of boxes [[x1, y1, x2, y2]]",
+    "segmentation": "list of polygons [[x1, y1, x2, y2, x3, y3, ...]]",
 }
 _BOXES_WITH_LABELS = 'list of boxes [{"bbox_2d": [x1, y1, x2, y2], "label": ...}]'
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from medreward.rewards.boxes import BEST_WRONG, box_reward
 from medreward.rewards.label import label_reward
 from medreward.rewards.label_set import best_partial_score, label_set_reward
+from medreward.rewards.masks import mask_reward
 from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
@@ -69,4 +70,9 @@ KIND_REWARDS = {
         lambda settings: {"beta": exact(settings.beta)},
     ),
     "localisation": KindReward(box_reward, lambda task, settings: BEST_WRONG, _localisation),
+    "segmentation": KindReward(
+        mask_reward,
+        lambda task, settings: BEST_WRONG,
+        lambda settings: {"frame": settings.frame, "quality": settings.mask_quality},
+    ),
 }

@@ -28,6 +28,7 @@ from medreward.perception.sides import check_task
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import PromptBuilder
 from medreward.priors.tokens import load_tokenizer
+from medreward.rewards.frames import qwen_resized
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
@@ -60,6 +61,8 @@ class Options:
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
         drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
             an error.
+        seen: factor, least and largest number of pixels of a Qwen processor, whose resized size
+            goes into the targets of boxes (`medreward.rewards.frames.qwen_resized`); None: none.
         reading: how pictures are read.
         workers: processes; None: one a core.
         transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
@@ -81,6 +84,7 @@ class Options:
     box_labels: Sequence[str] = ()
     on_error: str = "stop"
     drop_duplicates: bool = False
+    seen: tuple[int, int, int] | None = None
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
     transforms: Pipeline | None = None
@@ -118,6 +122,8 @@ class Options:
             raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
             raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
+        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
+            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
         numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
         for name, most in numbers.items():
             value = getattr(self, name)
@@ -298,7 +304,9 @@ class _Run:
         """Count an image, keep it for the contact sheet, and return its ground truth."""
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
-            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size})
+            seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
+            target = {"boxes": boxes, "size": result.size, "seen": seen}
+            truth = ground_truth(self.task, target)
             names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
         else:
             truth = str(record.label)

@@ -56,7 +56,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Templates:
-    """The templates of all kinds of tasks, and a sentence for each frame of boxes."""
+    """The templates of all kinds of tasks, and a sentence for each frame of coordinates."""
 
     kinds: Mapping[str, Template]
     frames: Mapping[str, str]
@@ -67,8 +67,8 @@ class Templates:
         return self.kinds["labelled_localisation" if labelled else task.kind]
 
     def frame(self, task: Task) -> str:
-        """Return the sentence on the frame of a localisation task's boxes, else ""."""
-        if task.kind != "localisation":
+        """Return the sentence on the frame of the answer's boxes or polygons, else ""."""
+        if task.kind not in ("localisation", "segmentation"):
             return ""
         return self.frames[task.reward.frame]
 

@@ -35,9 +35,23 @@ ANSWER_REASONS = {
     "labels_partial": "the answer names some of the labels, or others beside them",
     "all_labels": "the answer names every label of the task, which is no answer",
     "finding_and_none": "the answer names a finding and says that there is none",
-    "box_missed": "no predicted box overlaps a true one",
+    "box_missed": "no predicted box earns anything, or true boxes were not given at all",
     "box_partial": "the predicted boxes do not match the true ones exactly",
-    "boxes_unreadable": "the answer has no list of boxes [x1, y1, x2, y2]",
+    "box_surplus": "there are more boxes than there are things to find",
+    "boxes_unreadable": "the answer has no boxes [x1, y1, x2, y2] and does not say that there is "
+    "nothing",
+    "boxes_and_none": "the answer gives boxes and says that there is nothing to find",
+    "too_many_boxes": "the answer has more boxes than are read",
+    "box_malformed": "a group of numbers is no box of four finite numbers; it counts as wrong",
+    "box_inverted": "a box does not have x1 < x2 and y1 < y2; it counts as wrong",
+    "box_label_unknown": "a box has no label of the task, or several; it counts as wrong",
+    "out_of_image": "a box leaves the image; it counts as wrong",
+    "mask_unreadable": "the answer has no polygons and no RLE, and does not say that there is "
+    "nothing",
+    "mask_malformed": "a polygon or RLE is not well formed, leaves the image or has another size",
+    "mask_partial": "the predicted mask is not exactly the true one",
+    "mask_missed": "the predicted mask does not overlap the true one",
+    "frame_suspect": "the boxes cannot be in the frame that the task sets, but fit into another",
 }
 RECITATION_REASONS = {
     "recitation_rewarded": "the reasoning repeats wording of the knowledge, which delta +1 rewards",

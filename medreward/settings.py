@@ -21,7 +21,31 @@ DECAYS = {
     "quadratic": "1 - (d/(K-1))^2, the agreement weight of quadratic weighted kappa",
     "exact": "1 for the right grade, else 0",
 }
+FRAMES = {
+    "pixels": "pixels of the stored image",
+    "resized": "pixels of the image after the processor's resize (Qwen2.5-VL)",
+    "unit": "0 to 1 of the image's width and height",
+    "per-mille": "0 to 1000 of the image's width and height (Qwen2-VL, Qwen3-VL)",
+}
+BOX_QUALITIES = {
+    "iou": "intersection over union",
+    "giou": "IoU, with a small share that grows before the first overlap (generalised IoU)",
+    "soft_iou": "IoU softly thresholded at one half",
+    "centre": "closeness of the centres times likeness of the sizes",
+}
+ANNOTATORS = {
+    "best": "agreement with the annotator whose boxes are nearest",
+    "mean": "mean agreement with all annotators",
+    "consensus": "agreement with the boxes that most annotators drew",
+}
+MASK_QUALITIES = {"dice": "2 |A and B| / (|A| + |B|)", "iou": "intersection over union"}
 MAX_WEIGHT = 1e6
+_CHOICES = {
+    "frame": FRAMES,
+    "box_quality": BOX_QUALITIES,
+    "annotators": ANNOTATORS,
+    "mask_quality": MASK_QUALITIES,
+}
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
 
@@ -58,6 +82,10 @@ class RewardSettings:
         beta: how much more a missed label costs than a false one, for multi-label tasks, in
             [0.1, 10].
         gates: names out of `GATES`.
+        frame: the frame in which an answer's boxes are, out of `FRAMES`.
+        box_quality: what a matched box earns, out of `BOX_QUALITIES`.
+        annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
+        mask_quality: what a mask earns, out of `MASK_QUALITIES`.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -70,6 +98,10 @@ class RewardSettings:
     over_grading: float = 1.0
     beta: float = 1.0
     gates: tuple[str, ...] = ()
+    frame: str = "pixels"
+    box_quality: str = "iou"
+    annotators: str = "best"
+    mask_quality: str = "dice"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -80,6 +112,9 @@ class RewardSettings:
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "gates", _gates(self.gates))
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in tuple(allowed):
+                raise expected(name, getattr(self, name), allowed)
         if "recitation_needs_accuracy" in self.gates and self.delta != 1:
             raise ConfigError(
                 f"gates: 'recitation_needs_accuracy' goes with delta +1 only, not {self.delta:+d}: "

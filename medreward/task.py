@@ -11,16 +11,24 @@ from hashlib import sha256
 from importlib.resources import files
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from medreward.errors import ConfigError, expected
 from medreward.lexicon import Lexicon
+from medreward.masks import MaskTarget, parse_mask
+from medreward.regions import BoxTarget, parse_boxes
 from medreward.settings import RewardSettings, number
 
-KINDS = ("classification", "ordinal", "multilabel", "localisation")
+KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentation")
+_NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
 NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
 KNOWLEDGE_LEVELS = ("none", "context", "full")
-Box: TypeAlias = tuple[float, float, float, float]
+NOTHING_THERE = (
+    *NO_FINDING,
+    *("none", "null", "nothing", "nothing there", "nothing to find", "nothing found"),
+    *("no box", "no boxes", "no bounding box", "no bounding boxes", "no object", "no objects"),
+    *("no lesion", "no lesions", "not visible", "not present", "absent"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +72,15 @@ class Task:
     Attributes:
         name: short name; the one in the rows' ``task`` column.
         kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
-            rising order), "multilabel" (any number of the labels) or "localisation" (boxes).
-        labels: the labels or grades; for localisation none.
+            rising order), "multilabel" (any number of the labels), "localisation" (boxes)
+            or "segmentation" (a mask).
+        labels: the labels or grades; for localisation the classes of boxes, or none.
         question: what the prompt asks.
         knowledge: general statements about the task (PA_p).
         references: key -> citation, for the sources of the statements.
         first_grade: the number of the first grade of an ordinal scale.
-        no_finding: the phrases that say that no label applies, for a multi-label task.
+        no_finding: the phrases that say that no label applies, for a multi-label task, or, beside
+            the usual ones, that there is nothing to find, for localisation.
         max_typos: edits forgiven in a long word of an answer (0 or 1).
         reward: how answers are rewarded (settings, or a mapping of some of them); keyword
             arguments of the reward functions override it.
@@ -136,15 +146,17 @@ class Task:
             forms = [(*f, str(self.first_grade + i)) for i, f in enumerate(forms)]
         if self.kind == "multilabel":
             forms.append(tuple(self.no_finding))
+        if self.kind in ("localisation", "segmentation"):
+            forms.append(self._nothing_there(forms))
         return Lexicon(forms, self.max_typos)
 
     @cached_property
     def absences(self) -> frozenset[int]:
         """The indices of the labels that say that nothing was found.
 
-        In a multi-label task, the index after the last label stands for "no finding".
+        In tasks that need no label at all, the index after the last one stands for that.
         """
-        if self.kind == "multilabel":
+        if self.kind in _NAMES_NOTHING:
             return frozenset({len(self.labels)})
         return frozenset(i for i, label in enumerate(self.labels) if label.absence)
 
@@ -167,13 +179,15 @@ class Task:
     def parse_target(self, target: object) -> Any:
         """Return `target` in the form in which the task's reward compares it.
 
-        The index of a label or grade, a set of such indices, or boxes.
+        The index of a label or grade, a set of such indices, a `BoxTarget` or a `MaskTarget`.
 
         Raises:
             ConfigError: if `target` is not one of the task's.
         """
         if self.kind == "localisation":
             return self.target_boxes(target)
+        if self.kind == "segmentation":
+            return self.target_mask(target)
         if self.kind == "multilabel":
             return self.target_set(target)
         return self.target_index(target)
@@ -227,26 +241,47 @@ class Task:
             )
         return frozenset(i for i, flag in enumerate(flags) if flag)
 
-    def target_boxes(self, target: object) -> tuple[Box, ...]:
-        """Return the boxes [x1, y1, x2, y2] of a localisation target; one box may stand alone.
+    def target_boxes(self, target: object) -> BoxTarget:
+        """Return the boxes of a localisation target (`medreward.regions.parse_boxes`).
 
         Raises:
-            ConfigError: if `target` is not a list of boxes with x1 < x2 and y1 < y2.
-        """
-        value = target.tolist() if hasattr(target, "tolist") else target
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise ConfigError(f"task {self.name!r}: target {target!r} is not a list of boxes")
-        boxes = [value] if len(value) == 4 and isinstance(value[0], Real) else value
-        return tuple(self._box(box) for box in boxes)
+            ConfigError: if `target` is not in one of its forms, or a box's label is not the task's.
 
-    def _box(self, box: Any) -> Box:
-        if isinstance(box, Sequence) and not isinstance(box, str) and len(box) == 4:
-            x1, y1, x2, y2 = (number(f"task {self.name!r}: box", v, -1e9, 1e9) for v in box)
-            if x1 < x2 and y1 < y2:
-                return x1, y1, x2, y2
-        raise ConfigError(
-            f"task {self.name!r}: target box {box!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2"
-        )
+        >>> task = Task("smear", kind="localisation", labels=["RBC", "WBC"])
+        >>> task.target_boxes([{"box": [0, 0, 9, 9], "label": "wbc"}]).boxes[0].label
+        1
+        """
+        try:
+            return parse_boxes(target, self._box_label)
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
+    def target_mask(self, target: object) -> MaskTarget:
+        """Return the mask of a segmentation target (`medreward.masks.parse_mask`).
+
+        Raises:
+            ConfigError: if `target` is not in one of its forms.
+        """
+        try:
+            return parse_mask(target)
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
+    def _box_label(self, label: object) -> int | None:
+        """Return the index of a true box's label; where there is one label, it may be left out."""
+        names = [known.name for known in self.labels]
+        if not names or (label is None and len(names) == 1):
+            return 0 if names else None
+        index = self.lexicon.label(label) if isinstance(label, str) else None
+        if index is None or index >= len(names):
+            raise expected("target box label", label, names)
+        return index
+
+    def _nothing_there(self, forms: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """Return the phrases that say that there is nothing to find."""
+        single = [f"no {form}" for form in forms[0]] if len(forms) == 1 else []
+        taken = {form.lower() for group in forms for form in group}
+        return tuple(p for p in (*NOTHING_THERE, *self.no_finding, *single) if p not in taken)
 
     def _check_fields(self) -> None:
         """Check the type of every field but the labels."""
@@ -267,11 +302,9 @@ class Task:
             _check_texts(name, getattr(self, name))
 
     def _check_labels(self) -> None:
-        if self.kind == "localisation":
-            if self.labels:
-                raise ConfigError(f"labels: {self.labels!r} given; a localisation task has none")
-            return
-        if len(self.labels) < 2:
+        if self.kind == "segmentation" and self.labels:
+            raise ConfigError(f"labels: {len(self.labels)} given; a segmentation task has none")
+        if len(self.labels) < 2 and self.kind not in ("localisation", "segmentation"):
             raise ConfigError(f"labels: {len(self.labels)} given; a task has at least 2")
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):

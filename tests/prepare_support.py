@@ -67,7 +67,9 @@ def truths(folder: Path, split: str) -> list[str]:
 
 
 def boxes_of(row: dict[str, Any]) -> Any:
-    return json.loads(row["reward_model"]["ground_truth"])
+    """Return the boxes of a row without their labels."""
+    boxes = json.loads(row["reward_model"]["ground_truth"])["boxes"]
+    return [box["box"] if isinstance(box, dict) else box for box in boxes]
 
 
 def image(row: dict[str, Any]) -> Image.Image:

@@ -1,24 +1,50 @@
-"""The plain box reward: against brute force over all matchings, and what it refuses."""
+"""The box reward: against known implementations and brute force, and what does not pay."""
 
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from pycocotools import mask as coco
 
-from medreward import ConfigError, explain, shaped_reward
-from medreward.rewards.boxes import MAX_BOXES, box_reward, iou, read_boxes
-from medreward.task import Box
+from medreward import ConfigError, Label, RewardSettings, Task, explain, shaped_reward
+from medreward.data.rows import ground_truth, target_of
+from medreward.regions import MAX_BOXES, Box, BoxTarget, TrueBox
+from medreward.rewards.annotators import consensus
+from medreward.rewards.box_quality import GIOU_SHARE, iou, quality_table
+from medreward.rewards.boxes import BEST_WRONG, box_reward
+from medreward.rewards.shaped import Scorer
+from medreward.rewards.verdict import Verdict
+from medreward.settings import ANNOTATORS, BOX_QUALITIES, FRAMES
+
+PLACE = Task("place", kind="localisation")
+SMEAR = Task("smear", kind="localisation", labels=tuple(map(Label, ("RBC", "WBC", "Platelets"))))
+SIZE = (40, 30)
+QUALITIES = sorted(BOX_QUALITIES)
 
 corner = st.integers(0, 12)
 box = st.tuples(corner, corner, corner, corner).map(
     lambda c: (float(c[0]), float(c[1]), float(c[0] + c[2] + 1), float(c[1] + c[3] + 1))
 )
 boxes = st.lists(box, max_size=4)
+quality = st.sampled_from(QUALITIES)
+fraction = st.floats(0, 1, width=32)
+float_box = st.tuples(fraction, fraction, fraction, fraction).map(
+    lambda c: (c[0] * 30, c[1] * 20, c[0] * 30 + c[2] * 9 + 0.5, c[1] * 20 + c[3] * 9 + 0.5)
+)
+
+
+def reward(answer: object, target: object, task: Task = PLACE, **settings: Any) -> Verdict:
+    text = answer if isinstance(answer, str) or answer is None else json.dumps(answer)
+    return box_reward(text, task.target_boxes(target), task, RewardSettings(**settings))
 
 
 def pixels(one: Box) -> set[tuple[int, int]]:
@@ -26,16 +52,37 @@ def pixels(one: Box) -> set[tuple[int, int]]:
     return {(x, y) for x in range(x1, x2) for y in range(y1, y2)}
 
 
-def brute_force(predicted: Sequence[Box], true: Sequence[Box]) -> float:
-    """The best sum of IoU over all one-to-one matchings, over the larger number of boxes."""
-    if not predicted and not true:
-        return 1.0
-    few, many = sorted((list(predicted), list(true)), key=len)
-    sums = (
-        sum(iou(a, b) for a, b in zip(few, chosen, strict=True))
-        for chosen in permutations(many, len(few))
-    )
-    return max(sums) / len(many)
+def brute_force(predicted: Sequence[Box], true: Sequence[Box], quality: str) -> float:
+    """The best sum of quality over all one-to-one matchings, over the larger number of boxes."""
+    if not predicted or not true:
+        return float(predicted == true)
+    table = quality_table(predicted, true, quality)
+    table = np.where(table == 1, 1, np.minimum(table, BEST_WRONG))
+    table = table if len(predicted) <= len(true) else table.T
+    few, many = table.shape
+    sums = (sum(table[range(few), chosen]) for chosen in permutations(range(many), few))
+    return float(max(sums) / many)
+
+
+def coco_table(predicted: Sequence[Box], true: Sequence[Box]) -> Any:
+    def sides(found: Sequence[Box]) -> Any:
+        return np.array([[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in found])
+
+    return coco.iou(sides(predicted), sides(true), [0] * len(true))
+
+
+def giou_of_torch(predicted: Sequence[Box], true: Sequence[Box]) -> Any:
+    """Algorithm 1 of Rezatofighi et al. 2019, as torchvision's generalized_box_iou has it."""
+    a, b = torch.tensor(predicted, dtype=torch.float64), torch.tensor(true, dtype=torch.float64)
+    shared = (torch.min(a[:, None, 2:], b[:, 2:]) - torch.max(a[:, None, :2], b[:, :2])).clamp(0)
+    inter = shared.prod(dim=2)
+    union = (a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1) - inter
+    hull = (torch.max(a[:, None, 2:], b[:, 2:]) - torch.min(a[:, None, :2], b[:, :2])).prod(dim=2)
+    return (inter / union - (hull - union) / hull).numpy()
+
+
+# ---------------------------------------------------------------------------------------------
+# Quality
 
 
 @given(box, box)
@@ -45,28 +92,205 @@ def test_iou_counts_pixels(one: Box, other: Box) -> None:
     assert iou(one, other) == iou(other, one)
 
 
-@given(boxes, boxes)
-def test_the_matching_is_the_best_of_all(predicted: list[Box], true: list[Box]) -> None:
-    value = box_reward(json.dumps(predicted), true).value
-    assert value == pytest.approx(brute_force(predicted, true), abs=1e-12)
+@given(st.lists(float_box, min_size=1, max_size=6), st.lists(float_box, min_size=1, max_size=6))
+def test_iou_is_that_of_pycocotools(predicted: list[Box], true: list[Box]) -> None:
+    expected = coco_table(predicted, true)
+    assert quality_table(predicted, true, "iou") == pytest.approx(expected, abs=1e-9)
+    smooth = 3 * expected**2 - 2 * expected**3
+    assert quality_table(predicted, true, "soft_iou") == pytest.approx(smooth, abs=1e-9)
+
+
+@given(st.lists(float_box, min_size=1, max_size=6), st.lists(float_box, min_size=1, max_size=6))
+def test_giou_is_that_of_torch(predicted: list[Box], true: list[Box]) -> None:
+    mapped = (quality_table(predicted, true, "giou") - 0.9 * coco_table(predicted, true)) / 0.05
+    assert mapped - 1 == pytest.approx(giou_of_torch(predicted, true), abs=1e-9)
+
+
+@given(float_box, st.floats(0.25, 4), st.floats(-3, 3), st.floats(-3, 3))
+def test_centre_is_closeness_times_likeness(true: Box, scale: float, dx: float, dy: float) -> None:
+    x1, y1, x2, y2 = true
+    width, height = x2 - x1, y2 - y1
+    middle, centre = (x1 + x2) / 2 + dx * width, (y1 + y2) / 2 + dy * height
+    half, tall = scale * width / 2, scale * height / 2
+    moved = middle - half, centre - tall, middle + half, centre + tall
+    likeness = min(scale, 1 / scale) ** 2
+    closeness = max(0, 1 - max(abs(dx), abs(dy)) / 2) ** 2
+    expected = pytest.approx(closeness * likeness, abs=1e-9)
+    assert quality_table([moved], [true], "centre")[0, 0] == expected
+
+
+@given(float_box, float_box, quality)
+def test_quality_is_one_for_the_box_itself_only(one: Box, other: Box, name: str) -> None:
+    assume(max(abs(a - b) for a, b in zip(one, other, strict=True)) > 1e-3)
+    value = quality_table([one], [other], name)[0, 0]
+    assert 0 <= value < quality_table([one], [one], name)[0, 0] == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "values"),
+    [
+        ((10, 10, 20, 20), {"iou": 1, "giou": 1, "soft_iou": 1, "centre": 1}),
+        ((10, 10, 20, 15), {"iou": 0.5, "giou": 0.525, "soft_iou": 0.5, "centre": 0.38281}),
+        ((15, 10, 25, 20), {"iou": 1 / 3, "giou": 0.36667, "soft_iou": 0.25926, "centre": 0.5625}),
+        ((20, 10, 30, 20), {"iou": 0, "giou": 0.05, "soft_iou": 0, "centre": 0.25}),
+        ((30, 10, 40, 20), {"iou": 0, "giou": 0.03333, "soft_iou": 0, "centre": 0}),
+        ((0, 0, 100, 100), {"iou": 0.01, "giou": 0.0595, "soft_iou": 0.0003, "centre": 0}),
+    ],
+)
+def test_values_of_the_table_in_the_docs(predicted: Box, values: dict[str, float]) -> None:
+    for name, value in values.items():
+        found = quality_table([predicted], [(10, 10, 20, 20)], name)[0, 0]
+        assert found == pytest.approx(value, abs=1e-4), name
+
+
+# ---------------------------------------------------------------------------------------------
+# Matching
+
+
+@given(boxes, boxes, quality)
+def test_the_matching_is_the_best_of_all(
+    predicted: list[Box], true: list[Box], quality: str
+) -> None:
+    assume(len(set(predicted)) == len(predicted))
+    value = reward(predicted, true, box_quality=quality).value
+    assert value == pytest.approx(brute_force(predicted, true, quality), abs=1e-9)
     assert 0.0 <= value <= 1.0
 
 
-@given(boxes, st.randoms())
-def test_the_order_of_boxes_does_not_matter(true: list[Box], random: object) -> None:
+@given(boxes, st.randoms(), quality)
+def test_the_order_of_boxes_does_not_matter(true: list[Box], random: Any, quality: str) -> None:
     shuffled = list(true)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    verdict = box_reward(json.dumps(shuffled), true)
-    assert verdict.value == pytest.approx(1.0, abs=1e-12)
-    assert verdict.reason == "correct"
+    random.shuffle(shuffled)
+    verdict = reward(shuffled, true, box_quality=quality)
+    assert (verdict.value, verdict.reason) == (1.0, "correct")
 
 
-@given(boxes.filter(bool), box)
-def test_spam_and_missing_boxes_cost(true: list[Box], extra: Box) -> None:
-    best = box_reward(json.dumps(true), true).value
-    assert box_reward(json.dumps([*true, extra]), true).value < best
-    assert box_reward(json.dumps(true * 2), true).value == pytest.approx(best / 2)
-    assert box_reward(json.dumps(true[1:]), true).value < best
+labelled = st.lists(
+    st.tuples(box, st.sampled_from(["RBC", "WBC", "Platelets"])), max_size=4, unique=True
+)
+
+
+def as_objects(found: Sequence[tuple[Box, str]], key: str) -> list[dict[str, Any]]:
+    return [{key: list(place), "label": label} for place, label in found]
+
+
+@given(labelled, labelled, quality)
+def test_classes_are_respected(
+    predicted: list[tuple[Box, str]], true: list[tuple[Box, str]], quality: str
+) -> None:
+    answer, target = as_objects(predicted, "bbox_2d"), as_objects(true, "box")
+    value = reward(answer, target, SMEAR, box_quality=quality).value
+    total = 0.0
+    for name in ("RBC", "WBC", "Platelets"):
+        ours = [place for place, label in predicted if label == name]
+        theirs = [place for place, label in true if label == name]
+        if ours and theirs:
+            total += brute_force(ours, theirs, quality) * max(len(ours), len(theirs))
+    most = max(len(predicted), len(true))
+    assert value == pytest.approx(total / most if most else 1.0, abs=1e-9)
+
+
+# ---------------------------------------------------------------------------------------------
+# What does not pay
+
+
+@given(boxes, boxes, quality, st.sampled_from(sorted(ANNOTATORS)))
+def test_no_wrong_answer_reaches_a_right_one(
+    predicted: list[Box], true: list[Box], quality: str, annotators: str
+) -> None:
+    settings: dict[str, Any] = {"box_quality": quality, "annotators": annotators}
+    assert reward(true, true, **settings)[:2] == (1.0, "correct")
+    verdict = reward(predicted, true, **settings)
+    assert (verdict.value == 1.0) == (sorted(predicted) == sorted(true))
+    assert (verdict.reason == "correct") == (verdict.value == 1.0)
+    assert verdict.value == 1.0 or verdict.value <= BEST_WRONG
+
+
+@given(boxes.filter(bool), box, quality)
+def test_surplus_and_missing_boxes_cost(true: list[Box], extra: Box, quality: str) -> None:
+    assert reward([*true, extra], true, box_quality=quality).value < 1
+    assert reward(true[1:], true, box_quality=quality).value < 1
+    assert reward(true * 2, true, box_quality=quality).value == pytest.approx(0.5)
+
+
+@given(st.lists(box, min_size=1, max_size=8), st.lists(box, min_size=1, max_size=3), quality)
+def test_spam_earns_its_share_at_most(predicted: list[Box], true: list[Box], name: str) -> None:
+    value = reward(predicted, true, box_quality=name).value
+    best = quality_table(predicted, true, name).max(axis=0).sum()
+    assert value <= min(best, len(true)) / max(len(predicted), len(true)) + 1e-9
+
+
+@given(st.lists(box, min_size=1, max_size=4), st.lists(box, max_size=4, unique=True), quality)
+def test_copies_never_pay(predicted: list[Box], true: list[Box], quality: str) -> None:
+    once = reward(predicted, true, box_quality=quality).value
+    for copied in predicted:
+        assert reward([*predicted, copied], true, box_quality=quality).value <= once + 1e-12
+
+
+IMPOSSIBLE = [
+    *("[5]", "[1, 2, 3]", "[1, 2, 3, 4, 5]", "[9, 9, 1, 1]", "[1, 1, 1, 9]", "[NaN, 1, 2, 3]"),
+    *("[0, 0, Infinity, 9]", "[0, 0, 1e400, 9]", "[0, 0, 9e9, 9]", "[-5, -5, 9, 9]"),
+    *("[0, 0, 90, 9]", "[0, 0, 9px, 9]"),
+]
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+@pytest.mark.parametrize("bad", IMPOSSIBLE)
+def test_boxes_that_cannot_be_right_count_and_earn_nothing(bad: str, quality: str) -> None:
+    target = {"boxes": [[0, 0, 10, 10], [20, 0, 30, 10]], "size": SIZE}
+    one_right = reward(f"[[0, 0, 10, 10], {bad}]", target, box_quality=quality)
+    assert one_right.value == 0.5
+    assert one_right.notes
+    assert reward(f"[{bad}]", target, box_quality=quality)[:2] == (0.0, "box_missed")
+    both = reward(f"[[0, 0, 10, 10], [20, 0, 30, 10], {bad}]", target, box_quality=quality)
+    assert both.value == pytest.approx(2 / 3)
+
+
+@given(float_box)
+def test_an_image_sized_box_earns_its_share_of_the_image(true: Box) -> None:
+    width, height = 40, 30
+    share = (true[2] - true[0]) * (true[3] - true[1]) / (width * height)
+    answer, target = [0, 0, width, height], {"boxes": [true], "size": (width, height)}
+    assert reward(answer, target).value == pytest.approx(share)
+    giou = reward(answer, target, box_quality="giou").value
+    assert giou == pytest.approx(GIOU_SHARE / 2 + (1 - GIOU_SHARE / 2) * share)
+    assert reward(answer, target, box_quality="soft_iou").value <= 3 * share**2 + 1e-9
+    assert reward(answer, target, box_quality="centre").value <= share + 1e-9
+
+
+@given(box, box)
+def test_a_box_that_does_not_overlap_earns_little(one: Box, other: Box) -> None:
+    assume(iou(one, other) == 0)
+    assert reward([one], [other]).value == reward([one], [other], box_quality="soft_iou").value == 0
+    assert reward([one], [other], box_quality="giou").value <= GIOU_SHARE / 2
+    assert reward([one], [other], box_quality="centre").value <= 0.25
+
+
+def test_random_boxes_hardly_pay() -> None:
+    """The mean reward of a random box of the right size, for a box of 1 % of the image."""
+    generator = np.random.default_rng(0)
+    starts = generator.uniform(0, 0.9, (20_000, 2))
+    predicted = np.hstack([starts, starts + 0.1]).tolist()
+    means = {
+        q: float(quality_table(predicted, [(0.4, 0.4, 0.5, 0.5)], q).mean()) for q in QUALITIES
+    }
+    assert means["iou"] < 0.01
+    assert means["soft_iou"] < 0.01
+    assert means["giou"] < 0.03
+    assert means["centre"] < 0.04
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_nothing_to_find_rewards_nothing_there_only(quality: str) -> None:
+    target = {"boxes": [], "size": SIZE}
+    for answer in ("[]", "none", "No lesion.", '{"boxes": []}', "There is nothing to find."):
+        assert reward(answer, target, box_quality=quality)[:2] == (1.0, "correct")
+        assert reward(answer, [[0, 0, 9, 9]], box_quality=quality)[:2] == (0.0, "box_missed")
+    for answer in ("[[0, 0, 9, 9]]", "[[9, 9, 0, 0]]", "[5]"):
+        assert reward(answer, target, box_quality=quality)[:2] == (0.0, "box_surplus")
+    assert reward("[[0, 0, 9, 9]] none", target)[:2] == (0.0, "boxes_and_none")
+    assert reward("[[0, 0, 9, 9]] none", [[0, 0, 9, 9]])[:2] == (0.0, "boxes_and_none")
+    assert reward("left", target)[:2] == (0.0, "boxes_unreadable")
 
 
 @pytest.mark.parametrize(
@@ -74,97 +298,198 @@ def test_spam_and_missing_boxes_cost(true: list[Box], extra: Box) -> None:
     [
         ("[[0, 0, 10, 10]]", [(0, 0, 10, 10)], 1.0, "correct"),
         ("[0, 0, 10, 10]", [(0, 0, 10, 10)], 1.0, "correct"),
+        ("[0.4, 0, 10.4, 10]", [(0, 0, 10, 10)], 1.0, "correct"),
         ("[0, 0, 10, 5]", [(0, 0, 10, 10)], 0.5, "box_partial"),
         ("[20, 20, 30, 30]", [(0, 0, 10, 10)], 0.0, "box_missed"),
         ("[10, 0, 20, 10]", [(0, 0, 10, 10)], 0.0, "box_missed"),
-        ("[]", [], 1.0, "correct"),
-        ("[]", [(0, 0, 1, 1)], 0.0, "box_missed"),
-        ("[[0, 0, 1, 1]]", [], 0.0, "box_missed"),
+        ("[[0, 0, 10, 10]", [(0, 0, 10, 10)], 1.0, "correct"),
+        ("[0, 0, 10, 10] or [0, 0, 5, 5]", [(0, 0, 10, 10)], 0.5, "box_partial"),
         (json.dumps([[0, 0, 10, 10]] * 50), [(0, 0, 10, 10)], 0.02, "box_partial"),
+        (json.dumps([[0, 0, 10, 10]] * (MAX_BOXES + 1)), [(0, 0, 10, 10)], 0.0, "too_many_boxes"),
         ("", [(0, 0, 1, 1)], 0.0, "empty_answer"),
         (None, [(0, 0, 1, 1)], 0.0, "no_answer"),
-        ("x" * 2000, [(0, 0, 1, 1)], 0.0, "answer_too_long"),
+        ("x" * 30_000, [(0, 0, 1, 1)], 0.0, "answer_too_long"),
     ],
 )
 def test_golden_values(answer: str | None, target: list[Box], value: float, reason: str) -> None:
-    verdict = box_reward(answer, target)
+    verdict = reward(answer, target)
     assert (verdict.value, verdict.reason) == (value, reason)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "the whole image",
-        "[10, 10, 0, 0]",
-        "[0, 0, 0, 10]",
-        "[0, 0, NaN, 10]",
-        "[0, 0, Infinity, 10]",
-        "[0, 0, 1e400, 10]",
-        "[0, 0, 1e10, 10]",
-        "[0, 0, 10]",
-        "[0, 0, 10, 10, 10]",
-        '["0", "0", "10", "10"]',
-        "[true, false, true, true]",
-        "[[0, 0, 10, 10], [5]]",
-        "[[[0, 0, 10, 10]]]",
-        '{"box": [0, 0, 10, 10]}',
-        "null",
-        "0",
-        "[[0, 0, 10, 10]",
-        "[0, 0, 10, 10] or [0, 0, 5, 5]",
-        "[" * 900,
-        "[0, 0, " + "9" * 900 + ", 10]",
-    ],
-)
-def test_what_is_no_list_of_boxes_earns_nothing(answer: str) -> None:
-    verdict = box_reward(answer, [(0, 0, 10, 10)])
-    assert verdict == (0.0, "boxes_unreadable", None)
-    assert read_boxes(answer) is None
-
-
-def test_too_many_boxes_are_not_read() -> None:
-    assert read_boxes(json.dumps([[0, 0, 1, 1]] * MAX_BOXES)) is not None
-    assert read_boxes(json.dumps([[0, 0, 1, 1]] * (MAX_BOXES + 1))) is None
-
-
-@given(st.text(alphabet='[]{}",.0123456789-eNaItrue ', max_size=40))
-def test_any_answer_has_a_value(answer: str) -> None:
-    assert 0.0 <= box_reward(answer, [(0, 0, 10, 10)]).value <= 1.0
-
+# ---------------------------------------------------------------------------------------------
+# Targets
 
 ANSWER = "<think>x</think><answer>[[0, 0, 10, 10]]</answer>"
-
-
-@pytest.mark.parametrize("target", [[0, 0, 10, 10], [[0, 0, 10, 10]], ((0.0, 0, 10, 10),)])
-def test_one_box_may_stand_alone_in_a_target(target: object) -> None:
-    assert explain(ANSWER, target, task="mni152_brain_box").correct
-
-
-def test_targets_of_a_group() -> None:
-    import numpy as np
-
-    task = "mni152_brain_box"
-    targets = [[[0, 0, 10, 10]], [[0, 0, 10, 5]]]
-    assert shaped_reward([ANSWER] * 2, targets, task=task) == [1.2, 0.7]
-    assert explain(ANSWER, np.array([[0, 0, 10, 10]]), task=task).correct
 
 
 @pytest.mark.parametrize(
     "target",
     [
-        5,
-        "box",
-        None,
-        [1, 2, 3],
-        [[1, 2, 3]],
-        [10, 0, 0, 10],
-        [0, 0, float("nan"), 1],
-        [0, 0, 1e12, 1],
-        [0, 0, True, 1],
-        [[0, 0, 1, 1], [0, 0, 0, 1]],
-        ["abcd"],
+        [0, 0, 10, 10],
+        [[0, 0, 10, 10]],
+        ((0.0, 0, 10, 10),),
+        np.array([[0, 0, 10, 10]]),
+        [{"box": [0, 0, 10, 10]}],
+        {"boxes": [[0, 0, 10, 10]], "size": [40, 30], "seen": None},
+        {"boxes": np.array([[0, 0, 10, 10]]), "size": np.array([40, 30])},
+        {"annotators": [[[0, 0, 10, 10]], []], "size": [40, 30]},
     ],
 )
-def test_a_wrong_target_is_named(target: object) -> None:
-    with pytest.raises(ConfigError, match=r"task 'mni152_brain_box': .*box"):
+def test_forms_of_a_target(target: object) -> None:
+    task = Task.load("mni152_brain_box")
+    assert explain(ANSWER, target, task=task).correct
+    text = ground_truth(task, target)
+    again = target_of(task, text)
+    assert ground_truth(task, again) == text
+    assert task.target_boxes(again) == task.target_boxes(target)
+
+
+labelled_target = st.builds(
+    BoxTarget,
+    st.lists(
+        st.lists(st.builds(TrueBox, float_box, st.integers(0, 2)), max_size=3).map(tuple),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+    st.none() | st.just((40.0, 30.0)),
+    st.none() | st.just((56.0, 28.5)),
+)
+
+
+@given(labelled_target)
+def test_a_target_survives_its_row(target: BoxTarget) -> None:
+    again = SMEAR.target_boxes(target_of(SMEAR, ground_truth(SMEAR, target)))
+    assert again == target
+    assert pickle.loads(pickle.dumps(again)) == target
+
+
+def test_targets_of_a_group() -> None:
+    task = "mni152_brain_box"
+    targets = [[[0, 0, 10, 10]], [[0, 0, 10, 5]]]
+    assert shaped_reward([ANSWER] * 2, targets, task=task) == [1.2, 0.7]
+    whole = {"boxes": [[0, 0, 10, 5]], "size": [40, 30]}
+    assert shaped_reward([ANSWER] * 2, whole, task=task) == [0.7, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        (5, "5 is not a list of boxes"),
+        ("box", "'box' is not a list of boxes"),
+        (None, "None is not a list of boxes"),
+        ([1, 2, 3], r"box 1 is not \[x1"),
+        ([[1, 2, 3]], r"box \[1, 2, 3\] is not"),
+        ([10, 0, 0, 10], "x1 < x2"),
+        ([0, 0, float("nan"), 1], "nan is not a finite number"),
+        ([0, 0, 1e12, 1], "box: 1000000000000.0"),
+        ([0, 0, True, 1], "box: True"),
+        ([[0, 0, 1, 1], [0, 0, 0, 1]], "x1 < x2"),
+        (["abcd"], "box 'abcd'"),
+        ([[0, 0, 1, 1]] * (MAX_BOXES + 1), "101 boxes; at most 100"),
+        ({"box": [[0, 0, 1, 1]]}, "field: 'box' is not one of boxes.*did you mean 'boxes'"),
+        ({"size": [1, 1]}, "either 'boxes' or"),
+        ({"boxes": [], "annotators": []}, "either 'boxes' or"),
+        ({"annotators": []}, r"annotators: \[\] is not a list of lists"),
+        ({"boxes": [], "size": 5}, r"size: 5 is not \[width, height\] of the box|size: 5 is not"),
+        ({"boxes": [], "size": [0, 5]}, "size: 0 is not a finite number from 1"),
+        ({"boxes": [[0, 0, 50, 9]], "size": [40, 30]}, "box .* leaves the image of size"),
+        ([{"box": [0, 0, 1, 1], "class": "x"}], "box: field: 'class'"),
+    ],
+)
+def test_a_wrong_target_is_named(target: object, named: str) -> None:
+    with pytest.raises(ConfigError, match=f"task 'mni152_brain_box': .*{named}"):
         shaped_reward(ANSWER, target, task="mni152_brain_box")
+
+
+def test_labels_of_a_target() -> None:
+    for label in ("nucleus", None, 5):
+        with pytest.raises(ConfigError, match=r"task 'smear': target box label: .*RBC, WBC"):
+            SMEAR.target_boxes([{"box": [0, 0, 1, 1], "label": label}])
+    with pytest.raises(ConfigError, match="box label: None"):
+        SMEAR.target_boxes([[0, 0, 1, 1]])
+    alone = Task("nodule", kind="localisation", labels=(Label("nodule"),))
+    assert alone.target_boxes([[0, 0, 1, 1]]).boxes == (TrueBox((0, 0, 1, 1), 0),)
+    assert reward("[0, 0, 9, 9]", [[0, 0, 9, 9]], alone).value == 1.0
+    assert reward("no nodule", {"boxes": []}, alone).value == 1.0
+
+
+def test_what_is_read_is_shown_in_pixels_of_the_image() -> None:
+    target = {"boxes": [], "size": [640, 480]}
+    answer = '[{"bbox_2d": [0, 0, 500, 1000], "label": "wbc"}, [1, 2]]'
+    verdict = reward(answer, target, SMEAR, frame="per-mille")
+    shown = '[{"box": [0, 0, 320, 480], "label": "WBC"}]'
+    assert verdict.prediction == shown
+    assert SMEAR.target_boxes(json.loads(shown)).boxes[0].label == 1
+    assert reward("none", target).prediction == "[]"
+    assert reward("left", target).prediction is None
+
+
+# ---------------------------------------------------------------------------------------------
+# Annotators
+
+
+def test_best_mean_and_consensus() -> None:
+    first, second = [0, 0, 10, 10], [0, 0, 10, 8]
+    target = {"annotators": [[first], [second], []]}
+    values = {name: reward([first], target, annotators=name).value for name in ANNOTATORS}
+    assert values["best"] == 1.0
+    assert values["mean"] == pytest.approx((1 + 0.8 + 0) / 3)
+    assert values["consensus"] == pytest.approx(0.9)
+    assert reward([0, 0, 10, 9], target, annotators="consensus").value == 1.0
+    assert reward("none", target, annotators="best").value == 1.0
+    assert reward("none", target, annotators="mean").value == pytest.approx(1 / 3)
+    assert reward("none", target, annotators="consensus").value == 0.0
+
+
+annotated = st.lists(
+    st.lists(st.builds(TrueBox, box, st.integers(0, 1)), max_size=3).map(tuple),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(annotated, st.randoms())
+def test_consensus(annotators: list[tuple[TrueBox, ...]], random: Any) -> None:
+    agreed = consensus(tuple(annotators))
+    shuffled = list(annotators)
+    random.shuffle(shuffled)
+    assert consensus(tuple(shuffled)) == agreed
+    assert len(agreed) <= 2 * sum(map(len, annotators)) / (len(annotators) + 1)
+    for place, label in agreed:
+        near = [any(label == n and iou(place, b) > 0 for b, n in drawn) for drawn in annotators]
+        assert 2 * sum(near) > len(annotators)
+    assert sorted(consensus((annotators[0],) * 3)) == sorted(annotators[0]) or len(
+        {*annotators[0]}
+    ) != len(annotators[0])
+
+
+# ---------------------------------------------------------------------------------------------
+# Settings
+
+
+def test_the_signature_names_what_shapes_the_score() -> None:
+    scorer = Scorer(
+        Task.load("bccd"),
+        RewardSettings(delta=0, frame="per-mille", box_quality="giou", annotators="mean"),
+    )
+    assert "|frame:per-mille|quality:giou|annotators:mean|" in scorer.signature()
+    assert "frame" not in Scorer(Task.load("retinamnist")).signature()
+
+
+@pytest.mark.parametrize("frame", sorted(FRAMES))
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_settings_by_keyword(frame: str, quality: str) -> None:
+    target = {"boxes": [], "size": SIZE, "seen": SIZE}
+    text = "<think>x</think><answer>nothing there</answer>"
+    score = explain(text, target, task="mni152_brain_box", frame=frame, box_quality=quality)
+    assert (score.total, score.reasons) == (1.2, ("correct",))
+
+
+def test_recitation_is_refused() -> None:
+    with pytest.raises(ConfigError, match="set delta: 0"):
+        shaped_reward(ANSWER, [], task="mni152_brain_box", delta=-1)
+
+
+@given(st.text(alphabet='[]{}()<>|/",.0123456789-eNaItrubox ', max_size=60), quality)
+def test_any_answer_has_a_value(answer: str, quality: str) -> None:
+    assert 0.0 <= reward(answer, [(0, 0, 10, 10)], box_quality=quality).value <= 1.0

@@ -228,7 +228,7 @@ def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read: 'utf-8' codec"):
         Task.load(binary)
-    with pytest.raises(ConfigError, match="is not one of bloodmnist"):
+    with pytest.raises(ConfigError, match="is not one of bccd"):
         Task.load(tmp_path)
 
 
@@ -241,7 +241,10 @@ def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
         ({"labels": ["a", Label("b", "c")]}, r"labels\[1\]\.synonyms: 'c' is not a list"),  # type: ignore[arg-type]
         ({"labels": ["a", Label("b", None)]}, r"labels\[1\]\.synonyms: None"),  # type: ignore[arg-type]
         ({"labels": ["a", Label("b", absence=1)]}, r"labels\[1\]\.absence: 1"),  # type: ignore[arg-type]
-        ({"kind": "localisation"}, "a localisation task has none"),
+        ({"kind": "localisation", "labels": ["a", "a"]}, "'a' names two labels|given twice"),
+        ({"reward": {"frame": "permille"}}, "frame: 'permille' is not one of .*'per-mille'"),
+        ({"reward": {"box_quality": "diou"}}, "box_quality: 'diou'"),
+        ({"reward": {"annotators": "all"}}, "annotators: 'all'"),
         ({"knowledge": ["text"]}, r"knowledge\[0\]: 'text' is not a Statement"),
         ({"reward": 5}, "reward: 5 is not RewardSettings"),
         ({"reward": {"delta": 7}}, "delta: 7 is not a sign"),

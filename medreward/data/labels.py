@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rapidfuzz import process
 from medreward.data.rows import ground_truth
 from medreward.data.sources.record import NamedBox, Record, Remark, printable
 from medreward.errors import ConfigError, expected
-from medreward.rewards.boxes import MAX_BOXES
+from medreward.regions import MAX_BOXES
 from medreward.task import Task
 
 _MOST_NAMED = 20
@@ -44,7 +44,7 @@ def settled(
     """
     mapping = mapping or {}
     if task.kind == "localisation":
-        return _with_boxes(records, mapping, list(box_labels))
+        return _with_boxes(records, task, mapping, list(box_labels))
     boxed = next((record for record in records if record.label is None and record.boxes), None)
     if boxed:
         raise ConfigError(
@@ -139,7 +139,9 @@ def _key(label: Any) -> str:
     return str(label).strip() if label is not None else ""
 
 
-def _unknown(task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]) -> str:
+def _unknown(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], what: str = "images"
+) -> str:
     names = [form for label in task.labels for form in (label.name, *label.synonyms)]
     lines = []
     for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_NAMED]:
@@ -147,7 +149,7 @@ def _unknown(task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]) 
         nearest = [name for name, _, _ in process.extract(text, names, limit=3, score_cutoff=50)]
         said = f", mapped to {text!r}" if key in mapping else ""
         hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        lines.append(f"  {printable(key) or '(empty)'!r}{said}: {count} images{hint}")
+        lines.append(f"  {printable(key) or '(empty)'!r}{said}: {count} {what}{hint}")
     more = len(counts) - len(lines)
     if more > 0:
         lines.append(f"  and {more} more")
@@ -170,7 +172,7 @@ def _check_used(mapping: Mapping[str, str], counts: Iterable[str]) -> None:
 
 
 def _with_boxes(
-    records: Sequence[Record], mapping: Mapping[str, str], wanted: Sequence[str]
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], wanted: Sequence[str]
 ) -> tuple[list[Record], list[Remark]]:
     unboxed = next((record for record in records if record.boxes is None), None)
     if unboxed:
@@ -182,6 +184,8 @@ def _with_boxes(
         if name not in names:
             raise expected("--box-label: label in the data", name, sorted(names))
     chosen = set(wanted) or names - {""}
+    if len(task.labels) > 1:
+        _check_classes(task, counts, mapping, chosen)
     kept, remarks = [], []
     for record in records:
         boxes = tuple(NamedBox(mapping.get(name, name), box) for name, box in record.boxes or ())
@@ -191,3 +195,21 @@ def _with_boxes(
             continue
         kept.append(replace(record, boxes=boxes))
     return kept, remarks
+
+
+def _check_classes(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], chosen: Collection[str]
+) -> None:
+    """Raise `ConfigError` if boxes that count have a label that the card does not know."""
+    unknown = {
+        name: count
+        for name, count in counts.items()
+        if mapping.get(name, name) in chosen and _class(task, mapping.get(name, name)) is None
+    }
+    if unknown:
+        raise ConfigError(_unknown(task, unknown, mapping, "boxes"))
+
+
+def _class(task: Task, name: str) -> int | None:
+    index = task.lexicon.label(name)
+    return index if index is not None and index < len(task.labels) else None

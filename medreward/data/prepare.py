@@ -199,7 +199,8 @@ class _Run:
 
     def _row(self, record: Record, result: Rendered) -> Row:
         if self.task.kind == "localisation":
-            truth = ground_truth(self.task, [box for _, box in result.boxes])
+            boxes = [{"box": box, "label": name} for name, box in result.boxes]
+            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size})
         else:
             truth = str(record.label)
         self.summary.count(record, result, truth if self.task.kind != "localisation" else None)

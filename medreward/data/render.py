@@ -26,6 +26,7 @@ class Rendered(NamedTuple):
 
     Attributes:
         png: the image as the model gets it.
+        size: its width and height.
         boxes: in whole pixels of that image.
         digest: the same for two images of the same pixels, before resizing.
         remarks: what was done to it.
@@ -33,6 +34,7 @@ class Rendered(NamedTuple):
     """
 
     png: bytes
+    size: tuple[int, int]
     boxes: tuple[NamedBox, ...]
     digest: bytes
     remarks: tuple[Remark, ...]
@@ -65,6 +67,7 @@ class Renderer:
         notes = tuple(Remark(record.where, note) for note in picture.notes)
         return Rendered(
             png=png_bytes(image),
+            size=image.size,
             boxes=tuple(scaled(box, picture.image.size, image.size) for box in boxes),
             digest=_digest(picture.image),
             remarks=(*notes, *said),

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
 from medreward.errors import ConfigError
+from medreward.masks import mask_json
 from medreward.priors.prompt import Prompt, build_prompt
+from medreward.regions import box_json
 from medreward.task import Task
 
 if TYPE_CHECKING:
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, Any]
 IMAGE_MARK = "<image>"
-_JSON = {"localisation": "boxes [[x1, y1, x2, y2]]", "multilabel": 'labels ["name", …]'}
+_JSON = {
+    "localisation": "boxes [[x1, y1, x2, y2]]",
+    "segmentation": 'a mask {"size": [height, width], "counts": …}',
+    "multilabel": 'labels ["name", …]',
+}
 
 
 def rows(examples: Iterable[Example], task: Task, level: str = "full") -> Iterator[Row]:
@@ -51,7 +57,9 @@ def ground_truth(task: Task, target: object) -> str:
     ('2', 'pneumonia')
     """
     if task.kind == "localisation":
-        return json.dumps([list(box) for box in task.target_boxes(target)])
+        return box_json(task.target_boxes(target), [label.name for label in task.labels])
+    if task.kind == "segmentation":
+        return json.dumps(mask_json(task.target_mask(target)))
     if task.kind == "multilabel":
         return json.dumps([task.labels[i].name for i in sorted(task.target_set(target))])
     index = task.target_index(target)
@@ -78,8 +86,9 @@ def target_of(task: Task, truth: Any) -> Any:
 
 
 def _is_json(task: Task, truth: str) -> bool:
-    """Whether a ground truth is JSON: boxes always, several labels where it is not one name."""
-    return task.kind == "localisation" or (task.kind == "multilabel" and truth.startswith("["))
+    """Whether a ground truth is JSON: boxes and masks always, labels where they are not one name."""
+    boxes_or_mask = task.kind in ("localisation", "segmentation")
+    return boxes_or_mask or (task.kind == "multilabel" and truth.startswith("["))
 
 
 def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002

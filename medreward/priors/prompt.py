@@ -15,7 +15,9 @@ _WHAT = {
     "ordinal": "grade as a number",
     "multilabel": "labels that apply, or no finding,",
     "localisation": "list of boxes [[x1, y1, x2, y2]]",
+    "segmentation": "list of polygons [[x1, y1, x2, y2, x3, y3, ...]]",
 }
+_BOXES_WITH_LABELS = 'list of boxes [{"bbox_2d": [x1, y1, x2, y2], "label": ...}]'
 
 
 class Prompt(NamedTuple):
@@ -35,11 +37,12 @@ def build_prompt(task: Task, level: str = "full") -> Prompt:
     First reason about the image inside <think> </think>, then give only the label inside ...
     """
     knowledge = task.knowledge_text(level)
-    lines = [task.question, knowledge, _choices(task), _FORMAT.format(what=_WHAT[task.kind])]
+    what = _BOXES_WITH_LABELS if task.kind == "localisation" and task.labels else _WHAT[task.kind]
+    lines = [task.question, knowledge, _choices(task), _FORMAT.format(what=what)]
     return Prompt("\n".join(line for line in lines if line), knowledge)
 
 
 def _choices(task: Task) -> str:
-    if task.kind in ("classification", "multilabel"):
+    if task.kind in ("classification", "multilabel", "localisation") and task.labels:
         return f"Possible labels: {'; '.join(label.name for label in task.labels)}."
     return ""

@@ -1,101 +1,151 @@
 """Localisation: how well predicted boxes cover the true ones.
 
-Predicted and true boxes are matched one to one so that the sum of their IoU is largest, and::
+Predicted and true boxes of the same label are matched one to one so that the sum of their quality
+is largest (the Hungarian method), and::
 
-    R_box = (sum of the matched IoU) / max(number predicted, number true)
+    R_box = (sum of the matched quality) / max(number predicted, number true)
 
-so that surplus, repeated and missing boxes all cost. With nothing to find, an empty list earns 1
-and anything else 0. IoU is intersection over union of half-open boxes [x1, y1, x2, y2] in pixels of
-the image as it was given to the model.
+so that surplus, repeated, impossible and missing boxes all cost. With nothing to find, the answer
+that says so earns 1 and any box 0. Quality is IoU or one of the others of
+`medreward.rewards.box_quality`; boxes are compared in pixels of the stored image.
+
+An answer is correct, and earns 1, when the boxes match one to one and no coordinate is further off
+than half a step of its frame: half a pixel, half a thousandth. Anything else earns less than 1.
 """
 
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
-from medreward.rewards.reading import unreadable
+from medreward.regions import Box, BoxTarget, TrueBox, listed
+from medreward.rewards.annotators import consensus
+from medreward.rewards.box_quality import quality_table
+from medreward.rewards.box_reading import ReadBox, read_boxes
+from medreward.rewards.frames import Frame, frame_of, is_suspect
 from medreward.rewards.verdict import Verdict
-from medreward.task import Box
+from medreward.settings import RewardSettings
+from medreward.task import Task
 
-MAX_BOXES = 100
-_EXACT = 1 - 1e-9
-
-
-def iou(one: Box, other: Box) -> float:
-    """Return intersection over union of two boxes with positive area, in [0, 1].
-
-    >>> iou((0, 0, 2, 2), (1, 0, 3, 2)).__round__(4)
-    0.3333
-    """
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (_area(one) + _area(other) - shared)
+# What the boxes of a wrong answer earn at most: float32 still tells it from 1.
+BEST_WRONG = 0.9999
 
 
-def box_reward(answer: str | None, target: Sequence[Box]) -> Verdict:
-    """Return R_box in [0, 1] of the boxes in `answer`: a JSON list of boxes, or one box.
+class _Placed(NamedTuple):
+    """A predicted box in pixels of the stored image, or None where it cannot be right."""
 
-    >>> box_reward("[[0, 0, 10, 10]]", [(0, 0, 10, 5)]).value
+    box: Box | None
+    label: int | None
+
+
+def box_reward(
+    answer: str | None, target: BoxTarget, task: Task, settings: RewardSettings
+) -> Verdict:
+    """Return R_box in [0, 1] of the boxes in `answer`.
+
+    Raises:
+        ConfigError: if the target lacks the size that the frame needs.
+
+    >>> task = Task("lesion", kind="localisation")
+    >>> target = task.target_boxes([0, 0, 10, 5])
+    >>> box_reward("[[0, 0, 10, 10]]", target, task, RewardSettings()).value
     0.5
     """
-    reason = unreadable(answer)
-    if reason:
-        return Verdict(0.0, reason)
-    boxes = read_boxes(answer or "")
+    frame = frame_of(settings.frame, target)
+    boxes, reason = read_boxes(answer, task)
     if boxes is None:
-        return Verdict(0.0, "boxes_unreadable")
-    value = _matched_iou(boxes, target) / max(len(boxes), len(target), 1)
-    if not boxes and not target:
-        value = 1.0
-    reason = "correct" if value >= _EXACT else "box_partial" if value > 0 else "box_missed"
-    return Verdict(min(value, 1.0), reason, json.dumps([list(box) for box in boxes]))
+        return Verdict(0.0, reason)
+    placed = [_placed(read, frame) for read in boxes]
+    value = _against_annotators(placed, target, frame, settings)
+    shown = listed([TrueBox(box, label) for box, label in placed if box], _names(task))
+    notes = _notes(boxes, target, frame, settings)
+    return Verdict(value, _reason(value, placed, target), json.dumps(shown), notes)
 
 
-def read_boxes(answer: str) -> list[Box] | None:
-    """Return the boxes in an answer, or None if it is not a list of well-formed boxes."""
-    try:
-        value = json.loads(answer)
-    except (ValueError, RecursionError):
-        return None
-    if _is_box(value):
-        value = [value]
-    if not isinstance(value, list) or len(value) > MAX_BOXES or not all(map(_is_box, value)):
-        return None
-    return [(float(x1), float(y1), float(x2), float(y2)) for x1, y1, x2, y2 in value]
+def _placed(read: ReadBox, frame: Frame) -> _Placed:
+    """Return a box in pixels; a box that leaves the image cannot be right."""
+    if read.box is None or read.problem or not frame.holds(read.box):
+        return _Placed(None, read.label)
+    return _Placed(frame.pixels(read.box), read.label)
 
 
-def _is_box(value: Any) -> bool:
-    """Whether `value` is [x1, y1, x2, y2] with finite numbers, x1 < x2 and y1 < y2."""
-    if not isinstance(value, list) or len(value) != 4:
-        return False
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if not numeric or not all(abs(v) <= 1e9 and math.isfinite(v) for v in value):
-        return False
-    return bool(value[0] < value[2] and value[1] < value[3])
+def _against_annotators(
+    placed: Sequence[_Placed], target: BoxTarget, frame: Frame, settings: RewardSettings
+) -> float:
+    lists = target.annotators
+    if settings.annotators == "consensus" and len(lists) > 1:
+        lists = (consensus(lists),)
+    values = [_matched(placed, true, frame, settings.box_quality) for true in lists]
+    return max(values) if settings.annotators == "best" else sum(values) / len(values)
 
 
-def _matched_iou(boxes: Sequence[Box], target: Sequence[Box]) -> float:
-    if not boxes or not target:
-        return 0.0
-    table = [[iou(box, true) for true in target] for box in boxes]
-    return _best_assignment(table)
+def _matched(
+    placed: Sequence[_Placed], true: Sequence[TrueBox], frame: Frame, quality: str
+) -> float:
+    """Return R_box against the boxes of one annotator."""
+    usable = [TrueBox(box, label) for box, label in placed if box is not None]
+    if not placed or not true or not usable:
+        return float(len(placed) == len(true) == 0)
+    earned = _assigned(usable, true, frame, quality)
+    return earned / max(len(placed), len(true))
 
 
-def _best_assignment(table: list[list[float]]) -> float:
-    """Return the largest sum of one-to-one matches."""
-    if min(len(table), len(table[0])) == 1:
-        return max(max(row) for row in table)
+def _assigned(
+    predicted: Sequence[TrueBox], true: Sequence[TrueBox], frame: Frame, quality: str
+) -> float:
+    """Return the largest sum of quality over one-to-one matches within labels."""
+    import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    return float(sum(table[i][j] for i, j in zip(rows, columns, strict=True)))
+    theirs = np.array([box for box, _ in true])
+    across, down = frame.tolerance
+    half = np.array((across, down, across, down))
+    close = (np.abs(theirs[:, None] - theirs[None]) <= 2 * half).all(axis=2)
+    ours = _without_copies(predicted, int(close.sum(axis=1).max()))
+    places = np.array([box for box, _ in ours])
+    table = np.minimum(quality_table(places, theirs, quality), BEST_WRONG)
+    is_exact = (np.abs(places[:, None] - theirs[None]) <= half).all(axis=2)
+    table = np.where(is_exact, 1.0, table)
+    labels = [np.array([-1 if n is None else n for _, n in boxes]) for boxes in (ours, true)]
+    table = np.where(labels[0][:, None] == labels[1][None], table, 0.0)
+    return float(table[linear_sum_assignment(table, maximize=True)].sum())
 
 
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _without_copies(predicted: Sequence[TrueBox], allowed: int) -> list[TrueBox]:
+    """Return the boxes that may match: of equal ones, as many as true boxes are next to equal."""
+    seen: Counter[TrueBox] = Counter()
+    kept = []
+    for one in predicted:
+        seen[one] += 1
+        if seen[one] <= allowed:
+            kept.append(one)
+    return kept
+
+
+def _reason(value: float, placed: Sequence[_Placed], target: BoxTarget) -> str:
+    if value >= 1.0:
+        return "correct"
+    if value > 0:
+        return "box_partial"
+    return "box_surplus" if placed and not any(target.annotators) else "box_missed"
+
+
+def _notes(
+    boxes: Sequence[ReadBox], target: BoxTarget, frame: Frame, settings: RewardSettings
+) -> tuple[str, ...]:
+    """Return what else there is to say of an answer's boxes."""
+    notes = {read.problem for read in boxes if read.problem}
+    places = [read.box for read in boxes if read.box]
+    if not all(map(frame.holds, places)):
+        notes.add("out_of_image")
+    if is_suspect(places, settings.frame, target):
+        notes.add("frame_suspect")
+    if places and len(boxes) > max(map(len, target.annotators)):
+        notes.add("box_surplus")
+    return tuple(sorted(notes))
+
+
+def _names(task: Task) -> list[str]:
+    return [label.name for label in task.labels]

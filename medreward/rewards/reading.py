@@ -44,11 +44,11 @@ def read_label(answer: str | None, task: Task) -> Reading:
     return one_asserted(text, mentions, stances(text, mentions, task.absences), "label")
 
 
-def unreadable(answer: str | None) -> str:
+def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
     """Return why an answer cannot be read whatever the task ("" if it can)."""
     if not answer:
         return "no_answer" if answer is None else "empty_answer"
-    return "answer_too_long" if len(answer) > MAX_ANSWER_LENGTH else ""
+    return "answer_too_long" if len(answer) > longest else ""
 
 
 def one_asserted(text: Words, mentions: list[Mention], found: list[Stance], noun: str) -> Reading:

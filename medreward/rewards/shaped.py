@@ -4,9 +4,9 @@
 
     R = w_accuracy * R_accuracy + w_format * R_format + w_recitation * δ * R_recite
 
-R_accuracy is the label reward, MFRS for ordinal tasks, F-beta for multi-label tasks, or the box
-reward; the paper calls the weights λ, α, γ, δ. `Score.parts` holds the terms after gates and sign,
-so that the total is always the weighted sum of the parts.
+R_accuracy is the reward of the task's kind (`medreward.rewards.kinds`); the paper calls the weights
+λ, α, γ, δ. `Score.parts` holds the terms after gates and sign, so that the total is always the
+weighted sum of the parts.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from typing import Any, TypeGuard, overload
 
 from medreward.completion import ChatMessages, Completion, CompletionLike, is_chat
 from medreward.errors import ConfigError
-from medreward.rewards.label import label_reward
-from medreward.rewards.label_set import best_partial_score, label_set_reward
-from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
+from medreward.rewards.kinds import KIND_REWARDS, exact
 from medreward.rewards.recitation import reference
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
@@ -75,6 +73,7 @@ class Scorer:
     def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
         self.task = task
         self.settings = task.reward if settings is None else settings
+        self._kind = KIND_REWARDS[task.kind]
         _check_dominance(self.task, self.settings)
 
     @property
@@ -115,7 +114,7 @@ class Scorer:
 
     def _score(self, completion: CompletionLike, target: Any, knowledge: str) -> Score:
         parsed = Completion.parse(completion)
-        verdict = self._verdict(parsed.answer, target)
+        verdict = self._kind.reward(parsed.answer, target, self.task, self.settings)
         correct = verdict.reason == "correct"
         accuracy = verdict.value
         if "accuracy_needs_format" in self.settings.gates and not parsed.well_formed:
@@ -126,7 +125,7 @@ class Scorer:
             "format": float(parsed.well_formed),
             "recitation": recitation,
         }
-        reasons = [verdict.reason, *parsed.problems]
+        reasons = [verdict.reason, *verdict.notes, *parsed.problems]
         if abs(recitation) >= _NOTICEABLE:
             reasons.append("recitation_rewarded" if recitation > 0 else "recitation_penalised")
         return Score(
@@ -137,17 +136,6 @@ class Scorer:
             correct=correct,
             prediction=verdict.prediction,
         )
-
-    def _verdict(self, answer: str | None, target: Any) -> Verdict:
-        if self.task.kind == "localisation":
-            from medreward.rewards.boxes import box_reward
-
-            return box_reward(answer, target)
-        if self.task.kind == "multilabel":
-            return label_set_reward(answer, target, self.task, self.settings)
-        if self.task.kind == "ordinal":
-            return mfrs_reward(answer, target, self.task, self.settings)
-        return label_reward(answer, target, self.task)
 
     def _recitation(self, parsed: Completion, verdict: Verdict, knowledge: str) -> float:
         """Return δ * BLEU; 0 where the answer cannot be read, or the gate wants it right."""
@@ -178,26 +166,15 @@ class Scorer:
             "medreward": __version__,
             "task": f"{self.task.name}:{self.task.digest}",
             "kind": self.task.kind,
-            "accuracy": _exact(weights.accuracy),
-            "format": _exact(weights.format),
-            "recitation": _exact(weights.recitation),
+            "accuracy": exact(weights.accuracy),
+            "format": exact(weights.format),
+            "recitation": exact(weights.recitation),
             "delta": f"{settings.delta:+d}",
             "bleu": "4,method1",
         }
-        if self.task.kind == "ordinal":
-            table = settings.decay
-            items["decay"] = table if isinstance(table, str) else ",".join(map(_exact, table))
-            items["under"] = _exact(settings.under_grading)
-            items["over"] = _exact(settings.over_grading)
-        if self.task.kind == "multilabel":
-            items["beta"] = _exact(settings.beta)
+        items |= self._kind.settings(settings)
         items["gates"] = ",".join(settings.gates) or "none"
         return "|".join(f"{name}:{value}" for name, value in items.items())
-
-
-def _exact(value: float) -> str:
-    """Return the shortest text that stands for exactly this number."""
-    return repr(value).removesuffix(".0")
 
 
 def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
@@ -291,7 +268,8 @@ def shaped_reward(
         knowledge: the text that was injected into the prompt; a list gives one a completion.
             None stands for the card's own, "" for none.
         **settings: override the card's reward settings: weights, delta, decay, under_grading,
-            over_grading, gates (see `medreward.settings.RewardSettings`).
+            over_grading, beta, frame, box_quality, annotators, gates (see
+            `medreward.settings.RewardSettings`).
 
     Raises:
         ConfigError: if the task, a setting or a target is not allowed. Model text never raises.
@@ -343,14 +321,12 @@ def _per_row(what: str, value: object, count: int) -> Sequence[Any]:
 def _check_dominance(task: Task, settings: RewardSettings) -> None:
     """Make sure that no wrong answer can outscore a right, well-formed one."""
     weights = settings.weights
-    if task.kind == "localisation":
-        if settings.delta and weights.recitation:
-            raise ConfigError(
-                f"task {task.name!r}: recitation is not for localisation, where overlap earns "
-                f"credit up to 1 and any other term could outweigh it; set delta: 0"
-            )
-        return
-    partial = _best_wrong(task, settings)
+    if task.kind in ("localisation", "segmentation") and settings.delta and weights.recitation:
+        raise ConfigError(
+            f"task {task.name!r}: recitation is not for {task.kind}, where overlap earns "
+            f"credit up to 1 and any other term could outweigh it; set delta: 0"
+        )
+    partial = KIND_REWARDS[task.kind].best_wrong(task, settings)
     gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
     at_stake = 0.0 if gated else weights.recitation
     room = weights.accuracy * (1 - partial)
@@ -362,12 +338,3 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
             f"{weights.accuracy:g}, so recitation has to stay below {room - least:g} "
             f"(weights.format {weights.format:g}, decay {settings.decay!r})"
         )
-
-
-def _best_wrong(task: Task, settings: RewardSettings) -> float:
-    """Return the most accuracy that a wrong answer can earn, or a bound of it."""
-    if task.kind == "ordinal":
-        return best_partial_credit(settings, len(task.labels))
-    if task.kind == "multilabel":
-        return best_partial_score(task, settings.beta)
-    return 0.0

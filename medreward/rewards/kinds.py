@@ -1,0 +1,78 @@
+"""The reward of each kind of task: the one table by which a kind is told from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from medreward.rewards.boxes import BEST_WRONG, box_reward
+from medreward.rewards.label import label_reward
+from medreward.rewards.label_set import best_partial_score, label_set_reward
+from medreward.rewards.masks import mask_reward
+from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
+from medreward.rewards.verdict import Verdict
+from medreward.settings import RewardSettings
+from medreward.task import Task
+
+Reward: TypeAlias = Callable[[str | None, Any, Task, RewardSettings], Verdict]
+
+
+class KindReward(NamedTuple):
+    """How answers to tasks of a kind are rewarded.
+
+    Attributes:
+        reward: (answer, target, task, settings) -> verdict.
+        best_wrong: the most that a wrong answer can earn, or a bound of it.
+        settings: the settings that matter to the kind, as items of the signature.
+    """
+
+    reward: Reward
+    best_wrong: Callable[[Task, RewardSettings], float]
+    settings: Callable[[RewardSettings], dict[str, str]]
+
+
+def exact(value: float) -> str:
+    """Return the shortest text that stands for exactly this number."""
+    return repr(value).removesuffix(".0")
+
+
+def _ordinal(settings: RewardSettings) -> dict[str, str]:
+    table = settings.decay
+    return {
+        "decay": table if isinstance(table, str) else ",".join(map(exact, table)),
+        "under": exact(settings.under_grading),
+        "over": exact(settings.over_grading),
+    }
+
+
+def _localisation(settings: RewardSettings) -> dict[str, str]:
+    return {
+        "frame": settings.frame,
+        "quality": settings.box_quality,
+        "annotators": settings.annotators,
+    }
+
+
+KIND_REWARDS = {
+    "classification": KindReward(
+        lambda answer, target, task, _: label_reward(answer, target, task),
+        lambda task, settings: 0.0,
+        lambda settings: {},
+    ),
+    "ordinal": KindReward(
+        mfrs_reward,
+        lambda task, settings: best_partial_credit(settings, len(task.labels)),
+        _ordinal,
+    ),
+    "multilabel": KindReward(
+        label_set_reward,
+        lambda task, settings: best_partial_score(task, settings.beta),
+        lambda settings: {"beta": exact(settings.beta)},
+    ),
+    "localisation": KindReward(box_reward, lambda task, settings: BEST_WRONG, _localisation),
+    "segmentation": KindReward(
+        mask_reward,
+        lambda task, settings: BEST_WRONG,
+        lambda settings: {"frame": settings.frame, "quality": settings.mask_quality},
+    ),
+}

@@ -1,0 +1,262 @@
+"""Boxes as models write them: what is read, what counts as wrong, what is refused, and how fast."""
+
+from __future__ import annotations
+
+import json
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medreward import Label, Task, explain
+from medreward.regions import MAX_BOXES
+from medreward.rewards.box_reading import MAX_LENGTH, ReadBox, read_boxes
+from medreward.rewards.box_scan import scan
+
+PLACE = Task("place", kind="localisation")
+SMEAR = Task.load("bccd")
+GRADED = Task("graded", kind="localisation", labels=(Label("grade 2"), Label("grade 3")))
+ONE = (10.0, 20.0, 30.0, 40.0)
+TWO = (50.0, 60.0, 70.0, 80.0)
+
+FORMS = [
+    "[10, 20, 30, 40]",
+    "[[10, 20, 30, 40]]",
+    "[[[10, 20, 30, 40]]]",
+    "[10.0, 2e1, 30., 40]",
+    "[+10 20 30 40]",
+    '["10", "20", "30", "40"]',
+    "['10', '20', '30', '40']",
+    '[{"bbox_2d": [10, 20, 30, 40], "label": "lesion"}]',
+    "{'bbox': [10, 20, 30, 40]}",
+    '{"box": [10, 20, 30, 40], "score": 0.93, "id": 7}',
+    '{"boxes": [[10, 20, 30, 40]]}',
+    '{"result": {"objects": [{"coordinates": [10, 20, 30, 40]}]}}',
+    "<box>10, 20, 30, 40</box>",
+    "<box>[10, 20, 30, 40]</box>",
+    "<box>[[10, 20, 30, 40]]</box>",
+    "<bbox>10 20 30 40</bbox>",
+    "<BOX>(10,20),(30,40)</BOX>",
+    "<|box_start|>(10,20),(30,40)<|box_end|>",
+    "<|object_ref_start|>the lesion<|object_ref_end|><|box_start|>(10,20),(30,40)<|box_end|>",
+    "(10,20),(30,40)",
+    "( 10 , 20 ) , ( 30 , 40 )",
+    "[[10, 20], [30, 40]]",
+    "(10, 20, 30, 40)",
+    "```json\n[[10, 20, 30, 40]]\n```",
+    "```\n[{'bbox_2d': [10, 20, 30, 40]}]\n```",
+    "The lesion is at [10, 20, 30, 40].",
+    "I found 1 lesion (see below): [10, 20, 30, 40]. Its diameter is about 20 pixels (2 mm).",
+    "there's one [10, 20, 30, 40], that's all",
+    '{"bbox_2d": [10,\n20,\n30,\n40]}',
+    '[{"bbox_2d": [10, 20, 30, 40], "label": "lesion"',
+]
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_one_box_in_every_form(text: str) -> None:
+    assert read_boxes(text, PLACE).boxes == (ReadBox(ONE),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[10, 20, 30, 40], [50, 60, 70, 80]]",
+        "[10, 20, 30, 40], [50, 60, 70, 80]",
+        "[10, 20, 30, 40] or [50, 60, 70, 80]",
+        "Not [10, 20, 30, 40] but [50, 60, 70, 80]",
+        "(10,20),(30,40) (50,60),(70,80)",
+        "<box>(10,20),(30,40)</box><box>(50,60),(70,80)</box>",
+        '[{"bbox_2d": [10, 20, 30, 40]}, {"bbox_2d": [50, 60, 70, 80]}]',
+        '{"bbox_2d": [[10, 20, 30, 40], [50, 60, 70, 80]]}',
+    ],
+)
+def test_every_box_counts(text: str) -> None:
+    assert read_boxes(text, PLACE).boxes == (ReadBox(ONE), ReadBox(TWO))
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "WBC"}]', [1]),
+        ('[{"label": "white blood cell", "bbox_2d": [1, 2, 3, 4]}]', [1]),
+        ("{'label': 'leukocytes', 'box': [1, 2, 3, 4], 'difficult': false, 'id': 0}", [1]),
+        ('{"WBC": [[1, 2, 3, 4]], "RBC": [[1, 2, 3, 4], [5, 6, 7, 8]]}', [1, 0, 0]),
+        ('{"WBC": [1, 2, 3, 4]}', [1]),
+        ('{"label": "RBC", "boxes": [[1, 2, 3, 4], [5, 6, 7, 8]]}', [0, 0]),
+        ('{"boxes": [[1, 2, 3, 4], [5, 6, 7, 8]], "label": "RBC"}', [0, 0]),
+        ("<ref>WBC</ref><box>(1,2),(3,4)</box><box>(5,6),(7,8)</box>", [1, 1]),
+        (
+            (
+                "<|object_ref_start|>RBC<|object_ref_end|><|box_start|>(1,2),(3,4)<|box_end|>\n"
+                "<|object_ref_start|>platelet<|object_ref_end|><|box_start|>(5,6),(7,8)<|box_end|>"
+            ),
+            [0, 2],
+        ),
+        ("WBC: [1, 2, 3, 4]; RBC: [[5, 6, 7, 8], [5, 6, 7, 9]]", [1, 0, 0]),
+        ("- WBC at [1, 2, 3, 4]\n- RBC at [5, 6, 7, 8]", [1, 0]),
+        ("[1, 2, 3, 4] (WBC), [5, 6, 7, 8] (RBC)", [1, 0]),
+        ('["WBC", [1, 2, 3, 4]]', [1]),
+        ("WBC, not RBC: [1, 2, 3, 4]", [1]),
+        ("platelets: none; WBC: [1, 2, 3, 4]", [1]),
+        ("[[1, 2, 3, 4]]", [None]),
+        ('{"label": "nucleus", "box": [1, 2, 3, 4]}', [None]),
+        ('{"label": "RBC or WBC", "box": [1, 2, 3, 4]}', [None]),
+        ('{"label": ["RBC", "WBC", "Platelets"], "box": [1, 2, 3, 4]}', [None]),
+        ('{"label": "not RBC", "box": [1, 2, 3, 4]}', [None]),
+        ("no WBC at [1, 2, 3, 4]", [None]),
+        ("RBC or WBC at [1, 2, 3, 4]", [None]),
+    ],
+)
+def test_labels(text: str, labels: list[int | None]) -> None:
+    boxes = read_boxes(text, SMEAR).boxes
+    assert boxes is not None
+    assert [found.label for found in boxes] == labels
+    assert all((found.label is None) == (found.problem == "box_label_unknown") for found in boxes)
+
+
+def test_numbers_in_labels() -> None:
+    boxes = read_boxes('[{"label": "grade 3", "box": [1, 2, 3, 4]}]', GRADED).boxes
+    assert boxes == (ReadBox((1.0, 2.0, 3.0, 4.0), 1),)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[5]", "box_malformed"),
+        ("[1, 2]", "box_malformed"),
+        ("[1, 2, 3]", "box_malformed"),
+        ("[1, 2, 3, 4, 5]", "box_malformed"),
+        ("[1, 2, 3, 4, 0.97]", "box_malformed"),
+        ("[x1=1, y1=2, x2=3, y2=4]", "box_malformed"),
+        ("[10px, 20px, 30px, 40px]", "box_malformed"),
+        ("[NaN, 1, 2, 3]", "box_malformed"),
+        ("[0, 0, Infinity, 3]", "box_malformed"),
+        ("[0, 0, -inf, 3]", "box_malformed"),
+        ("[0, 0, 1e999, 3]", "box_malformed"),
+        ("[0, 0, " + "9" * 900 + ", 3]", "box_malformed"),
+        ("[0, 0, true, 3]", "box_malformed"),
+        ("[1, 2, 3, 4)", "box_malformed"),
+        ("[1, 2, 3, 4", "box_malformed"),
+        ("[1, 2, 3, 4, [1, 2", "box_malformed"),
+        ("[['WBC', 1, 2, 3, 4]]", "box_malformed"),
+        ("(1, 2)", "box_malformed"),
+        ("[30, 40, 10, 20]", "box_inverted"),
+        ("[10, 20, 10, 40]", "box_inverted"),
+        ("[[10, 20], [30, 20]]", "box_inverted"),
+        ("[0, 0, 1e-9, 1]", "box_inverted"),
+    ],
+)
+def test_what_cannot_be_a_box_is_counted(text: str, problem: str) -> None:
+    boxes = read_boxes(f"[10, 20, 30, 40] and {text}", PLACE).boxes
+    assert boxes is not None
+    assert boxes[0] == ReadBox(ONE)
+    assert {found.problem for found in boxes[1:]} == {problem}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[]", "[[]]", "[ ]", "```json\n[]\n```", '{"boxes": []}', "<box></box>"),
+        *("none", "None.", "null", '{"bbox_2d": null}', "No lesion.", "no lesions", "nothing"),
+        *("There is nothing to find.", "No finding", "There are no abnormalities", "not visible"),
+    ],
+)
+def test_nothing_there(text: str) -> None:
+    assert read_boxes(text, PLACE).boxes == ()
+    assert read_boxes(text, SMEAR).boxes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "reason"),
+    [
+        ("the whole image", PLACE, "boxes_unreadable"),
+        ("0", PLACE, "boxes_unreadable"),
+        ("10, 20, 30, 40", PLACE, "boxes_unreadable"),
+        ('{"x1": 1, "y1": 2, "x2": 3, "y2": 4}', PLACE, "boxes_unreadable"),
+        ('{"x": 1, "y": 2, "width": 3, "height": 4}', PLACE, "boxes_unreadable"),
+        ("x1=1, y1=2, x2=3, y2=4", PLACE, "boxes_unreadable"),
+        ("[x, y, x, y]", PLACE, "boxes_unreadable"),
+        ("١٢ [٣, ٤, ٥, ٦]", PLACE, "boxes_unreadable"),
+        ("[" * 900, PLACE, "boxes_unreadable"),
+        ("nothing?", PLACE, "boxes_unreadable"),
+        ("platelets: none", SMEAR, "boxes_unreadable"),
+        ("[1, 2, 3, 4] none", PLACE, "boxes_and_none"),
+        ("No lesion. [1, 2, 3, 4]", PLACE, "boxes_and_none"),
+        ("[[], [1, 2, 3, 4]]", PLACE, "boxes_and_none"),
+        ("nothing there; WBC: [1, 2, 3, 4]", SMEAR, "boxes_and_none"),
+        (str([[1, 2, 3, 4]] * (MAX_BOXES + 1)), PLACE, "too_many_boxes"),
+        ("", PLACE, "empty_answer"),
+        (None, PLACE, "no_answer"),
+        ("[1, 2, 3, 4]" + " " * MAX_LENGTH, PLACE, "answer_too_long"),
+    ],
+)
+def test_what_is_refused(text: str | None, task: Task, reason: str) -> None:
+    assert read_boxes(text, task) == (None, reason)
+
+
+number = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 3))
+some_box = st.lists(number, min_size=4, max_size=4)
+
+
+@given(st.lists(some_box, min_size=1, max_size=5), st.sampled_from([None, 2]))
+def test_any_json_list_is_read_as_json_reads_it(found: list[list[float]], indent: int) -> None:
+    boxes = read_boxes(json.dumps(found, indent=indent), PLACE).boxes
+    assert boxes is not None
+    assert len(boxes) == len(found)
+    for read, values in zip(boxes, found, strict=True):
+        assert read.box == (
+            tuple(values) if values[0] < values[2] and values[1] < values[3] else None
+        )
+
+
+@given(st.text(max_size=80) | st.text(alphabet="[](){}<>|/\"',.0129-+eNabox \n", max_size=80))
+def test_any_text_is_read(text: str) -> None:
+    for task in (PLACE, SMEAR):
+        boxes, reason = read_boxes(text, task)
+        assert (boxes is None) == bool(reason)
+
+
+UNITS = [
+    *("[", "]", "[[", "[1,", "[1,2,3,4],", "(1,2),", "<box>", "<", "<|box_start|>", "1", "1e", "."),
+    *(
+        "{",
+        "{}",
+        '{"label": "RBC", "box": [1,2,3,4]},',
+        "RBC ",
+        "none ",
+        "'",
+        '"',
+        "-",
+        "```",
+        "nan",
+    ),
+    *("\u0301", "<ref>", "{[1,2,3,4]", "no RBC: "),
+]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_scanner_takes_linear_time(unit: str) -> None:
+    """Alone, and ten times the length that is read: quadratic work would take minutes."""
+    start = process_time()
+    scan(unit * (10 * MAX_LENGTH // len(unit)))
+    assert process_time() - start < 4.0
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_longest_answer_that_is_read_is_cheap(unit: str) -> None:
+    text = unit * (MAX_LENGTH // len(unit))
+    start = process_time()
+    read_boxes(text, SMEAR)
+    read_boxes(text, PLACE)
+    assert process_time() - start < 1.0
+
+
+@pytest.mark.parametrize("unit", ["[", "[1,2,3,4],", "<box>"])
+def test_a_long_completion_is_refused_quickly(unit: str) -> None:
+    text = f"<think>x</think><answer>{unit * ((4 << 20) // len(unit))}</answer>"
+    start = process_time()
+    score = explain(text, [0, 0, 9, 9], task="mni152_brain_box")
+    assert score.reasons == ("answer_too_long",)
+    assert process_time() - start < 5.0

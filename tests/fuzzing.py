@@ -21,7 +21,7 @@ from medreward.card import parse_card
 from medreward.completion import Completion
 from medreward.data.rows import target_of
 from medreward.reasons import REASONS
-from medreward.rewards.boxes import read_boxes
+from medreward.rewards.box_reading import read_boxes
 from medreward.rewards.ordinal import read_grade
 from medreward.rewards.reading import read_label
 from medreward.rewards.recitation import Reference

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
-from medreward.rewards.boxes import iou
+from medreward.rewards.box_quality import iou
 
 Box = Sequence[float]
 _FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)

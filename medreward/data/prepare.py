@@ -21,6 +21,7 @@ from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
 from medreward.priors.prompt import build_prompt
+from medreward.rewards.frames import qwen_resized
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
@@ -48,6 +49,8 @@ class Options:
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
         drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
             an error.
+        seen: factor, least and largest number of pixels of a Qwen processor, whose resized size
+            goes into the targets of boxes (`medreward.rewards.frames.qwen_resized`); None: none.
         reading: how pictures are read.
         workers: processes; None: one a core.
     """
@@ -61,6 +64,7 @@ class Options:
     box_labels: Sequence[str] = ()
     on_error: str = "stop"
     drop_duplicates: bool = False
+    seen: tuple[int, int, int] | None = None
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
 
@@ -69,6 +73,8 @@ class Options:
             raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
         if self.on_error not in ("stop", "skip"):
             raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
+            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
         for name, most in (("size", MAX_SIZE), ("limit", 10**9), ("workers", 1024)):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
@@ -200,7 +206,9 @@ class _Run:
     def _row(self, record: Record, result: Rendered) -> Row:
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
-            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size})
+            seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
+            target = {"boxes": boxes, "size": result.size, "seen": seen}
+            truth = ground_truth(self.task, target)
         else:
             truth = str(record.label)
         self.summary.count(record, result, truth if self.task.kind != "localisation" else None)

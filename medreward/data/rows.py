@@ -86,7 +86,7 @@ def target_of(task: Task, truth: Any) -> Any:
 
 
 def _is_json(task: Task, truth: str) -> bool:
-    """Whether a ground truth is JSON: boxes and masks always, labels where they are not one name."""
+    """Whether a ground truth is JSON: of boxes and masks always, of labels if it is a list."""
     boxes_or_mask = task.kind in ("localisation", "segmentation")
     return boxes_or_mask or (task.kind == "multilabel" and truth.startswith("["))
 

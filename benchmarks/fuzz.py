@@ -71,9 +71,9 @@ class Run:
     def finish(self) -> int:
         for place, (data, message) in self.findings.items():
             print(f"\n{place}\n  {message}\n  {data!r}")
-        seconds = time.monotonic() - self.started
-        rate = self.executions / max(seconds, 1e-9)
-        print(f"\n{seconds:.0f} s, {rate:.0f}/s: {self.summary()}")
+        seconds, busy = time.monotonic() - self.started, time.process_time()
+        rate = self.executions / max(busy, 1e-9)
+        print(f"\n{seconds:.0f} s, {busy:.0f} s of processor time, {rate:.0f}/s: {self.summary()}")
         return 1 if self.findings else 0
 
 
@@ -96,9 +96,14 @@ def guided(names: list[str], minutes: float) -> int:
             os._exit(status)  # libFuzzer's own exit would hide the status
 
     with tempfile.TemporaryDirectory() as corpus:
-        atheris.Setup(
-            [sys.argv[0], f"-max_len={_MAX_LENGTH}", "-len_control=5", "-verbosity=0", corpus], one
-        )
+        options = [
+            f"-max_len={_MAX_LENGTH}",
+            "-len_control=20",
+            "-verbosity=0",
+            "-report_slow_units=60",
+            f"-artifact_prefix={corpus}/",
+        ]
+        atheris.Setup([sys.argv[0], *options, corpus], one)
         atheris.Fuzz()
     return run.finish()
 

@@ -21,7 +21,7 @@ from medreward.card import parse_card
 from medreward.completion import Completion
 from medreward.data.rows import target_of
 from medreward.reasons import REASONS
-from medreward.rewards.boxes import read_boxes
+from medreward.rewards.box_reading import read_boxes
 from medreward.rewards.ordinal import read_grade
 from medreward.rewards.reading import read_label
 from medreward.rewards.recitation import Reference
@@ -33,6 +33,7 @@ TASKS = (
     "retinamnist",
     "chestmnist",
     "mni152_brain_box",
+    "bccd",
     "breastmnist",
     "bloodmnist",
 )
@@ -40,7 +41,8 @@ _TAGS = "<think>|</think>|<answer>|</answer>|<THINK>|</ANSWER>|< answer >|<answe
 _NAMES = (
     "normal|pneumonia|viral pneumonia|pneumonai|moderate|severe|mild NPDR|no DR|malignant|benign|"
     "normal, benign|effusion|mass|edema|no finding|pleural thickening|hernia|basophil|platelet|"
-    "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)|grade|Grade 2|2.0|0|1|2|3|4"
+    "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)|RBC|WBC|bbox_2d|label|"
+    "grade|Grade 2|2.0|0|1|2|3|4"
 )
 _RULES = (
     "not|no|or|and|vs|but|if|then|unless|without|negative for|ruled out|cannot|exclude|unlikely|"
@@ -86,7 +88,10 @@ def right_answers(name: str) -> tuple[tuple[Any, str], ...]:
     """Return targets of a task with what an honest right answer to each says."""
     task = Task.load(name)
     if task.kind == "localisation":
-        return (([[10, 10, 50, 50]], "[[10, 10, 50, 50]]"), ([], "[]"))
+        label = {"label": "RBC"} if task.labels else {}
+        true = [{"box": [10, 10, 50, 50], **label}] if label else [[10, 10, 50, 50]]
+        said = [{"bbox_2d": [10, 10, 50, 50], **label}] if label else true
+        return ((true, json.dumps(said)), ([], "[]"))
     if task.kind == "multilabel":
         return (({0}, task.labels[0].name), ({1, 2}, "cardiomegaly, effusion"), ((), "no finding"))
     return tuple((i, label.name) for i, label in enumerate(task.labels))
@@ -166,10 +171,14 @@ def check_reading(data: bytes) -> None:
 
 def check_boxes(data: bytes) -> None:
     """Boxes that are read are finite and have an area."""
-    for box in read_boxes(spell(data)) or ():
-        assert all(map(math.isfinite, box))
-        assert box[0] < box[2]
-        assert box[1] < box[3]
+    for name in ("mni152_brain_box", "bccd"):
+        found = read_boxes(spell(data), scorer(name).task)
+        assert (found.boxes is None) == bool(found.reason)
+        for read in found.boxes or ():
+            assert read.box or read.problem
+            if read.box:
+                assert all(map(math.isfinite, read.box))
+                assert read.problem or (read.box[0] < read.box[2] and read.box[1] < read.box[3])
 
 
 def check_targets(data: bytes) -> None:

@@ -10,8 +10,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
-from medreward.rewards.boxes import iou
-
 Box = Sequence[float]
 _FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
 
@@ -88,7 +86,12 @@ def boxes_of(completion: str) -> list[list[float]]:
 
 
 def _iou(one: Box, other: Box) -> float:
-    return iou(tuple(one), tuple(other))  # type: ignore[arg-type]
+    """Intersection over union by the usual formula, without a look at the corners' order."""
+    width = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
+    height = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (one, other)]
+    union = sum(areas) - width * height
+    return width * height / union if union else 0.0
 
 
 def best_iou(completion: str, target: Sequence[Box]) -> float:

@@ -13,8 +13,8 @@ an attack passes where it earns
 
 All honest answers are well formed, so an attack may earn the format's share as they do. A family
 passes where all of its attacks do on all cases. A case on which the right answer does not win is
-reported once, as `CONTROL`, and not attacked. A value that is not a finite number, an exception
-and more than `SLOW` seconds for one completion fail whatever the limit.
+reported once, as `CONTROL`, and not attacked where a wrong one wins. A value that is not a finite
+number, an exception and more than `SLOW` seconds for one completion fail whatever the limit.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Honest:
 
     @property
     def sound(self) -> bool:
-        """Whether the right answer earns more than the others, so that it can be held against."""
-        return self.allowed(Limit.BELOW, max(self.wrong, self.near))
+        """Whether the right answer earns more than a wrong one, so that it is a yardstick."""
+        return self.allowed(Limit.BELOW, self.wrong)
 
     def allowed(self, limit: Limit, earned: float) -> bool:
         """Whether an attack with this limit may earn that much."""
@@ -209,10 +209,10 @@ def _control(cases: Sequence[Case], honest: Sequence[Honest]) -> Result:
             h.right,
             h.right,
             h.wrong,
-            "a right answer earns no more than a wrong one",
+            f"a right answer earns no more than a {'near miss' if h.sound else 'wrong one'}",
         )
         for case, h in zip(cases, honest, strict=True)
-        if not h.sound
+        if not h.allowed(Limit.BELOW, max(h.wrong, h.near))
     ]
     rights = [h.right for h in honest]
     return Result(

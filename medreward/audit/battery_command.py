@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def _audits(arguments: argparse.Namespace) -> list[Any]:
     found = []
     for name in shipped() if arguments.all else arguments.task:
         task = Task.load(name)
+        task = replace(task, reward=task.reward.updated(settings))
         reward = load_reward(
             arguments.reward, task, signature=arguments.signature, settings=settings
         )

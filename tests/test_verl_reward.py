@@ -107,7 +107,7 @@ def test_what_verl_adds_for_a_reward_model_is_no_setting() -> None:
             "mine",
             "1",
             {"tasks": {"other": "retinamnist"}},
-            "'mine' is not one of other, bloodmnist",
+            "'mine' is not one of other, bccd",
         ),
         ("retinamnist", "1", {"tasks": "retinamnist"}, "tasks: 'retinamnist' is not a mapping"),
         ("retinamnist", "1", {"reasons": "all"}, "reasons: 'all' is not a list"),

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types docs clean
+.PHONY: demo test test-slow lint types docs sheet clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -23,6 +23,10 @@ types: .venv/dev.done
 
 docs: .venv/dev.done
 	$(BIN)/mkdocs build --strict --site-dir build/site
+
+DATA ?= ../shared/data
+sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
+	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/perception.png
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -15,10 +15,9 @@ from tqdm import tqdm
 from medreward.data.atomic import replacing
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
+from medreward.options import add_reward_options, reward_options
 from medreward.reasons import REASONS
 from medreward.rewards.shaped import Scorer, scorer
-from medreward.settings import DECAYS, GATES
-from medreward.task import Task, shipped
 from medreward.version import __version__
 
 _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
@@ -46,8 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_score(commands)
     _add_explain(commands)
-    tasks = commands.add_parser("tasks", help="list the shipped tasks")
-    tasks.set_defaults(run=_run_tasks)
     for entry in sorted(entry_points(group="medreward.commands"), key=lambda e: e.name):
         entry.load()(commands)
     return parser
@@ -78,47 +75,11 @@ def _add_explain(commands: Any) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
-    parser.add_argument("--decay", help=f"one of {', '.join(DECAYS)}, or credits such as 1,0.5,0.1")
-    parser.add_argument("--delta", choices=("+", "-", "0"), help="sign of recitation")
-    parser.add_argument(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="PART=NUMBER",
-        help="weight of accuracy, format or recitation; may be repeated",
-    )
-    parser.add_argument("--gate", action="append", help=f"one of {', '.join(GATES)}")
+    add_reward_options(parser)
 
 
 def _scorer(arguments: argparse.Namespace) -> Scorer:
-    settings: dict[str, Any] = {}
-    if arguments.decay:
-        table = [_number("--decay", x) for x in arguments.decay.split(",")]
-        settings["decay"] = arguments.decay if isinstance(table[0], str) else table
-    if arguments.delta:
-        settings["delta"] = arguments.delta
-    if arguments.gate:
-        settings["gates"] = arguments.gate
-    if arguments.weight:
-        pairs = (weight.partition("=") for weight in arguments.weight)
-        settings["weights"] = {name: _number("--weight", value) for name, _, value in pairs}
-    return scorer(arguments.task, settings)
-
-
-def _number(option: str, text: str) -> float | str:
-    """Return a number, or the text itself, which the settings will refuse by name."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _run_tasks(_: argparse.Namespace) -> int:
-    for name in shipped():
-        task = Task.load(name)
-        labels = ", ".join(label.name for label in task.labels) or "boxes"
-        print(f"{name:20} {task.kind:15} {labels}")
-    return 0
+    return scorer(arguments.task, reward_options(arguments))
 
 
 def _run_score(arguments: argparse.Namespace) -> int:

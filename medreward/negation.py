@@ -46,7 +46,10 @@ _CUES: dict[_Kind, str] = {
     "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
     "excludes|exclude|excluding|0|clear of|neg for|unremarkable for|zero|nil|nope|refutes|rejects|"
     "fails to demonstrate|fail to demonstrate|failed to demonstrate|no question of|"
-    "insufficient evidence of|insufficient evidence for|none|no one|nobody",
+    "insufficient evidence of|insufficient evidence for|none|no one|nobody|"
+    # The same in other languages, where the word is none in English medical text.
+    "kein|keine|keinen|nicht|ohne|niet|geen|ingen|inte|pas de|sans|sin|senza|nessun|nessuna|"
+    "не|нет|без|没有|沒有|不是|无|無|ない",
     _Kind.NEXT: "rather than|instead of|as opposed to|other than|except|except for|"
     "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|"
     "everything but|far from|opposite of|all but|less than|near|nearly|almost|minus|contra|"
@@ -59,7 +62,7 @@ _CUES: dict[_Kind, str] = {
     "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
     "wrong answer|wrong label|wrong diagnosis|a mistake",
     _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
-    "disproven|ruled it out|hardly|barely|scarcely|out of the question",
+    "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen",
     _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
     "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|isn|aren|wasn|doesn|"
     "didn|couldn|hasn|wasnt|didnt|couldnt|arent",
@@ -100,7 +103,13 @@ _EXCLUSIONS = frozenset(
 _EXCLUSION_WINDOW = 3
 # After "no," these begin a clause of its own: "No, it is pneumonia".
 _SUBJECTS = frozenset("it it's this that that's these there there's the i i'd i'm we".split())
-_ALTERNATIVES = frozenset(("or", "vs", "versus"))
+# "or", also in other languages; not French "ou", which in ophthalmology is "both eyes".
+_ALTERNATIVES = frozenset("or vs versus oder eller или 或 或者 または या".split())
+_CONDITIONS = frozenset(("if", "unless"))
+_CONSEQUENCES = frozenset(("then", "else", "otherwise"))
+# What stands before and after a word that is crossed out: "!A", "~~A~~", "<del>A</del>".
+_CROSSED_OUT = re.compile(r"(?:(?:^|\s)!|~~)$")
+_STRIKES = frozenset(("del", "s", "strike"))
 _SENTENCE_ENDS = frozenset(".;!?")
 _DASH = re.compile(r"\s--?\s")
 _NEW_ITEM = re.compile(r"\n\s*(?:\n|[-*#\u2022])")
@@ -230,11 +239,35 @@ class _Reader:
         """Whether the mention is only a likeness, "pneumonia-like", or marked absent: "(-)"."""
         i = mention.stop
         likened = self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
-        return likened or self.gaps[i].lstrip().startswith("(-)")
+        return likened or self.gaps[i].lstrip(" )\n").startswith("(-)")
 
     def is_left_open(self, mention: Mention) -> bool:
-        """Whether the mention is asked about, one of several alternatives, or in an idiom."""
-        return self._is_asked(mention) or self._is_alternative(mention) or self._is_idiom(mention)
+        """Whether the mention is asked about, one of several, conditional, or crossed out."""
+        return (
+            self._is_asked(mention)
+            or self._is_alternative(mention)
+            or self._is_conditional(mention)
+            or self._is_crossed_out(mention)
+            or self._is_idiom(mention)
+        )
+
+    def _is_crossed_out(self, mention: Mention) -> bool:
+        """Whether a "!" or a strike-through stands right before the mention."""
+        i = mention.start
+        tagged = self.gaps[i] == ">" and self.gaps[i - 1].endswith("<") if i else False
+        return _CROSSED_OUT.search(self.gaps[i]) is not None or (
+            tagged and self.words[i - 1] in _STRIKES
+        )
+
+    def _is_conditional(self, mention: Mention) -> bool:
+        """Whether the mention is a branch of a condition: "A if …", "if not A, B then C"."""
+        start, stop = mention.start, mention.stop
+        if not self._ends[stop] and not _CONDITIONS.isdisjoint(self.words[stop : stop + 1]):
+            return True
+        if self.words[max(0, start - 1)] not in _CONSEQUENCES:
+            return False
+        since = next((i for i in range(start, 0, -1) if self._ends[i]), 0)
+        return not _CONDITIONS.isdisjoint(self.words[since:start])
 
     def _is_idiom(self, mention: Mention) -> bool:
         """Whether the mention is the "no" of a phrase such as "no idea"."""

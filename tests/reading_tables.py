@@ -1,8 +1,7 @@
-"""The tables in readings.yaml, and the tasks that they are about."""
+"""The sentences in readings.yaml, and tasks to read them with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ BREAST = make("breast", Label("normal", absence=True), "benign", "malignant")
 TASKS = {
     "chest": Task.load("pneumoniamnist"),
     "breast": BREAST,
-    "yes_no": make("yes_no", "no", "yes"),
+    "yes_no": Task.load("yes_no"),
     "fracture": make("fracture", Label("no fracture", absence=True), "fracture"),
     "choice": make("choice", "A", "B", "C", "D"),
     "scan": make("scan", "abnormal", "normal"),
@@ -38,12 +37,3 @@ TASKS = {
     ),
     "retina": Task.load("retinamnist"),
 }
-
-
-def cases(table: str, *, ordinal: bool) -> Iterator[tuple[str, str, str | None]]:
-    """Yield (task, answer, label) of a table for tasks with or without grades."""
-    for name, labels in TABLES[table].items():
-        if (TASKS[name].kind == "ordinal") is ordinal:
-            for label, answers in labels.items():
-                for answer in answers:
-                    yield name, answer, None if label == "none" else label

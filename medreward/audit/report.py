@@ -10,11 +10,10 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from medreward.data.atomic import write_text_atomic
 from medreward.reasons import REASONS
@@ -71,6 +70,8 @@ class Report:
         charts: curves over the steps.
         samples: images with completions.
         texts: long texts (prompt, signature) by name, folded away.
+        heading: that of the metrics table.
+        findings: what stands out, each with a guess at the fix.
     """
 
     title: str
@@ -81,18 +82,28 @@ class Report:
     charts: Sequence[Chart] = ()
     samples: Sequence[Sample] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    heading: str = "Held-out metrics"
+    findings: Sequence[tuple[str, str]] = ()
+
+
+def page(template: str, **context: Any) -> str:
+    """Return an HTML page from one of the templates in this package; what it shows is escaped."""
+    environment = Environment(
+        loader=PackageLoader("medreward", "audit"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters["png"] = _data_url
+    environment.filters["drawing"] = _drawing
+    environment.filters["number"] = _number
+    html: str = environment.get_template(template).render(version=__version__, **context)
+    return html
 
 
 def render(report: Report) -> str:
     """Return the report as HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["png"] = _data_url
-    environment.filters["drawing"] = _drawing
-    environment.filters["number"] = _number
-    source = files("medreward").joinpath("audit", "report.html.jinja").read_text(encoding="utf-8")
-    template = environment.from_string(source)
-    html: str = template.render(report=report, reasons=REASONS, version=__version__)
-    return html
+    return page("report.html.jinja", report=report, reasons=REASONS)
 
 
 def write_report(path: str | Path, report: Report) -> None:
@@ -118,7 +129,7 @@ def _data_url(image: Image) -> str:
 
 def _number(value: float, digits: int = 3, sign: str = "") -> str:
     """Return a number with so many digits after the point, and no minus before a zero."""
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
 def _drawing(chart: Chart) -> dict[str, Any]:

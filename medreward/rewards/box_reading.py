@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from medreward.lexicon import Mention
 from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, MIN_SIDE, Box
 from medreward.rewards.box_labels import box_labels
 from medreward.rewards.box_scan import Group, Scan, scan, without_markup
 from medreward.rewards.reading import unreadable
 from medreward.task import Task
-from medreward.words import split
+from medreward.words import Words, split
 
 # A hundred boxes with labels take about 6,000 characters.
 MAX_LENGTH = 20_000
@@ -98,17 +99,23 @@ def says_nothing(text: str, found: Scan, task: Task) -> bool:
         return found.has_empty or (not found.groups and found.has_empty_in_brace)
     allowed = {Stance.ASSERTED, Stance.OPEN} if found.groups else {Stance.ASSERTED}
     of_label: set[int] = set()
-    last: int | None = None
+    last: Mention | None = None
     for mention, stance in zip(mentions, stances(said, mentions, task.absences), strict=True):
         is_nothing = mention.label == nothing
         if is_nothing and stance in allowed:
-            if last is None or nothing < 2:
+            if last is None or nothing < 2 or _is_closed(said, last, mention):
                 return True
-            of_label.add(last)
-        last = None if is_nothing else mention.label
+            of_label.add(last.label)
+        last = None if is_nothing else mention
     if found.groups:
         return found.has_empty
     return found.has_empty or found.has_empty_in_brace or 0 < nothing == len(of_label)
+
+
+def _is_closed(said: Words, one: Mention, other: Mention) -> bool:
+    """Whether an entry or a line ends between two mentions: `"label": "RBC"}] or nothing`."""
+    between = "".join(said.gaps[one.stop : other.start + 1])
+    return not {"}", "]", "\n"}.isdisjoint(between)
 
 
 def _outside(text: str, found: Scan) -> str:

@@ -1,0 +1,132 @@
+"""How the time of a score grows with the length of the text: ratios from one doubling to the next.
+
+Linear work doubles with the text (ratio 2), quadratic work quadruples (ratio 4). Each cell is the
+best of three runs, in processor time:
+
+    python benchmarks/linear.py [--from-kb 64] [--to-kb 4096] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from tqdm import tqdm
+
+from medreward import Task
+from medreward.rewards.shaped import Scorer
+
+RUNS = 3
+# Less than this is noise on a busy machine, and says nothing of how the time grows.
+_MEASURABLE = 0.005
+# The target, and an answer that can be read, so that recitation is counted.
+TASKS: dict[str, tuple[Any, str]] = {
+    "pneumoniamnist": ("pneumonia", "pneumonia"),
+    "retinamnist": (2, "2"),
+    "chestmnist": ({0, 2}, "effusion"),
+    "mni152_brain_box": ([[10, 10, 50, 50]], "[[10, 10, 50, 50]]"),
+}
+# What stands before and after what is repeated; {} is the answer.
+FRAMES = {
+    "alone": ("", ""),
+    "reasoning": ("<think>", "</think><answer>{}</answer>"),
+    "answer": ("<think>x</think><answer>", "</answer>"),
+}
+# What is repeated, and where.
+SHAPES = {
+    "open tags": ("<think>", "alone"),
+    "closed tags": ("</answer>", "alone"),
+    "elements": ("<think>x</think>", "alone"),
+    "answers": ("<answer>2</answer>", "alone"),
+    "brackets": ("<", "alone"),
+    "tag-like": ("<answe", "alone"),
+    "words of the knowledge": ("opacity lung grade box ", "reasoning"),
+    "one letter": ("a", "reasoning"),
+    "accents": ("\u0301", "reasoning"),
+    "accents of two classes": ("a\u0323\u0301", "reasoning"),
+    "invisible": ("\u200b", "reasoning"),
+    "line breaks": ("\n", "reasoning"),
+    "white space at the end": (" ", "alone"),
+    "long answer": ("not pneumonia or ", "answer"),
+    "long answer of digits": ("2", "answer"),
+    "long answer of boxes": ("[10, 10, 50, 50], ", "answer"),
+    "long answer of lists": ("[", "answer"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--from-kb", type=int, default=64)
+    parser.add_argument("--to-kb", type=int, default=4096)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    sizes = list(doublings(arguments.from_kb, arguments.to_kb))
+    cells = [(task, shape) for task in TASKS for shape in SHAPES]
+    rows = [measured(task, shape, sizes) for task, shape in tqdm(cells, disable=None)]
+    heads = " ".join(f"{kb:>6}" for kb in sizes)
+    print(f"{'task':18}{'shape':26}ms at KB: {heads}   ratios, then the slope of log time")
+    for row in rows:
+        times = " ".join(f"{1000 * t:6.1f}" for t in row["seconds"])
+        ratios = " ".join(f"{r:4.2f}" for r in row["ratios"]) or "too fast to tell"
+        print(f"{row['task']:18}{row['shape']:26}          {times}   {ratios}  {row['slope']:.2f}")
+    slopes = [row["slope"] for row in rows if not math.isnan(row["slope"])]
+    worst = max((r for row in rows for r in row["ratios"]), default=math.nan)
+    print(f"{len(rows)} shapes; largest ratio {worst:.2f}, largest slope {max(slopes):.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"sizes_kb": sizes, "rows": rows}, indent=1))
+
+
+def doublings(first: int, last: int) -> Iterator[int]:
+    while first <= last:
+        yield first
+        first *= 2
+
+
+def measured(task: str, shape: str, sizes: list[int]) -> dict[str, Any]:
+    """Return the seconds at each size, the ratios of neighbours that are measurable, the slope."""
+    scorer = Scorer(Task.load(task))
+    unit, frame = SHAPES[shape]
+    target, answer = TASKS[task]
+    before, after = (part.format(answer) for part in FRAMES[frame])
+    texts = [before + unit * (kb * 1024 // len(unit.encode())) + after for kb in sizes]
+    seconds = [fastest(scorer, text, target) for text in texts]
+    pairs = [(a, b) for a, b in pairwise(seconds) if a >= _MEASURABLE]
+    return {
+        "task": task,
+        "shape": shape,
+        "seconds": seconds,
+        "ratios": [b / a for a, b in pairs],
+        "slope": slope(sizes, seconds),
+    }
+
+
+def fastest(scorer: Scorer, text: str, target: Any) -> float:
+    runs = []
+    for _ in range(RUNS):
+        start = process_time()
+        scorer.score(text, target)
+        runs.append(process_time() - start)
+    return min(runs)
+
+
+def slope(sizes: list[int], seconds: list[float]) -> float:
+    """Return the exponent of growth over the measurable sizes: 1 is linear, 2 quadratic."""
+    points = [
+        (math.log(k), math.log(s)) for k, s in zip(sizes, seconds, strict=True) if s >= _MEASURABLE
+    ]
+    if len(points) < 3:
+        return math.nan
+    mx, my = (sum(axis) / len(points) for axis in zip(*points, strict=True))
+    return sum((x - mx) * (y - my) for x, y in points) / sum((x - mx) ** 2 for x, _ in points)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""What an audit found, as text, JSON, Markdown or one self-contained HTML page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from medreward.audit.battery import Audit, Finding, Result
+from medreward.version import __version__
+
+_SHOWN = 160
+
+
+def summary(audit: Audit) -> str:
+    """Return an audit in one line.
+
+    >>> from medreward.audit.battery import Honest
+    >>> summary(Audit("shaped", "demo", "ordinal", 5, Honest(1.2, 0.45, 0.45), ()))
+    'demo: shaped passes 0 of 0 families (0 attacks on 5 cases; right 1.2, wrong 0.45)'
+    """
+    passed = sum(result.passed for result in audit.results)
+    attacks = sum(result.attacks for result in audit.results)
+    honest = audit.honest
+    return (
+        f"{audit.task}: {audit.reward} passes {passed} of {len(audit.results)} families "
+        f"({attacks} attacks on {audit.cases} cases; right {honest.right:.4g}, "
+        f"wrong {honest.wrong:.4g})"
+    )
+
+
+def as_text(audits: Sequence[Audit]) -> str:
+    """Return one line for each audit and, below it, what did not pass."""
+    return "\n".join(line for audit in audits for line in _text_lines(audit))
+
+
+def _text_lines(audit: Audit) -> Iterator[str]:
+    yield ("PASS " if audit.passed else "FAIL ") + summary(audit)
+    for result in audit.failures:
+        yield f"  {result.severity:6} {result.family}: {result.failed} of {result.attacks} pay"
+        if result.worst is not None:
+            yield f"         {result.worst.problem}; target {result.worst.target}"
+            yield f"         {' '.join(shortened(result.worst.text).split())}"
+
+
+def as_json(audits: Sequence[Audit]) -> dict[str, Any]:
+    """Return the audits as a JSON-ready dictionary; what is no finite number becomes null."""
+    return {
+        "medreward": __version__,
+        "passed": all(audit.passed for audit in audits),
+        "audits": [
+            _finite({**asdict(audit), "passed": audit.passed})
+            | {"results": [_finite({**asdict(r), "passed": r.passed}) for r in audit.results]}
+            for audit in audits
+        ],
+    }
+
+
+def as_markdown(audits: Sequence[Audit]) -> str:
+    """Return the audits as Markdown: a table of all, then the families of each."""
+    lines = ["# Audit of rewards", "", *_overview(audits)]
+    for audit in audits:
+        lines += ["", f"## {_cell(audit.task)}", "", _cell(summary(audit)), "", *_families(audit)]
+    return "\n".join([*lines, "", f"medreward {__version__}", ""])
+
+
+def _overview(audits: Sequence[Audit]) -> Iterator[str]:
+    yield "| task | reward | verdict | families passed | attacks | right | wrong |"
+    yield "|---|---|---|---:|---:|---:|---:|"
+    for audit in audits:
+        passed = sum(result.passed for result in audit.results)
+        attacks = sum(result.attacks for result in audit.results)
+        verdict = "PASS" if audit.passed else "FAIL"
+        yield (
+            f"| {_cell(audit.task)} | {_cell(audit.reward)} | {verdict} "
+            f"| {passed} of {len(audit.results)} | {attacks} "
+            f"| {audit.honest.right:.4g} | {audit.honest.wrong:.4g} |"
+        )
+
+
+def _families(audit: Audit) -> Iterator[str]:
+    yield "| family | what it does | severity | verdict | most | mean | worst attack |"
+    yield "|---|---|---|---|---:|---:|---|"
+    for result in ordered(audit):
+        verdict = "PASS" if result.passed else f"FAIL ({result.failed} of {result.attacks})"
+        yield (
+            f"| {result.family} | {_cell(result.about)} | {result.severity} | {verdict} "
+            f"| {result.highest:.4g} | {result.mean:.4g} | {_worst(result.worst)} |"
+        )
+
+
+def ordered(audit: Audit) -> tuple[Result, ...]:
+    """Return the results, those that did not pass first."""
+    return (*audit.failures, *(result for result in audit.results if result.passed))
+
+
+def as_html(audits: Sequence[Audit]) -> str:
+    """Return the audits as one self-contained HTML page."""
+    from medreward.audit.report import page
+
+    passed = all(audit.passed for audit in audits)
+    return page(
+        "battery.html.jinja",
+        audits=audits,
+        passed=passed,
+        summary=summary,
+        ordered=ordered,
+        shortened=shortened,
+    )
+
+
+def shortened(text: str) -> str:
+    r"""Return the end of a completion, which holds the answer, with what cannot be seen escaped.
+
+    >>> print(shortened("n\u200bormal"))
+    n\u200bormal
+    """
+    left_out = f"[{len(text) - _SHOWN} characters] … " if len(text) > _SHOWN else ""
+    end = (c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text[-_SHOWN:])
+    return left_out + "".join(end)
+
+
+def _worst(worst: Finding | None) -> str:
+    if worst is None:
+        return ""
+    return f"{_cell(worst.problem)}: `{_cell(shortened(worst.text))}`"
+
+
+def _cell(text: str) -> str:
+    """Return text for a cell of a table: in one line, with nothing that ends the cell."""
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: _json_value(v) for k, v in values.items()}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _finite(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

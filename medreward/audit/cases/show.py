@@ -1,0 +1,78 @@
+"""An outcome as a reader wants to see it: the completion, what it earned and why, what was wanted.
+
+Control characters of a completion are shown as escapes, so that a failure cannot be disguised.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medreward.audit.cases.judge import ERROR, Outcome
+from medreward.reasons import REASONS
+
+_LONGEST = 600
+
+
+def shown(outcome: Outcome) -> str:
+    """Return several lines about an outcome."""
+    case = outcome.case
+    lines = [f"{case.place}: case {case.id!r}, task {case.task.name}"]
+    if case.note:
+        lines.append(f"  about       {case.note}")
+    lines.append(f"  completion  {visible(case.text)}")
+    lines.append(f"  target      {case.target!r}")
+    lines += _earned(outcome)
+    lines += [f"  expected    {finding}" for finding in outcome.findings]
+    if outcome.unjudged:
+        lines.append(f"  not judged  {', '.join(outcome.unjudged)}")
+    if outcome.status == ERROR:
+        lines += ["  the reward raised", *(f"    {x}" for x in outcome.error.splitlines())]
+    return "\n".join(lines)
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as a JSON-ready dictionary."""
+    case, earned = outcome.case, outcome.earned
+    score = outcome.score
+    return {
+        "id": case.id,
+        "place": case.place,
+        "status": outcome.status,
+        "task": case.task.name,
+        "completion": case.text,
+        "target": case.target,
+        "total": None if earned is None else earned.total,
+        "parts": {} if earned is None else dict(earned.parts),
+        "reasons": [] if score is None else list(score.reasons),
+        "prediction": None if score is None else score.prediction,
+        "expected": [finding.expected for finding in outcome.findings],
+        "found": [finding.found for finding in outcome.findings],
+        "unjudged": list(outcome.unjudged),
+        "gap": case.gap,
+        "error": outcome.error,
+    }
+
+
+def visible(text: str) -> str:
+    r"""Return a text on one line, with what cannot be seen as escapes, and its middle left out.
+
+    >>> print(visible("ab\u200bc\n"))
+    'ab\u200bc\n'
+    """
+    if len(text) > _LONGEST:
+        half = _LONGEST // 2
+        text = f"{text[:half]} … ({len(text) - _LONGEST} characters) … {text[-half:]}"
+    return repr(text)
+
+
+def _earned(outcome: Outcome) -> list[str]:
+    if outcome.earned is None:
+        return []
+    lines = [f"  total       {outcome.earned.total:+.4f}"]
+    if outcome.earned.parts:
+        parts = ", ".join(f"{name} {value:+.4f}" for name, value in outcome.earned.parts.items())
+        lines.append(f"  parts       {parts}")
+    if outcome.score is not None:
+        lines.append(f"  read as     {outcome.score.prediction or '(nothing)'}")
+        lines += [f"  reason      {code}: {REASONS[code]}" for code in outcome.score.reasons]
+    return lines

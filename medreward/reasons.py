@@ -49,6 +49,11 @@ ANSWER_REASONS = {
     "box_inverted": "a box does not have x1 < x2 and y1 < y2; it counts as wrong",
     "box_label_unknown": "a box has no label of the task, or several; it counts as wrong",
     "out_of_image": "a box leaves the image; it counts as wrong",
+    "mask_unreadable": "the answer has no polygons and no RLE, and does not say that there is "
+    "nothing",
+    "mask_malformed": "a polygon or RLE is not well formed, leaves the image or has another size",
+    "mask_partial": "the predicted mask is not exactly the true one",
+    "mask_missed": "the predicted mask does not overlap the true one",
     "frame_suspect": "the boxes cannot be in the frame that the task sets, but fit into another",
 }
 RECITATION_REASONS = {

@@ -41,8 +41,14 @@ ANNOTATORS = {
     "mean": "mean agreement with all annotators",
     "consensus": "agreement with the boxes that most annotators drew",
 }
+MASK_QUALITIES = {"dice": "2 |A and B| / (|A| + |B|)", "iou": "intersection over union"}
 MAX_WEIGHT = 1e6
-_CHOICES = {"frame": FRAMES, "box_quality": QUALITIES, "annotators": ANNOTATORS}
+_CHOICES = {
+    "frame": FRAMES,
+    "box_quality": QUALITIES,
+    "annotators": ANNOTATORS,
+    "mask_quality": MASK_QUALITIES,
+}
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
 
@@ -82,6 +88,7 @@ class RewardSettings:
         frame: the frame in which an answer's boxes are, out of `FRAMES`.
         box_quality: what a matched box earns, out of `QUALITIES`.
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
+        mask_quality: what a mask earns, out of `MASK_QUALITIES`.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -97,6 +104,7 @@ class RewardSettings:
     frame: str = "pixels"
     box_quality: str = "iou"
     annotators: str = "best"
+    mask_quality: str = "dice"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__

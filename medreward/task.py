@@ -15,11 +15,13 @@ from typing import Any
 
 from medreward.errors import ConfigError, expected
 from medreward.lexicon import Lexicon
+from medreward.masks import MaskTarget, parse_mask
 from medreward.regions import BoxTarget, parse_boxes
 from medreward.review import review_state
 from medreward.settings import RewardSettings, number
 
-KINDS = ("classification", "ordinal", "multilabel", "localisation")
+KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentation")
+_NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
 NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
 KNOWLEDGE_LEVELS = ("none", "context", "full")
 NOTHING_THERE = (
@@ -71,7 +73,8 @@ class Task:
     Attributes:
         name: short name; the one in the rows' ``task`` column.
         kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
-            rising order), "multilabel" (any number of the labels) or "localisation" (boxes).
+            rising order), "multilabel" (any number of the labels), "localisation" (boxes)
+            or "segmentation" (a mask).
         labels: the labels or grades; for localisation the classes of boxes, or none.
         question: what the prompt asks.
         knowledge: general statements about the task (PA_p).
@@ -144,7 +147,7 @@ class Task:
             forms = [(*f, str(self.first_grade + i)) for i, f in enumerate(forms)]
         if self.kind == "multilabel":
             forms.append(tuple(self.no_finding))
-        if self.kind == "localisation":
+        if self.kind in ("localisation", "segmentation"):
             forms.append(self._nothing_there(forms))
         return Lexicon(forms, self.max_typos)
 
@@ -152,9 +155,9 @@ class Task:
     def absences(self) -> frozenset[int]:
         """The indices of the labels that say that nothing was found.
 
-        In a multi-label or localisation task, the index after the last label stands for that.
+        In tasks that need no label at all, the index after the last one stands for that.
         """
-        if self.kind in ("multilabel", "localisation"):
+        if self.kind in _NAMES_NOTHING:
             return frozenset({len(self.labels)})
         return frozenset(i for i, label in enumerate(self.labels) if label.absence)
 
@@ -182,13 +185,15 @@ class Task:
     def parse_target(self, target: object) -> Any:
         """Return `target` in the form in which the task's reward compares it.
 
-        The index of a label or grade, a set of such indices, or a `BoxTarget`.
+        The index of a label or grade, a set of such indices, a `BoxTarget` or a `MaskTarget`.
 
         Raises:
             ConfigError: if `target` is not one of the task's.
         """
         if self.kind == "localisation":
             return self.target_boxes(target)
+        if self.kind == "segmentation":
+            return self.target_mask(target)
         if self.kind == "multilabel":
             return self.target_set(target)
         return self.target_index(target)
@@ -257,6 +262,17 @@ class Task:
         except ConfigError as error:
             raise ConfigError(f"task {self.name!r}: {error}") from error
 
+    def target_mask(self, target: object) -> MaskTarget:
+        """Return the mask of a segmentation target (`medreward.masks.parse_mask`).
+
+        Raises:
+            ConfigError: if `target` is not in one of its forms.
+        """
+        try:
+            return parse_mask(target)
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
     def _box_label(self, label: object) -> int | None:
         """Return the index of a true box's label; where there is one label, it may be left out."""
         names = [known.name for known in self.labels]
@@ -292,7 +308,9 @@ class Task:
             _check_texts(name, getattr(self, name))
 
     def _check_labels(self) -> None:
-        if len(self.labels) < 2 and self.kind != "localisation":
+        if self.kind == "segmentation" and self.labels:
+            raise ConfigError(f"labels: {len(self.labels)} given; a segmentation task has none")
+        if len(self.labels) < 2 and self.kind not in ("localisation", "segmentation"):
             raise ConfigError(f"labels: {len(self.labels)} given; a task has at least 2")
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
 from medreward.priors.template import IMAGE_MARK
+from medreward.rewards.shaped import scorer
 from medreward.task import Task, shipped
 
 TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]
@@ -160,7 +161,7 @@ def _check_truth(row: Mapping[str, Any], task_of: TaskOf) -> None:
     model = row["reward_model"] or {}
     if "ground_truth" not in model:
         raise ConfigError(f"reward_model: no field 'ground_truth'; it has {list(model)}")
-    task.parse_target(target_of(task, model["ground_truth"]))
+    scorer(task).score("", target_of(task, model["ground_truth"]))
 
 
 def _marks(message: Mapping[str, Any]) -> int:

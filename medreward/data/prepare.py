@@ -25,6 +25,7 @@ from medreward.perception.grounding import Asking, canonical, plan
 from medreward.perception.grounding_rows import GroundingRows
 from medreward.priors.prompt import PromptBuilder
 from medreward.priors.tokens import load_tokenizer
+from medreward.rewards.frames import qwen_resized
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
@@ -57,6 +58,8 @@ class Options:
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
         drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
             an error.
+        seen: factor, least and largest number of pixels of a Qwen processor, whose resized size
+            goes into the targets of boxes (`medreward.rewards.frames.qwen_resized`); None: none.
         reading: how pictures are read.
         workers: processes; None: one a core.
         asking: grounding questions to ask of each image, instead of the card's own; None: none.
@@ -75,6 +78,7 @@ class Options:
     box_labels: Sequence[str] = ()
     on_error: str = "stop"
     drop_duplicates: bool = False
+    seen: tuple[int, int, int] | None = None
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
     asking: Asking | None = None
@@ -96,6 +100,8 @@ class Options:
             raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
         if self.on_error not in ("stop", "skip"):
             raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
+            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
         if self.asking and self.template:
             raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
@@ -161,7 +167,7 @@ def _planned(
     records = canonical(records, prompts.task)
     planned = plan(records, prompts.task, options.asking, options.seed)
     kept = [record for record in records if planned.questions.get(record.id)]
-    return kept, GroundingRows(planned, prompts)
+    return kept, GroundingRows(planned, prompts, options.seen)
 
 
 class _Run:
@@ -259,7 +265,8 @@ class _Run:
         """Count an image, keep it for the contact sheet, and return its ground truth."""
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
-            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size})
+            seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
+            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size, "seen": seen})
             names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
         else:
             truth = str(record.label)

@@ -118,6 +118,13 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="for localisation: boxes that count (default: all); may be repeated",
     )
+    group.add_argument(
+        "--seen",
+        nargs=3,
+        type=int,
+        metavar=("FACTOR", "MIN", "MAX"),
+        help="for boxes in frame resized: patch x merge size and pixel limits of a Qwen processor",
+    )
     group.add_argument("--drop-duplicates", action="store_true", help="instead of an error")
     group.add_argument(
         "--on-error",
@@ -208,6 +215,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         box_labels=arguments.box_label,
         on_error=arguments.on_error,
         drop_duplicates=arguments.drop_duplicates,
+        seen=tuple(arguments.seen) if arguments.seen else None,
         reading=Reading(
             max_pixels=arguments.max_pixels,
             intensity=tuple(arguments.intensity) if arguments.intensity else None,

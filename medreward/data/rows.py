@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
 from medreward.errors import ConfigError
+from medreward.masks import mask_json
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.regions import box_json
 from medreward.task import Task
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Row: TypeAlias = dict[str, Any]
-_JSON = {"localisation": "boxes [[x1, y1, x2, y2]]", "multilabel": 'labels ["name", …]'}
+_JSON = {
+    "localisation": "boxes [[x1, y1, x2, y2]]",
+    "segmentation": 'a mask {"size": [height, width], "counts": …}',
+    "multilabel": 'labels ["name", …]',
+}
 
 
 def rows(
@@ -60,6 +65,8 @@ def ground_truth(task: Task, target: object) -> str:
     """
     if task.kind == "localisation":
         return box_json(task.target_boxes(target), [label.name for label in task.labels])
+    if task.kind == "segmentation":
+        return json.dumps(mask_json(task.target_mask(target)))
     if task.kind == "multilabel":
         return json.dumps([task.labels[i].name for i in sorted(task.target_set(target))])
     index = task.target_index(target)
@@ -86,8 +93,9 @@ def target_of(task: Task, truth: Any) -> Any:
 
 
 def _is_json(task: Task, truth: str) -> bool:
-    """Whether a ground truth is JSON: boxes always, several labels where it is not one name."""
-    return task.kind == "localisation" or (task.kind == "multilabel" and truth.startswith("["))
+    """Whether a ground truth is JSON: of boxes and masks always, of labels if it is a list."""
+    boxes_or_mask = task.kind in ("localisation", "segmentation")
+    return boxes_or_mask or (task.kind == "multilabel" and truth.startswith("["))
 
 
 def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002

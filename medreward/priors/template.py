@@ -68,7 +68,7 @@ class Templates:
 
     def frame(self, task: Task) -> str:
         """Return the sentence on the frame of a localisation task's boxes, else ""."""
-        if task.kind != "localisation":
+        if task.kind not in ("localisation", "segmentation"):
             return ""
         return self.frames[task.reward.frame]
 

@@ -64,7 +64,7 @@ def read_boxes(answer: str | None, task: Task) -> BoxReading:
     groups = found.groups
     if len(groups) > MAX_BOXES:
         return BoxReading(None, "too_many_boxes")
-    nothing = _says_nothing(text, found, task)
+    nothing = says_nothing(text, found, task)
     if not groups:
         return BoxReading(()) if nothing else BoxReading(None, "boxes_unreadable")
     if nothing:
@@ -85,7 +85,7 @@ def _checked(group: Group, label: int | None, task: Task) -> ReadBox:
     return ReadBox((x1, y1, x2, y2), label, problem)
 
 
-def _says_nothing(text: str, found: Scan, task: Task) -> bool:
+def says_nothing(text: str, found: Scan, task: Task) -> bool:
     """Whether an answer says that there is nothing to find, in words or by an empty list.
 
     In a task with several labels, "platelets: none" says so of the platelets only, and an answer

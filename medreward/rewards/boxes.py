@@ -85,27 +85,11 @@ def _matched(
     placed: Sequence[_Placed], true: Sequence[TrueBox], frame: Frame, quality: str
 ) -> float:
     """Return R_box against the boxes of one annotator."""
-    if not placed or not true:
-        return float(len(placed) == len(true))
-    usable = _usable(placed, true)
-    if not usable:
-        return 0.0
+    usable = [TrueBox(box, label) for box, label in placed if box is not None]
+    if not placed or not true or not usable:
+        return float(len(placed) == len(true) == 0)
     earned = _assigned(usable, true, frame, quality)
     return earned / max(len(placed), len(true))
-
-
-def _usable(placed: Sequence[_Placed], true: Sequence[TrueBox]) -> list[TrueBox]:
-    """Return the boxes that may match: of copies of a box, no more than the truth has copies."""
-    allowed = max(Counter(true).values())
-    seen: Counter[TrueBox] = Counter()
-    usable = []
-    for box, label in placed:
-        if box is not None:
-            one = TrueBox(box, label)
-            seen[one] += 1
-            if seen[one] <= allowed:
-                usable.append(one)
-    return usable
 
 
 def _assigned(
@@ -115,15 +99,29 @@ def _assigned(
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    ours = np.array([box for box, _ in predicted])
     theirs = np.array([box for box, _ in true])
     across, down = frame.tolerance
-    off = np.abs(ours[:, None] - theirs[None]) <= (across, down, across, down)
-    table = np.minimum(quality_table(ours, theirs, quality), BEST_WRONG)
-    table = np.where(off.all(axis=2), 1.0, table)
-    labels = [np.array([-1 if n is None else n for _, n in boxes]) for boxes in (predicted, true)]
+    half = np.array((across, down, across, down))
+    close = (np.abs(theirs[:, None] - theirs[None]) <= 2 * half).all(axis=2)
+    ours = _without_copies(predicted, int(close.sum(axis=1).max()))
+    places = np.array([box for box, _ in ours])
+    table = np.minimum(quality_table(places, theirs, quality), BEST_WRONG)
+    is_exact = (np.abs(places[:, None] - theirs[None]) <= half).all(axis=2)
+    table = np.where(is_exact, 1.0, table)
+    labels = [np.array([-1 if n is None else n for _, n in boxes]) for boxes in (ours, true)]
     table = np.where(labels[0][:, None] == labels[1][None], table, 0.0)
     return float(table[linear_sum_assignment(table, maximize=True)].sum())
+
+
+def _without_copies(predicted: Sequence[TrueBox], allowed: int) -> list[TrueBox]:
+    """Return the boxes that may match: of equal ones, as many as true boxes are next to equal."""
+    seen: Counter[TrueBox] = Counter()
+    kept = []
+    for one in predicted:
+        seen[one] += 1
+        if seen[one] <= allowed:
+            kept.append(one)
+    return kept
 
 
 def _reason(value: float, placed: Sequence[_Placed], target: BoxTarget) -> str:

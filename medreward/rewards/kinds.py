@@ -9,6 +9,7 @@ from medreward.regions import BoxTarget
 from medreward.rewards.boxes import BEST_WRONG, box_reward
 from medreward.rewards.label import label_reward
 from medreward.rewards.label_set import best_partial_score, label_set_reward
+from medreward.rewards.masks import mask_reward
 from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
 from medreward.rewards.points import point_reward
 from medreward.rewards.verdict import Verdict
@@ -79,4 +80,9 @@ KIND_REWARDS = {
         lambda settings: {"beta": exact(settings.beta)},
     ),
     "localisation": KindReward(_place_reward, lambda task, settings: BEST_WRONG, _localisation),
+    "segmentation": KindReward(
+        mask_reward,
+        lambda task, settings: BEST_WRONG,
+        lambda settings: {"frame": settings.frame, "quality": settings.mask_quality},
+    ),
 }

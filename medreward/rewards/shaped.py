@@ -321,13 +321,11 @@ def _per_row(what: str, value: object, count: int) -> Sequence[Any]:
 def _check_dominance(task: Task, settings: RewardSettings) -> None:
     """Make sure that no wrong answer can outscore a right, well-formed one."""
     weights = settings.weights
-    if task.kind == "localisation":
-        if settings.delta and weights.recitation:
-            raise ConfigError(
-                f"task {task.name!r}: recitation is not for localisation, where overlap earns "
-                f"credit up to 1 and any other term could outweigh it; set delta: 0"
-            )
-        return
+    if task.kind in ("localisation", "segmentation") and settings.delta and weights.recitation:
+        raise ConfigError(
+            f"task {task.name!r}: recitation is not for {task.kind}, where overlap earns "
+            f"credit up to 1 and any other term could outweigh it; set delta: 0"
+        )
     partial = KIND_REWARDS[task.kind].best_wrong(task, settings)
     gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
     at_stake = 0.0 if gated else weights.recitation

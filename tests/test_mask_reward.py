@@ -1,0 +1,219 @@
+"""The mask reward: against pycocotools and scikit-learn, and text that no mask may come of."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from time import process_time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco
+from sklearn.metrics import f1_score, jaccard_score
+
+from medreward import ConfigError, RewardSettings, Task, explain
+from medreward.data.rows import ground_truth, target_of
+from medreward.masks import MaskError, rle_of_counts, rle_of_polygons
+from medreward.rewards.boxes import BEST_WRONG
+from medreward.rewards.masks import MAX_LENGTH, mask_reward
+from medreward.rewards.verdict import Verdict
+
+TASK = Task("lesion", kind="segmentation", reward=RewardSettings(delta=0))
+SQUARE = {"polygons": [[0, 0, 8, 0, 8, 8, 0, 8]], "size": [20, 10]}
+binary = arrays(np.uint8, (9, 13), elements=st.integers(0, 1))
+
+
+def reward(answer: Any, target: Any, **settings: Any) -> Verdict:
+    text = answer if isinstance(answer, str) or answer is None else json.dumps(answer)
+    return mask_reward(text, TASK.parse_target(target), TASK, RewardSettings(**settings))
+
+
+def packed(mask: Any) -> dict[str, Any]:
+    rle = coco.encode(np.asfortranarray(mask))
+    return {"size": rle["size"], "counts": rle["counts"].decode()}
+
+
+def listed(mask: Any) -> dict[str, Any]:
+    flat, runs, value = mask.ravel(order="F").tolist(), [0], 0
+    for pixel in flat:
+        if pixel != value:
+            runs.append(0)
+            value = pixel
+        runs[-1] += 1
+    return {"size": list(mask.shape), "counts": runs}
+
+
+@given(binary, binary)
+def test_dice_and_iou_are_those_of_scikit_learn(one: Any, other: Any) -> None:
+    dice = f1_score(other.ravel(), one.ravel(), zero_division=1.0)
+    overlap = jaccard_score(other.ravel(), one.ravel(), zero_division=1.0)
+    answers: list[Any] = [packed(one), listed(one), [packed(one)], {"segmentation": listed(one)}]
+    for answer in answers:
+        found = reward(answer, other).value
+        assert found == pytest.approx(min(dice, BEST_WRONG) if dice < 1 else 1.0, abs=1e-9)
+    found = reward(packed(one), packed(other), mask_quality="iou").value
+    assert found == pytest.approx(overlap, abs=1e-4)
+    if one.any() or other.any():
+        theirs = coco.iou(
+            [coco.encode(np.asfortranarray(one))], [TASK.parse_target(other).rle()], [0]
+        )
+        assert found == pytest.approx(float(theirs[0, 0]), abs=1e-4)
+
+
+@given(binary)
+def test_a_mask_survives_its_row(mask: Any) -> None:
+    target = TASK.parse_target(mask)
+    text = ground_truth(TASK, mask)
+    assert TASK.parse_target(target_of(TASK, text)) == target == TASK.parse_target(listed(mask))
+    assert pickle.loads(pickle.dumps(target)) == target
+    assert (coco.decode(target.rle()) == mask).all()
+    assert reward(packed(mask), target)[:2] == (1.0, "correct")
+
+
+@given(binary, st.integers(0, 4))
+def test_no_wrong_mask_is_right(mask: Any, column: int) -> None:
+    changed = mask.copy()
+    changed[0, column] ^= 1
+    verdict = reward(packed(changed), mask)
+    assert verdict.value <= BEST_WRONG
+    assert verdict.reason in ("mask_partial", "mask_missed")
+
+
+corner = st.tuples(st.floats(0, 20, width=32), st.floats(0, 10, width=32))
+
+
+@given(st.lists(st.lists(corner, min_size=3, max_size=6), min_size=1, max_size=3))
+def test_polygons_are_those_of_pycocotools(found: list[list[tuple[float, float]]]) -> None:
+    flat = [[v for point in polygon for v in point] for polygon in found]
+    theirs = coco.decode(coco.merge(coco.frPyObjects(flat, 10, 20)))
+    answers: list[Any] = [flat, {"polygons": flat}, found, [{"segmentation": [p]} for p in flat]]
+    for answer in answers:
+        assert reward(answer, theirs).value == 1.0
+    unit = [[v / (20, 10)[i % 2] for i, v in enumerate(polygon)] for polygon in flat]
+    mine = json.loads(reward(unit, theirs, frame="unit").prediction or "")
+    assert (coco.decode({**mine, "counts": mine["counts"].encode()}) != theirs).sum() <= 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "value", "reason"),
+    [
+        ("[[0, 0, 8, 0, 8, 8, 0, 8]]", 1.0, "correct"),
+        ("[0, 0, 8, 0, 8, 8, 0, 8]", 1.0, "correct"),
+        ("```json\n[[[0, 0], [8, 0], [8, 8], [0, 8]]]\n```", 1.0, "correct"),
+        ("[[0, 0, 8, 0, 8, 4, 0, 4]]", 2 / 3, "mask_partial"),
+        ("[[10, 0, 18, 0, 18, 8, 10, 8]]", 0.0, "mask_missed"),
+        ("[[0, 0, 20, 0, 20, 10, 0, 10]]", 128 / 264, "mask_partial"),
+        ("[]", 0.0, "mask_missed"),
+        ("none", 0.0, "mask_missed"),
+        ("the whole image", 0.0, "mask_unreadable"),
+        ("[[0, 0, 8, 0]]", 0.0, "mask_malformed"),
+        ("[[0, 0, 8, 0, 8]]", 0.0, "mask_malformed"),
+        ("[[0, 0, 8, 0, 8, 8, 0, 8], [1]]", 0.0, "mask_malformed"),
+        ("[[0, 0, 80, 0, 80, 8]]", 0.0, "mask_malformed"),
+        ("[[0, 0, 1e300, 0, 8, 8]]", 0.0, "mask_malformed"),
+        ("[[0, 0, NaN, 0, 8, 8]]", 0.0, "mask_malformed"),
+        ('["a"]', 0.0, "mask_malformed"),
+        ("5", 0.0, "mask_malformed"),
+        ('{"size": [10, 20], "counts": "999"}', 0.0, "mask_malformed"),
+        ('{"size": [10, 20], "counts": [200]}', 0.0, "mask_missed"),
+        ('{"size": [10, 20], "counts": [0, 200]}', 128 / 264, "mask_partial"),
+        ('{"size": [20, 10], "counts": [200]}', 0.0, "mask_malformed"),
+        ('{"size": [10, 20], "counts": [-5, 205]}', 0.0, "mask_malformed"),
+        ('{"size": [10, 20], "counts": [true, 199]}', 0.0, "mask_malformed"),
+        ('{"size": [10, 20], "counts": [1e9]}', 0.0, "mask_malformed"),
+        ('{"size": [100000, 100000], "counts": [10000000000]}', 0.0, "mask_malformed"),
+        ('{"counts": [200]}', 0.0, "mask_malformed"),
+        (json.dumps([[0, 0, 8, 0, 8, 8]] * 101), 0.0, "mask_malformed"),
+        (json.dumps([[0, 0, 20, 10] * 500]), 0.0, "mask_malformed"),
+        ("[" * 5000, 0.0, "mask_unreadable"),
+        ("x" * (MAX_LENGTH + 1), 0.0, "answer_too_long"),
+        (None, 0.0, "no_answer"),
+    ],
+)
+def test_golden_values(answer: str | None, value: float, reason: str) -> None:
+    verdict = reward(answer, SQUARE)
+    assert verdict.reason == reason
+    assert verdict.value == pytest.approx(value)
+
+
+def test_nothing_to_find() -> None:
+    target = {"polygons": [], "size": [20, 10]}
+    empty: dict[str, Any] = {"size": [10, 20], "counts": [200]}
+    answers: list[Any] = ["[]", "null", "No lesion.", {"polygons": []}, empty]
+    for answer in answers:
+        assert reward(answer, target)[:2] == (1.0, "correct")
+    assert reward([[0, 0, 8, 0, 8, 8]], target)[:2] == (0.0, "mask_missed")
+    assert reward([[0, 0, 20, 0, 20, 10, 0, 10]], target).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("?" * 90_000, "[1," * 30_000, '{"counts": "' + "o" * 90_000 + '", "size": [10, 20]}'),
+        '{"size": [10, 20], "counts": "' + "P" * 90_000 + '"}',
+        '{"size": [10, 20], "counts": [' + "0," * 40_000 + "200]}",
+        json.dumps([[0, 0, 20, 10] * 8000]),
+        json.dumps([[i % 20, i % 10] for i in range(9000)]),
+    ],
+)
+def test_hostile_text_is_refused_quickly(text: str) -> None:
+    start = process_time()
+    assert 0.0 <= reward(text, SQUARE).value < 1.0
+    assert process_time() - start < 1.0
+
+
+@given(st.text(alphabet='[]{}",.:0123456789-countsize ', max_size=60))
+def test_any_answer_has_a_value(answer: str) -> None:
+    assert 0.0 <= reward(answer, SQUARE).value <= 1.0
+
+
+@given(st.binary(max_size=40).map(lambda b: bytes(48 + v % 64 for v in b)), st.integers(1, 30))
+def test_packed_text_of_any_kind_fills_the_image_or_is_refused(text: bytes, width: int) -> None:
+    try:
+        rle = rle_of_counts(text, [10, width], width, 10)
+    except MaskError:
+        return
+    assert coco.decode(rle).shape == (10, width)
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        (5, "target '5' is not a mask"),
+        ("x", "target 'x' is not a mask"),
+        (np.zeros((2, 2, 3)), r"shape \(2, 2, 3\)"),
+        ({"polygons": [[0, 0, 8, 0, 8, 8]]}, "its fields are polygons"),
+        ({"polygons": [[0, 0, 8]], "size": [20, 10]}, "has 3 numbers"),
+        ({"polygons": ["ab"], "size": [20, 10]}, "polygon 'ab'"),
+        ({"polygons": [[0, 0, 80, 0, 8, 8]], "size": [20, 10]}, "leaves the image"),
+        ({"counts": [5], "size": [20, 10]}, "sum to 5, not to 10 x 20"),
+        ({"counts": None, "size": [20, 10]}, "neither a packed text nor"),
+        ({"counts": [200], "size": [0, 10]}, "size: 0 is not a finite number from 1"),
+        ({"counts": [200], "size": [10, 20], "label": "x"}, r"\['counts', 'seen', 'size'\]"),
+    ],
+)
+def test_a_wrong_target_is_named(target: Any, named: str) -> None:
+    with pytest.raises(ConfigError, match=f"task 'lesion': .*{named}"):
+        TASK.parse_target(target)
+
+
+def test_a_task_of_masks() -> None:
+    text = "<think>x</think><answer>[[0, 0, 8, 0, 8, 8, 0, 8]]</answer>"
+    score = explain(text, SQUARE, task=TASK, mask_quality="iou")
+    assert (score.total, score.correct) == (1.2, True)
+    assert "|kind:segmentation|" in score.signature
+    assert "|frame:pixels|quality:iou|" in score.signature
+    with pytest.raises(ConfigError, match="labels: 1 given; a segmentation task has none"):
+        Task("x", kind="segmentation", labels=("a",))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="recitation is not for segmentation"):
+        explain(text, SQUARE, task=TASK, delta=-1)
+    seen = {**SQUARE, "seen": [40, 20]}
+    doubled = json.dumps([[0, 0, 16, 0, 16, 16, 0, 16]])
+    assert reward(doubled, seen, frame="resized").value == 1.0
+    with pytest.raises(ConfigError, match="no 'seen'"):
+        reward(doubled, SQUARE, frame="resized")
+    assert rle_of_polygons([], 4, 3)["size"] == [3, 4]

@@ -118,6 +118,8 @@ class Options:
             raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
         if self.on_error not in ("stop", "skip"):
             raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
+            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
         if self.asking and self.template:
             raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
@@ -188,7 +190,7 @@ def _planned(
     records = canonical(records, prompts.task)
     planned = plan(records, prompts.task, options.asking, options.seed)
     kept = [record for record in records if planned.questions.get(record.id)]
-    return kept, GroundingRows(planned, prompts)
+    return kept, GroundingRows(planned, prompts, options.seen)
 
 
 class _Run:
@@ -305,8 +307,7 @@ class _Run:
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
             seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
-            target = {"boxes": boxes, "size": result.size, "seen": seen}
-            truth = ground_truth(self.task, target)
+            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size, "seen": seen})
             names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
         else:
             truth = str(record.label)

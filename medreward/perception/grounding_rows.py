@@ -13,6 +13,7 @@ from medreward.perception.grounding import ANY, CARDS, Plan, Question
 from medreward.perception.phrases import slugs, wordings
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.regions import Box
+from medreward.rewards.frames import qwen_resized
 from medreward.task import Task
 
 
@@ -22,14 +23,17 @@ class GroundingRows:
     Args:
         plan: the questions.
         prompts: of the user's card, whose knowledge, level, order and budget are kept.
+        seen: what the processor's resize goes by (`medreward.data.prepare.Options`).
 
     Attributes:
         plan: the questions.
         counts: split -> "where, WBC" or "where, no WBC" -> number of rows made so far.
     """
 
-    def __init__(self, plan: Plan, prompts: PromptBuilder) -> None:
-        self.plan, self._base = plan, prompts
+    def __init__(
+        self, plan: Plan, prompts: PromptBuilder, seen: tuple[int, int, int] | None = None
+    ) -> None:
+        self.plan, self._base, self._seen = plan, prompts, seen
         self.counts: dict[str, Counter[str]] = {}
         self._slugs = slugs(plan.names)
         self._tasks: Mapping[str, Task] = {ask: Task.load(name) for ask, name in CARDS.items()}
@@ -72,7 +76,8 @@ class GroundingRows:
         split = str(record.split)
         counted = f"{ask}, {'' if boxes else 'no '}{name or 'object'}"
         self.counts.setdefault(split, Counter())[counted] += 1
-        right = truth(self._tasks[ask], ask, boxes, result.size)
+        seen = self._seen and qwen_resized(result.size, *self._seen)
+        right = truth(self._tasks[ask], ask, boxes, result.size, seen)
         return row(self._tasks[ask], prompt, right, result.png, id=row_id, split=split)
 
     def prompt(self, question: Question, row_id: str) -> Prompt:
@@ -97,7 +102,13 @@ class GroundingRows:
         )
 
 
-def truth(task: Task, ask: str, boxes: Sequence[Box], size: tuple[int, int]) -> str:
+def truth(
+    task: Task,
+    ask: str,
+    boxes: Sequence[Box],
+    size: tuple[int, int],
+    seen: tuple[int, int] | None = None,
+) -> str:
     """Return the ground truth of a question whose class has these boxes in an image of that size.
 
     >>> truth(Task.load("grounding_count"), "count", [(0, 0, 5, 5), (3, 3, 9, 9)], (10, 10))
@@ -109,4 +120,4 @@ def truth(task: Task, ask: str, boxes: Sequence[Box], size: tuple[int, int]) -> 
         return ground_truth(task, len(boxes))
     if ask == "present":
         return ground_truth(task, "yes" if boxes else "no")
-    return ground_truth(task, {"boxes": boxes, "size": size})
+    return ground_truth(task, {"boxes": boxes, "size": size, "seen": seen})

@@ -132,7 +132,9 @@ def test_side_words_follow_in_trls_prompt() -> None:
     ours, _ = with_transforms(data, "Flip()", "organamnist")
     first = ours[0]
     assert first["target"] == "kidney-right"
-    assert "femur-right; femur-left" in first["prompt"][0]["content"][-1]["text"]
+    before, after = (one["prompt"][0]["content"][-1]["text"] for one in (data[0], first))
+    labels = before.index("femur-left") < before.index("femur-right")
+    assert (after.index("femur-right") < after.index("femur-left")) == labels
 
 
 def test_a_second_image_is_in_column_and_prompt() -> None:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types docs clean
+.PHONY: demo test test-slow lint types docs fuzz mutation clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -23,6 +23,13 @@ types: .venv/dev.done
 
 docs: .venv/dev.done
 	$(BIN)/mkdocs build --strict --site-dir build/site
+
+fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
+	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
+
+mutation: .venv/dev.done  ## which changes of the rewards no test notices; hours; `pip install mutmut`
+	nice $(BIN)/python -m mutmut run $(MUTATION_ARGS)
+	$(BIN)/python -m mutmut results
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -49,7 +49,9 @@ class Lexicon:
     def __init__(self, forms: Sequence[Sequence[str]], max_typos: int = 1) -> None:
         self.max_typos = max_typos
         self._label_of: dict[tuple[str, ...], int] = {}
-        self._before_comma: set[tuple[str, ...]] = set()  # beginnings of forms up to a comma
+        # Beginnings of forms up to a comma, and up to a mark that would end a sentence.
+        self._before_comma: set[tuple[str, ...]] = set()
+        self._before_stop: set[tuple[str, ...]] = set()
         for label, texts in enumerate(forms):
             for text in texts:
                 self._add(label, text, forms)
@@ -87,7 +89,11 @@ class Lexicon:
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)
-        self._before_comma.update(words[:n] for n in range(1, len(words)) if "," in gaps[n])
+        for n in range(1, len(words)):
+            if "," in gaps[n]:
+                self._before_comma.add(words[:n])
+            if not _HARD_STOPS.isdisjoint(gaps[n]):
+                self._before_stop.add(words[:n])
         if other != label:
             raise ValueError(
                 f"{text!r} names two labels, {forms[other][0]!r} and {forms[label][0]!r}; "
@@ -110,7 +116,8 @@ class Lexicon:
     def _parts(self, before: Sequence[str], gap: str) -> bool:
         """Whether `gap` keeps a form from going on: "pleural, effusion" is no pleural effusion."""
         comma = "," in gap and tuple(before) not in self._before_comma
-        return comma or not _HARD_STOPS.isdisjoint(gap)
+        stop = not _HARD_STOPS.isdisjoint(gap) and tuple(before) not in self._before_stop
+        return comma or stop
 
     def _correct(self, word: str) -> str:
         """Return the one known word that `word` is a misspelling of, or `word` itself."""

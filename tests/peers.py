@@ -130,3 +130,13 @@ LABELLED: tuple[Callable[..., float], ...] = (
 )
 GRADES: tuple[Callable[..., float], ...] = (first_number,)
 LOCALISATION: tuple[Callable[..., float], ...] = (best_iou, greedy_iou, first_box)
+
+
+def recall_of_names(completion: str, target: Sequence[str]) -> float:
+    """The share of the true labels that stand anywhere in the first answer; a surplus is free."""
+    found = re.search(r"<answer>(.*?)</answer>", completion, re.DOTALL)
+    answer = found[1].lower() if found else ""
+    return sum(label in answer for label in target) / len(target) if target else 1.0
+
+
+MULTILABEL: tuple[Callable[..., float], ...] = (recall_of_names,)

@@ -24,5 +24,16 @@ TASKS = {
     "chest": Task.load("pneumoniamnist"),
     "breast": BREAST,
     "yes_no": Task.load("yes_no"),
+    "fracture": make("fracture", Label("no fracture", absence=True), "fracture"),
+    "choice": make("choice", "A", "B", "C", "D"),
+    "scan": make("scan", "abnormal", "normal"),
+    "skin": make(
+        "skin",
+        "melanoma",
+        "melanocytic nevus",
+        "basal cell carcinoma",
+        "benign keratosis",
+        "dermatofibroma",
+    ),
     "retina": Task.load("retinamnist"),
 }

@@ -163,3 +163,21 @@ def test_a_word_in_reach_of_two_labels_is_never_read(names: list[str], word: str
 def test_a_comma_parts_words_unless_the_form_has_it(text: str, labels: list[int]) -> None:
     lexicon = Lexicon([["pleural"], ["effusion", "pleural effusion"], ["normal, benign"]])
     assert [mention.label for mention in lexicon.find(split(text))] == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("retroperitoneum; retroperitoneal space", [0]),
+        ("It is retroperitoneum; retroperitoneal space.", [0]),
+        ("sinusitis vs. hemorrhage", [1]),
+        ("sinusitis vs hemorrhage", [1]),
+        ("retroperitoneum. retroperitoneal space", [0]),
+        ("retroperitoneum", []),
+        ("pleural. effusion", []),
+        ("pleural effusion", [2]),
+    ],
+)
+def test_a_sentence_end_parts_words_unless_the_form_has_it(text: str, labels: list[int]) -> None:
+    forms = [["retroperitoneum; retroperitoneal space"], ["sinusitis vs. hemorrhage"]]
+    assert found(Lexicon([*forms, ["pleural effusion"]]), text) == labels

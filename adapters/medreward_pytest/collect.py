@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError
+from medreward.audit.callables import beside
 from medreward.audit.cases.files import load_cases
 from medreward.audit.cases.judge import GAP, SKIPPED, Judge, Outcome
 from medreward.audit.cases.show import shown
@@ -58,7 +59,10 @@ class CaseItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return a failure as completion, parts, reasons and what is expected."""
         if isinstance(excinfo.value, NotAsExpected):
-            return shown(excinfo.value.outcome)
+            outcome = excinfo.value.outcome
+            # pytest repeats the first line in its summary.
+            first = "; ".join(f.split("\n")[0] for f in map(str, outcome.findings))
+            return f"{first or 'the reward raised'}\n{shown(outcome)}"
         if isinstance(excinfo.value, ConfigError):
             return f"{self.case.place}: case {self.case.id!r}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
@@ -70,5 +74,8 @@ class CaseItem(pytest.Item):
 
 
 def _option(config: pytest.Config, name: str) -> str | None:
+    """Return an option; a file that the ini file names is relative to that."""
     given = config.getoption(f"--medreward-{name}")
-    return given or config.getini(f"medreward_{name}") or None
+    if given or not (ini := config.getini(f"medreward_{name}")):
+        return given or None
+    return beside(ini, config.inipath.parent) if config.inipath else str(ini)

@@ -303,6 +303,16 @@ class _Row:
     columns: Mapping[str, Any]
 
 
+def beside(path: str, folder: Path) -> str:
+    """Return a reward's path with its file, if it names one, taken as relative to `folder`.
+
+    >>> beside("mine.py:f", Path("cases")), beside("package:f", Path("cases"))
+    ('cases/mine.py:f', 'package:f')
+    """
+    source, _, name = path.rpartition(":")
+    return f"{folder / source}:{name}" if source.endswith(".py") else path
+
+
 def resolve(path: str) -> Callable[..., Any]:
     """Return the function at "package.module:function", its dotted form or "file.py:function".
 

@@ -47,14 +47,21 @@ def add_reward(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from medreward.audit.cases.files import case_files, load_cases, shipped_cases
     from medreward.audit.cases.judge import Judge
 
     paths = case_files(arguments.files) if arguments.files else shipped_cases()
-    outcomes: list[tuple[str, Outcome]] = []
-    for file in map(load_cases, paths):
-        judge = Judge(file, arguments.reward, arguments.signature)
-        outcomes += [(file.path, judge.judge(case)) for case in file.cases]
+    loaded = [load_cases(path) for path in paths]
+    cases = [
+        (file, judge, case)
+        for file in loaded
+        for judge in [Judge(file, arguments.reward, arguments.signature)]
+        for case in file.cases
+    ]
+    shown = tqdm(cases, unit="case", disable=None, leave=False)
+    outcomes = [(file.path, judge.judge(case)) for file, judge, case in shown]
     if arguments.json:
         _print_json(outcomes)
     else:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from medreward.audit.callables import OWN, SIGNATURES
+from medreward.audit.callables import OWN, SIGNATURES, beside
 from medreward.audit.cases.case import SUFFIXES, Case, CaseFile
 from medreward.audit.cases.schema import FILE_FIELDS, Defaults, mapping, text, unique
 from medreward.card import CardLoader
@@ -68,7 +68,9 @@ def parse_cases(content: str, where: str = "cases", *, json_lines: bool = False)
     found = _from_json_lines(content, where) if json_lines else _from_yaml(content, where)
     try:
         head = _head(found.head)
-        defaults = Defaults(head, Path(where).parent)
+        folder = Path(where).parent
+        head["reward"] = beside(head["reward"], folder)
+        defaults = Defaults(head, folder)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     cases = [*_cases(found, defaults, where), *_readings(found, defaults, where)]
@@ -140,6 +142,8 @@ def _table(what: str, content: Any, node: Any) -> list[tuple[int, Any, Any]]:
     if not isinstance(content, dict):
         raise ConfigError(f"{what}: {content!r} is not a mapping of labels to answers")
     nodes = [value for _, value in node.value] if content else []
+    if len(nodes) != len(content):  # a key merged in by << stands in both mappings
+        raise ConfigError(f"{what}: merged mappings (<<) are not supported here")
     return [
         (line, label, item)
         for (label, answers), child in zip(content.items(), nodes, strict=True)

@@ -1,0 +1,127 @@
+"""The pytest plugin, in projects of its own and processes of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from medreward.audit.cases.case import SUFFIXES
+from medreward_pytest import SUFFIXES as COLLECTED
+
+pytest_plugins = "pytester"
+
+CASES = """
+task: pneumoniamnist
+target: pneumonia
+knowledge: ""
+cases:
+- {id: right one, answer: pneumonia, expect: {correct: true}}
+- {id: denied, answer: no pneumonia, expect: {correct: false, no_better_than: wrong}}
+- {id: wrong expectation, answer: no pneumonia, expect: {correct: true, reasons: correct}}
+- {id: "sharp s \u00df :: x", answer: normal, expect: {correct: false}}
+- {id: open, answer: pneumonias, expect: {prediction: null}, gap: known}
+read:
+  null: [no pneumonia, "p\u200bneumonia or normal"]
+"""
+REWARD = """
+def anywhere(completions, target, **kwargs):
+    return [float(t in c[0]["content"]) for c, t in zip(completions, target, strict=True)]
+"""
+
+
+def run(pytester: pytest.Pytester, *options: str, alone: bool = True) -> pytest.RunResult:
+    """Run pytest in a new process; not `alone`, with every plugin that is installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        if alone:
+            patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            options = ("-p", "medreward_pytest", *options)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makefile(".cases.yaml", lungs=CASES)
+    pytester.makefile(".yaml", strange="cases: [1, 2]\n")
+    pytester.makefile(".py", rewards=REWARD)
+    return pytester
+
+
+def test_the_plugin_knows_the_same_names() -> None:
+    assert COLLECTED == SUFFIXES
+
+
+def test_case_files_are_collected_and_a_failure_is_explained(project: pytest.Pytester) -> None:
+    result = run(project, alone=False)
+    result.assert_outcomes(passed=5, failed=1, xfailed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*lungs.cases.yaml, line 7: case 'wrong expectation', task pneumoniamnist",
+            "  completion  '<think>Looked at closely.</think><answer>no pneumonia</answer>'",
+            "  target      'pneumonia'",
+            "  total       +0.2000",
+            "  parts       accuracy +0.0000, format +1.0000, recitation +0.0000",
+            "  read as     (nothing)",
+            "  reason      label_denied: *",
+            "  expected    correct: true; it is false",
+            "  expected    reason correct; it is label_denied",
+            "FAILED lungs.cases.yaml::wrong expectation - correct: true; it is false*",
+        ]
+    )
+
+
+def test_selection_and_stopping(project: pytest.Pytester) -> None:
+    run(project, "-k", "denied or right").assert_outcomes(passed=2, deselected=5)
+    run(project, "-x").assert_outcomes(passed=2, failed=1)
+    run(project, "lungs.cases.yaml::right one").assert_outcomes(passed=1)
+
+
+def test_a_users_reward_by_ini(project: pytest.Pytester) -> None:
+    project.makeini("[pytest]\nmedreward_reward = rewards.py:anywhere\nmedreward_signature = trl")
+    result = run(project)
+    result.assert_outcomes(passed=3, failed=4)
+    result.stdout.fnmatch_lines(["  expected    less than the honest right answer (1); it is 1"])
+
+
+def test_a_users_reward_by_option_and_what_it_raises(project: pytest.Pytester) -> None:
+    project.makefile(".py", broken="def f(completion, target):\n    raise KeyError('boom')\n")
+    result = run(project, "--medreward-reward", "broken:f", "-k", "right")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the reward raised", "*broken.py*", "*KeyError: 'boom'"])
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--medreward-reward=nowhere:f", "*reward 'nowhere:f' cannot be loaded: No module*"),
+        ("--medreward-signature=TRL", "*signature: 'TRL' is not one of *"),
+    ],
+)
+def test_a_wrong_option_is_named(option: str, message: str, project: pytest.Pytester) -> None:
+    options = [option] if "reward=" in option else [option, "--medreward-reward=rewards:anywhere"]
+    run(project, *options, "-k", "right").stdout.fnmatch_lines([message])
+
+
+def test_a_mistake_in_a_file_stops_its_collection(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".cases.jsonl", bad='{"answer": "a", "expct": 1}')
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*bad.cases.jsonl, line 1: case: field: 'expct' is not one of*"])
+
+
+def test_a_project_without_case_files_imports_nothing_of_medreward(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_it(pytestconfig):
+            assert pytestconfig.pluginmanager.hasplugin("medreward")
+            assert not [m for m in sys.modules if m.split(".")[0] == "medreward"]
+        """
+    )
+    run(pytester, alone=False).assert_outcomes(passed=1)
+
+
+def test_cases_are_shared_among_workers(project: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    run(project, "-n", "2", alone=False).assert_outcomes(passed=5, failed=1, xfailed=1)

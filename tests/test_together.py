@@ -77,7 +77,7 @@ def test_eight_processes_score_as_one() -> None:
 
 def test_trl_functions_shared_by_threads_score_as_one() -> None:
     """The functions remember the last batch: another thread's must never be taken for one's own."""
-    batches = [
+    batches: list[dict[str, Any]] = [
         {"completions": [RIGHT, f"<answer>{i % 5}</answer>"], "target": [2, i % 3]}
         for i in range(200)
     ]
@@ -101,7 +101,9 @@ def test_verl_rows_shared_by_threads_score_as_one() -> None:
         assert list(found) == expected
 
 
-TASK = Task("t", labels=[Label("a1", synonyms=("b1",)), "c1"], knowledge=(Statement("x", "y"),))
+TASK = Task(
+    "t", labels=(Label("a1", synonyms=("b1",)), Label("c1")), knowledge=(Statement("x", "y"),)
+)
 OBJECTS: dict[str, Any] = {
     "ConfigError": ConfigError("delta: 5 is not a sign"),
     "Label": TASK.labels[0],
@@ -145,7 +147,7 @@ def test_objects_pickle_and_copy(name: str) -> None:
 
 
 def test_what_scores_pickles_and_scores_alike() -> None:
-    batch = {"completions": [RIGHT, "<answer>1</answer>"], "target": [2, 2]}
+    batch: dict[str, Any] = {"completions": [RIGHT, "<answer>1</answer>"], "target": [2, 2]}
     for function in (*reward_funcs("retinamnist").funcs, shaped("retinamnist")):
         expected = function(**batch)
         assert again(function)(**batch) == expected

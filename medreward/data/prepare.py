@@ -124,8 +124,6 @@ class Options:
             raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
             raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
-        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
-            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
         numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
         for name, most in numbers.items():
             value = getattr(self, name)

@@ -28,8 +28,8 @@ def reference(values: np.ndarray, regions: str) -> list[tuple[str, tuple[int, ..
     for value in (v for v in np.unique(values) if v):
         marked = (values == value).astype(int)
         if regions == "components":
-            marked = label(marked, connectivity=2)  # type: ignore[no-untyped-call]
-        for region in regionprops(marked):  # type: ignore[no-untyped-call]
+            marked = label(marked, connectivity=2)
+        for region in regionprops(marked):
             top, left, bottom, right = region.bbox
             found.append((str(value), (left, top, right, bottom)))
     return sorted(found)

@@ -17,6 +17,11 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _MARKUP = re.compile(r"<[^<>]{0,40}>|```[a-z]*", re.IGNORECASE)
+# "... or [] if there is none": the words of a prompt, which answer nothing.
+_OFFERED = re.compile(
+    r"\b(?:or|if|when)\W{0,8}\[\s*\]|\[\s*\]\W{0,8}(?:or|if|when|unless|otherwise)\b",
+    re.IGNORECASE,
+)
 _SEPARATORS = frozenset(" \t\r\n,;'\"")
 _CLOSES = {"[": "]", "(": ")"}
 
@@ -61,7 +66,22 @@ def scan(text: str) -> Scan:
     """
     scanner = _Scanner(text)
     groups = tuple(_paired(scanner.groups(), text))
-    return Scan(groups, tuple(scanner.braces), scanner.has_empty, scanner.has_empty_in_brace)
+    given = not offers_empty(text)
+    return Scan(
+        groups,
+        tuple(scanner.braces),
+        scanner.has_empty and given,
+        scanner.has_empty_in_brace and given,
+    )
+
+
+def offers_empty(text: str) -> bool:
+    """Whether a text offers an empty list as a choice, as prompts do, instead of giving it.
+
+    >>> offers_empty("Answer with boxes, or [] if there is none"), offers_empty("[]")
+    (True, False)
+    """
+    return _OFFERED.search(text) is not None
 
 
 def without_markup(text: str) -> str:

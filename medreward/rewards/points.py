@@ -21,6 +21,7 @@ from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, BoxTarget, TrueBox, short
 from medreward.rewards.annotators import consensus
 from medreward.rewards.box_reading import MAX_LENGTH
+from medreward.rewards.box_scan import offers_empty
 from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.frames import frame_of
 from medreward.rewards.reading import unreadable
@@ -106,7 +107,7 @@ def read_points(answer: str | None, task: Task) -> PointReading:
 
 def _says_nothing(rest: str, task: Task, has_points: bool) -> bool:
     """Whether an answer says that there is nothing to find, in words or by an empty list."""
-    if not has_points and _EMPTY.search(rest):
+    if not has_points and _EMPTY.search(rest) and not offers_empty(rest):
         return True
     allowed = {Stance.ASSERTED, Stance.OPEN} if has_points else {Stance.ASSERTED}
     said = split(rest)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types docs fuzz mutation clean
+.PHONY: demo test test-slow lint types docs fuzz mutation sheet clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -30,6 +30,10 @@ fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `
 mutation: .venv/dev.done  ## which changes of the rewards no test notices; hours; `pip install mutmut`
 	nice $(BIN)/python -m mutmut run $(MUTATION_ARGS)
 	$(BIN)/python -m mutmut results
+
+DATA ?= ../shared/data
+sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
+	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/perception.png
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from medreward.errors import ConfigError, expected
+from medreward.laterality import Laterality
+from medreward.review import UNREVIEWED, review_state
 from medreward.settings import RewardSettings
 from medreward.task import Label, Statement, Task, shipped
 
@@ -51,12 +53,21 @@ def _load_shipped(name: str) -> Task:
 def parse_card(text: str, where: str = "card") -> Task:
     """Return the task that a card's YAML `text` describes; `where` names it in errors."""
     try:
-        content = yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
-        return _task(content)
+        return _task(read_yaml(text))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
         raise ConfigError(f"{where}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a card's YAML holds, before it is checked.
+
+    Raises:
+        YAMLError: if it is not YAML.
+        ValueError: if it has a key twice, or a date that is none.
+    """
+    return yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
 
 
 def parse_task(content: object, where: str) -> Task:
@@ -97,6 +108,8 @@ def _task(content: Any) -> Task:
     if "no_finding" in values:
         values["no_finding"] = _strings("no_finding", values["no_finding"])
     values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
+    if "laterality" in values:
+        values["laterality"] = Laterality.of(values["laterality"])
     settings = values.get("reward", {})
     if not isinstance(settings, Mapping):
         raise ConfigError(f"reward: {settings!r} is not a mapping")
@@ -126,7 +139,7 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
         values = _mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
         for name in ("text", "source"):
             _string(f"{where}[{i}].{name}", values.get(name))
-        _string(f"{where}[{i}].review", values.get("review", "unreviewed"))
+        values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
         if values["source"] not in references:
             raise expected(f"{where}[{i}].source", values["source"], references)
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))

@@ -18,7 +18,6 @@ from medreward.errors import ConfigError
 from medreward.options import add_reward_options, reward_options
 from medreward.reasons import REASONS
 from medreward.rewards.shaped import Scorer, scorer
-from medreward.task import Task, shipped
 from medreward.version import __version__
 
 _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
@@ -46,8 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_score(commands)
     _add_explain(commands)
-    tasks = commands.add_parser("tasks", help="list the shipped tasks")
-    tasks.set_defaults(run=_run_tasks)
     for entry in sorted(entry_points(group="medreward.commands"), key=lambda e: e.name):
         entry.load()(commands)
     return parser
@@ -83,14 +80,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _scorer(arguments: argparse.Namespace) -> Scorer:
     return scorer(arguments.task, reward_options(arguments))
-
-
-def _run_tasks(_: argparse.Namespace) -> int:
-    for name in shipped():
-        task = Task.load(name)
-        labels = ", ".join(label.name for label in task.labels) or "boxes"
-        print(f"{name:20} {task.kind:15} {labels}")
-    return 0
 
 
 def _run_score(arguments: argparse.Namespace) -> int:

@@ -40,6 +40,9 @@ ANSWER_REASONS = {
     "box_surplus": "there are more boxes than there are things to find",
     "boxes_unreadable": "the answer has no boxes [x1, y1, x2, y2] and does not say that there is "
     "nothing",
+    "point_missed": "no point lies in a true box, or there is nothing to point at",
+    "points_partial": "some of the true boxes have no point, or there are others beside them",
+    "points_unreadable": "the answer is no list of points [x, y] and nothing else",
     "boxes_and_none": "the answer gives boxes and says that there is nothing to find",
     "too_many_boxes": "the answer has more boxes than are read",
     "box_malformed": "a group of numbers is no box of four finite numbers; it counts as wrong",

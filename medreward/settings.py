@@ -33,6 +33,9 @@ BOX_QUALITIES = {
     "soft_iou": "IoU softly thresholded at one half",
     "centre": "closeness of the centres times likeness of the sizes",
 }
+QUALITIES = BOX_QUALITIES | {
+    "point": "1 for a point in the box; the answer is a list of points [[x, y]], not of boxes",
+}
 ANNOTATORS = {
     "best": "agreement with the annotator whose boxes are nearest",
     "mean": "mean agreement with all annotators",
@@ -42,7 +45,7 @@ MASK_QUALITIES = {"dice": "2 |A and B| / (|A| + |B|)", "iou": "intersection over
 MAX_WEIGHT = 1e6
 _CHOICES = {
     "frame": FRAMES,
-    "box_quality": BOX_QUALITIES,
+    "box_quality": QUALITIES,
     "annotators": ANNOTATORS,
     "mask_quality": MASK_QUALITIES,
 }
@@ -83,7 +86,7 @@ class RewardSettings:
             [0.1, 10].
         gates: names out of `GATES`.
         frame: the frame in which an answer's boxes are, out of `FRAMES`.
-        box_quality: what a matched box earns, out of `BOX_QUALITIES`.
+        box_quality: what a matched box earns, out of `QUALITIES`.
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from medreward.errors import ConfigError, expected
+from medreward.laterality import Laterality
 from medreward.lexicon import Lexicon
 from medreward.masks import MaskTarget, parse_mask
 from medreward.regions import BoxTarget, parse_boxes
+from medreward.review import review_state
 from medreward.settings import RewardSettings, number
 
 KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentation")
@@ -38,7 +40,7 @@ class Statement:
     Attributes:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
-        review: "unreviewed", or which clinician signed it and when.
+        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
     """
 
     text: str
@@ -86,6 +88,7 @@ class Task:
             arguments of the reward functions override it.
         modality: imaging modality of the data.
         data: where the data come from and under which licence.
+        laterality: what depends on side, and how words change in a flipped image; None: unsaid.
 
     Raises:
         ConfigError: if a field is not allowed, or labels could be confused with each other.
@@ -107,6 +110,7 @@ class Task:
     reward: RewardSettings = field(default_factory=RewardSettings)
     modality: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+    laterality: Laterality | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -162,10 +166,18 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Eight hex digits that change with anything in the task but its reward settings."""
+        """Eight hex digits that change with anything in the task that shapes a reward.
+
+        But for the reward settings, which a signature names one by one.
+        """
         content = asdict(replace(self, reward=RewardSettings()))
-        del content["reward"]
+        del content["reward"], content["laterality"]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All prior knowledge: about the task, then label by label."""
+        return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
 
     def knowledge_text(self, level: str = "full") -> str:
         """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
@@ -297,6 +309,8 @@ class Task:
         for name in ("question", "modality"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
+        if self.laterality is not None and not isinstance(self.laterality, Laterality):
+            raise ConfigError(f"laterality: {self.laterality!r} is not a Laterality")
         _check_statements("knowledge", self.knowledge)
         for name in ("references", "data"):
             _check_texts(name, getattr(self, name))
@@ -356,6 +370,7 @@ def _check_statements(what: str, value: object) -> None:
     for i, item in enumerate(value):
         if not isinstance(item, Statement):
             raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+        review_state(f"{what}[{i}].review", item.review)
 
 
 def _check_texts(what: str, value: object) -> None:

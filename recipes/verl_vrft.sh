@@ -9,7 +9,7 @@
 #   recipes/verl_vrft.sh --print                   print verl's overrides, one a line
 #
 # Whatever follows `--` goes to verl as it is: recipes/verl_vrft.sh -- trainer.total_epochs=1
-# Rows: medreward rows write retinamnist_224.npz --task retinamnist --out data/train.parquet
+# Rows: medreward prepare --task retinamnist --npz retinamnist_224.npz --drop-duplicates --out data
 set -euo pipefail
 
 # ---- what to change: set here, or in the environment ----------------------------------------------

@@ -114,7 +114,7 @@ def test_centre_is_closeness_times_likeness(true: Box, scale: float, dx: float, 
     half, tall = scale * width / 2, scale * height / 2
     moved = middle - half, centre - tall, middle + half, centre + tall
     likeness = min(scale, 1 / scale) ** 2
-    closeness = max(0, 1 - max(abs(dx), abs(dy)) / 2) ** 2
+    closeness = max(0, 1 - max(abs(dx), abs(dy)) / 2) ** 4
     expected = pytest.approx(closeness * likeness, abs=1e-9)
     assert quality_table([moved], [true], "centre")[0, 0] == expected
 
@@ -130,9 +130,9 @@ def test_quality_is_one_for_the_box_itself_only(one: Box, other: Box, name: str)
     ("predicted", "values"),
     [
         ((10, 10, 20, 20), {"iou": 1, "giou": 1, "soft_iou": 1, "centre": 1}),
-        ((10, 10, 20, 15), {"iou": 0.5, "giou": 0.525, "soft_iou": 0.5, "centre": 0.38281}),
-        ((15, 10, 25, 20), {"iou": 1 / 3, "giou": 0.36667, "soft_iou": 0.25926, "centre": 0.5625}),
-        ((20, 10, 30, 20), {"iou": 0, "giou": 0.05, "soft_iou": 0, "centre": 0.25}),
+        ((10, 10, 20, 15), {"iou": 0.5, "giou": 0.525, "soft_iou": 0.5, "centre": 0.29309}),
+        ((15, 10, 25, 20), {"iou": 1 / 3, "giou": 0.36667, "soft_iou": 0.25926, "centre": 0.31641}),
+        ((20, 10, 30, 20), {"iou": 0, "giou": 0.05, "soft_iou": 0, "centre": 0.0625}),
         ((30, 10, 40, 20), {"iou": 0, "giou": 0.03333, "soft_iou": 0, "centre": 0}),
         ((0, 0, 100, 100), {"iou": 0.01, "giou": 0.0595, "soft_iou": 0.0003, "centre": 0}),
     ],
@@ -263,7 +263,7 @@ def test_a_box_that_does_not_overlap_earns_little(one: Box, other: Box) -> None:
     assume(iou(one, other) == 0)
     assert reward([one], [other]).value == reward([one], [other], box_quality="soft_iou").value == 0
     assert reward([one], [other], box_quality="giou").value <= GIOU_SHARE / 2
-    assert reward([one], [other], box_quality="centre").value <= 0.25
+    assert reward([one], [other], box_quality="centre").value <= 0.08
 
 
 def test_random_boxes_hardly_pay() -> None:
@@ -277,7 +277,7 @@ def test_random_boxes_hardly_pay() -> None:
     assert means["iou"] < 0.01
     assert means["soft_iou"] < 0.01
     assert means["giou"] < 0.03
-    assert means["centre"] < 0.04
+    assert means["centre"] < 0.015
 
 
 @pytest.mark.parametrize("quality", QUALITIES)

@@ -110,4 +110,4 @@ def test_tasks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks"]) == 0
     listed = capsys.readouterr().out
     assert "pneumoniamnist" in listed
-    assert "normal, pneumonia" in listed
+    assert "normal; pneumonia" in listed

@@ -71,7 +71,7 @@ def test_only_what_is_documented_is_left(demo: Path) -> None:
     made = {path.name for path in demo.iterdir()} - {"printed.txt"}
     assert made == {
         *("train.parquet", "test.parquet", "warm_start", "policy"),
-        *("held_out.jsonl", "result.json", "report.html"),
+        *("trace.jsonl", "held_out.jsonl", "result.json", "report.html"),
     }
     for name in ("train", "test"):
         assert pq.read_schema(demo / f"{name}.parquet").equals(SCHEMA)

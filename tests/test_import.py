@@ -18,11 +18,14 @@ HEAVY = (
     "PIL",
     "sklearn",
 )
-TIMED = """
-import sys, time
-start = time.perf_counter()
+# What the rewards need; the time that this takes is measured in benchmarks/, never in a test.
+NEEDED = {"medreward", "rapidfuzz", "cython_runtime"}
+LOADED = """
+import json, sys
+before = set(sys.modules)
 import medreward
-print(time.perf_counter() - start)
+names = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(json.dumps(sorted(names - sys.stdlib_module_names)))
 """
 USED = f"""
 import json, sys
@@ -42,5 +45,6 @@ def test_nothing_heavy_is_imported_even_to_score() -> None:
     assert json.loads(run(USED)) == []
 
 
-def test_import_takes_under_a_fifth_of_a_second() -> None:
-    assert min(float(run(TIMED)) for _ in range(5)) < 0.2
+def test_import_brings_in_no_more_than_it_needs() -> None:
+    loaded = {name for name in json.loads(run(LOADED)) if not name.startswith("_")}
+    assert loaded <= NEEDED

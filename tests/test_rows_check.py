@@ -141,18 +141,14 @@ def test_writing_finds_an_image_that_cannot_be_decoded(tmp_path: Path) -> None:
         write_parquet(tmp_path / "a.parquet", rows([example(1, broken)], Task.load("retinamnist")))
 
 
-def test_rows_are_written_and_checked_from_the_command_line(
+def test_prepared_rows_are_checked_from_the_command_line(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     npz = str(test_data / "medmnist" / "pneumoniamnist.npz")
-    outs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    for out in outs:
-        command = ["rows", "write", npz, "--task", "pneumoniamnist", "--limit", "20"]
-        assert main([*command, "--out", str(out)]) == 0
-    assert outs[0].read_bytes() == outs[1].read_bytes()
-    assert main(["rows", "check", *map(str, outs)]) == 0
-    assert main(["rows", "write", npz, "--task", "pneumonia", "--out", str(outs[0])]) == 2
-    assert "did you mean 'pneumoniamnist'" in capsys.readouterr().err
-    card = ["--task", "pneumoniamnist=retinamnist"]
-    assert main(["rows", "check", str(outs[0]), *card]) == 2
+    command = ["prepare", "--npz", npz, "--task", "pneumoniamnist", "--limit", "20"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    files = [str(tmp_path / f"{split}.parquet") for split in ("train", "val", "test")]
+    assert main(["rows", "check", *files]) == 0
+    assert capsys.readouterr().out.count("20 rows are right") == 3
+    assert main(["rows", "check", files[0], "--task", "pneumoniamnist=retinamnist"]) == 2
     assert "row 0: task 'retinamnist'" in capsys.readouterr().err

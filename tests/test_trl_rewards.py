@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from medreward import ConfigError, Task, explain, shaped_reward
+from medreward.audit.groups import gathered
+from medreward.audit.trace_sources import read_trace
 from medreward.data.example import Example
 from medreward.data.rows import rows
 from medreward_trl import reward_funcs, shaped, tasks
@@ -66,6 +69,32 @@ def test_boxes_as_rows_hold_them() -> None:
     text = "<think>x</think><answer>[[0, 0, 10, 10]]</answer>"
     values = funcs[0](completions=[text] * 2, target=["[[0.0, 0.0, 10.0, 5.0]]", [[0, 0, 10, 10]]])
     assert values == [0.5, 1.0]
+
+
+def test_the_trace_has_what_was_scored(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    funcs, _ = reward_funcs(["retinamnist", "pneumoniamnist"], trace={"path": path, "every": 2})
+    told = Task.load("retinamnist").knowledge_text()
+    columns: dict[str, Any] = {
+        "target": [1, 1, "cat"],
+        "task": ["retinamnist", "retinamnist", "cats"],
+        "id": ["a", "a", "b"],
+        "split": ["train"] * 3,
+        "knowledge": [told, "", ""],
+    }
+    for finished in range(3):
+        for func in funcs:
+            state = SimpleNamespace(global_step=finished)
+            func(completions=[chat(c) for c in GROUP], trainer_state=state, **columns)
+    rows = list(read_trace([path]))
+    assert [row.step for row in rows] == [1, 1, 3, 3]  # every second step, without the cat
+    assert [(r.id, r.split, r.task, r.target) for r in rows[:2]] == [
+        ("a", "train", "retinamnist", "1")
+    ] * 2
+    assert [row.knowledge for row in rows[:2]] == [None, ""]  # the card's own, and none
+    score = explain(RIGHT, 1, task="retinamnist")
+    assert (rows[0].total, rows[0].parts) == (score.total, score.parts)
+    assert rows[0].completion == RIGHT
 
 
 def test_several_tasks_in_one_batch() -> None:
@@ -154,9 +183,10 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     examples = [Example(image, i % 2, f"e{i}", "train", {}) for i, image in enumerate(images)]
     data = from_rows(rows(examples, task))
     tiny = build([data[0]["prompt"][0]["content"][1]["text"], RIGHT], seed=0, size=56)
-    funcs, weights = reward_funcs(task)
+    out = tmp_path_factory.mktemp("grpo")
+    funcs, weights = reward_funcs(task, trace=out / "trace.jsonl")
     config = GRPOConfig(
-        output_dir=str(tmp_path_factory.mktemp("grpo")),
+        output_dir=str(out),
         reward_weights=weights,
         per_device_train_batch_size=4,
         num_generations=2,
@@ -187,6 +217,24 @@ def test_a_real_trainer_logs_the_parts(trainer: Any) -> None:
     assert logged["zero_variance"] == 1.0  # an untrained model earns nothing, in any group
     assert len(trainer._logs["extra"]["reasons"]) == len(trainer._logs["completion"])
     assert all(trainer._logs["extra"]["reasons"])
+    _compare_trace_and_table(Path(trainer.args.output_dir))
+
+
+def _compare_trace_and_table(out: Path) -> None:
+    """The trace says the step, the rows and the scores that TRL's own table says."""
+    trace = list(read_trace([out / "trace.jsonl"]))
+    table = list(read_trace([out / "completions"]))
+    assert len(trace) == len(table) == 4
+    for row, logged in zip(trace, table, strict=True):
+        assert row.step == logged.step == 1
+        assert row.id == logged.id
+        assert row.completion == logged.completion
+        assert row.reasons == logged.reasons
+        assert row.unreadable == logged.unreadable
+        assert row.parts == pytest.approx(logged.parts)
+        score = explain(row.completion, row.target, task=row.task or "", knowledge=row.knowledge)
+        assert (row.total, row.signature) == (score.total, score.signature)
+    assert [len(group) for group in gathered(trace)] == [2, 2]
 
 
 def test_a_real_trainer_adds_the_parts_up_to_the_shaped_reward(trainer: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from medreward.audit.groups import gathered
+from medreward.audit.trace_sources import read_trace
 from medreward_verl import KEYS
 from medreward_verl.merge import merge
 
@@ -26,8 +28,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = {"STEPS": str(STEPS), "SAVE_FREQ": str(STEPS), "VAL_SAMPLES": "16"}
     sizes |= {"PROMPTS": "4", "MINI": "4"}
     paths = {"DEMO": f"{folder}/demo", "OUT": f"{folder}/run", "PYTHON": sys.executable}
+    trace = f"+reward.custom_reward_function.reward_kwargs.trace={folder}/run/trace.jsonl"
+    dump = f"+trainer.rollout_data_dir={folder}/run/rollout"
     done = subprocess.run(
-        [str(ROOT / "recipes" / "cpu" / "verl_grpo.sh")],
+        [str(ROOT / "recipes" / "cpu" / "verl_grpo.sh"), trace, dump],
         env={**os.environ, **sizes, **paths},
         capture_output=True,
         text=True,
@@ -62,6 +66,24 @@ def test_validation_reports_every_key(metrics: list[dict[str, Any]], out: Path) 
     assert len(dumped) == 16
     row = json.loads(dumped[0])
     assert row["score"] == pytest.approx(row["accuracy"] + 0.2 * row["format"], abs=0.051)
+
+
+@pytest.mark.slow
+def test_the_trace_holds_what_verl_dumps_and_trains_on(out: Path) -> None:
+    rows = list(read_trace([out / "trace.jsonl"]))
+    trained = [row for row in rows if row.split == "train"]
+    dumped = list(read_trace([out / "rollout"]))
+    for step in range(1, STEPS + 1):
+        ours, verls = (
+            sorted((row.completion, row.total) for row in found if row.step == step)
+            for found in (trained, dumped)
+        )
+        assert [text for text, _ in ours] == [text for text, _ in verls]
+        assert [t for _, t in ours] == pytest.approx([t for _, t in verls], abs=1e-6)
+    sizes = {len(group) for group in gathered(trained)}
+    assert sizes == {len(group) for group in gathered(dumped)}
+    assert min(sizes) > 1
+    assert any(row.split == "test" and row.step == 0 for row in rows)  # validated before training
 
 
 @pytest.mark.slow

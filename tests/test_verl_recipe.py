@@ -45,12 +45,9 @@ def recipe(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def files(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("rows")
     npz = str(test_data / "medmnist" / "pneumoniamnist.npz")
-    made = {}
-    for name, split in (("TRAIN", "train"), ("VAL", "val")):
-        made[name] = str(folder / f"{split}.parquet")
-        command = ["rows", "write", npz, "--task", "pneumoniamnist", "--limit", "80"]
-        assert main([*command, "--split", split, "--out", made[name]]) == 0
-    return made
+    command = ["prepare", "--npz", npz, "--task", "pneumoniamnist", "--limit", "80"]
+    assert main([*command, "--out", str(folder)]) == 0
+    return {"TRAIN": str(folder / "train.parquet"), "VAL": str(folder / "val.parquet")}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

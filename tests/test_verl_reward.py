@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, explain, shaped_reward
+from medreward.audit.groups import gathered
+from medreward.audit.trace_sources import read_trace, rescored
+from medreward.rewards.shaped import scorer
 from medreward_verl import KEYS, RowScorer, compute_score
 from tests.verl_tools import FUNCTION, MANAGER, REWARD, batch, byte_tokenizer, compose, row
 
@@ -107,7 +110,7 @@ def test_what_verl_adds_for_a_reward_model_is_no_setting() -> None:
             "mine",
             "1",
             {"tasks": {"other": "retinamnist"}},
-            "'mine' is not one of other, bloodmnist",
+            "'mine' is not one of other, bccd",
         ),
         ("retinamnist", "1", {"tasks": "retinamnist"}, "tasks: 'retinamnist' is not a mapping"),
         ("retinamnist", "1", {"reasons": "all"}, "reasons: 'all' is not a list"),
@@ -189,6 +192,78 @@ def test_a_wrong_row_fails_by_itself(tokenizer: tuple[Any, Path]) -> None:
     assert "target '9'" in str(outside)
 
 
+def test_the_function_traces_what_it_scores(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    info = {"id": "p1", "split": "train", "knowledge": "", "global_steps": 4}
+    for text in (RIGHT, NEAR):
+        compute_score("retinamnist", text, "1", info, trace={"path": str(path), "share": 1.0})
+    compute_score("retinamnist", NEAR, "1", {}, trace={"path": str(path), "share": 1.0})
+    right, near, bare = read_trace([path])
+    assert (bare.step, bare.id, bare.completion) == (None, None, NEAR)
+    assert (right.step, right.id, right.split, right.target) == (5, "p1", "train", "1")
+    assert near.reasons == explain(NEAR, "1", task="retinamnist", knowledge="").reasons
+
+
+def test_the_manager_traces_with_verls_step_and_prompt(
+    tokenizer: tuple[Any, Path], tmp_path: Path
+) -> None:
+    import numpy as np
+
+    from medreward_verl.manager import MedRewardManager
+
+    path = tmp_path / "trace.jsonl"
+    reward = MedRewardManager(compose(*MANAGER, f"{REWARD}.trace={path}"), tokenizer[0], None)
+    data = batch(tokenizer[0], [RIGHT, NEAR], [row("retinamnist", "1", id="p1")] * 2)
+    data.non_tensor_batch["uid"] = np.array(["u7", "u7"])
+    data.non_tensor_batch["global_steps"] = np.array([3, 3])
+
+    async def together() -> list[Any]:
+        return list(await asyncio.gather(*(reward.run_single(data[i : i + 1]) for i in range(2))))
+
+    results = asyncio.run(together())
+    rows = list(read_trace([path]))
+    assert [(r.step, r.group, r.id) for r in rows] == [(3, "u7", "p1")] * 2
+    assert [r.total for r in rows] == [result["reward_score"] for result in results]
+    assert [r.completion for r in rows] == [RIGHT, NEAR]
+
+
+@pytest.mark.parametrize("module", ["ppo.ray_trainer", "ppo.v1.trainer_base"])
+def test_verls_dumps_are_read(module: str, tmp_path: Path) -> None:
+    """veRL's own writers write; the older one dumps what our reward reports, the newer one keys."""
+    import importlib
+    import inspect
+
+    found = importlib.import_module(f"verl.trainer.{module}")
+    (write,) = {
+        cls._write_generations
+        for _, cls in inspect.getmembers(found, inspect.isclass)
+        if hasattr(cls, "_write_generations") and cls.__module__ == found.__name__
+    }
+    texts = [RIGHT, NEAR, "<answer>", RIGHT]
+    results = [compute_score("retinamnist", text, "1", {"knowledge": ""}) for text in texts]
+    old = module == "ppo.ray_trainer"
+    extra: dict[str, list[Any]] = {"uid": [f"u_{i // 2}_{i}_0" for i in range(4)]}
+    if old:
+        extra = {key: [result[key] for result in results] for key in KEYS if key != "score"}
+    inputs = [f"prompt {i // 2}" for i in range(4)]
+    scores = [result["score"] for result in results]
+    for step in (2, 10):
+        write(inputs, texts, ["1"] * 4, scores, extra, str(tmp_path), step)
+    rows = list(read_trace([tmp_path]))
+    assert [r.step for r in rows] == [2] * 4 + [10] * 4
+    assert [r.completion for r in rows[:4]] == texts
+    assert [r.total for r in rows[:4]] == scores
+    assert [len(group) for group in gathered(rows)] == [2, 2, 2, 2]
+    if old:
+        assert [r.correct for r in rows[:4]] == [True, False, False, True]
+        assert [r.unreadable for r in rows[:4]] == [False, False, True, False]
+        assert rows[1].reasons == explain(NEAR, "1", task="retinamnist", knowledge="").reasons
+        assert rows[1].parts["accuracy"] == 0.25
+    again = rescored(rows[1], scorer("retinamnist"))
+    assert again.correct is False
+    assert again.prediction is not None
+
+
 def test_the_manager_refuses_a_second_reward(tokenizer: tuple[Any, Path]) -> None:
     from medreward_verl.manager import MedRewardManager
 
@@ -207,11 +282,13 @@ def ray() -> Iterator[None]:
 @pytest.mark.usefixtures("ray")
 @pytest.mark.parametrize("way", [FUNCTION, MANAGER], ids=["function", "manager"])
 def test_verls_reward_loop_scores_as_shaped_reward_does(
-    way: list[str], tokenizer: tuple[Any, Path]
+    way: list[str], tokenizer: tuple[Any, Path], tmp_path: Path
 ) -> None:
     from verl.experimental.reward_loop import RewardLoopManager
 
+    path = tmp_path / "trace.jsonl"
     settings = [f"{REWARD}.decay=reported", f"{REWARD}.weights={{format:0.3}}"]
+    settings.append(f"{REWARD}.trace={{path:{path},on_error:warn}}")
     model = [f"actor_rollout_ref.model.path={tokenizer[1]}", "reward.num_workers=2"]
     loop = RewardLoopManager(compose(*way, *settings, *model))
     cases = [
@@ -242,3 +319,7 @@ def test_verls_reward_loop_scores_as_shaped_reward_does(
     assert extra["correct"].tolist() == [float(i in right) for i in range(len(cases))]
     assert extra["reason_recitation_penalised"].tolist()[1] == 1.0
     assert extra["unreadable"].sum() >= 2 * len(GARBAGE) - 2
+    traced = list(read_trace([path]))  # two workers wrote
+    assert sorted((r.completion, r.total) for r in traced) == sorted(
+        zip(texts, expected, strict=True)
+    )

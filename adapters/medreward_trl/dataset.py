@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import datasets
+import pyarrow.compute as pc
 from datasets import Dataset, Image, load_dataset
 
 from medreward import ConfigError
@@ -14,11 +16,15 @@ from medreward.data.rows import Row
 
 
 def from_rows(rows: Iterable[Row]) -> Dataset:
-    """Return rows as a data set with columns prompt, image, task, target, knowledge and id."""
-    mapped = [trl_row(row) for row in rows]
-    if not mapped:
+    """Return rows as a data set with columns prompt, image, task, target, knowledge and id.
+
+    The column of images is ``images``, lists, if a row has more or fewer than one.
+    """
+    rows = list(rows)
+    if not rows:
         raise ConfigError("rows: there are none")
-    return Dataset.from_list(mapped).cast_column("image", Image())
+    several = any(len(row["images"]) != 1 for row in rows)
+    return _with_images(Dataset.from_list([trl_row(row, several) for row in rows]))
 
 
 def from_parquet(path: str | Path) -> Dataset:
@@ -33,16 +39,31 @@ def from_parquet(path: str | Path) -> Dataset:
     missing = [name for name in COLUMNS if name not in data.column_names]
     if missing:
         raise ConfigError(f"{path}: column {missing[0]!r} is missing; it has {data.column_names}")
-    mapped = data.map(trl_row, remove_columns=data.column_names, desc="rows")
-    return mapped.cast_column("image", Image())
+    counts = pc.list_value_length(data.data.column("images")).to_pylist()
+    mapped = data.map(
+        trl_row,
+        fn_kwargs={"several": any(count != 1 for count in counts)},
+        remove_columns=data.column_names,
+        desc="rows",
+    )
+    return _with_images(mapped)
 
 
-def trl_row(row: Row) -> dict[str, Any]:
-    """Return one row with the columns that TRL and the reward functions look for."""
+def _with_images(data: Dataset) -> Dataset:
+    if "images" in data.column_names:
+        return data.cast_column("images", datasets.List(Image()))
+    return data.cast_column("image", Image())
+
+
+def trl_row(row: Row, several: bool = False) -> dict[str, Any]:
+    """Return one row with the columns that TRL and the reward functions look for.
+
+    With `several`, the column of images is ``images``, a list, instead of ``image``.
+    """
     info = row["extra_info"]
     return {
         "prompt": [_message(message) for message in row["prompt"]],
-        "image": row["images"][0],
+        **({"images": row["images"]} if several else {"image": row["images"][0]}),
         "task": row["data_source"],
         "target": row["reward_model"]["ground_truth"],
         "knowledge": info["knowledge"],

@@ -8,12 +8,13 @@ shaped total.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
 from medreward.audit.groups import by_prompt, zero_variance_share
+from medreward.audit.trace import TraceLike, TraceRow, trace_writer, traced
 from medreward.completion import CompletionLike, completion_text
 from medreward.data.rows import target_of
 from medreward.rewards.shaped import PARTS, Scorer, scorer
@@ -32,7 +33,11 @@ class RewardFuncs(NamedTuple):
 
 
 def reward_funcs(
-    task: TaskLike | Sequence[TaskLike], *, target_column: str = "target", **settings: Any
+    task: TaskLike | Sequence[TaskLike],
+    *,
+    target_column: str = "target",
+    trace: TraceLike | None = None,
+    **settings: Any,
 ) -> RewardFuncs:
     """Return one reward function a part (accuracy, format, recitation) and their weights.
 
@@ -45,27 +50,33 @@ def reward_funcs(
     Args:
         task: a task, or several of them in one data set; these must agree on the weights.
         target_column: the column with the truth.
+        trace: a file to which the first function writes what it scores, for ``medreward why``: a
+            path, or a mapping of `medreward.audit.trace.TraceWriter`'s arguments.
         **settings: override the cards' reward settings, as in `medreward.shaped_reward`.
 
     Raises:
         ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
             label set, at the call, with the row's number in the batch.
     """
-    batch = BatchScorer(task, target_column, settings)
+    batch = BatchScorer(task, target_column, settings, trace)
     weights = batch.weights()
     funcs = [PartReward(batch, part, logs=part == PARTS[0]) for part in PARTS]
     return RewardFuncs(funcs, [weights[part] for part in PARTS])
 
 
 def shaped(
-    task: TaskLike | Sequence[TaskLike], *, target_column: str = "target", **settings: Any
+    task: TaskLike | Sequence[TaskLike],
+    *,
+    target_column: str = "target",
+    trace: TraceLike | None = None,
+    **settings: Any,
 ) -> ShapedReward:
     """Return the shaped total as a single reward function (see :func:`reward_funcs`).
 
     For TRL's command line, ``--reward_funcs medreward_trl.tasks.retinamnist`` is
     ``shaped("retinamnist")``.
     """
-    return ShapedReward(BatchScorer(task, target_column, settings), "shaped", logs=True)
+    return ShapedReward(BatchScorer(task, target_column, settings, trace), "shaped", logs=True)
 
 
 class BatchScorer:
@@ -76,6 +87,7 @@ class BatchScorer:
         task: TaskLike | Sequence[TaskLike],
         target_column: str,
         settings: Mapping[str, Any],
+        trace: TraceLike | None = None,
     ) -> None:
         several = isinstance(task, Sequence) and not isinstance(task, str)
         bound = [scorer(one, settings) for one in (task if several else [task])]  # type: ignore[arg-type, union-attr]
@@ -83,6 +95,7 @@ class BatchScorer:
         if not self.scorers:
             raise ConfigError("task: the list of tasks is empty")
         self.target_column = target_column
+        self.trace = trace_writer(trace)
         self._last: tuple[object, list[Score | None]] | None = None
 
     def weights(self) -> dict[str, float]:
@@ -115,6 +128,24 @@ class BatchScorer:
         scores = [self._score(i, *row) for i, row in enumerate(rows)]
         self._last = (rows, scores)
         return scores
+
+    def write_trace(self, columns: Mapping[str, Any]) -> None:
+        """Append the batch that was scored last to the trace, if there is one."""
+        if self.trace is not None and self._last is not None:
+            self.trace.write(self._traced(columns, *self._last))
+
+    def _traced(
+        self, columns: Mapping[str, Any], rows: Any, scores: Sequence[Score | None]
+    ) -> Iterator[TraceRow]:
+        state = columns.get("trainer_state")
+        step = None if state is None else int(state.global_step) + 1  # TRL counts finished updates
+        ids, splits = (self._column(columns, name, len(rows)) for name in ("id", "split"))
+        for row, score, row_id, split in zip(rows, scores, ids, splits, strict=True):
+            text, name, target, knowledge = row
+            bound = self._scorer(name)
+            if score is not None and bound is not None:
+                place = {"step": step, "id": _text(row_id), "split": _text(split)}
+                yield traced(score, bound.task, text, target, knowledge, **place)
 
     def _score(
         self, index: int, text: str, task: str | None, target: Any, knowledge: str | None
@@ -169,6 +200,7 @@ class _Reward:
         """Return the number of each completion, None where no task applies."""
         scores = self.batch.scores(completions, columns)
         if self.logs:
+            self.batch.write_trace(columns)
             _log(scores, columns, log_extra, log_metric)
         return [None if score is None else self._value(score) for score in scores]
 
@@ -200,6 +232,8 @@ def _log(
     if log_extra is not None:
         log_extra("prediction", [None if s is None else s.prediction for s in scores])
         log_extra("reasons", ["" if s is None else " ".join(s.reasons) for s in scores])
+        if "id" in columns:  # tells the groups apart, whose prompts may differ in the image alone
+            log_extra("id", list(columns["id"]))
     if log_metric is not None:
         for name, value in _metrics(scores, columns.get("id")).items():
             log_metric(name, value)
@@ -219,6 +253,10 @@ def _metrics(scores: Sequence[Score | None], ids: Sequence[Any] | None) -> dict[
         groups = by_prompt([ids[i] for i in rows], [score.total for score in scored])
         metrics["zero_variance"] = zero_variance_share(groups)
     return metrics
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _plain(target: Any) -> Any:

@@ -29,6 +29,7 @@ class _Call(NamedTuple):
     data_source: str
     ground_truth: Any
     extra_info: Mapping[str, Any]
+    place: Mapping[str, Any]
     answer: asyncio.Future[dict[str, Any]]
 
 
@@ -75,7 +76,9 @@ class MedRewardManager(RewardManagerBase):  # type: ignore[misc]
     def _answer(self, call: _Call, text: str) -> None:
         """Score a sample; a row that is wrong fails by itself, not with its neighbours."""
         try:
-            result = self._rows.result(call.data_source, text, call.ground_truth, call.extra_info)
+            result = self._rows.result(
+                call.data_source, text, call.ground_truth, call.extra_info, **call.place
+            )
         except ConfigError as error:
             call.answer.set_exception(error)
             return
@@ -91,5 +94,16 @@ def _call(data: DataProto, answer: asyncio.Future[dict[str, Any]]) -> _Call:
         data_source=row["data_source"],
         ground_truth=row["reward_model"]["ground_truth"],
         extra_info=row.get("extra_info") or {},
+        place=_place(row),
         answer=answer,
     )
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the step and the prompt that verl's trainer names beside the data set's columns."""
+    step, uid = row.get("global_steps"), row.get("uid")
+    named = {
+        "step": None if step is None else int(step),
+        "group": None if uid is None else str(uid),
+    }
+    return {name: value for name, value in named.items() if value is not None}

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from medreward import ConfigError, Score, Task
+from medreward.audit.trace import trace_writer, traced
 from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward.reasons import REASONS
@@ -44,7 +45,9 @@ def compute_score(
         **reward_kwargs: ``tasks`` maps a data source to a shipped name, a card's path, or a mapping
             of ``task`` and settings for this source alone; ``reasons`` lists the reason codes to
             report (default: all; veRL bootstraps every key where it validates with several
-            completions a prompt); everything else overrides the settings of every card: weights,
+            completions a prompt); ``trace`` is a file to which all completions are written, for
+            ``medreward why``: a path, or a mapping of `medreward.audit.trace.TraceWriter`'s
+            arguments; everything else overrides the settings of every card: weights,
             delta, decay, under_grading, over_grading, gates.
 
     Returns:
@@ -82,6 +85,7 @@ class RowScorer:
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         self.settings = dict(settings or {})
         self.keys = _keys(self.settings.pop("reasons", None))
+        self.trace = trace_writer(self.settings.pop("trace", None))
         named = self.settings.pop("tasks", None) or {}
         if not isinstance(named, Mapping):
             raise ConfigError(f"tasks: {named!r} is not a mapping of data sources to task cards")
@@ -127,9 +131,19 @@ class RowScorer:
         completion: str,
         ground_truth: Any,
         extra_info: Mapping[str, Any] | None = None,
+        **place: Any,
     ) -> Result:
-        """Score a row's completion as veRL wants it (see :func:`compute_score`)."""
-        return as_result(self.score(data_source, completion, ground_truth, extra_info), self.keys)
+        """Score a row's completion as veRL wants it (see :func:`compute_score`), and trace it.
+
+        ``place`` is the ``step`` and the ``group``, where the caller knows them.
+        """
+        score = self.score(data_source, completion, ground_truth, extra_info)
+        if self.trace is not None:
+            task, info = self.scorer(data_source, extra_info).task, extra_info or {}
+            place = {**_place(info), **place}
+            row = traced(score, task, completion, ground_truth, info.get("knowledge"), **place)
+            self.trace.write([row])
+        return as_result(score, self.keys)
 
     def _named(self, source: str, card: Any) -> Scorer:
         try:
@@ -161,6 +175,16 @@ def as_result(score: Score, keys: Sequence[str] = KEYS) -> Result:
         if f"reason_{code}" in result:
             result[f"reason_{code}"] = 1.0
     return result
+
+
+def _place(extra_info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a row stands: verl adds the version of the weights, which starts with 0."""
+    version, row_id, split = (extra_info.get(name) for name in ("global_steps", "id", "split"))
+    return {
+        "step": None if version is None else int(version) + 1,
+        "id": None if row_id is None else str(row_id),
+        "split": None if split is None else str(split),
+    }
 
 
 def _keys(reasons: Any) -> tuple[str, ...]:

@@ -70,6 +70,8 @@ class Report:
         charts: curves over the steps.
         samples: images with completions.
         texts: long texts (prompt, signature) by name, folded away.
+        heading: that of the metrics table.
+        findings: what stands out, each with a guess at the fix.
     """
 
     title: str
@@ -80,6 +82,8 @@ class Report:
     charts: Sequence[Chart] = ()
     samples: Sequence[Sample] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    heading: str = "Held-out metrics"
+    findings: Sequence[tuple[str, str]] = ()
 
 
 def page(template: str, **context: Any) -> str:
@@ -125,7 +129,7 @@ def _data_url(image: Image) -> str:
 
 def _number(value: float, digits: int = 3, sign: str = "") -> str:
     """Return a number with so many digits after the point, and no minus before a zero."""
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"
+    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
 def _drawing(chart: Chart) -> dict[str, Any]:

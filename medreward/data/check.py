@@ -7,7 +7,7 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tqdm import tqdm
 
-from medreward.data.rows import IMAGE_MARK, target_of
+from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
+from medreward.priors.template import IMAGE_MARK
 from medreward.rewards.shaped import scorer
 from medreward.task import Task, shipped
 
@@ -39,6 +40,29 @@ def shipped_task(data_source: str, extra_info: Mapping[str, Any]) -> Task:
     if data_source not in shipped():
         raise expected("data_source", data_source, shipped())
     return Task.load(data_source)
+
+
+def task_finder(named: Iterable[str]) -> TaskOf:
+    """Return what gives a row's task, knowing the cards given as ``SOURCE=CARD`` too.
+
+    Raises:
+        ConfigError: if one of them is not of this form, or its card cannot be read.
+    """
+    cards = dict(_named(text) for text in named)
+
+    def task_of(data_source: str, extra_info: Mapping[str, Any]) -> Task:
+        if data_source in cards and extra_info.get("task") is None:
+            return cards[data_source]
+        return shipped_task(data_source, extra_info)
+
+    return task_of
+
+
+def _named(text: str) -> tuple[str, Task]:
+    source, equals, card = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--task: {text!r} is not SOURCE=CARD")
+    return source, Task.load(card)
 
 
 def check_parquet(

@@ -33,17 +33,17 @@ class Tile(NamedTuple):
 
 
 def ranked(records: Sequence[Record]) -> dict[str, int]:
-    """Return the rank of records to show, by id: each split and label in turn, by hash.
+    """Return the rank of records to show, by id: each split and label in turn, all by hash.
 
     There are more of them than a sheet shows, as some may turn out to be unusable.
     """
     strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for record in records:
         label = str(bool(record.boxes)) if record.boxes is not None else str(record.label)
+        label = label.partition(",")[0].rstrip("]")  # sets are too many: their first labels
         strata[str(record.split), label].append(record.id)
-    drawn = [
-        sorted(ids, key=lambda i: sha256(i.encode()).digest()) for _, ids in sorted(strata.items())
-    ]
+    mixed = sorted(strata, key=lambda key: sha256("/".join(key).encode()).digest())
+    drawn = [sorted(strata[key], key=lambda i: sha256(i.encode()).digest()) for key in mixed]
     turns = [name for turn in zip_longest(*drawn) for name in turn if name is not None]
     return {name: rank for rank, name in enumerate(turns[: _CANDIDATES * MOST])}
 

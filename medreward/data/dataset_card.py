@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medreward.data.markdown import cell, pairs, pathless, plain
+from medreward.data.prompt_section import prompt_section
 from medreward.data.render import Rendered
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
+from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.task import Task
 from medreward.version import __version__
 
 if TYPE_CHECKING:
     from medreward.data.prepare import Options
 
-_NO_TRACE = ("workers", "reading")  # not in the card: without effect, or shown field by field
+# Not in the card: without effect, or shown field by field.
+_NO_TRACE = ("workers", "reading", "asking")
 _MOST_SHOWN = 40  # files a kind of remark, in the card
 
 
@@ -28,13 +32,17 @@ class Summary:
 
     Attributes:
         source: the source's name.
-        images: split -> number of rows.
-        labels: split -> label -> number of images (for localisation: boxes).
+        images: split -> number of images; each is a row, unless questions are asked of it.
+        labels: split -> label -> number of images that have it (for localisation: of boxes).
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
         remarks: what was done to others.
         emptied: splits of which no image can be used.
+        left_out: statement that a budget had no room for -> number of prompts.
+        example: the first prompt.
         files: what was written.
+        copies: split -> transformed copies of each row in it, beside the row.
+        questions: split -> grounding question, such as "where, no WBC" -> number of rows.
     """
 
     source: str
@@ -44,22 +52,42 @@ class Summary:
     skipped: list[Remark] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     emptied: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    example: Prompt | None = None
     files: tuple[Path, ...] = ()
+    copies: Counter[str] = field(default_factory=Counter)
+    questions: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def count(self, record: Record, result: Rendered, label: str | None) -> None:
-        """Add one row; `label` is None where its boxes are to be counted."""
+    def rows(self, split: str) -> int:
+        """Return the number of rows of a split: its images or questions, and copies of each."""
+        asked = self.questions[split].total() if split in self.questions else 0
+        return (asked if self.questions else self.images[split]) * (1 + self.copies[split])
+
+    def count(self, record: Record, result: Rendered, names: Sequence[str]) -> None:
+        """Add one row, with the names of its labels or boxes."""
         split = str(record.split)
         self.images[split] += 1
-        self.labels[split].update([label] if label is not None else [b.name for b in result.boxes])
+        self.labels[split].update(names)
         self.remarks += result.remarks
         for name, value in result.facts.items():
             self.facts[name][value or "(none)"] += 1
 
+    def prompt(self, prompt: Prompt) -> None:
+        """Add the prompt of one row."""
+        self.example = self.example or prompt
+        self.left_out.update(statement.text for statement in prompt.left_out)
+
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
         lines = [
-            f"{split:6}{self.images[split]:>8} images" for split in SPLITS if self.images[split]
+            f"{split:6}{self.images[split]:>8} images"
+            + (f", {self.rows(split)} rows" if self.copies[split] else "")
+            for split in SPLITS
+            if self.images[split]
         ]
+        for split, counts in self.questions.items():
+            asked = "; ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+            lines.append(f"{split:6}{counts.total():>8} questions ({asked})")
         for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
             if remarks:
                 lines += [heading, *report_lines(remarks, most=10)]
@@ -87,19 +115,23 @@ def _natural(remark: Remark) -> list[tuple[int, str]]:
     return [(0, remark.what), *((int(p) if p.isdecimal() else -1, p) for p in parts)]
 
 
-def card(summary: Summary, task: Task, options: Options, command: str) -> str:
+def card(summary: Summary, prompts: PromptBuilder, options: Options, command: str) -> str:
     """Return the Markdown of a data set's card; it has no date, so the same run gives the same."""
+    task = prompts.task
     parts = [
         f"# {task.name}",
         _opening(summary, task),
         "## Source and licence",
-        _pairs(_provenance(task)),
+        pairs(_provenance(task)),
         "## Rows",
         _counts(summary),
+        *_questions(summary),
         *_facts(summary),
+        "## Prompts",
+        *prompt_section(prompts, summary.example, summary.left_out, options.template),
         "## Settings",
-        _pairs(_settings(options)),
-        *([f"```\n{_plain(command)}\n```"] if command else []),
+        pairs(_settings(options)),
+        *([f"```\n{plain(command)}\n```"] if command else []),
         "## Left out",
         _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
         "## Remarks",
@@ -109,9 +141,13 @@ def card(summary: Summary, task: Task, options: Options, command: str) -> str:
 
 
 def _opening(summary: Summary, task: Task) -> str:
+    rows = sum(map(summary.rows, SPLITS))
+    asked = ""
+    if summary.questions:
+        asked = ", as grounding questions, which are tasks of their own"
     return (
-        f"{sum(summary.images.values())} rows for the task `{task.name}` ({task.kind}), from "
-        f"{_plain(summary.source)}, by medreward {__version__}."
+        f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "
+        f"{plain(summary.source)}, by medreward {__version__}."
     )
 
 
@@ -122,19 +158,32 @@ def _provenance(task: Task) -> dict[str, str]:
 
 
 def _counts(summary: Summary) -> str:
-    names = sorted({name for counts in summary.labels.values() for name in counts})
     splits = [split for split in SPLITS if summary.images[split]]
+    last = ["**images**", *(str(summary.images[split]) for split in splits)]
+    return _table(splits, summary.labels, last)
+
+
+def _questions(summary: Summary) -> list[str]:
+    if not summary.questions:
+        return []
+    splits = [split for split in SPLITS if split in summary.questions]
+    last = ["**rows**", *(str(summary.questions[split].total()) for split in splits)]
+    return ["## Questions", _table(splits, summary.questions, last)]
+
+
+def _table(splits: Sequence[str], counts: Mapping[str, Counter[str]], last: list[str]) -> str:
+    """Return a table of names by split."""
+    names = sorted({name for split in splits for name in counts[split]})
     rows = [["", *splits], ["---", *["---:"] * len(splits)]]
-    rows += [[name, *(str(summary.labels[s][name]) for s in splits)] for name in names]
-    rows.append(["**images**", *(str(summary.images[split]) for split in splits)])
-    return "\n".join(f"| {' | '.join(_cell(c) for c in line)} |" for line in rows)
+    rows += [[name, *(str(counts[split][name]) for split in splits)] for name in names]
+    return "\n".join(f"| {' | '.join(cell(c) for c in line)} |" for line in [*rows, last])
 
 
 def _facts(summary: Summary) -> list[str]:
     if not summary.facts:
         return []
     lines = [
-        f"- {name}: " + ", ".join(f"{_cell(value)} {n}" for value, n in sorted(values.items()))
+        f"- {name}: " + ", ".join(f"{cell(value)} {n}" for value, n in sorted(values.items()))
         for name, values in sorted(summary.facts.items())
     ]
     return ["## From the headers", "\n".join(lines)]
@@ -142,6 +191,8 @@ def _facts(summary: Summary) -> list[str]:
 
 def _settings(options: Options) -> dict[str, str]:
     shown = _fields(options) | _fields(options.reading)
+    if options.asking:
+        shown |= _fields(options.asking)
     if options.fractions is None:
         shown["fractions"] = f"the source's splits, or else {_value(DEFAULT_FRACTIONS)}"
     return shown
@@ -158,22 +209,9 @@ def _value(value: Any) -> str:
         return ", ".join(f"{old} = {new or '(left out)'}" for old, new in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "all"
-    return "not set" if value is None else str(value)
-
-
-def _pairs(pairs: dict[str, str]) -> str:
-    return "\n".join(f"- {name.replace('_', ' ')}: {_plain(text)}" for name, text in pairs.items())
+    return "not set" if value is None else pathless(str(value))
 
 
 def _bullets(remarks: Iterable[Remark], most: int) -> str:
     lines = report_lines(list(remarks), max(1, most))
-    return "\n".join(f"- {_plain(line.strip())}" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Return a text on one line and without what Markdown would take for HTML or code."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("`", "'")
-
-
-def _cell(text: str) -> str:
-    return _plain(text).replace("|", "\\|")
+    return "\n".join(f"- {plain(line.strip())}" for line in lines)

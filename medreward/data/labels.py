@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rapidfuzz import process
 
+from medreward.data.label_sets import with_label_sets
 from medreward.data.rows import ground_truth
-from medreward.data.sources.record import NamedBox, Record, Remark, printable
+from medreward.data.sources.record import Flags, NamedBox, Record, Remark
+from medreward.data.unknown import check_used, key_of, unknown_labels
 from medreward.errors import ConfigError, expected
 from medreward.regions import MAX_BOXES
 from medreward.task import Task
 
-_MOST_NAMED = 20
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -45,11 +45,9 @@ def settled(
     mapping = mapping or {}
     if task.kind == "localisation":
         return _with_boxes(records, task, mapping, list(box_labels))
-    boxed = next((record for record in records if record.label is None and record.boxes), None)
-    if boxed:
-        raise ConfigError(
-            f"task {task.name!r} is {task.kind}, the source has boxes; a localisation card fits"
-        )
+    if task.kind == "multilabel":
+        return with_label_sets(records, task, mapping)
+    _check_single(records, task)
     return _with_labels(records, task, mapping)
 
 
@@ -105,20 +103,23 @@ def _parsed(text: str, suffix: str, path: Path) -> Any:
 def _with_labels(
     records: Sequence[Record], task: Task, mapping: Mapping[str, str]
 ) -> tuple[list[Record], list[Remark]]:
-    counts = Counter(_key(record.label) for record in records)
-    raw = {_key(record.label): record.label for record in records}
+    counts = Counter(key_of(record.label) for record in records)
+    raw = {key_of(record.label): record.label for record in records}
     known = {
         key: _mapped(task, mapping[key]) if key in mapping else _truth(task, raw[key])
         for key in counts
     }
     unknown = {key: n for key, n in counts.items() if known[key] is None}
     if unknown:
-        raise ConfigError(_unknown(task, unknown, mapping))
-    _check_used(mapping, counts)
-    kept = [replace(r, label=known[_key(r.label)]) for r in records if known[_key(r.label)]]
-    remarks = [
-        Remark(r.where, _DROPPED, repr(_key(r.label))) for r in records if not known[_key(r.label)]
-    ]
+        raise ConfigError(unknown_labels(task, unknown, mapping))
+    check_used(mapping, counts)
+    kept, remarks = [], []
+    for record in records:
+        key = key_of(record.label)
+        if known[key]:
+            kept.append(replace(record, label=known[key]))
+        else:
+            remarks.append(Remark(record.where, _DROPPED, repr(key)))
     return kept, remarks
 
 
@@ -135,40 +136,19 @@ def _truth(task: Task, label: Any) -> str | None:
         return None
 
 
-def _key(label: Any) -> str:
-    return str(label).strip() if label is not None else ""
-
-
-def _unknown(
-    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], what: str = "images"
-) -> str:
-    names = [form for label in task.labels for form in (label.name, *label.synonyms)]
-    lines = []
-    for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_NAMED]:
-        text = mapping.get(key, key)
-        nearest = [name for name, _, _ in process.extract(text, names, limit=3, score_cutoff=50)]
-        said = f", mapped to {text!r}" if key in mapping else ""
-        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        lines.append(f"  {printable(key) or '(empty)'!r}{said}: {count} {what}{hint}")
-    more = len(counts) - len(lines)
-    if more > 0:
-        lines.append(f"  and {more} more")
-    allowed = ", ".join(label.name for label in task.labels[:40])
-    return "\n".join(
-        [
-            f"labels that the card of task {task.name!r} does not know:",
-            *lines,
-            f"the card has: {allowed}",
-            "--map OLD=NEW (or --map-file) says what they mean; --map OLD= leaves them out",
-        ]
-    )
-
-
-def _check_used(mapping: Mapping[str, str], counts: Iterable[str]) -> None:
-    present = set(counts)
-    for old in mapping:
-        if old not in present:
-            raise expected("--map: label in the data", old, sorted(present))
+def _check_single(records: Sequence[Record], task: Task) -> None:
+    """Raise `ConfigError` if a source gives boxes or several labels for a task of one label."""
+    for record in records:
+        if record.label is None and record.boxes:
+            raise ConfigError(
+                f"task {task.name!r} is {task.kind}, the source has boxes; a "
+                f"localisation card fits, or a multilabel one for what is in an image"
+            )
+        if isinstance(record.label, Flags | tuple):
+            raise ConfigError(
+                f"{record.where}: the source has several labels an image, task {task.name!r} is "
+                f"{task.kind}; a multilabel card fits"
+            )
 
 
 def _with_boxes(
@@ -178,7 +158,7 @@ def _with_boxes(
     if unboxed:
         raise ConfigError(f"{unboxed.where}: a localisation task needs boxes; the source has none")
     counts = Counter(box.name for record in records for box in record.boxes or ())
-    _check_used(mapping, counts)
+    check_used(mapping, counts)
     names = {mapping.get(name, name) for name in counts}
     for name in wanted:
         if name not in names:
@@ -193,7 +173,8 @@ def _with_boxes(
         if len(boxes) > MAX_BOXES:
             remarks.append(Remark(record.where, f"left out: more than {MAX_BOXES} boxes"))
             continue
-        kept.append(replace(record, boxes=boxes))
+        dropped = {mapping.get(name, name) for name in record.dropped} & chosen
+        kept.append(replace(record, boxes=boxes, dropped=tuple(sorted(dropped))))
     return kept, remarks
 
 
@@ -207,7 +188,7 @@ def _check_classes(
         if mapping.get(name, name) in chosen and _class(task, mapping.get(name, name)) is None
     }
     if unknown:
-        raise ConfigError(_unknown(task, unknown, mapping, "boxes"))
+        raise ConfigError(unknown_labels(task, unknown, mapping, "boxes"))
 
 
 def _class(task: Task, name: str) -> int | None:

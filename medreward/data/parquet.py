@@ -22,7 +22,9 @@ SCHEMA = pa.schema(
         "images": pa.list_(pa.struct({"bytes": pa.binary()})),
         "ability": _TEXT,
         "reward_model": pa.struct({"style": _TEXT, "ground_truth": _TEXT}),
-        "extra_info": pa.struct({"id": _TEXT, "split": _TEXT, "knowledge": _TEXT}),
+        "extra_info": pa.struct(
+            {"id": _TEXT, "split": _TEXT, "knowledge": _TEXT, "transforms": _TEXT}
+        ),
     }
 )
 _ROW_GROUP = 256  # rows that are in memory at once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -20,7 +21,13 @@ from medreward.data.rows import Row, ground_truth, row
 from medreward.data.sources.record import Reading, Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError, expected
-from medreward.priors.prompt import build_prompt
+from medreward.perception.copies import transformed
+from medreward.perception.grounding import Asking, canonical, plan
+from medreward.perception.grounding_rows import GroundingRows
+from medreward.perception.sides import check_task
+from medreward.perception.transforms.pipeline import Pipeline
+from medreward.priors.prompt import PromptBuilder
+from medreward.priors.tokens import load_tokenizer
 from medreward.rewards.frames import qwen_resized
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
@@ -28,7 +35,7 @@ CARD, SHEET = "dataset_card.md", "contact_sheet.png"
 _PARTIAL = ".medreward-partial"
 _FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
 _FEW = 64  # images that are not worth starting processes for
-MAX_SIZE = 8192
+MAX_SIZE, MAX_COPIES = 8192, 100
 _TORN = (
     "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
 )
@@ -42,8 +49,13 @@ class Options:
         size: length of the images' longest side in pixels; None: as they are.
         knowledge: level of knowledge in the prompt: "none", "context" or "full".
         fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
+        shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
+            grades.
+        budget: how many tokens a prompt may have, without the image and the chat template.
+        tokenizer: counts them: a Hugging Face name, a local folder or a tokenizer.json.
+        template: a file with templates of prompts in place of the shipped ones.
         limit: at most so many images of each split.
-        seed: of the split and of the choice under `limit`.
+        seed: of the split, of the choice under `limit` and of the order of labels.
         mapping: label in the source -> label in the card; "" leaves it out.
         box_labels: for localisation, which boxes count; none: all.
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
@@ -53,10 +65,18 @@ class Options:
             goes into the targets of boxes (`medreward.rewards.frames.qwen_resized`); None: none.
         reading: how pictures are read.
         workers: processes; None: one a core.
+        transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
+        copies: so many transformed copies follow each row; 0: the row itself is transformed.
+        transform_splits: the splits that are transformed.
+        asking: grounding questions to ask of each image, instead of the card's own; None: none.
     """
 
     size: int | None = None
     knowledge: str = "full"
+    shuffle_labels: bool | None = None
+    budget: int | None = None
+    tokenizer: str | None = None
+    template: str | Path | None = None
     fractions: Mapping[str, float] | None = None
     limit: int | None = None
     seed: int = 0
@@ -67,18 +87,49 @@ class Options:
     seen: tuple[int, int, int] | None = None
     reading: Reading = field(default_factory=Reading)
     workers: int | None = None
+    transforms: Pipeline | None = None
+    copies: int = 0
+    transform_splits: Sequence[str] = ("train",)
+    asking: Asking | None = None
+
+    def prompts(self, task: Task) -> PromptBuilder:
+        """Return what makes the prompts of a task's rows."""
+        return PromptBuilder(
+            task,
+            self.knowledge,
+            shuffle=self.shuffle_labels,
+            seed=self.seed,
+            budget=self.budget,
+            tokenizer=load_tokenizer(self.tokenizer) if self.tokenizer else None,
+            template=self.template,
+        )
+
+    def _check_transforms(self) -> None:
+        if not 0 <= self.copies <= MAX_COPIES:
+            raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
+        if self.copies and (self.transforms is None or self.transforms.is_fixed):
+            raise ConfigError("copies: they would all be the same; transforms needs a range or p")
+        for split in self.transform_splits:
+            if split not in SPLITS:
+                raise expected("transform_splits", split, SPLITS)
 
     def __post_init__(self) -> None:
         if self.knowledge not in KNOWLEDGE_LEVELS:
             raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
         if self.on_error not in ("stop", "skip"):
             raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.asking and self.template:
+            raise ConfigError("template: grounding questions (ask) have templates of their own")
+        if self.tokenizer and self.budget is None:
+            raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
         if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
             raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
-        for name, most in (("size", MAX_SIZE), ("limit", 10**9), ("workers", 1024)):
+        numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
+        for name, most in numbers.items():
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
                 raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+        self._check_transforms()
 
 
 def prepare(
@@ -107,35 +158,58 @@ def prepare(
             written to. Nothing is written then.
     """
     options = options or Options()
+    if options.transforms is not None and options.asking is None:
+        check_task(options.transforms, task)
+    prompts = options.prompts(task)
     records, left_out = settled(source.records, task, options.mapping, options.box_labels)
     records = assigned(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limited(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
-    run = _Run(source, task, options, records)
+    run = _Run(source, prompts, options, *_planned(records, prompts, options))
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
             run.write(split, folder)
         run.check()
         contact_sheet(run.tiles, folder / SHEET)
-        write_text_atomic(folder / CARD, card(run.summary, task, options, command))
+        write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
         run.summary.files = _publish(folder, Path(out))
     return run.summary
+
+
+def _planned(
+    records: Sequence[Record], prompts: PromptBuilder, options: Options
+) -> tuple[Sequence[Record], GroundingRows | None]:
+    """Return the records that give rows, and their grounding questions where these are asked."""
+    if options.asking is None:
+        return records, None
+    records = canonical(records, prompts.task)
+    planned = plan(records, prompts.task, options.asking, options.seed)
+    kept = [record for record in records if planned.questions.get(record.id)]
+    return kept, GroundingRows(planned, prompts)
 
 
 class _Run:
     """One pass over the records, split by split, and what was seen on it."""
 
     def __init__(
-        self, source: Source, task: Task, options: Options, records: Sequence[Record]
+        self,
+        source: Source,
+        prompts: PromptBuilder,
+        options: Options,
+        records: Sequence[Record],
+        grounding: GroundingRows | None,
     ) -> None:
-        self.source, self.task, self.options, self.records = source, task, options, records
+        self.source, self.options, self.records = source, options, records
+        self.prompts, self.task, self.grounding = prompts, prompts.task, grounding
         self.summary = Summary(source=source.name)
+        if grounding:
+            self.summary.questions = grounding.counts
+            self.summary.remarks += grounding.plan.remarks
         self.tiles: list[Tile] = []
         self.results = self._rendered()
-        self._prompt = build_prompt(task, options.knowledge)
         self._ranks = ranked(records)
         self._seen: dict[bytes, Record] = {}
         self._torn: list[Remark] = []
@@ -146,10 +220,26 @@ class _Run:
         rows = self._rows(records)
         first = next(rows, None)
         if first is not None:
-            path = folder / f"{split}.parquet"
-            write_parquet(path, chain([first], rows), total=len(records))
+            written = self._transformed(split, chain([first], rows))
+            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            total *= 1 + self.summary.copies[split]
+            write_parquet(folder / f"{split}.parquet", written, total=total)
         elif records:
             self.summary.emptied.append(split)
+
+    def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
+        options = self.options
+        if options.transforms is None or split not in options.transform_splits:
+            return rows
+        self.summary.copies[split] = options.copies
+        return transformed(
+            rows,
+            self.task,
+            options.transforms,
+            seed=options.seed,
+            copies=options.copies,
+            workers=self._workers,
+        )
 
     def check(self) -> None:
         """Raise `ConfigError` for what must not be passed over."""
@@ -175,10 +265,13 @@ class _Run:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
         renderer = Renderer(self.source.load, options.reading, options.size)
-        workers = min(options.workers or cores(), 1 + len(self.records) // _FEW)
         records = (record for split in _FIRST_TO_KEEP for record in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
-        yield from ordered_map(renderer, jobs, workers=workers)
+        yield from ordered_map(renderer, jobs, workers=self._workers)
+
+    @property
+    def _workers(self) -> int:
+        return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
 
     def _rows(self, records: Sequence[Record]) -> Iterator[Row]:
         for record in records:
@@ -186,7 +279,11 @@ class _Run:
             if isinstance(result, Remark):
                 self.summary.skipped.append(result)
             elif self._is_new(record, result.digest):
-                yield self._row(record, result)
+                truth = self._noted(record, result)
+                if self.grounding:
+                    yield from self.grounding.rows(record, result, self.summary.prompt)
+                else:
+                    yield self._row(record, result, truth)
 
     def _is_new(self, record: Record, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""
@@ -203,21 +300,35 @@ class _Run:
         self.summary.remarks.append(Remark(record.where, what, before.where))
         return True
 
-    def _row(self, record: Record, result: Rendered) -> Row:
+    def _noted(self, record: Record, result: Rendered) -> str:
+        """Count an image, keep it for the contact sheet, and return its ground truth."""
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
             seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
             target = {"boxes": boxes, "size": result.size, "seen": seen}
             truth = ground_truth(self.task, target)
+            names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
         else:
             truth = str(record.label)
-        self.summary.count(record, result, truth if self.task.kind != "localisation" else None)
+            names = self._names(truth)
+            shown = ", ".join(names)
+        self.summary.count(record, result, names)
         if record.id in self._ranks:
-            name = truth if self.task.kind != "localisation" else f"boxes: {len(result.boxes)}"
-            title, rank = f"{record.split}: {name}", self._ranks[record.id]
+            title, rank = f"{record.split}: {shown}", self._ranks[record.id]
             self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
+        return truth
+
+    def _row(self, record: Record, result: Rendered, truth: str) -> Row:
+        prompt = self.prompts(record.id)
+        self.summary.prompt(prompt)
         split = str(record.split)
-        return row(self.task, self._prompt, truth, result.png, id=record.id, split=split)
+        return row(self.task, prompt, truth, result.png, id=record.id, split=split)
+
+    def _names(self, truth: str) -> list[str]:
+        """Return the labels in a ground truth, or what says that there is none."""
+        if self.task.kind != "multilabel":
+            return [truth]
+        return json.loads(truth) or [self.task.no_finding[0] if self.task.no_finding else "(none)"]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError
+from medreward.perception.grounding_options import add_options, asking_of
 from medreward.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from medreward.data.sources.record import Source
     from medreward.data.sources.table import Columns
 
-_COMPANIONS = {"images": ("csv", "coco"), "dicom": ("csv",), "nifti": ("csv",)}
+_COMPANIONS = {"images": ("csv", "coco", "masks"), "dicom": ("csv",), "nifti": ("csv",)}
 
 
 def add_parser(commands: Any) -> None:
@@ -32,7 +33,10 @@ def add_parser(commands: Any) -> None:
     _add_sources(prepare)
     _add_columns(prepare)
     _add_rows(prepare)
+    _add_transforms(prepare)
+    _add_prompts(prepare)
     _add_reading(prepare)
+    add_options(prepare)
     prepare.set_defaults(run=partial(_run, prepare))
 
 
@@ -40,7 +44,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sources (one of them)")
     group.add_argument("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package")
     group.add_argument("--npz", metavar="FILE", help="an npz file in MedMNIST's layout")
-    group.add_argument("--images", metavar="DIR", help="images, with --csv or --coco")
+    group.add_argument("--images", metavar="DIR", help="images, with --csv, --coco or --masks")
     group.add_argument("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image")
     group.add_argument("--voc", metavar="DIR", help="Pascal VOC: Annotations and JPEGImages")
     group.add_argument("--dicom", metavar="DIR", help="DICOM files, with --csv")
@@ -53,18 +57,38 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="COCO json, with --images; may be repeated, one a split",
     )
+    group.add_argument("--masks", metavar="DIR", help="a mask an image, with --images")
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the source has what")
     group.add_argument("--image-column", default="image", metavar="NAME", help="default: image")
     group.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    group.add_argument(
+        "--label-separator",
+        default="",
+        metavar="TEXT",
+        help="what stands between several labels in a cell, such as '|'",
+    )
+    group.add_argument(
+        "--label-columns",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a column of 0 and 1 for each label, instead of --label-column",
+    )
     group.add_argument("--split-column", metavar="NAME", help="default: split, if there is one")
     group.add_argument("--patient-column", metavar="NAME", help="default: patient, if there is one")
     group.add_argument("--image-suffix", default="", metavar=".EXT", help="added to the column")
     group.add_argument("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224")
     group.add_argument("--hf-config", metavar="NAME", help="configuration of the data set")
     group.add_argument("--plane", default="axial", help="of NIfTI slices (default: axial)")
+    group.add_argument(
+        "--mask-regions",
+        default="components",
+        metavar="HOW",
+        help="a box for each of the masks' components (default), or whole: one for each value",
+    )
     group.add_argument(
         "--slice-column", default="slice", help="index of the slice (default: slice)"
     )
@@ -79,8 +103,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
     )
     group.add_argument("--limit", type=int, help="at most so many images of each split")
-    group.add_argument("--seed", type=int, default=0, help="of the split and the limit")
-    group.add_argument("--knowledge", default="full", choices=KNOWLEDGE_LEVELS)
+    group.add_argument("--seed", type=int, default=0, help="of split, limit and label order")
     group.add_argument(
         "--map",
         action="append",
@@ -111,6 +134,55 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="at images that cannot be used: stop after naming all of them (default), or skip them",
     )
     group.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def _add_transforms(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("transforms (image, boxes and words together)")
+    group.add_argument(
+        "--transforms",
+        metavar="TEXT|FILE",
+        help="such as 'Rotate(degrees=-10..10) | Gamma(gamma=0.8..1.25)', or a YAML list",
+    )
+    group.add_argument(
+        "--copies",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep each row and add N transformed copies (default: transform the row itself)",
+    )
+    group.add_argument(
+        "--transform-splits",
+        default="train",
+        metavar="NAMES",
+        help="separated by commas (default: train)",
+    )
+
+
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("prompts")
+    group.add_argument(
+        "--knowledge",
+        default="full",
+        choices=KNOWLEDGE_LEVELS,
+        help="how much prior knowledge (default: full)",
+    )
+    group.add_argument(
+        "--shuffle-labels",
+        action=argparse.BooleanOptionalAction,
+        help="labels in an order of each row's own (default: unless they are grades)",
+    )
+    group.add_argument(
+        "--budget",
+        type=int,
+        metavar="TOKENS",
+        help="leave out statements until a prompt has no more, without the image",
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="NAME",
+        help="counts them: a Hugging Face name, a folder or a tokenizer.json",
+    )
+    group.add_argument("--template", metavar="FILE", help="templates in place of the shipped ones")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -150,11 +222,16 @@ def _options(arguments: argparse.Namespace) -> Options:
     from medreward.data.prepare import Options
     from medreward.data.sources.record import Reading
     from medreward.data.splits import parse_fractions
+    from medreward.perception import load
 
     frame = arguments.frame
     return Options(
         size=arguments.size,
         knowledge=arguments.knowledge,
+        shuffle_labels=arguments.shuffle_labels,
+        budget=arguments.budget,
+        tokenizer=arguments.tokenizer,
+        template=arguments.template,
         fractions=parse_fractions(arguments.split) if arguments.split else None,
         limit=arguments.limit,
         seed=arguments.seed,
@@ -170,6 +247,10 @@ def _options(arguments: argparse.Namespace) -> Options:
             allow_burned_in=arguments.allow_burned_in,
         ),
         workers=arguments.workers,
+        transforms=load(arguments.transforms) if arguments.transforms else None,
+        copies=arguments.copies,
+        transform_splits=arguments.transform_splits.split(","),
+        asking=asking_of(arguments),
     )
 
 
@@ -188,9 +269,9 @@ def _kind(arguments: argparse.Namespace) -> str:
         named = ", ".join(f"--{name}" for name in given) or "none"
         raise ConfigError(f"one source is needed, out of {options}; given: {named}")
     wanted = _COMPANIONS.get(given[0], ())
-    companions = [name for name in ("csv", "coco") if getattr(arguments, name)]
+    companions = [name for name in ("csv", "coco", "masks") if getattr(arguments, name)]
     if len(companions) > 1 or (wanted and not companions) or set(companions) - set(wanted):
-        needed = f"--{' or --'.join(wanted)}" if wanted else "neither --csv nor --coco"
+        needed = f"--{' or --'.join(wanted)}" if wanted else "none of --csv, --coco, --masks"
         raise ConfigError(f"--{given[0]} goes with {needed}")
     return given[0]
 
@@ -204,6 +285,8 @@ def _columns(arguments: argparse.Namespace) -> Columns:
         split=arguments.split_column,
         patient=arguments.patient_column,
         suffix=arguments.image_suffix,
+        separator=arguments.label_separator,
+        flags=tuple(arguments.label_columns),
     )
 
 
@@ -220,8 +303,10 @@ def _npz(file: str, _: argparse.Namespace) -> Source:
 
 
 def _images(folder: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import coco, table
+    from medreward.data.sources import coco, masks, table
 
+    if arguments.masks:
+        return masks.source(folder, arguments.masks, arguments.mask_regions)
     if arguments.csv:
         return table.source(folder, arguments.csv, _columns(arguments))
     return coco.source(_coco_files(arguments.coco), folder)
@@ -295,25 +380,18 @@ _MAKERS = {
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
     """Return the command line without --out, --workers and what is as by default."""
+    from medreward.data.markdown import pathless
+
     words = ["medreward", "prepare"]
     for name, value in vars(arguments).items():
         if name in ("run", "out", "workers") or value == parser.get_default(name):
             continue
         option = f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(option)
-        elif name == "intensity":
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        elif name in ("intensity", "label_columns"):
             words += [option, *map(str, value)]
         else:
             for item in value if isinstance(value, list) else [value]:
-                words += [option, _pathless(str(item))]
+                words += [option, pathless(str(item))]
     return shlex.join(words)
-
-
-def _pathless(text: str) -> str:
-    """Return an absolute path's last part: the rest is about the machine, and may hold names.
-
-    >>> _pathless("/home/someone/labels.csv"), _pathless("data/labels.csv")
-    ('labels.csv', 'data/labels.csv')
-    """
-    return Path(text).name if Path(text).is_absolute() else text

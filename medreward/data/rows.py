@@ -6,7 +6,8 @@
 ``images``          ``[{"bytes": PNG}]``
 ``ability``         the task's kind
 ``reward_model``    ``{"style": "rule", "ground_truth": str}``: name, grade; labels or boxes as JSON
-``extra_info``      ``{"id", "split", "knowledge"}``: the text injected into this prompt
+``extra_info``      ``{"id", "split", "knowledge", "transforms"}``: exactly what was injected into
+                    this prompt; the transforms applied to this row, or nothing
 ==================  ===========================================================================
 """
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from medreward.data.example import Example
 from medreward.errors import ConfigError
 from medreward.masks import mask_json
-from medreward.priors.prompt import Prompt, build_prompt
+from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.regions import box_json
 from medreward.task import Task
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Row: TypeAlias = dict[str, Any]
-IMAGE_MARK = "<image>"
 _JSON = {
     "localisation": "boxes [[x1, y1, x2, y2]]",
     "segmentation": 'a mask {"size": [height, width], "counts": …}',
@@ -35,17 +35,25 @@ _JSON = {
 }
 
 
-def rows(examples: Iterable[Example], task: Task, level: str = "full") -> Iterator[Row]:
-    """Yield a row for each example, with the task's knowledge at `level` in its prompt.
+def rows(
+    examples: Iterable[Example], task: Task, level: str | PromptBuilder = "full"
+) -> Iterator[Row]:
+    """Yield a row for each example, with the task's knowledge in its prompt.
+
+    Args:
+        examples: images with targets.
+        task: the task.
+        level: how much knowledge: "none", "context" or "full"; or a `PromptBuilder`, which says
+            more. Labels stand in an order of each example's own, unless they are grades.
 
     Raises:
         ConfigError: if an example's target is not one of the task's, or its image cannot be
             decoded, with the row's number, counted from 0, and the example's id.
     """
-    prompt = build_prompt(task, level)
+    prompts = PromptBuilder(task, level) if isinstance(level, str) else level
     for number, example in enumerate(examples):
         try:
-            yield _row(example, task, prompt)
+            yield _row(example, task, prompts(example.id))
         except ConfigError as error:
             raise ConfigError(f"row {number}, example {example.id!r}: {error}") from error
 
@@ -104,11 +112,11 @@ def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: s
     """
     return {
         "data_source": task.name,
-        "prompt": [{"role": "user", "content": IMAGE_MARK + prompt.text}],
+        "prompt": prompt.messages,
         "images": [{"bytes": png}],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge},
+        "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge, "transforms": None},
     }
 
 

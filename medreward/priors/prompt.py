@@ -1,48 +1,151 @@
-"""A task's question with prior knowledge (PA_p), as the text of a prompt."""
+"""A task's question with prior knowledge (PA_p), as the messages of a prompt."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from medreward.task import Task
-
-_FORMAT = (
-    "First reason about the image inside <think> </think>, then give only the {what} inside "
-    "<answer> </answer>."
-)
-_WHAT = {
-    "classification": "label",
-    "ordinal": "grade as a number",
-    "multilabel": "labels that apply, or no finding,",
-    "localisation": "list of boxes [[x1, y1, x2, y2]]",
-    "segmentation": "list of polygons [[x1, y1, x2, y2, x3, y3, ...]]",
-}
-_BOXES_WITH_LABELS = 'list of boxes [{"bbox_2d": [x1, y1, x2, y2], "label": ...}]'
+from medreward.errors import ConfigError
+from medreward.priors.selection import Selection, is_shuffled, label_order, selections
+from medreward.priors.template import IMAGE_MARK, Templates, load_templates
+from medreward.priors.tokens import count_tokens
+from medreward.task import Statement, Task
 
 
 class Prompt(NamedTuple):
-    """The text of a prompt, and the knowledge in it for the recitation reward to compare with."""
+    """The text of a prompt, and the knowledge in it for the recitation reward to compare with.
+
+    Attributes:
+        text: the user's message, without the image's mark.
+        knowledge: exactly what was injected into it, in its order.
+        system: the system message; "" for none.
+        left_out: the statements that the budget had no room for.
+    """
 
     text: str
     knowledge: str
+    system: str = ""
+    left_out: tuple[Statement, ...] = ()
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The chat messages, the image's mark before the user's text."""
+        said = [{"role": "system", "content": self.system}] if self.system else []
+        return [*said, {"role": "user", "content": IMAGE_MARK + self.text}]
+
+
+class PromptBuilder:
+    """Makes the prompts of a task, one a row.
+
+    Args:
+        task: the task.
+        level: how much knowledge: "none", "context" or "full".
+        shuffle: whether labels, in the list of choices and in the knowledge, stand in an order of
+            each row's own; None: for all kinds but ordinal. The order depends on the row's id and
+            the seed and on nothing else, so it is the same at every level.
+        seed: of that order.
+        budget: how many tokens a prompt may have, without the image and the chat template. Whole
+            statements are left out until it does (see `medreward.priors.selection`).
+        tokenizer: counts the tokens (see `count_tokens`); needed for a budget.
+        template: a file with templates in place of the shipped ones, or templates.
+
+    Raises:
+        ConfigError: if an argument is wrong, or a prompt without knowledge is over the budget.
+
+    >>> builder = PromptBuilder(Task.load("pneumoniamnist"), "context")
+    >>> print(builder("train-7").text)
+    This is a frontal chest radiograph of a child. Does it show pneumonia, or is it normal?
+    Look at both lung fields and compare the two sides; the question is whether there is any \
+abnormal opacity.
+    Possible labels: normal; pneumonia.
+    First reason about the image inside <think> </think>, then give only the label inside \
+<answer> </answer>.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        level: str = "full",
+        *,
+        shuffle: bool | None = None,
+        seed: int = 0,
+        budget: int | None = None,
+        tokenizer: Any = None,
+        template: str | Path | Templates | None = None,
+    ) -> None:
+        if budget is not None and (isinstance(budget, bool) or budget < 1):
+            raise ConfigError(f"budget: {budget!r} is not a whole number from 1 on")
+        if budget is not None and tokenizer is None:
+            raise ConfigError("budget: needs a tokenizer, which says what a token is")
+        self.task, self.level, self.seed = task, level, seed
+        self.shuffled = is_shuffled(task, shuffle)
+        self.budget, self.tokenizer = budget, tokenizer
+        self._templates = load_templates(template)
+        self._template = self._templates.of(task)
+        self._selections = selections(task, level)
+
+    def __call__(self, row: str | None = None) -> Prompt:
+        """Return the prompt of the row with that id; None: with labels in the card's order."""
+        order = self._card_order
+        if row is not None and self.shuffled:
+            order = label_order(self.task, row, self.seed)
+        for selection in self._selections[self._first :]:
+            prompt = self._prompt(selection, order)
+            if self._fits(prompt):
+                return prompt
+        raise ConfigError(
+            f"budget: {self.budget} tokens are too few for task {self.task.name!r}: its prompt "
+            f"has {self._size(prompt)} without any knowledge"
+        )
+
+    @cached_property
+    def _card_order(self) -> list[int]:
+        return list(range(len(self.task.labels)))
+
+    @cached_property
+    def _first(self) -> int:
+        """The index of the first selection that fits in the card's order: where rows start.
+
+        The number of tokens hardly depends on the order, so rows have the same statements.
+        """
+        prompts = (self._prompt(selection, self._card_order) for selection in self._selections)
+        fitting = (i for i, prompt in enumerate(prompts) if self._fits(prompt))
+        return next(fitting, len(self._selections) - 1)
+
+    def _fits(self, prompt: Prompt) -> bool:
+        return self.budget is None or self._size(prompt) <= self.budget
+
+    def _size(self, prompt: Prompt) -> int:
+        return count_tokens(self.tokenizer, f"{prompt.system}\n{prompt.text}".strip())
+
+    def _prompt(self, selection: Selection, order: list[int]) -> Prompt:
+        statements = selection.statements(self.task, order)
+        knowledge = " ".join(statement.text for statement in statements)
+        values = {
+            "question": self.task.question,
+            "knowledge": knowledge,
+            "labels": _labels(self.task, order),
+            "frame": self._templates.frame(self.task),
+        }
+        user, system = self._template.fill(values)
+        return Prompt(user, knowledge, system, selection.left_out(self.task, self.level))
 
 
 def build_prompt(task: Task, level: str = "full") -> Prompt:
-    """Return the prompt of a task with its knowledge at a level: "none", "context" or "full".
-
-    >>> prompt = build_prompt(Task.load("pneumoniamnist"), "none")
-    >>> print(prompt.text)  # doctest: +ELLIPSIS
-    This is a frontal chest radiograph of a child. Does it show pneumonia, or is it normal?
-    Possible labels: normal; pneumonia.
-    First reason about the image inside <think> </think>, then give only the label inside ...
-    """
-    knowledge = task.knowledge_text(level)
-    what = _BOXES_WITH_LABELS if task.kind == "localisation" and task.labels else _WHAT[task.kind]
-    lines = [task.question, knowledge, _choices(task), _FORMAT.format(what=what)]
-    return Prompt("\n".join(line for line in lines if line), knowledge)
+    """Return the prompt of a task with its knowledge at a level, labels in the card's order."""
+    return PromptBuilder(task, level)()
 
 
-def _choices(task: Task) -> str:
-    if task.kind in ("classification", "multilabel", "localisation") and task.labels:
-        return f"Possible labels: {'; '.join(label.name for label in task.labels)}."
-    return ""
+def _labels(task: Task, order: list[int]) -> str:
+    """Return the labels in order; of grades, numbers and names unless they are the same."""
+    names = [task.labels[i].name for i in order]
+    if task.kind != "ordinal":
+        return "; ".join(names)
+    grades = [str(task.first_grade + i) for i in order]
+    if names == grades:
+        return ""
+    return "; ".join(
+        grade if grade == name else f"{grade} = {name}"
+        for grade, name in zip(grades, names, strict=True)
+    )

@@ -5,7 +5,7 @@ With A a predicted and B a true box, H the smallest box around both, u = |A ∩ 
     iou       u
     giou      0.9 * u + 0.1 * (1 + GIoU) / 2,   GIoU = u - (|H| - |A ∪ B|) / |H|
     soft_iou  3 u^2 - 2 u^3
-    centre    max(0, 1 - d/2)^2 * u0
+    centre    max(0, 1 - d/2)^4 * u0
 
 d is the distance of the centres, the larger of its two components, in widths and heights of B; u0
 is the IoU that A would have if its centre were moved onto that of B. Each is 1 for A = B only.
@@ -14,7 +14,8 @@ GIoU is by Rezatofighi et al., CVPR 2019, pages 658-666. It lies in [-1, 1], is 
 that do not overlap and tends to -1 as they part. Mapped to [0, 1] as it stands, a random box would
 earn up to a half; with a share of 0.1, boxes that do not overlap earn at most 0.05. `soft_iou` is
 the smoothstep: a threshold at one half without its jump. `centre` is above 0 up to two widths or
-heights away, and an image-sized box earns at most the true box's share of the image.
+heights away; boxes that do not overlap earn at most 0.08, a random box about as much as by IoU, and
+an image-sized box at most the true box's share of the image.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _centre(pairs: _Pairs) -> Table:
     a_width, a_height, b_width, b_height = ax2 - ax1, ay2 - ay1, bx2 - bx1, by2 - by1
     across = np.abs(ax1 + ax2 - bx1 - bx2) / (2 * b_width)
     down = np.abs(ay1 + ay2 - by1 - by2) / (2 * b_height)
-    closeness = np.clip(1 - np.maximum(across, down) / _REACH, 0, None) ** 2
+    closeness = np.clip(1 - np.maximum(across, down) / _REACH, 0, None) ** 4
     shared = np.minimum(a_width, b_width) * np.minimum(a_height, b_height)
     return closeness * shared / (a_width * a_height + b_width * b_height - shared)
 

@@ -45,6 +45,13 @@ class Frame(NamedTuple):
         x1, y1, x2, y2 = box
         return x1 * self.across, y1 * self.down, x2 * self.across, y2 * self.down
 
+    def written(self, box: Box) -> Box:
+        """Return a box in pixels of the stored image as a model would write it in this frame."""
+        scale = (self.across, self.down, self.across, self.down)
+        steps = (round(v / unit / self.step) for v, unit in zip(box, scale, strict=True))
+        x1, y1, x2, y2 = (round(count * self.step, 3) for count in steps)
+        return x1, y1, x2, y2
+
     @property
     def tolerance(self) -> tuple[float, float]:
         """Half a step across and down, in pixels of the stored image."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from medreward.regions import BoxTarget
 from medreward.rewards.boxes import BEST_WRONG, box_reward
 from medreward.rewards.label import label_reward
 from medreward.rewards.label_set import best_partial_score, label_set_reward
 from medreward.rewards.masks import mask_reward
 from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
+from medreward.rewards.points import point_reward
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
@@ -45,6 +47,14 @@ def _ordinal(settings: RewardSettings) -> dict[str, str]:
     }
 
 
+def _place_reward(
+    answer: str | None, target: BoxTarget, task: Task, settings: RewardSettings
+) -> Verdict:
+    """Reward boxes, or points where the quality says so."""
+    reward = point_reward if settings.box_quality == "point" else box_reward
+    return reward(answer, target, task, settings)
+
+
 def _localisation(settings: RewardSettings) -> dict[str, str]:
     return {
         "frame": settings.frame,
@@ -69,7 +79,7 @@ KIND_REWARDS = {
         lambda task, settings: best_partial_score(task, settings.beta),
         lambda settings: {"beta": exact(settings.beta)},
     ),
-    "localisation": KindReward(box_reward, lambda task, settings: BEST_WRONG, _localisation),
+    "localisation": KindReward(_place_reward, lambda task, settings: BEST_WRONG, _localisation),
     "segmentation": KindReward(
         mask_reward,
         lambda task, settings: BEST_WRONG,

@@ -73,7 +73,6 @@ class Scorer:
     def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
         self.task = task
         self.settings = task.reward if settings is None else settings
-        self._kind = KIND_REWARDS[task.kind]
         _check_dominance(self.task, self.settings)
 
     @property
@@ -114,7 +113,8 @@ class Scorer:
 
     def _score(self, completion: CompletionLike, target: Any, knowledge: str) -> Score:
         parsed = Completion.parse(completion)
-        verdict = self._kind.reward(parsed.answer, target, self.task, self.settings)
+        reward = KIND_REWARDS[self.task.kind].reward
+        verdict = reward(parsed.answer, target, self.task, self.settings)
         correct = verdict.reason == "correct"
         accuracy = verdict.value
         if "accuracy_needs_format" in self.settings.gates and not parsed.well_formed:
@@ -172,7 +172,7 @@ class Scorer:
             "delta": f"{settings.delta:+d}",
             "bleu": "4,method1",
         }
-        items |= self._kind.settings(settings)
+        items |= KIND_REWARDS[self.task.kind].settings(settings)
         items["gates"] = ",".join(settings.gates) or "none"
         return "|".join(f"{name}:{value}" for name, value in items.items())
 

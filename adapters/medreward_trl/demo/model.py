@@ -65,10 +65,16 @@ class Tiny(NamedTuple):
         return self.processor(images=images, text=texts, padding=True, return_tensors="pt")
 
 
-def build(texts: Iterable[str], *, seed: int, size: int) -> Tiny:
-    """Return an untrained model for `size`-pixel images that knows the words of `texts`."""
+def build(
+    texts: Iterable[str], *, seed: int, size: int, mean: float = 0.3, std: float = 0.3
+) -> Tiny:
+    """Return an untrained model for `size`-pixel images that knows the words of `texts`.
+
+    Pixels in [0, 1] are normalised by `mean` and `std`, which have to fit the images: a model this
+    small does not learn to see through a large offset.
+    """
     torch.manual_seed(seed)
-    processor = _processor(texts, size)
+    processor = _processor(texts, size, mean, std)
     tokenizer = processor.tokenizer
     text = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -120,14 +126,14 @@ def load(folder: Path) -> Tiny:
     )
 
 
-def _processor(texts: Iterable[str], size: int) -> LlavaProcessor:
+def _processor(texts: Iterable[str], size: int, mean: float, std: float) -> LlavaProcessor:
     images = CLIPImageProcessorPil(
         do_resize=False,
         do_center_crop=False,
         size={"shortest_edge": size},
         crop_size={"height": size, "width": size},
-        image_mean=[0.3] * 3,
-        image_std=[0.3] * 3,
+        image_mean=[mean] * 3,
+        image_std=[std] * 3,
     )
     return LlavaProcessor(
         image_processor=images,

@@ -122,7 +122,8 @@ def run(options: Options) -> Result:
     """Train the demo's model and write what was made to ``options.out``.
 
     ``train.parquet``, ``test.parquet``: the rows; ``warm_start/``, ``policy/``: the model before
-    and after GRPO; ``held_out.jsonl``: completions on the held-out slices; ``result.json``.
+    and after GRPO; ``trace.jsonl``: every completion of the training; ``held_out.jsonl``:
+    completions on the held-out slices; ``result.json``.
 
     Raises:
         ConfigError: if the folder cannot be written to.
@@ -179,10 +180,12 @@ def _dataset(path: Path, task: Task, examples: Sequence[Example]) -> Dataset:
 
 def _grpo(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> list[dict[str, float]]:
     """Run TRL's GRPOTrainer and return its log."""
+    trace = options.out / "trace.jsonl"
+    trace.unlink(missing_ok=True)  # a trace is continued, not replaced
     trainer = make_trainer(
         model=tiny.model,
         dataset=data,
-        reward=reward_funcs(task, decay=REWARDS[options.reward]),
+        reward=reward_funcs(task, trace=trace, decay=REWARDS[options.reward]),
         settings={
             "output_dir": str(options.out / "policy"),
             "seed": options.seed,

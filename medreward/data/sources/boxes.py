@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from medreward.data.sources.record import NamedBox, Remark
@@ -24,6 +25,17 @@ def cleaned(
             remarks.append(Remark(where, "box clipped to the image", f"{name} {_shown(box)}"))
         kept.append(NamedBox(name, clipped))
     return tuple(kept), remarks
+
+
+def lost(given: Iterable[NamedBox], kept: Iterable[NamedBox]) -> tuple[str, ...]:
+    """Return the name of each box that was given and not kept, sorted.
+
+    >>> a, b = NamedBox("a", (0, 0, 1, 1)), NamedBox("b", (0, 0, 0, 0))
+    >>> lost([a, b, b], [a])
+    ('b', 'b')
+    """
+    missing = Counter(box.name for box in given) - Counter(box.name for box in kept)
+    return tuple(sorted(missing.elements()))
 
 
 def _clipped(

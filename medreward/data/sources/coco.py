@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medreward.data.picture import load_file
-from medreward.data.sources.boxes import cleaned
+from medreward.data.sources.boxes import cleaned, lost
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder
 from medreward.data.splits import split_name
@@ -58,27 +58,38 @@ def _read(
     records, remarks = [], []
     for number, (key, name, size) in enumerate(images, start=before + 1):
         where = printable(name)
-        remarks += [Remark(where, _CROWD)] * crowds[key]
+        remarks += [Remark(where, _CROWD)] * len(crowds[key])
         kept, said = cleaned(boxes[key], size, where)
         remarks += said
         if boxes[key] and not kept:
             remarks.append(Remark(where, _EMPTIED))
             continue
         place = (str(folder), name)
+        dropped = (*lost(boxes[key], kept), *crowds[key])
         records.append(
-            Record(f"image-{number:06d}", where, place, None, kept, size, split, key=name)
+            Record(
+                id=f"image-{number:06d}",
+                where=where,
+                place=place,
+                boxes=kept,
+                size=size,
+                split=split,
+                key=name,
+                dropped=dropped,
+                crowds=tuple(crowds[key]),
+            )
         )
     return records, remarks
 
 
-def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, int]]:
-    """Return the boxes of each image, by its id, and how many crowds were left out."""
+def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, list[str]]]:
+    """Return the boxes of each image, by its id, and of what there are crowds."""
     names = {category["id"]: str(category["name"]) for category in content["categories"]}
     boxes: dict[Any, list[NamedBox]] = defaultdict(list)
-    crowds: dict[Any, int] = defaultdict(int)
+    crowds: dict[Any, list[str]] = defaultdict(list)
     for note in content["annotations"]:
         if note.get("iscrowd"):
-            crowds[note["image_id"]] += 1
+            crowds[note["image_id"]].append(names[note["category_id"]])
             continue
         x, y, width, height = (float(v) for v in note["bbox"])
         if not all(abs(v) < 1e9 for v in (x, y, width, height)):

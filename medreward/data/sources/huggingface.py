@@ -28,7 +28,7 @@ def source(
         name: a folder that `save_to_disk` wrote or `load_dataset` reads, or a name on the hub.
         config: the data set's configuration, where it has several.
         image: column of images.
-        label: column of labels; a ClassLabel gives its names.
+        label: column of labels; a ClassLabel gives its names, a Sequence of them several an image.
         patient: column of patients, to split by.
 
     Raises:
@@ -39,7 +39,7 @@ def source(
     for split, data in parts.items():
         _check_columns(str(name), data, {"image": image, "label": label, "patient": patient})
         content[split] = _undecoded(data, image)
-        labels = _names(data, label)
+        labels = _labels(data, label)
         groups = [None] * len(labels) if patient is None else [str(v) for v in data[patient]]
         records += [
             Record(
@@ -86,10 +86,27 @@ def _undecoded(data: Any, image: str) -> Any:
     return data.cast_column(image, Image(decode=False))
 
 
-def _names(data: Any, label: str) -> list[Any]:
-    names = getattr(data.features[label], "names", None)
-    values = list(data[label])
-    return [names[v] if names and v is not None and v >= 0 else v for v in values]
+def _labels(data: Any, label: str) -> list[Any]:
+    """Return the labels of a column; of several an image, a tuple of them."""
+    feature = data.features[label]
+    each = getattr(feature, "feature", None)
+    if each is None:
+        return [_name(feature, value) for value in data[label]]
+    if not (hasattr(each, "names") or str(getattr(each, "dtype", "")) == "string"):
+        raise ConfigError(
+            f"column {label!r} holds {feature}; several labels an image are a Sequence of "
+            f"ClassLabel or of texts, as numbers may be labels or zeros and ones"
+        )
+    return [
+        None if values is None else tuple(_name(each, value) for value in values)
+        for values in data[label]
+    ]
+
+
+def _name(feature: Any, value: Any) -> Any:
+    """Return the name of a value of a ClassLabel; other values, and -1 for none, as they are."""
+    names = getattr(feature, "names", None)
+    return names[value] if names and value is not None and value >= 0 else value
 
 
 class _Fetch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from medreward.data.medmnist import SPLITS, arrays
-from medreward.data.sources.record import Picture, Reading, Record, Source
+from medreward.data.sources.record import Flags, Picture, Reading, Record, Source
 from medreward.errors import ConfigError, expected
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def source(path: str | Path) -> Source:
     """Return the images of an npz file in MedMNIST's layout, with its official splits.
 
     Raises:
-        ConfigError: if the file cannot be read, is not laid out as MedMNIST's, or has several
-            labels an image.
+        ConfigError: if the file cannot be read or is not laid out as MedMNIST's.
     """
     content = {split: arrays(Path(path), split) for split in SPLITS}
     records = [
@@ -31,7 +30,7 @@ def source(path: str | Path) -> Source:
             id=f"{split}-{i}",
             where=f"{Path(path).name} {split} image {i}",
             place=(split, i),
-            label=_label(Path(path), label),
+            label=_label(label),
             split=split,
         )
         for split, (_, labels) in content.items()
@@ -41,13 +40,9 @@ def source(path: str | Path) -> Source:
     return Source(f"MedMNIST {Path(path).name}", records, _load, _Fetch(images))
 
 
-def _label(path: Path, label: np.ndarray) -> int:
-    if label.size != 1:
-        raise ConfigError(
-            f"{path}: has {label.size} labels an image; prepare takes one, and "
-            f"`medreward rows write` takes several"
-        )
-    return int(label.item())
+def _label(label: np.ndarray) -> int | Flags:
+    """Return the index of the one label, or zeros and ones for several (ChestMNIST)."""
+    return int(label.item()) if label.size == 1 else Flags(tuple(label.tolist()))
 
 
 def download(name: str, size: int = 28, root: str | Path | None = None) -> Path:

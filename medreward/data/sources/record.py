@@ -26,6 +26,16 @@ class NamedBox(NamedTuple):
     box: Box
 
 
+class Flags(NamedTuple):
+    """A 0 or 1 for each of the card's labels, in their order: MedMNIST's way to give several."""
+
+    values: tuple[int, ...]
+
+
+class Unclear(str):
+    """A label that no card knows, however it reads, so that a mapping has to settle it."""
+
+
 class Remark(NamedTuple):
     """Something that was done to an input, or why it was left out: a line of the report."""
 
@@ -75,12 +85,14 @@ class Record:
         id: unique in the source; holds no file name, since these often hold a patient's.
         where: names the image in reports to the person who has the source.
         place: what the source's loader needs to find it.
-        label: as in the source, or None.
+        label: as in the source, or None. Several labels are a tuple of them, or `Flags`.
         boxes: as in the source, or None where a source has no boxes.
+        crowds: what else is in an image with boxes, known by its name only.
         size: width and height that the boxes refer to.
         split: "train", "val", "test", or None where the source has no splits.
         group: the patient. Kept in memory to split by; never written.
         key: what a split by hash goes by where there is no group.
+        dropped: the names of objects in the image that no box is given of; a name may recur.
     """
 
     id: str
@@ -92,6 +104,8 @@ class Record:
     split: str | None = None
     group: str | None = None
     key: str = ""
+    dropped: tuple[str, ...] = ()
+    crowds: tuple[str, ...] = ()
 
 
 Loader: TypeAlias = Callable[[Any, Reading], Picture]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from medreward.data.picture import SUFFIXES, load_file
-from medreward.data.sources.record import Record, Remark, Source, printable
+from medreward.data.sources.record import Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected
+
+_YES, _NO = ("1", "1.0"), ("0", "0.0")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class Columns:
         split: the split; None: the column "split" if there is one.
         patient: the patient; None: the column "patient" if there is one.
         suffix: what is added to the image column to get a file name, such as ".png".
+        separator: what stands between several labels in a cell, such as "|"; "" for one label.
+        flags: columns that hold 1 where an image has the label that the column is named by, and 0
+            where not; in place of `label`.
     """
 
     image: str = "image"
@@ -31,6 +36,34 @@ class Columns:
     split: str | None = None
     patient: str | None = None
     suffix: str = ""
+    separator: str = ""
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.separator and self.flags:
+            raise ConfigError("--label-separator and --label-columns: one of them, not both")
+
+    def label_of(self, row: Mapping[str, str]) -> str | tuple[str, ...]:
+        """Return the label in a row, or a tuple of several.
+
+        A flag that is neither 0 nor 1 is a label "COLUMN: VALUE" that a mapping has to settle.
+
+        >>> Columns(separator="|").label_of({"label": "Effusion| Mass"})
+        ('Effusion', 'Mass')
+        >>> Columns(flags=("Edema", "Mass")).label_of({"Edema": "1.0", "Mass": "-1.0"})
+        ('Edema', 'Mass: -1.0')
+        """
+        if self.flags:
+            flags = ((name, row[name].strip()) for name in self.flags)
+            return tuple(
+                name if flag in _YES else Unclear(f"{name}: {flag or '(empty)'}")
+                for name, flag in flags
+                if flag not in _NO
+            )
+        text = row[self.label].strip()
+        if not self.separator:
+            return text
+        return tuple(part.strip() for part in text.split(self.separator))
 
 
 def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
@@ -66,7 +99,7 @@ def read_table(
                 id=f"row-{line:06d}",
                 where=place if private else f"{place} ({printable(path)})",
                 place=(str(folder), path),
-                label=row[columns.label].strip(),
+                label=columns.label_of(row),
                 split=_split(row, columns, place),
                 group=_cell(row, columns.patient or "patient"),
                 key=path,
@@ -125,9 +158,10 @@ def is_picture(path: str) -> bool:
 
 
 def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
+    labels = columns.flags or (columns.label,)
     for option, name in (
         ("image", columns.image),
-        ("label", columns.label),
+        *(("label", name) for name in labels),
         ("split", columns.split),
         ("patient", columns.patient),
     ):

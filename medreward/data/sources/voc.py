@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from medreward.data.picture import load_file
-from medreward.data.sources.boxes import cleaned
+from medreward.data.sources.boxes import cleaned, lost
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import SPLITS
@@ -58,6 +58,7 @@ def source(folder: str | Path) -> Source:
                 size=size,
                 split=splits.get(stem),
                 key=stem,
+                dropped=lost(found, boxes),
             )
         )
     remarks += [Remark(printable(f"JPEGImages/{p}"), _ABSENT) for p in images.values()]

@@ -1,0 +1,223 @@
+"""Transforms on the rows that both trainers read: image, target and question together.
+
+What was applied is in ``extra_info.transforms`` as text that `medreward.perception.parse` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medreward.data.check import TaskOf, shipped_task
+from medreward.data.picture import load_bytes, png_bytes
+from medreward.data.rows import Row, ground_truth, target_of
+from medreward.data.sources.record import Reading, UnusableError
+from medreward.errors import ConfigError
+from medreward.perception.sample import Sample
+from medreward.perception.sides import check_knowledge, check_task
+from medreward.perception.target import regions_of, with_regions
+from medreward.perception.transforms.pipeline import Pipeline
+from medreward.priors.template import IMAGE_MARK
+from medreward.regions import BoxTarget, box_json, parse_boxes
+from medreward.task import Task
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_OTHERS = 1_000_000  # keys of regions that are not the target's
+_TARGET = "target"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What of a row a transform changes.
+
+    Attributes:
+        images: its images.
+        texts: the texts of its prompt, by any names.
+        truth: the ground truth as text.
+        knowledge: the knowledge in its prompt.
+        regions: JSON list of boxes that are not the target ("" for none), for attention aids.
+    """
+
+    images: Sequence[Image]
+    texts: Mapping[str, str]
+    truth: str
+    knowledge: str = ""
+    regions: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowTransform:
+    """Draws and applies a pipeline for rows in veRL's schema; can be pickled.
+
+    The draw depends on the seed, the row's id and the epoch alone: not on the process, nor on how
+    often a row was read. So all completions of a prompt see the same image.
+
+    Attributes:
+        pipeline: what is drawn.
+        task_of: gives a row's task from its ``data_source`` and ``extra_info``.
+        seed: of the draws.
+        encode: whether changed images come as PNG, as rows hold them, or as PIL images, which is
+            faster where they are used at once.
+    """
+
+    pipeline: Pipeline
+    task_of: TaskOf = shipped_task
+    seed: int = 0
+    encode: bool = True
+    _checked: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def __call__(self, row: Row, epoch: int = 0) -> Row:
+        """Return the row as its draw for an epoch makes it.
+
+        Raises:
+            ConfigError: if the pipeline does not fit the row's task, an image cannot be decoded, or
+                words depend on side and the card does not say how they change.
+        """
+        info = row["extra_info"]
+        name = f"row {info['id']!r}"
+        try:
+            task = self.task_of(row["data_source"], info)
+            drawn = self.drawn(task, info["id"], epoch)
+            if not drawn.transforms:
+                return {**row, "extra_info": {**info, "transforms": ""}}
+            content = changed(drawn, task, _content(row))
+            images: list[Any] = list(content.images)
+            if self.encode:
+                images = [{"bytes": png_bytes(image)} for image in images]
+            return {**_with_content(row, content, str(drawn)), "images": images}
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
+
+    def drawn(self, task: Task, id: str, epoch: int) -> Pipeline:  # noqa: A002
+        """Return the pipeline for one row; raises `ConfigError` if it does not fit the task."""
+        if task.name not in self._checked:
+            check_task(self.pipeline, task)
+            self._checked.add(task.name)
+        return self.pipeline.draw(self.seed, id, epoch)
+
+
+def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
+    """Return what a fixed pipeline makes of the content of a row.
+
+    Raises:
+        ConfigError: if the target or a region is not right for the image, or words depend on side
+            and the card does not say how they change.
+    """
+    size = content.images[0].size
+    located = task.kind == "localisation"
+    names = [label.name for label in task.labels]
+    target = task.parse_target(target_of(task, content.truth))
+    regions = regions_of(target, size, names) if located else ()
+    others, other_names = _others(content.regions)
+    texts = dict(content.texts)
+    if not located:
+        texts[_TARGET] = ground_truth(task, target)
+    beside = (
+        replace(region, key=region.key + _OTHERS, annotator=_OTHERS)
+        for region in regions_of(others, size, other_names)
+    )
+    before = Sample(tuple(content.images), (*regions, *beside), texts, task.laterality)
+    check_knowledge(drawn, task, content.knowledge)
+    after = drawn(before)
+    truth = content.truth
+    if located:
+        truth = _moved(content.truth, target, (before, after), names, 0)
+    elif after.texts[_TARGET] != texts[_TARGET]:
+        truth = after.texts[_TARGET]
+    task.parse_target(target_of(task, truth))
+    return replace(
+        content,
+        images=after.images,
+        texts={name: after.texts[name] for name in content.texts},
+        truth=truth,
+        regions=_moved(content.regions, others, (before, after), other_names, _OTHERS),
+        notes=after.notes,
+    )
+
+
+def _others(text: str) -> tuple[BoxTarget, list[str]]:
+    """Return boxes that are not the target, and the names of their labels."""
+    names: list[str] = []
+
+    def label_of(label: object) -> int | None:
+        if label is None:
+            return None
+        if str(label) not in names:
+            names.append(str(label))
+        return names.index(str(label))
+
+    try:
+        return parse_boxes(json.loads(text) if text else [], label_of), names
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"regions: {text!r} is not JSON") from error
+
+
+def _moved(
+    text: str, target: BoxTarget, change: tuple[Sample, Sample], names: list[str], first: int
+) -> str:
+    """Return boxes as JSON text after a change; the same text if nothing moved."""
+    before, after = change
+    if not text or (before.regions, before.size) == (after.regions, after.size):
+        return text
+    left = {region.key - first: region for region in after.regions}
+    names += [r.label for r in after.regions if r.label and r.label not in names]
+    return box_json(with_regions(target, left, after.size, names), names)
+
+
+def with_marks(text: str, count: int, notes: Sequence[str]) -> str:
+    """Return a message with marks for more images, and notes, after its last mark.
+
+    >>> with_marks("<image>Which organ?", 1, ["Shown twice."])
+    '<image><image>Shown twice. Which organ?'
+    """
+    start, mark, end = text.rpartition(IMAGE_MARK)
+    said = "".join(f"{note} " for note in notes)
+    return f"{start}{mark}{IMAGE_MARK * count}{said}{end}" if mark else text
+
+
+def _content(row: Row) -> Content:
+    info = row["extra_info"]
+    return Content(
+        images=[_image(picture) for picture in row["images"]],
+        texts={f"prompt[{i}]": message["content"] for i, message in enumerate(row["prompt"])},
+        truth=row["reward_model"]["ground_truth"],
+        knowledge=info.get("knowledge") or "",
+        regions=info.get("regions") or "",
+    )
+
+
+def _with_content(row: Row, content: Content, applied: str) -> Row:
+    more = len(content.images) - len(row["images"])
+    texts = [content.texts[f"prompt[{i}]"] for i in range(len(row["prompt"]))]
+    marked = [i for i, text in enumerate(texts) if IMAGE_MARK in text]
+    if marked and more:
+        texts[marked[-1]] = with_marks(texts[marked[-1]], more, content.notes)
+    info = {**row["extra_info"], "transforms": applied}
+    if info.get("regions"):
+        info["regions"] = content.regions
+    return {
+        **row,
+        "prompt": [
+            {**message, "content": text} for message, text in zip(row["prompt"], texts, strict=True)
+        ],
+        "reward_model": {**row["reward_model"], "ground_truth": content.truth},
+        "extra_info": info,
+    }
+
+
+def _image(picture: Any) -> Image:
+    """Return a row's image, given as bytes or by its path, as 8-bit grey or RGB."""
+    given: Any = picture
+    if isinstance(picture, Mapping):
+        given = picture.get("bytes") or picture.get("path")
+    try:
+        content = Path(given).read_bytes() if isinstance(given, str) else given
+        return load_bytes(content or b"", Reading()).image
+    except (UnusableError, OSError) as error:
+        raise ConfigError(f"image: {error}") from error

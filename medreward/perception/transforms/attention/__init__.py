@@ -1,0 +1,1 @@
+"""Transforms that point a model to where it should look."""

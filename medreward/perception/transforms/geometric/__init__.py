@@ -1,0 +1,1 @@
+"""Transforms that move things: images, masks, boxes and words about sides go together."""

@@ -1,0 +1,1 @@
+"""Transforms that change values and move nothing."""

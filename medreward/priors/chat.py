@@ -1,0 +1,205 @@
+"""A client for chat endpoints that follow OpenAI's: one question, one answer, no key anywhere else.
+
+The key goes into one request header. It is in no message, log, file or ``repr``; redirects are
+refused, since they would carry it to another place; and it is cut out of whatever a server says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPException, IncompleteRead
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from medreward.errors import ConfigError
+
+Messages = Sequence[dict[str, str]]
+_PATH = "/chat/completions"
+_LONGEST_PAUSE = 30.0
+_MOST_BYTES = 4_000_000
+_MOST_SHOWN = 200
+
+
+class EndpointError(ConfigError):
+    """An endpoint cannot be used, or does not answer as a chat endpoint does."""
+
+
+class _BusyError(Exception):
+    """A request that may succeed later."""
+
+    def __init__(self, text: str, pause: float = 0.0) -> None:
+        super().__init__(text)
+        self.pause = pause
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses: no redirects, and no debugging output, which has the headers."""
+    http = urllib.request.HTTPHandler(debuglevel=0)
+    return urllib.request.build_opener(_NoRedirect, http, urllib.request.HTTPSHandler(debuglevel=0))
+
+
+def key_from(variable: str | None) -> str:
+    """Return the key in an environment variable; "" where no variable is named.
+
+    Raises:
+        ConfigError: if the variable is not set, or holds what no header can. The message does not
+            hold its value.
+    """
+    if variable is None:
+        return ""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ConfigError(f"--key-env: the environment variable {variable!r} is not set")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"--key-env: {variable!r} holds more than one line of plain characters")
+    return key
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A chat endpoint and a model on it.
+
+    Attributes:
+        url: its base, such as ``http://localhost:8000/v1``, or the whole address.
+        model: the model's name there.
+        key: sent as a bearer token; "" for none.
+        timeout: seconds for one request; a silent server is given up after as many.
+        attempts: how often a request is sent at most, where the server is busy (429), fails (5xx),
+            cannot be reached or is too slow.
+        pause: seconds before the second attempt; doubled each time, at most 30, or what the server
+            asks for up to that.
+
+    Raises:
+        ConfigError: if a field is wrong.
+    """
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout: float = 60.0
+    attempts: int = 4
+    pause: float = 1.0
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise ConfigError(f"endpoint: not an address: {error}") from None
+        if "@" in parts.netloc:
+            raise ConfigError("endpoint: holds a user or password; use --key-env for a key")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"endpoint: {self.url!r} is not an http(s) address")
+        if not self.model.strip():
+            raise ConfigError(f"model: {self.model!r} is no name")
+        if not 0 < self.timeout <= 3600:
+            raise ConfigError(f"timeout: {self.timeout!r} is not a number of seconds up to 3600")
+
+    def ask(self, messages: Messages) -> str:
+        """Return what the model answers.
+
+        Raises:
+            EndpointError: if there is no answer, with what the server said.
+        """
+        body = json.dumps({"model": self.model, "messages": list(messages)}).encode()
+        said, pause = "", self.pause
+        for attempt in range(1, self.attempts + 1):
+            try:
+                return self._content(self._post(body))
+            except _BusyError as error:
+                said = str(error)
+                if attempt < self.attempts:
+                    time.sleep(min(max(pause, error.pause), _LONGEST_PAUSE))
+                    pause *= 2
+        raise EndpointError(f"{self._shown}: {said} (tried {self.attempts} times)")
+
+    @property
+    def _address(self) -> str:
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/")
+        return urlunsplit(parts._replace(path=path if path.endswith(_PATH) else path + _PATH))
+
+    @property
+    def _shown(self) -> str:
+        """The address for messages, without a query, which could hold a secret."""
+        return self.clean(urlunsplit(urlsplit(self._address)._replace(query="", fragment="")))
+
+    def _post(self, body: bytes) -> str:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        request = urllib.request.Request(self._address, body, headers)  # noqa: S310 - checked above
+        end = time.monotonic() + self.timeout
+        try:
+            with urllib.request.build_opener(_NoRedirect).open(
+                request, timeout=self.timeout
+            ) as got:
+                return self._read(got, end)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refused(error, end) from None
+        except (OSError, HTTPException, UnicodeError) as error:  # OSErrors: URLError, TimeoutError
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, TimeoutError):
+                raise _BusyError(f"no answer within {self.timeout:g} s") from None
+            said = self.clean(str(reason)) or type(reason).__name__
+            raise _BusyError(f"cannot be reached: {said}") from None
+
+    def _read(self, response: Any, end: float) -> str:
+        """Return a body, which may come in drops, within the time that is left."""
+        chunks, size = [], 0
+        while chunk := response.read1(65536):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _MOST_BYTES:
+                raise EndpointError(f"{self._shown}: the answer has more than {_MOST_BYTES} bytes")
+            if time.monotonic() > end:
+                raise TimeoutError
+        if response.length:  # what the server promised and did not send
+            raise IncompleteRead(b"", response.length)
+        return self.clean(b"".join(chunks).decode("utf-8", "replace"))
+
+    def _refused(self, error: urllib.error.HTTPError, end: float) -> Exception:
+        if 300 <= error.code < 400:
+            where = urlsplit(self.clean(error.headers.get("Location", ""))).netloc or "elsewhere"
+            return EndpointError(
+                f"{self._shown}: it redirects to {where}, which is not followed, as the key would "
+                f"go there too; give that address as the endpoint"
+            )
+        try:
+            text = " ".join(self._read(error, end).split())[:_MOST_SHOWN]
+        except (OSError, HTTPException):
+            text = ""
+        said = f"HTTP {error.code}" + (f": {text}" if text else "")
+        if error.code == 429 or error.code >= 500:
+            return _BusyError(said, _seconds(error.headers.get("Retry-After")))
+        return EndpointError(f"{self._shown}: {said}")
+
+    def _content(self, text: str) -> str:
+        try:
+            content = json.loads(text)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            content = None
+        if not isinstance(content, str):
+            shown = " ".join(text.split())[:_MOST_SHOWN]
+            raise EndpointError(f"{self._shown}: not the answer of a chat endpoint: {shown!r}")
+        return self.clean(content)
+
+    def clean(self, text: str) -> str:
+        """Return a text without the key."""
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def _seconds(value: str | None) -> float:
+    """Return the seconds in a Retry-After header; 0 for a date or nothing."""
+    return float(value) if value and value.strip().isdecimal() else 0.0

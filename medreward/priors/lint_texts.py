@@ -1,0 +1,145 @@
+"""What the texts of statements give away, leave out or repeat."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from rapidfuzz import fuzz
+
+from medreward.priors.findings import Finding
+from medreward.words import tokenize
+
+if TYPE_CHECKING:
+    from medreward.priors.lint import Card
+
+_PICTURE = (
+    r"(?:image|picture|photo(?:graph)?|radiograph|x-?ray|film|scan|slice|slide|smear|case|patient"
+    r"|example|lesion|specimen)"
+)
+_GIVEN = re.compile(
+    rf"""
+    \b(?:this|the\ (?:given|present|shown|above|attached))\ {_PICTURE}\s
+        (?:shows?|is|has|depicts?|demonstrates?|contains?|displays?|presents?|suffers?)\b
+    | \bin\ this\ {_PICTURE}\b
+    | \b(?:the|this)\ patient\ (?:has|is|was|suffers|presents)\b
+    | \bthe\ (?:right|correct|true|expected)?\ ?(?:answer|label|grade|diagnosis)\ (?:here\ )?is\b
+    | \b(?:seen|shown|visible|present)\ here\b
+    | \bground\ truth\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_MARKUP = re.compile(r"<\s*/?\s*(?:image|think|answer|video)\b|<\|", re.IGNORECASE)
+_NEAR = 90  # of 100, rapidfuzz's ratio of the texts without their label's name
+_SAME_WORD = 80
+_RATIO = 3  # of the words of the label with most and the one with fewest
+_FEW = 15  # words that are no imbalance
+
+
+def text_findings(card: Card) -> Iterator[Finding]:
+    """Yield what is wrong with the texts of a card's statements."""
+    yield from _forms(card)
+    yield from _bare_labels(card)
+    yield from _balance(card)
+    yield from _names(card)
+    yield from _repetitions(card)
+
+
+def _forms(card: Card) -> Iterator[Finding]:
+    for place, _, item in card.statements():
+        text = str(item.get("text", ""))
+        given, markup = _GIVEN.search(text), _MARKUP.search(text)
+        if given:
+            message = f"{given[0].strip()!r} speaks of one image or patient"
+            yield card.finding("answer-given", f"{place}.text", message)
+        if markup:
+            message = f"{markup[0]!r} belongs to the form of prompts and answers"
+            yield card.finding("markup", f"{place}.text", message)
+
+
+def _bare_labels(card: Card) -> Iterator[Finding]:
+    bare = [k for k, label in enumerate(card.labels) if not label.get("attributes")]
+    some = len(bare) < len(card.labels)
+    for k in bare:
+        rest = "; others have some, and the model is told of them only" if some else ""
+        message = f"label {card.labels[k].get('name')!r} has no attributes{rest}"
+        yield card.finding("no-attributes", f"labels[{k}]", message, error=False)
+
+
+def _balance(card: Card) -> Iterator[Finding]:
+    words: dict[int, int] = defaultdict(int)
+    for _, label, item in card.statements():
+        if label is not None:
+            words[label] += len(tokenize(str(item.get("text", ""))))
+    if not words:
+        return
+    most, fewest = max(words, key=words.__getitem__), min(words, key=words.__getitem__)
+    if words[most] > _RATIO * words[fewest] and words[most] - words[fewest] > _FEW:
+        names = [card.labels[k].get("name") for k in (most, fewest)]
+        message = (
+            f"{words[most]} words on {names[0]!r}, {words[fewest]} on {names[1]!r}: more than "
+            f"{_RATIO} times as many"
+        )
+        yield card.finding("unbalanced", f"labels[{most}].attributes", message, error=False)
+
+
+def _names(card: Card) -> Iterator[Finding]:
+    for place, label, item in card.statements():
+        if label is None:
+            continue
+        words = tokenize(str(item.get("text", "")).lower())
+        forms = _names_of(card, label)
+        if not any(_named(form, words) for form in forms):
+            message = (
+                f"the text names its label by none of {', '.join(map(repr, forms[:4]))}: in a "
+                f"prompt, it stands without its label"
+            )
+            yield card.finding("label-not-named", f"{place}.text", message, error=False)
+
+
+def _names_of(card: Card, label: int) -> list[str]:
+    content = card.labels[label]
+    synonyms = content.get("synonyms")
+    names = [content.get("name"), *(synonyms if isinstance(synonyms, list) else [])]
+    return [str(name) for name in names]
+
+
+def _named(form: str, words: list[str]) -> bool:
+    """Whether each word of a name is among the words, but for endings."""
+    return all(
+        any(w == part or (len(part) > 3 and fuzz.ratio(w, part) >= _SAME_WORD) for w in words)
+        for part in tokenize(form.lower())
+    )
+
+
+def _repetitions(card: Card) -> Iterator[Finding]:
+    found = [(p, k, str(item.get("text", "")).strip()) for p, k, item in card.statements()]
+    for one, other in combinations(found, 2):
+        yield from _compared(card, one, other)
+
+
+def _compared(
+    card: Card, one: tuple[str, int | None, str], other: tuple[str, int | None, str]
+) -> Iterator[Finding]:
+    (first, a, text), (place, b, again) = one, other
+    if text.lower() == again.lower():
+        code = "same-text" if a is not None and b is not None and a != b else "repeated"
+        message = f"the same text as {first}"
+        yield card.finding(code, f"{place}.text", message, error=code == "same-text")
+    elif a is not None and b is not None and a != b:
+        bare = [_without(card, label, words) for label, words in ((a, text), (b, again))]
+        score = fuzz.ratio(*bare)
+        if score >= _NEAR:
+            message = f"nearly the same text as {first} ({score:.0f} of 100, names left out)"
+            yield card.finding("near-duplicate", f"{place}.text", message, error=False)
+
+
+def _without(card: Card, label: int, text: str) -> str:
+    """Return a text in lower case without its label's names, the longest first."""
+    text = text.lower()
+    for form in sorted((name.lower() for name in _names_of(card, label)), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "", text)
+    return " ".join(text.split())

@@ -1,0 +1,106 @@
+"""A task card as people read it, and as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from medreward.card import load_card
+from medreward.review import UNREVIEWED, is_draft, tally
+from medreward.settings import RewardSettings
+from medreward.task import Statement, Task, shipped
+
+_WIDTH = 100
+
+
+def listing() -> list[str]:
+    """Return a line for each shipped task: name, kind, statements, how many reviewed, labels."""
+    lines = [f"{'task':20} {'kind':15} {'statements':>10} {'reviewed':>8}  labels"]
+    for name in shipped():
+        task = load_card(name)
+        reviewed = sum(s.review != UNREVIEWED for s in task.statements)
+        labels = "; ".join(label.name for label in task.labels) or "boxes"
+        lines.append(f"{name:20} {task.kind:15} {len(task.statements):10} {reviewed:8}  {labels}")
+    return lines
+
+
+def card_text(task: Task) -> str:
+    """Return a card for reading: everything in it, each statement with source and review state."""
+    return "\n".join(_lines(task))
+
+
+def card_json(task: Task) -> dict[str, Any]:
+    """Return a card for JSON: its fields as in YAML, and a count of its statements."""
+    content = asdict(task)
+    content["references"], content["data"] = dict(task.references), dict(task.data)
+    reviewed = sum(s.review != UNREVIEWED for s in task.statements)
+    drafted = sum(is_draft(task, s) for s in task.statements)
+    counts = {"total": len(task.statements), "reviewed": reviewed, "drafted": drafted}
+    return {**content, "statements": counts, "digest": task.digest}
+
+
+def _lines(task: Task) -> Iterator[str]:
+    yield f"{task.name} ({task.kind}): {tally(task, task.statements)}"
+    yield from _wrapped(task.question, "question  ")
+    if task.modality:
+        yield from _wrapped(task.modality, "modality  ")
+    for name, text in task.data.items():
+        yield from _wrapped(text, f"{name:9} ")
+    yield from _reward(task)
+    if task.knowledge:
+        yield from ("", "about the task")
+        yield from _statements(task, task.knowledge, "  ")
+    if task.labels:
+        yield from ("", "labels" if task.kind != "ordinal" else "grades")
+        yield from _labels(task)
+    if task.references:
+        yield from ("", "references")
+        for key, citation in task.references.items():
+            yield from _wrapped(citation, f"  {key}: ")
+
+
+def _reward(task: Task) -> Iterator[str]:
+    """Say what differs from the settings that every task has."""
+    own, usual = asdict(task.reward), asdict(RewardSettings())
+    changed = {name: value for name, value in own.items() if value != usual[name]}
+    text = "; ".join(f"{name}: {_value(value)}" for name, value in changed.items())
+    yield from _wrapped(text or "as by default", "reward    ")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
+    return str(value)
+
+
+def _labels(task: Task) -> Iterator[str]:
+    for i, label in enumerate(task.labels):
+        grade = f"{task.first_grade + i}" if task.kind == "ordinal" else ""
+        name = label.name if label.name == grade or not grade else f"{grade} = {label.name}"
+        notes = ["says that nothing was found"] if label.absence else []
+        notes += [f"cost {label.cost:g}"] if label.cost != 1 else []
+        notes += [f"also {', '.join(label.synonyms)}"] if label.synonyms else []
+        yield from _wrapped(name + (f" ({'; '.join(notes)})" if notes else ""), "  ")
+        yield from _statements(task, label.attributes, "    ")
+    if task.kind == "multilabel":
+        yield from _wrapped(f"none of them: {', '.join(task.no_finding)}", "  ")
+
+
+def _statements(task: Task, statements: Iterable[Statement], indent: str) -> Iterator[str]:
+    for statement in statements:
+        draft = ", a draft without a source" if is_draft(task, statement) else ""
+        text = f"{statement.text} [{statement.source}{draft}; {statement.review}]"
+        yield from _wrapped(text, f"{indent}- ")
+
+
+def _wrapped(text: str, first: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * (len(first) if len(first) <= 12 else 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,145 @@
+"""Masks as a source of boxes, on slices of a real template against scikit-image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from skimage.measure import label, regionprops
+
+from medreward import ConfigError
+from medreward.data.sources import masks
+from tests import prepare_support as support
+from tests.prepare_support import card, noise, run
+
+SMALL = arrays(
+    np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 2)
+)
+
+
+def reference(values: np.ndarray, regions: str) -> list[tuple[str, tuple[int, ...]]]:
+    """Boxes by scikit-image: (min_row, min_col, max_row, max_col), half-open."""
+    found = []
+    for value in (v for v in np.unique(values) if v):
+        marked = (values == value).astype(int)
+        if regions == "components":
+            marked = label(marked, connectivity=2)  # type: ignore[no-untyped-call]
+        for region in regionprops(marked):  # type: ignore[no-untyped-call]
+            top, left, bottom, right = region.bbox
+            found.append((str(value), (left, top, right, bottom)))
+    return sorted(found)
+
+
+@pytest.fixture(scope="module")
+def tissue() -> np.ndarray:
+    """Axial slices of grey (1) and white (2) matter of the MNI152 template, slice first."""
+    from nilearn.datasets import load_mni152_gm_mask, load_mni152_wm_mask
+
+    grey, white = (
+        np.asarray(load(2).dataobj) for load in (load_mni152_gm_mask, load_mni152_wm_mask)
+    )
+    values = np.where(white > 0, 2, np.where(grey > 0, 1, 0)).astype(np.uint8)
+    slices: np.ndarray = np.moveaxis(values, 2, 0)[15:75:10]
+    return slices
+
+
+@pytest.fixture
+def scans(tissue: np.ndarray, tmp_path: Path) -> Path:
+    """A folder of images and one of masks; the last image has none."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    for i, values in enumerate(tissue):
+        Image.fromarray(values * 90).save(tmp_path / "images" / f"{i}.png")
+        Image.fromarray(values).save(tmp_path / "masks" / f"{i}_mask.png")
+    noise(1).save(tmp_path / "images" / "unmasked.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("regions", masks.REGIONS)
+def test_boxes_of_real_masks_are_scikit_images(tissue: np.ndarray, regions: str) -> None:
+    for values in tissue:
+        found = sorted((name, tuple(box)) for name, box in masks.boxes_of(values, regions))
+        assert found == reference(values, regions)
+        assert found
+
+
+@given(SMALL)
+def test_boxes_of_any_mask_are_scikit_images(values: np.ndarray) -> None:
+    for regions in masks.REGIONS:
+        found = sorted((name, tuple(box)) for name, box in masks.boxes_of(values, regions))
+        assert found == reference(values, regions)
+
+
+def test_rows_of_masks(scans: Path, tissue: np.ndarray) -> None:
+    folders = ["--images", scans / "images", "--masks", scans / "masks"]
+    options = ["--split", "train=1", "--map", "1=grey matter", "--map", "2=white matter"]
+    task = card(scans, support.CELLS + "labels: [grey matter, white matter]\nreward: {delta: 0}\n")
+    whole = [*folders, *options, "--mask-regions", "whole"]
+    assert run("--task", task, *whole, "--ask", "count,where", "--out", scans / "rows") == 0
+    rows = {row["extra_info"]["id"]: row for row in support.rows(scans / "rows", "train")}
+    for i, values in enumerate(tissue, start=1):
+        for value, name in ((1, "grey"), (2, "white")):
+            boxes = [list(box) for n, box in reference(values, "whole") if n == str(value)]
+            count = rows.get(f"image-{i:06d}-count-{name}-matter")
+            if count is not None or boxes:
+                assert count is not None
+                assert count["reward_model"]["ground_truth"] == str(len(boxes))
+                where = rows[f"image-{i:06d}-where-{name}-matter"]
+                assert support.boxes_of(where) == boxes
+    assert not any("image-000007" in name for name in rows)
+    assert "no mask; left out" in (scans / "rows" / "dataset_card.md").read_text()
+
+
+def test_an_empty_mask_says_that_nothing_is_there(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / folder / "a.png")
+    (record,) = masks.source(tmp_path / "images", tmp_path / "masks").records
+    assert record.boxes == ()
+    assert record.size == (8, 8)
+
+
+def test_images_and_masks_in_one_folder(tmp_path: Path) -> None:
+    noise(0, 8, 8).save(tmp_path / "a.png")
+    Image.fromarray(np.pad(np.ones((2, 3), np.uint8), 1)).save(tmp_path / "a_mask.png")
+    (record,) = masks.source(tmp_path, tmp_path).records
+    assert [box.box for box in record.boxes or ()] == [(1, 1, 4, 3)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            np.zeros((4, 4, 3), np.uint8) + np.arange(3, dtype=np.uint8),
+            "a mask has one whole number a pixel",
+        ),
+        (np.full((4, 4), 0.5, np.float32), "a mask has one whole number a pixel"),
+        (None, "a mask that cannot be read"),
+    ],
+)
+def test_masks_that_cannot_be_used_are_named(
+    values: np.ndarray | None, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "masks").mkdir()
+    noise(0, 4, 4).save(tmp_path / "a.png")
+    name = tmp_path / "masks" / "a.tif"
+    if values is None:
+        name.write_bytes(b"II*\0 not a picture")
+    else:
+        Image.fromarray(values).save(name)
+    with pytest.raises(ConfigError, match=rf"a\.tif: {message}"):
+        masks.source(tmp_path, tmp_path / "masks")
+
+
+def test_wrong_settings_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="regions: 'parts' is not one of components, whole"):
+        masks.source(tmp_path, tmp_path, "parts")
+    with pytest.raises(ConfigError, match="no mask for any of 0 images"):
+        masks.source(tmp_path, tmp_path)
+    assert run("--task", "bccd", "--voc", tmp_path, "--masks", "x", "--out", tmp_path / "o") == 2
+    assert "--voc goes with none of --csv, --coco, --masks" in capsys.readouterr().err

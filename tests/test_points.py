@@ -1,0 +1,146 @@
+"""Pointing: what is read as points, hits against brute force, and what does not pay."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medreward import ConfigError, Task, explain, shaped_reward
+from medreward.regions import MAX_BOXES
+from medreward.rewards.points import point_reward, read_points
+from medreward.settings import RewardSettings
+
+TASK = Task.load("grounding_point")
+TWO = [[10, 10, 40, 40], [60, 10, 90, 40]]
+SIDE = st.integers(1, 20)
+BOXES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), SIDE, SIDE), max_size=4).map(
+    lambda found: [[x, y, x + w, y + h] for x, y, w, h in found]
+)
+POINTS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=5)
+
+
+def value(answer: str, target: Any, **settings: Any) -> float:
+    made = RewardSettings(delta=0, box_quality="point", **settings)
+    return point_reward(answer, TASK.target_boxes(target), TASK, made).value
+
+
+@pytest.mark.parametrize(
+    ("answer", "points"),
+    [
+        ("[[25, 25], [75.5, 30]]", ((25, 25), (75.5, 30))),
+        ("[25, 25]", ((25, 25),)),
+        ("(25, 25), (75, 30)", ((25, 25), (75, 30))),
+        ("25, 25", ((25, 25),)),
+        ('[{"point_2d": [25, 25], "label": "WBC"}]', ((25, 25),)),
+        ("```json\n[[25, 25]]\n```", ((25, 25),)),
+        ("The cells are at [25, 25] and [75, 30].", ((25, 25), (75, 30))),
+        ("[[-3, 25]]", ((-3, 25),)),
+        ("[]", ()),
+        ("none", ()),
+        ("There is nothing to find.", ()),
+    ],
+)
+def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
+    assert read_points(answer, TASK).points == points
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("[[10, 10, 40, 40]]", "points_unreadable"),
+        ("two cells: [[25, 25]] and 30", "points_unreadable"),
+        ("[[25, 25], [1, 2, 3]]", "points_unreadable"),
+        ("[[nan, 25]]", "points_unreadable"),
+        ("[[1e5, 25]]", "points_unreadable"),
+        ("in the middle", "points_unreadable"),
+        ("[[25, 25]], or nothing", "boxes_and_none"),
+        ("", "empty_answer"),
+        ("[1,1]" * (MAX_BOXES + 1), "too_many_boxes"),
+        ("[1,1] " * 4000, "answer_too_long"),
+    ],
+)
+def test_what_is_not(answer: str, reason: str) -> None:
+    reading = read_points(answer, TASK)
+    assert reading.points is None
+    assert reading.reason == reason
+
+
+def brute_force(points: list[tuple[int, int]], boxes: list[list[int]]) -> float:
+    """The most hits of any one-to-one match, over the larger number."""
+    if not points or not boxes:
+        return float(len(points) == len(boxes))
+    few, many = sorted((list(range(len(points))), list(range(len(boxes)))), key=len)
+    swapped = len(points) > len(boxes)
+    best = 0
+    for order in permutations(many, len(few)):
+        pairs = zip(few, order, strict=True)
+        hits = 0
+        for i, j in pairs:
+            (x, y), (x1, y1, x2, y2) = (points[j], boxes[i]) if swapped else (points[i], boxes[j])
+            hits += x1 <= x < x2 and y1 <= y < y2
+        best = max(best, hits)
+    return best / max(len(points), len(boxes))
+
+
+@given(POINTS, BOXES)
+def test_hits_are_those_of_the_best_match(
+    points: list[tuple[int, int]], boxes: list[list[int]]
+) -> None:
+    assert value(json.dumps(points), boxes) == brute_force(points, boxes)
+
+
+@given(BOXES, POINTS)
+def test_one_point_more_never_turns_a_right_answer_better(
+    boxes: list[list[int]], extra: list[tuple[int, int]]
+) -> None:
+    centres = [[(x1 + x2) / 2, (y1 + y2) / 2] for x1, y1, x2, y2 in boxes]
+    assert value(json.dumps(centres), boxes) == 1.0
+    more = value(json.dumps([*centres, *extra]), boxes)
+    assert more == 1.0 if not extra else more < 1.0
+
+
+def test_frames() -> None:
+    target = {"boxes": [[320, 240, 640, 480]], "size": [640, 480], "seen": [1288, 952]}
+    for frame, answer in (
+        ("pixels", "[400, 300]"),
+        ("per-mille", "[700, 700]"),
+        ("unit", "[0.7, 0.7]"),
+        ("resized", "[1000, 800]"),
+    ):
+        assert value(answer, target, frame=frame) == 1.0
+        assert value(answer, target, frame="unit" if frame != "unit" else "per-mille") == 0.0
+    with pytest.raises(ConfigError, match="'size'"):
+        value("[1, 1]", TWO, frame="unit")
+
+
+@pytest.mark.parametrize(
+    ("annotators", "expected"), [("best", 1.0), ("mean", 0.75), ("consensus", 1.0)]
+)
+def test_annotators(annotators: str, expected: float) -> None:
+    one = [10, 10, 40, 40]
+    target = {"annotators": [[one], [[11, 10, 40, 40]], [one], [[10, 10, 40, 41], TWO[1]]]}
+    found = value("[25, 25]", target, annotators=annotators)
+    assert found == pytest.approx({"mean": 3.5 / 4}.get(annotators, expected))
+
+
+def test_reasons_and_prediction() -> None:
+    texts = [f"<think>x</think><answer>{a}</answer>" for a in ("[[25, 25], [75, 30]]", "[25, 25]")]
+    right, half = explain(texts, [TWO, TWO], task=TASK)
+    assert (right.total, right.correct, right.reasons) == (1.2, True, ("correct",))
+    assert right.prediction == "[[25, 25], [75, 30]]"
+    assert (half.parts["accuracy"], half.correct, half.reasons) == (0.5, False, ("points_partial",))
+    assert "quality:point" in right.signature
+    miss = explain("<think>x</think><answer>[1, 1]</answer>", [], task=TASK)
+    assert miss.reasons == ("point_missed",)
+
+
+def test_boxes_are_not_points_and_points_are_not_boxes() -> None:
+    boxes = f"<think>x</think><answer>{json.dumps(TWO)}</answer>"
+    point = "<think>x</think><answer>[[25, 25]]</answer>"
+    assert shaped_reward(boxes, TWO, task="grounding_point") == pytest.approx(0.2)
+    assert shaped_reward(point, TWO, task="grounding_where") == pytest.approx(0.2)

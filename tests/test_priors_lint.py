@@ -1,0 +1,264 @@
+"""`medreward priors lint`, and review states in cards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medreward import ConfigError, Label, Statement, Task
+from medreward.card import parse_card
+from medreward.cli import main
+from medreward.priors.findings import CODES
+from medreward.priors.lint import lint
+from medreward.review import review_state
+from medreward.task import shipped
+
+REFERENCE = "Author A, Author B. On the roundness of cells. Journal of Cells 1:2-3, 2020."
+ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}
+OVAL = {"text": "A beta cell is oval, and its nucleus fills it.", "source": "ref"}
+CARD: dict[str, Any] = {
+    "name": "cells",
+    "kind": "classification",
+    "question": "Which cell is this?",
+    "labels": [
+        {"name": "alpha", "synonyms": ["first cell"], "attributes": [ROUND]},
+        {"name": "beta", "attributes": [OVAL]},
+    ],
+    "knowledge": [{"text": "Look at the shape of the cell.", "source": "ref"}],
+    "references": {"ref": REFERENCE},
+}
+
+
+def linted(folder: Path, card: Any, **options: Any) -> list[tuple[str, bool, str]]:
+    path = folder / "card.yaml"
+    text = card if isinstance(card, str) else yaml.safe_dump(card, sort_keys=False)
+    path.write_text(text, encoding="utf-8")
+    found = lint(path, **options)
+    assert all(finding.file == str(path) for finding in found)
+    assert all(finding.code in CODES for finding in found)
+    return [(finding.code, finding.error, finding.field) for finding in found]
+
+
+def alpha(*statements: Any) -> dict[str, Any]:
+    labels = [{**CARD["labels"][0], "attributes": list(statements)}, CARD["labels"][1]]
+    return {**CARD, "labels": labels}
+
+
+def said(text: str) -> dict[str, Any]:
+    return alpha({"text": text, "source": "ref"})
+
+
+FIRST = "labels[0].attributes[0]"
+
+
+def test_a_good_card_has_no_findings(tmp_path: Path) -> None:
+    assert linted(tmp_path, CARD) == []
+
+
+@pytest.mark.parametrize(
+    ("card", "found"),
+    [
+        (alpha({"text": ROUND["text"]}), [("no-source", True, FIRST)]),
+        (alpha({**ROUND, "source": "rf"}), [("no-source", True, f"{FIRST}.source")]),
+        (
+            {**CARD, "references": {"ref": "A book."}},
+            [("not-citable", True, "references.ref")],
+        ),
+        (
+            {**CARD, "references": {"ref": "Author A. On the roundness of cells. A journal."}},
+            [("not-citable", False, "references.ref")],
+        ),
+        (
+            {**CARD, "references": {"ref": "Author A. On cells. https://doi.org/10.1000/182"}},
+            [],
+        ),
+        (
+            {**CARD, "references": {"ref": REFERENCE, "other": REFERENCE}},
+            [("unused-reference", False, "references.other")],
+        ),
+        (
+            {
+                **CARD,
+                "references": {"ref": REFERENCE, "set": REFERENCE},
+                "data": {"citation": "set, wang2017"},
+            },
+            [],
+        ),
+        (
+            {**CARD, "references": {"ref": "draft: some model, 2026-01-01"}},
+            [("draft", True, x) for x in ("knowledge[0]", FIRST, "labels[1].attributes[0]")],
+        ),
+        (alpha({**ROUND, "review": "Dr A"}), [("bad-review", True, f"{FIRST}.review")]),
+        (alpha({**ROUND, "review": "Dr A, 2026-02-30"}), [("bad-review", True, f"{FIRST}.review")]),
+        (alpha({**ROUND, "review": {"by": "Dr A"}}), [("bad-review", True, f"{FIRST}.review")]),
+        (alpha({**ROUND, "review": {"by": "Dr A", "on": "2026-02-03"}}), []),
+        (alpha(), [("no-attributes", False, "labels[0]")]),
+        (
+            said("The nucleus is round and the rest is blue."),
+            [("label-not-named", False, f"{FIRST}.text")],
+        ),
+        (said("A first cell is round and blue."), []),
+        (said("Alphas are round and blue."), []),
+        (
+            said("An alpha cell is oval, and its nucleus fills it."),
+            [("near-duplicate", False, "labels[1].attributes[0].text")],
+        ),
+        (
+            alpha({**OVAL, "text": OVAL["text"].upper() + " alpha"}),
+            [("near-duplicate", False, "labels[1].attributes[0].text")],
+        ),
+        (alpha(ROUND, ROUND), [("repeated", False, "labels[0].attributes[1].text")]),
+        (
+            said("An alpha cell is round, " + "and so on, " * 30 + "and blue."),
+            [("unbalanced", False, "labels[0].attributes")],
+        ),
+        (said("An alpha cell is <answer>round</answer>."), [("markup", True, f"{FIRST}.text")]),
+        ({**CARD, "kind": "clasification"}, [("invalid-card", True, "card")]),
+        ("name: [", [("invalid-card", True, "card")]),
+        ("just a text", [("invalid-card", True, "card")]),
+        ("name: x\nname: y\n", [("invalid-card", True, "card")]),
+        (
+            {**CARD, "labels": 5, "knowledge": "x", "references": []},
+            [("invalid-card", True, "card")],
+        ),
+    ],
+)
+def test_findings(card: Any, found: list[tuple[str, bool, str]], tmp_path: Path) -> None:
+    assert linted(tmp_path, card) == found
+
+
+def test_the_same_text_for_two_labels_is_an_error(tmp_path: Path) -> None:
+    both = {"text": "Alpha or beta: the cell is round.", "source": "ref"}
+    labels = [{"name": name, "attributes": [both]} for name in ("alpha", "beta")]
+    found = linted(tmp_path, {**CARD, "labels": labels})
+    assert found == [("same-text", True, "labels[1].attributes[0].text")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This image shows an alpha cell.",
+        "this radiograph is of alpha type",
+        "The given scan demonstrates alpha.",
+        "The patient has alpha disease.",
+        "The patient presents with alpha.",
+        "The answer is alpha.",
+        "The correct label is alpha.",
+        "The right diagnosis here is alpha.",
+        "In this image, alpha is round.",
+        "An alpha cell is seen here.",
+        "The ground truth says alpha.",
+    ],
+)
+def test_a_text_that_gives_the_answer_away(text: str, tmp_path: Path) -> None:
+    assert linted(tmp_path, said(text)) == [("answer-given", True, f"{FIRST}.text")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "An alpha image shows a round cell.",
+        "In images of alpha cells, the nucleus is round.",
+        "Whether alpha is the answer depends on the nucleus.",
+        "Patients with alpha cells have round nuclei.",
+        "In this disease, alpha cells are round.",
+        "The diagnosis of alpha needs two signs.",
+        "The label alpha goes by the nucleus.",
+    ],
+)
+def test_a_text_about_images_in_general_does_not(text: str, tmp_path: Path) -> None:
+    assert linted(tmp_path, said(text)) == []
+
+
+def test_a_prompt_over_the_budget_is_counted_in_words_or_tokens(tmp_path: Path) -> None:
+    assert linted(tmp_path, CARD, budget=20) == [("over-budget", True, "card")]
+    assert linted(tmp_path, CARD, budget=100) == []
+    assert linted(tmp_path, CARD, budget=100, tokenizer=list) == [("over-budget", True, "card")]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_cards_have_no_errors(name: str) -> None:
+    assert [str(finding) for finding in lint(name) if finding.error] == []
+
+
+def test_lint_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "card.yaml"
+    path.write_text(yaml.safe_dump(CARD))
+    assert main(["priors", "lint", str(path)]) == 0
+    assert capsys.readouterr().out == "1 card: 0 errors, 0 warnings\n"
+    assert main(["priors", "lint", str(path), "--budget", "20"]) == 1
+    assert "card.yaml: card: error: the prompt with all knowledge has" in capsys.readouterr().out
+    path.write_text(yaml.safe_dump(alpha()))
+    assert main(["priors", "lint", str(path)]) == 0
+    assert main(["priors", "lint", str(path), "--strict"]) == 1
+    capsys.readouterr()
+    assert main(["priors", "lint", str(path), "--json"]) == 0
+    [finding] = json.loads(capsys.readouterr().out)
+    assert (finding["code"], finding["error"]) == ("no-attributes", False)
+    assert main(["priors", "lint"]) == 0
+    assert f"{len(shipped())} cards: 0 errors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["retinamnst"], "did you mean 'retinamnist'"),
+        (["none.yaml"], "'none.yaml' cannot be read"),
+        (["--budget", "0"], "--budget: 0 is not"),
+        (["--budget", "9", "--tokenizer", "none.json"], "No such file"),
+    ],
+)
+def test_lint_of_what_is_not_there(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["priors", "lint", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+# Review states
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("unreviewed", "unreviewed"),
+        ('"Jane Doe, MD, 2026-01-31"', "Jane Doe, MD, 2026-01-31"),
+        ("{by: Dr A, on: 2026-01-31}", "Dr A, 2026-01-31"),
+        ("{by: Dr A, 'on': '2026-01-31'}", "Dr A, 2026-01-31"),
+    ],
+)
+def test_review_states(text: str, state: str) -> None:
+    card = parse_card(
+        "name: t\nkind: classification\nquestion: Which?\nlabels: [a, b]\nreferences: {r: R.}\n"
+        f"knowledge: [{{text: Look., source: r, review: {text}}}]\n"
+    )
+    assert card.knowledge == (Statement("Look.", "r", state),)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("Dr A", "review: 'Dr A' is no review state; write unreviewed, or who"),
+        ("reviewed", "'reviewed' is no review state"),
+        (", 2026-01-01", "is no review state"),
+        ("2026-01-01", "is no review state"),
+        ("Dr A, 2026-13-01", "'2026-13-01' is no date"),
+        ({"by": "Dr A"}, "on: None does not say when"),
+        ({"on": "2026-01-01"}, "by: None does not say who"),
+        ({"by": " ", "on": "2026-01-01"}, "by: ' ' does not say who"),
+        ({"by": "Dr A", "when": "2026-01-01"}, "field: 'when' is not one of by, on"),
+        ({"by": "Dr A", "on": 2026}, "on: 2026 does not say when"),
+        (5, "5 is no review state"),
+        (None, "None is no review state"),
+    ],
+)
+def test_wrong_review_states(value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        review_state("review", value)
+    if isinstance(value, str):
+        with pytest.raises(ConfigError, match=r"knowledge\[0\]\.review"):
+            Task("t", labels=(Label("a"), Label("b")), knowledge=(Statement("x", "r", value),))

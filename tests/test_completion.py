@@ -171,3 +171,24 @@ def test_any_unicode_text_parses(text: str) -> None:
     parsed = Completion.parse(f"<think>a{inner}</think><answer>{inner}b</answer>")
     assert parsed.well_formed
     assert parsed.answer == f"{inner}b".strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "problem"),
+    [
+        ("<think><think></think><answer>A</answer>", None, "several_thinks"),
+        ("<think>x</think><answer>A<answer>B</answer>", None, "several_answers"),
+        ("x<think>y</think><answer>A</answer>", "A", "text_outside"),
+    ],
+)
+def test_what_a_mutation_of_the_parser_would_miss(
+    text: str, answer: str | None, problem: str
+) -> None:
+    parsed = Completion.parse(text)
+    assert parsed.answer == answer
+    assert problem in parsed.problems
+
+
+def test_parts_of_a_message_are_joined_without_anything_between() -> None:
+    parts = [{"type": "text", "text": "<answer>no"}, {"type": "text", "text": "rmal</answer>"}]
+    assert Completion.parse([{"role": "assistant", "content": parts}]).answer == "normal"

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from medreward.masks import mask_json
 from medreward.regions import BoxTarget, short
 from medreward.rewards.frames import frame_of
+from medreward.settings import RewardSettings
 from medreward.task import Task
 
 
-def right_answer(task: Task, target: object, frame: str | None = None) -> str:
+def right_answer(task: Task, target: object, settings: RewardSettings | None = None) -> str:
     """Return the answer that is right for a target, as the task's prompt asks for it.
 
-    Boxes are those of the first annotator, rounded to the steps of their frame: half a pixel, or
-    half a thousandth of the image's side, is the most that they are off.
+    Boxes are those of the first annotator, in the settings' frame and rounded to its steps: half a
+    pixel, or half a thousandth of the image's side, is the most that they are off. Where points are
+    asked for, they are the boxes' centres; a mask is run lengths.
 
     Args:
         task: the task.
         target: what `Task.parse_target` takes.
-        frame: the frame of the boxes, out of `medreward.settings.FRAMES` (default: the card's).
+        settings: the reward's settings (default: the card's).
 
     Raises:
         ConfigError: if the target is not one of the task's, or lacks the size that the frame needs.
@@ -28,13 +31,15 @@ def right_answer(task: Task, target: object, frame: str | None = None) -> str:
     '2'
     >>> right_answer(Task.load("chestmnist"), [])
     'no finding'
-    >>> box = {"box": [64, 48, 320, 240], "label": "WBC"}
-    >>> right_answer(Task.load("bccd"), {"boxes": [box], "size": [640, 480]}, "per-mille")
-    '[{"bbox_2d": [100, 100, 500, 500], "label": "WBC"}]'
+    >>> right_answer(Task.load("bccd"), [{"box": [64, 48, 320, 240], "label": "WBC"}])
+    '[{"bbox_2d": [64, 48, 320, 240], "label": "WBC"}]'
     """
     parsed = task.parse_target(target)
     if task.kind == "localisation":
-        return json.dumps(_boxes(task, parsed, frame or task.reward.frame), ensure_ascii=False)
+        places = _places(task, parsed, settings or task.reward)
+        return json.dumps(places, ensure_ascii=False)
+    if task.kind == "segmentation":
+        return json.dumps(mask_json(parsed))
     if task.kind == "multilabel":
         names = [task.labels[i].name for i in sorted(parsed)]
         return ", ".join(names) or task.no_finding[0]
@@ -50,11 +55,17 @@ def completion_with(answer: str, reasoning: str = "Looking closely.") -> str:
     return f"<think>{reasoning}</think><answer>{answer}</answer>"
 
 
-def _boxes(task: Task, target: BoxTarget, name: str) -> list[Any]:
-    frame = frame_of(name, target)
+def _places(task: Task, target: BoxTarget, settings: RewardSettings) -> list[Any]:
+    """Return the boxes of a target, or a point in each, as JSON-ready lists or mappings."""
+    frame = frame_of(settings.frame, target)
     written: list[Any] = []
     for box, label in target.boxes:
-        corners = [short(float(v)) for v in frame.written(box)]
-        named = {"bbox_2d": corners, "label": task.labels[label].name} if label is not None else {}
-        written.append(named or corners)
+        x1, y1, x2, y2 = box
+        if settings.box_quality == "point":
+            x, y = (x1 + x2) / 2, (y1 + y2) / 2
+            written.append([short(v) for v in frame.written((x, y, x, y))[:2]])
+            continue
+        corners = [short(v) for v in frame.written(box)]
+        named = label is not None
+        written.append({"bbox_2d": corners, "label": task.labels[label].name} if named else corners)
     return written

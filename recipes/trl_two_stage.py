@@ -128,9 +128,10 @@ def _supervised(
 
 def demonstrations(data: Dataset, task: Task, reward: dict[str, Any]) -> Dataset:
     """Return rows with the right completion of each, for supervised training."""
+    settings = task.reward.updated(reward)
 
     def completion(row: dict[str, Any]) -> dict[str, Any]:
-        answer = right_answer(task, target_of(task, row["target"]), reward.get("frame"))
+        answer = right_answer(task, target_of(task, row["target"]), settings)
         return {"completion": [{"role": "assistant", "content": completion_with(answer)}]}
 
     images = data.select_columns(["image"])

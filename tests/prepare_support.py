@@ -34,6 +34,7 @@ CELLS = """
 name: cells
 kind: localisation
 question: Where are the cells? Answer with boxes [[x1, y1, x2, y2]] in pixels.
+reward: {delta: 0}
 """
 LETTERS = """
 name: letters

@@ -130,7 +130,7 @@ def test_prompt_knowledge_and_further_columns_arrive(module: str) -> None:
 
 def test_trainers_get_the_target_as_rows_hold_it(module: str) -> None:
     boxes = "mni152_brain_box"
-    for name, seen in (("sees", "[[1, 2, 3, 4]]"), ("sees_verl", "'[[1.0, 2.0, 3.0, 4.0]]'")):
+    for name, seen in (("sees", "[[1, 2, 3, 4]]"), ("sees_verl", "'[[1, 2, 3, 4]]'")):
         with pytest.raises(RuntimeError) as raised:
             load_reward(f"{module}:{name}", boxes)(RIGHT, [[1, 2, 3, 4]])
         assert str(raised.value) == seen

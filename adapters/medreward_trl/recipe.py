@@ -84,7 +84,7 @@ def check_rows(
         if row["image"] is None or row["task"] != task.name:
             raise ConfigError(f"row {row['id']}: task {row['task']!r}, image {row['image']}")
         target = target_of(task, row["target"])
-        answers = [right_answer(task, target, reward.get("frame")), _UNREAD]
+        answers = [right_answer(task, target, task.reward.updated(reward)), _UNREAD]
         right, unread = explain(
             [completion_with(answer) for answer in answers],
             [target] * 2,

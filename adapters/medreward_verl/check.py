@@ -15,12 +15,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from medreward import ConfigError, Score, Task
+from medreward.answers import completion_with, right_answer
 from medreward.data.check import check_parquet, first_rows
+from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward_verl.scoring import RowScorer, row_scorer
 
 FIRST = 3  # rows of each file for which completions are scored
-UNREAD = "<think>Looking closely.</think><answer>I cannot tell</answer>"
+UNREAD = completion_with("I cannot tell")
 
 
 def main(overrides: Sequence[str] | None = None) -> int:
@@ -160,7 +162,7 @@ def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
         yield f"data.{name}: {count} rows of {file} are right"
         signatures = set()
         for number, row in enumerate(first_rows(file, FIRST)):
-            right, unread = (_score(rows, row, text) for text in (_right(row), UNREAD))
+            right, unread = (_score(rows, row, text) for text in (_right(rows, row), UNREAD))
             yield f"  row {number}: right {_said(right)}; unread {_said(unread)}"
             if not right.correct or right.total <= unread.total:
                 raise ConfigError(f"{file}, row {number}: its own ground truth is not paid best")
@@ -168,9 +170,10 @@ def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
         yield from (f"  {signature}" for signature in sorted(signatures))
 
 
-def _right(row: Mapping[str, Any]) -> str:
-    truth = row["reward_model"]["ground_truth"]
-    return f"<think>Looking closely.</think><answer>{truth}</answer>"
+def _right(rows: RowScorer, row: Mapping[str, Any]) -> str:
+    bound = rows.scorer(row["data_source"], row.get("extra_info"))
+    target = target_of(bound.task, row["reward_model"]["ground_truth"])
+    return completion_with(right_answer(bound.task, target, bound.settings))
 
 
 def _score(rows: RowScorer, row: Mapping[str, Any], text: str) -> Score:

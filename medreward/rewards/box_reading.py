@@ -18,7 +18,7 @@ from medreward.lexicon import Mention
 from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, MIN_SIDE, Box
 from medreward.rewards.box_labels import box_labels
-from medreward.rewards.box_scan import Group, Scan, scan, without_markup
+from medreward.rewards.box_scan import Group, Scan, offers_empty, scan, without_markup
 from medreward.rewards.reading import unreadable
 from medreward.task import Task
 from medreward.words import Words, split
@@ -67,7 +67,8 @@ def read_boxes(answer: str | None, task: Task) -> BoxReading:
         return BoxReading(None, "too_many_boxes")
     nothing = says_nothing(text, found, task)
     if not groups:
-        return BoxReading(()) if nothing else BoxReading(None, "boxes_unreadable")
+        is_given = nothing and not offers_empty(text)
+        return BoxReading(()) if is_given else BoxReading(None, "boxes_unreadable")
     if nothing:
         return BoxReading(None, "boxes_and_none")
     labels = box_labels(text, found, task)

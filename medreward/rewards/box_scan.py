@@ -66,13 +66,7 @@ def scan(text: str) -> Scan:
     """
     scanner = _Scanner(text)
     groups = tuple(_paired(scanner.groups(), text))
-    given = not offers_empty(text)
-    return Scan(
-        groups,
-        tuple(scanner.braces),
-        scanner.has_empty and given,
-        scanner.has_empty_in_brace and given,
-    )
+    return Scan(groups, tuple(scanner.braces), scanner.has_empty, scanner.has_empty_in_brace)
 
 
 def offers_empty(text: str) -> bool:

@@ -36,6 +36,7 @@ _NUMBER = r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,12})?"
 _PAIR = re.compile(rf"[\[(]\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[\])]")
 _BARE = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*")
 _KEY = re.compile(r"\b(?:point|coord|coords)_?2d\b", re.IGNORECASE)
+_NO_NUMBER = re.compile(r"\b(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 _EMPTY = re.compile(r"\[\s*\]")
 
 
@@ -93,7 +94,7 @@ def read_points(answer: str | None, task: Task) -> PointReading:
     bare = _BARE.fullmatch(text)
     pairs = [bare.groups()] if bare else _PAIR.findall(text)
     rest = "" if bare else _PAIR.sub(" ", text)
-    if any(character.isdigit() for character in rest):
+    if any(character.isdigit() for character in rest) or _NO_NUMBER.search(rest):
         return PointReading(None, "points_unreadable")
     if len(pairs) > MAX_BOXES:
         return PointReading(None, "too_many_boxes")

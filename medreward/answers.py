@@ -66,6 +66,8 @@ def _places(task: Task, target: BoxTarget, settings: RewardSettings) -> list[Any
             written.append([short(v) for v in frame.written((x, y, x, y))[:2]])
             continue
         corners = [short(v) for v in frame.written(box)]
-        named = label is not None
-        written.append({"bbox_2d": corners, "label": task.labels[label].name} if named else corners)
+        if label is None:
+            written.append(corners)
+        else:
+            written.append({"bbox_2d": corners, "label": task.labels[label].name})
     return written

@@ -91,7 +91,8 @@ def test_rows_without_the_size_that_the_frame_needs(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     card = tmp_path / "cells.yaml"
-    card.write_text(support.CELLS + "reward: {frame: per-mille, delta: 0}\n", encoding="utf-8")
+    text = support.CELLS.replace("delta: 0", "delta: 0, frame: per-mille")
+    card.write_text(text, encoding="utf-8")
     row = {
         "data_source": "cells",
         "prompt": [],

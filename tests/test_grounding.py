@@ -234,7 +234,7 @@ def test_knowledge_of_the_users_card_is_in_the_prompt(smears: Path) -> None:
     card = support.task(
         support.CELLS
         + "labels: [WBC, RBC]\nknowledge: [{text: White cells have a nucleus., source: x}]\n"
-        "references: {x: y}\nreward: {delta: 0}\n"
+        "references: {x: y}\n"
     )
     records = [
         Record("a", "a", None, boxes=(NamedBox("wbc", (0, 0, 4, 4)),), split="train"),

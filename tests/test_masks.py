@@ -78,7 +78,7 @@ def test_boxes_of_any_mask_are_scikit_images(values: np.ndarray) -> None:
 def test_rows_of_masks(scans: Path, tissue: np.ndarray) -> None:
     folders = ["--images", scans / "images", "--masks", scans / "masks"]
     options = ["--split", "train=1", "--map", "1=grey matter", "--map", "2=white matter"]
-    task = card(scans, support.CELLS + "labels: [grey matter, white matter]\nreward: {delta: 0}\n")
+    task = card(scans, support.CELLS + "labels: [grey matter, white matter]\n")
     whole = [*folders, *options, "--mask-regions", "whole"]
     assert run("--task", task, *whole, "--ask", "count,where", "--out", scans / "rows") == 0
     rows = {row["extra_info"]["id"]: row for row in support.rows(scans / "rows", "train")}

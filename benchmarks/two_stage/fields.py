@@ -63,13 +63,13 @@ def fields(folder: Path, seed: int) -> tuple[list[Field], list[Field]]:
 
 
 def _balanced(records: Sequence[Record], count: int, seed: int) -> list[Field]:
-    """Return `count` windows of each kind, in a random order."""
+    """Return `count` windows of each kind, fewer where there are not so many, in a random order."""
     chance = random.Random(seed)
     by_kind: list[list[Field]] = [[] for _ in KIND.labels]
     for record in records:
         for field in _windows(record, seed):
             by_kind[field.kind].append(field)
-    chosen = [field for found in by_kind for field in chance.sample(found, count)]
+    chosen = [f for found in by_kind for f in chance.sample(found, min(count, len(found)))]
     return chance.sample(chosen, len(chosen))
 
 

@@ -25,6 +25,7 @@ KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentatio
 _NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
 NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
 KNOWLEDGE_LEVELS = ("none", "context", "full")
+_DEFAULT = RewardSettings()
 NOTHING_THERE = (
     *NO_FINDING,
     *("none", "null", "nothing", "nothing there", "nothing to find", "nothing found"),
@@ -67,6 +68,36 @@ class Label:
     cost: float = 1.0
 
 
+class _Labels:
+    """The field `Task.labels`: takes names as well as labels, and holds labels."""
+
+    def __get__(self, task: object | None, owner: type | None = None) -> tuple[Label, ...]:
+        """Return the task's labels, and of the class the default."""
+        found: tuple[Label, ...] = () if task is None else vars(task)["labels"]
+        return found
+
+    def __set__(self, task: object, labels: Iterable[Label | str]) -> None:
+        """Set them; what is no list is kept as it is, for the task to refuse."""
+        if not isinstance(labels, str) and isinstance(labels, Iterable):
+            labels = tuple(Label(x) if isinstance(x, str) else x for x in labels)
+        vars(task)["labels"] = labels
+
+
+class _Reward:
+    """The field `Task.reward`: takes a mapping of settings as well, and holds `RewardSettings`."""
+
+    def __get__(self, task: object | None, owner: type | None = None) -> RewardSettings:
+        """Return the task's settings, and of the class the default."""
+        found: RewardSettings = _DEFAULT if task is None else vars(task)["reward"]
+        return found
+
+    def __set__(self, task: object, reward: RewardSettings | Mapping[str, Any]) -> None:
+        """Set them; what is neither is kept as it is, for the task to refuse."""
+        if isinstance(reward, Mapping):
+            reward = _DEFAULT.updated(reward)
+        vars(task)["reward"] = reward
+
+
 @dataclass(frozen=True)
 class Task:
     """A task and the rules by which its answers are rewarded.
@@ -100,14 +131,14 @@ class Task:
 
     name: str
     kind: str = "classification"
-    labels: tuple[Label, ...] = ()
+    labels: _Labels = _Labels()
     question: str = ""
     knowledge: tuple[Statement, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     first_grade: int = 0
     no_finding: tuple[str, ...] = NO_FINDING
     max_typos: int = 1
-    reward: RewardSettings = field(default_factory=RewardSettings)
+    reward: _Reward = _Reward()
     modality: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     laterality: Laterality | None = None
@@ -119,10 +150,6 @@ class Task:
             raise expected(f"task {self.name!r}: kind", self.kind, KINDS)
         if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
             raise ConfigError(f"task {self.name!r}: labels: {self.labels!r} is not a list")
-        labels = tuple(Label(x) if isinstance(x, str) else x for x in self.labels)
-        object.__setattr__(self, "labels", labels)
-        if isinstance(self.reward, Mapping):
-            object.__setattr__(self, "reward", RewardSettings().updated(self.reward))
         if not isinstance(self.reward, RewardSettings):
             raise ConfigError(f"task {self.name!r}: reward: {self.reward!r} is not RewardSettings")
         try:

@@ -16,7 +16,7 @@ TABLES: dict[str, Any] = yaml.safe_load(
 
 def make(name: str, *labels: str | Label, **options: Any) -> Task:
     """Return a task with these labels."""
-    return Task(name, labels=labels, **options)  # type: ignore[arg-type]
+    return Task(name, labels=labels, **options)
 
 
 BREAST = make("breast", Label("normal", absence=True), "benign", "malignant")

@@ -122,7 +122,7 @@ def test_short_open_answers_of_vqa_rad_are_read_as_labels(
     assert len(short) > 300
     for i, answer in enumerate(short):
         other = short[(i + 97) % len(short)]
-        task = Task("vqa", labels=[answer, other])  # type: ignore[arg-type]
+        task = Task("vqa", labels=[answer, other])
         for template in SAID:
             assert read_label(template.format(answer), task).label == 0, (template, answer)
             assert read_label(template.format(answer.upper()), task).label == 0, (template, answer)

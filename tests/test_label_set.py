@@ -123,7 +123,7 @@ def test_naming_everything_does_not_pay(true: set[int]) -> None:
 @pytest.mark.parametrize("costs", [(1.0, 1.0, 1.0, 1.0), (0.5, 2.0, 1.0, 7.0)])
 def test_no_wrong_set_earns_more_than_the_bound(beta: float, costs: tuple[float, ...]) -> None:
     labels = tuple(Label(name, cost=cost) for name, cost in zip("abcd", costs, strict=True))
-    task = Task("t", kind="multilabel", labels=labels, reward={"delta": 0})  # type: ignore[arg-type]
+    task = Task("t", kind="multilabel", labels=labels, reward={"delta": 0})
     wrong = [
         f_beta(predicted, true, list(costs), beta)
         for predicted in subsets(4)
@@ -227,6 +227,6 @@ def test_wrong_cards_are_named() -> None:
     with pytest.raises(ConfigError, match="no_finding: 'none' is not a list"):
         Task("t", kind="multilabel", labels=("a", "b"), no_finding="none")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="'mass' names two labels"):
-        Task("t", kind="multilabel", labels=("mass", "b"), no_finding=("mass",))  # type: ignore[arg-type]
+        Task("t", kind="multilabel", labels=("mass", "b"), no_finding=("mass",))
     with pytest.raises(ConfigError, match=r"beta: 0 is not a finite number from 0\.1 to 10"):
         shaped_reward("", [], task=CHEST, beta=0)

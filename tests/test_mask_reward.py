@@ -208,7 +208,7 @@ def test_a_task_of_masks() -> None:
     assert "|kind:segmentation|" in score.signature
     assert "|frame:pixels|quality:iou|" in score.signature
     with pytest.raises(ConfigError, match="labels: 1 given; a segmentation task has none"):
-        Task("x", kind="segmentation", labels=("a",))  # type: ignore[arg-type]
+        Task("x", kind="segmentation", labels=("a",))
     with pytest.raises(ConfigError, match="recitation is not for segmentation"):
         explain(text, SQUARE, task=TASK, delta=-1)
     seen = {**SQUARE, "seen": [40, 20]}

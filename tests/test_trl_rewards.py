@@ -110,7 +110,7 @@ def test_several_tasks_in_one_batch() -> None:
 
 
 def test_tasks_that_differ_in_weights_are_refused() -> None:
-    heavy = Task("heavy", labels=("a", "b"), reward={"weights": {"format": 0.5}})  # type: ignore[arg-type]
+    heavy = Task("heavy", labels=("a", "b"), reward={"weights": {"format": 0.5}})
     with pytest.raises(ConfigError, match="weights"):
         reward_funcs(["retinamnist", heavy])
 

@@ -59,7 +59,7 @@ class Run:
             new = place not in self.findings
             self.findings[place] = data, f"{type(error).__name__}: {error}"[:300]
             if new:
-                print(f"FOUND {place}: {error}", flush=True)
+                print(f"FOUND {place}: {error}\n  {data!r}", flush=True)
 
     @property
     def over(self) -> bool:

@@ -361,7 +361,7 @@ class Task:
     def _named(self, text: str) -> int | None:
         index = self.lexicon.label(text)
         if index is None and re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
-            return self._numbered(int(text))
+            return self._numbered(int(text.strip()))
         return index
 
     def _numbered(self, value: object) -> int | None:

@@ -291,8 +291,8 @@ class _Reader:
             for i in range(other.start, other.stop)
         }
         start, stop = mention.start, mention.stop
-        sides = [start - 1] if self.gaps[start] == "/" else []
-        sides += [stop] if self.gaps[stop] == "/" else []
+        sides = [start - 1] if start and self.gaps[start] == "/" else []
+        sides += [stop] if stop < len(self.words) and self.gaps[stop] == "/" else []
         sides += [start - 2] if self.words[max(0, start - 1)] in _ALTERNATIVES else []
         sides += [stop + 1] if not _ALTERNATIVES.isdisjoint(self.words[stop : stop + 1]) else []
         return any(i not in own for i in sides)

@@ -12,6 +12,7 @@ from tests.fuzzing import PROPERTIES, WORDS, spell
 FOUND: list[tuple[str, bytes]] = [
     ("targets", b"\x00\x1e4"),  # white space to re, but not to int()
     ("targets", b"\x01\x1e4"),
+    ("reading", b"[m\x8a\x1b\x7f\x96\x0f\x94h"),  # a slash with nothing behind it
 ]
 
 

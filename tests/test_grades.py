@@ -39,6 +39,9 @@ def read(answer: str, task: Task) -> str | None:
         ("2.5", "grade_out_of_scale"),
         ("5", "grade_out_of_scale"),
         ("2, of 100", "grade_out_of_scale"),
+        ("\u00b2", "grade_out_of_scale"),
+        ("Grade: - 2", "grade_out_of_scale"),
+        ("Grade:- 2", "grade_out_of_scale"),
         ("m\u043ederate", "mixed_scripts"),
         ("2 " * 600, "answer_too_long"),
     ],
@@ -56,6 +59,17 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        *("Grade - 2", "The grade - 2", "Option B - 2"),
+        *("-3D, grade 2", "Reads J2+, grade 2"),
+    ],
+)
+def test_a_dash_and_a_glued_number_do_not_hide_a_grade(answer: str) -> None:
+    assert read(answer, RETINA) == "2"
+
+
+@pytest.mark.parametrize(
     ("answer", "grade"),
     [
         ("none", "none"),
@@ -66,6 +80,7 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
         ("large, 1", None),
         ("not large", None),
         ("small or none", None),
+        ("no large, none", "none"),
     ],
 )
 def test_named_grades_are_read_by_number_too(answer: str, grade: str | None) -> None:

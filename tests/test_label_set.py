@@ -55,6 +55,7 @@ def subsets(count: int) -> list[frozenset[int]]:
         ("No findings.", []),
         ("Normal", []),
         ("No abnormality. No effusion.", []),
+        ("no effusion, normal", []),
     ],
 )
 def test_sets_that_are_read(text: str, labels: list[str]) -> None:
@@ -82,6 +83,21 @@ def test_sets_that_are_read(text: str, labels: list[str]) -> None:
 def test_sets_that_are_not_read(text: str, reason: str) -> None:
     assert read_label_set(text, CHEST) == (None, reason)
     assert explain(answer(text), ["mass"], task=CHEST).parts["accuracy"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "prediction"),
+    [
+        ("effusion, mass", "effusion, mass"),
+        ("nodule, effusion", "effusion, nodule"),
+        ("hernia", "hernia"),
+        ("normal", "no finding"),
+        (", ".join(NAMES), ", ".join(NAMES)),
+        ("cannot tell", None),
+    ],
+)
+def test_a_score_says_which_set_was_read(text: str, prediction: str | None) -> None:
+    assert explain(answer(text), ["effusion", "mass"], task=CHEST).prediction == prediction
 
 
 @given(SETS, SETS, st.floats(0.1, 10.0))

@@ -189,6 +189,7 @@ def test_golden_signatures() -> None:
     )
     chest = explain(RIGHT, 0, task="pneumoniamnist", knowledge="").signature
     assert "decay" not in chest
+    assert Scorer(Task.load("retinamnist")).signature("") == plain
 
 
 @pytest.mark.parametrize(
@@ -409,6 +410,14 @@ def test_batches_that_do_not_fit_are_refused(
         shaped_reward(completions, target, task="retinamnist", **options)
 
 
+@pytest.mark.parametrize(("targets", "knowledge"), [([2], ["", ""]), ([2, 2], [""])])
+def test_a_scorer_takes_as_many_rows_of_everything(
+    targets: list[object], knowledge: list[str | None]
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Scorer(Task.load("retinamnist")).score_group([RIGHT, RIGHT], targets, knowledge)
+
+
 def test_a_card_sets_what_keywords_override(tmp_path: Path) -> None:
     card = tmp_path / "grading.yaml"
     card.write_text(
@@ -423,7 +432,14 @@ def test_a_card_sets_what_keywords_override(tmp_path: Path) -> None:
 
 def test_a_score_is_json_ready_pickles_and_copies() -> None:
     score = explain(RIGHT, 2, task="retinamnist")
-    assert json.loads(json.dumps(score.as_dict()))["total"] == score.total
+    assert json.loads(json.dumps(score.as_dict())) == {
+        "total": 1.2,
+        "parts": {"accuracy": 1.0, "format": 1.0, "recitation": score.parts["recitation"]},
+        "reasons": ["correct"],
+        "signature": score.signature,
+        "correct": True,
+        "prediction": "2",
+    }
     assert pickle.loads(pickle.dumps(score)) == score
     assert copy.deepcopy(score) == score
 

@@ -129,7 +129,7 @@ def _scale(first: int, last: int) -> re.Pattern[str]:
 def _is_plain(text: str, number: re.Match[str]) -> bool:
     """Whether a number is a whole one without sign, range, fraction, percent or comparison."""
     before, after = text[: number.start()], text[number.end() :]
-    if (before[-1:].isalpha() or after[:1].isalpha()) or (not before and not after):
+    if before[-1:].isalpha() or after[:1].isalpha():
         return _WHOLE.fullmatch(number[0]) is not None
     left = before.rstrip()
     # A dash glued to the number is a sign unless it joins it to a word: "-2", "grade -2".

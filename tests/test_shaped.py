@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import pickle
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -211,6 +212,11 @@ def test_every_setting_changes_the_signature(settings: dict[str, Any]) -> None:
     assert explain(RIGHT, 2, task="retinamnist", **settings).signature != plain
 
 
+def test_knowledge_may_hold_half_characters() -> None:
+    one, other = (explain(RIGHT, 2, task="retinamnist", knowledge=c) for c in "\ud800\ud801")
+    assert one.signature != other.signature
+
+
 def test_the_digest_changes_with_the_task_but_not_with_its_reward() -> None:
     task = make("demo", "a", "b")
     assert make("demo", "a", "b", reward=RewardSettings(delta=0)).digest == task.digest
@@ -275,6 +281,18 @@ def test_settings_that_are_just_admitted(settings: dict[str, Any]) -> None:
     assert shaped_reward("", 0, task="retinamnist", **settings) == 0.0
 
 
+@pytest.mark.parametrize("scale", [0.01, 1, 100])
+def test_the_margin_of_a_right_answer_is_a_millionth_of_all_weights(scale: float) -> None:
+    def score(recitation: float) -> float:
+        weights = {"accuracy": 1.0, "format": 0.25, "recitation": recitation}
+        scaled = {name: weight * scale for name, weight in weights.items()}
+        return shaped_reward("", 0, task="retinamnist", weights=scaled)
+
+    assert score(0.75 - 2.1e-6) == 0.0  # of weights of 2.0
+    with pytest.raises(ConfigError, match=f"to stay below {scale * 0.749998:g} "):
+        score(0.75 - 1.9e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -327,6 +345,7 @@ def test_targets_of_other_number_types() -> None:
         assert explain(RIGHT, target, task="retinamnist").correct
     assert shaped_reward([RIGHT] * 2, np.array([2, 3]), task="retinamnist") == [1.2, 0.45]
     assert shaped_reward([RIGHT] * 2, np.array([2]), task="retinamnist") == [1.2, 1.2]
+    assert shaped_reward([RIGHT] * 2, array("i", [2, 3]), task="retinamnist") == [1.2, 0.45]
 
 
 @pytest.mark.parametrize(
@@ -401,6 +420,8 @@ def test_one_knowledge_a_completion() -> None:
         (5, 2, {}, "completions: int is not a string or a list"),
         (None, 2, {}, "completions: NoneType"),
         ([RIGHT, RIGHT], [2, 7], {}, "target 7"),
+        ([RIGHT, RIGHT], 2, {"knowledge": array("i")}, "knowledge: 0 given for 2 completions"),
+        ([RIGHT, RIGHT], 2, {"knowledge": memoryview(b"a")[0:1].cast("B", ())}, "knowledge: int"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(

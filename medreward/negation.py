@@ -237,7 +237,7 @@ class _Reader:
         )
 
     def is_not_meant(self, mention: Mention) -> bool:
-        """Whether it is a likeness, "pneumonia-like", marked absent, "(-)", or no "no": "no doubt"."""
+        """Whether it is a likeness, "pneumonia-like", marked "(-)", or the "no" of "no doubt"."""
         i = mention.stop
         if self._is_idiom(mention) and self.words[i] in _ASSURANCES:
             return True

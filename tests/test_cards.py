@@ -335,8 +335,38 @@ def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
         ({"reward": 5}, "reward: 5 is not RewardSettings"),
         ({"reward": {"delta": 7}}, "delta: 7 is not a sign"),
         ({"max_typos": True}, "max_typos: True is not 0 or 1"),
+        ({"first_grade": True}, "first_grade: True is not a whole number from 0 on"),
+        ({"first_grade": "1"}, "first_grade: '1' is not a whole number"),
+        ({"first_grade": 1.0}, r"first_grade: 1\.0 is not a whole number"),
+        ({"first_grade": -1}, "first_grade: -1 is not a whole number"),
+        ({"question": 5}, "task 'demo': question: 5 is not a text"),
+        ({"modality": None}, "task 'demo': modality: None is not a text"),
+        ({"laterality": "paired"}, "laterality: 'paired' is not a Laterality"),
     ],
 )
 def test_a_wrong_task_is_named_by_field(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Task(**{"name": "demo", "labels": ["a", "b"], **arguments})
+
+
+def test_a_task_has_its_own_hash() -> None:
+    assert hash(Task("demo", labels=["a", "b"])) != hash(Task("demo", labels=["a", "c"]))
+
+
+def test_a_label_may_be_named_like_a_phrase_for_nothing() -> None:
+    task = Task("demo", kind="localisation", labels=["Nothing", "cyst"])
+    assert [task.lexicon.label(text) for text in ("nothing", "cyst", "none")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("count", "allowed"),
+    [
+        (2, "allowed: the indices 0 to 1, or a name out of 'a', 'b'$"),
+        (20, "the indices 0 to 19, or a name out of 'a', .* 't'$"),
+        (21, "the indices 0 to 20, or a name out of 'a', .* 't', …$"),
+    ],
+)
+def test_a_wrong_target_is_told_the_first_twenty_labels(count: int, allowed: str) -> None:
+    task = Task("demo", labels=list("abcdefghijklmnopqrstuvwxyz"[:count]))
+    with pytest.raises(ConfigError, match=rf"^task 'demo': target 'zz' is not .*{allowed}"):
+        task.target_index("zz")

@@ -195,6 +195,7 @@ def test_targets(target: Any, labels: set[int]) -> None:
     [
         (["mas"], "target 'mas' is not one of its labels"),
         ([14], "target 14"),
+        (["mass", "no finding"], "target 'no finding' is not one of its labels"),
         (np.zeros(13), "not an array of 14 zeros and ones"),
         (np.full(14, 2), "not an array of 14 zeros and ones"),
         (None, "target None is not a list of labels"),

@@ -339,6 +339,13 @@ def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
         ({"first_grade": "1"}, "first_grade: '1' is not a whole number"),
         ({"first_grade": 1.0}, r"first_grade: 1\.0 is not a whole number"),
         ({"first_grade": -1}, "first_grade: -1 is not a whole number"),
+        ({"labels": ["a", Label("b", cost=100.5)]}, r"labels\[1\]\.cost: 100\.5 is not"),
+        ({"labels": ["a", Label("b", attributes="c")]}, r"labels\[1\]\.attributes: 'c' is not a"),  # type: ignore[arg-type]
+        ({"knowledge": "text"}, "knowledge: 'text' is not a list of Statements"),
+        ({"knowledge": 5}, "knowledge: 5 is not a list of Statements"),
+        ({"knowledge": [Statement("x", "y", "me")]}, r"knowledge\[0\]\.review: 'me' is no review"),
+        ({"references": "x"}, "references: 'x' is not a mapping of names to texts"),
+        ({"references": {"x": 5}}, r"references\.x: 5 is not a text"),
         ({"question": 5}, "task 'demo': question: 5 is not a text"),
         ({"modality": None}, "task 'demo': modality: None is not a text"),
         ({"laterality": "paired"}, "laterality: 'paired' is not a Laterality"),

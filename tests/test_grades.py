@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward import Label, RewardSettings, Task
+from medreward import ConfigError, Label, RewardSettings, Task
 from medreward.rewards.ordinal import best_partial_credit, decay_table, mfrs_reward, read_grade
 from medreward.settings import DECAYS
 from tests.reading_tables import TASKS, make
@@ -67,6 +67,22 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
 )
 def test_a_dash_and_a_glued_number_do_not_hide_a_grade(answer: str) -> None:
     assert read(answer, RETINA) == "2"
+
+
+@pytest.mark.parametrize(("target", "index"), [(4, 3), ("4", 3), (1, 0), (6, 5)])
+def test_a_target_is_the_number_of_a_grade(target: object, index: int) -> None:
+    assert BIRADS.target_index(target) == index
+    assert mfrs_reward(str(target), index, BIRADS, RewardSettings()).value == 1.0
+
+
+@pytest.mark.parametrize("target", [0, "0", 7])
+def test_a_target_off_the_scale_is_refused(target: object) -> None:
+    with pytest.raises(ConfigError, match="allowed: the grades 1 to 6"):
+        BIRADS.target_index(target)
+
+
+def test_only_grades_are_counted_from_the_first_grade() -> None:
+    assert make("demo", "a", "b", first_grade=1).target_index(1) == 1
 
 
 @pytest.mark.parametrize(

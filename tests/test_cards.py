@@ -16,6 +16,7 @@ from medreward import ConfigError, Label, RewardSettings, Statement, Task
 from medreward.card import parse_card
 from medreward.rewards.shaped import Scorer
 from medreward.task import shipped
+from tests.reading_tables import make
 
 HEAD = "name: demo\nkind: classification\nquestion: Which?\n"
 LABELS = "labels: [benign, malignant]\n"
@@ -357,11 +358,11 @@ def test_a_wrong_task_is_named_by_field(arguments: dict[str, Any], message: str)
 
 
 def test_a_task_has_its_own_hash() -> None:
-    assert hash(Task("demo", labels=["a", "b"])) != hash(Task("demo", labels=["a", "c"]))
+    assert hash(make("demo", "a", "b")) != hash(make("demo", "a", "c"))
 
 
 def test_a_label_may_be_named_like_a_phrase_for_nothing() -> None:
-    task = Task("demo", kind="localisation", labels=["Nothing", "cyst"])
+    task = make("demo", "Nothing", "cyst", kind="localisation")
     assert [task.lexicon.label(text) for text in ("nothing", "cyst", "none")] == [0, 1, 2]
 
 
@@ -374,6 +375,6 @@ def test_a_label_may_be_named_like_a_phrase_for_nothing() -> None:
     ],
 )
 def test_a_wrong_target_is_told_the_first_twenty_labels(count: int, allowed: str) -> None:
-    task = Task("demo", labels=list("abcdefghijklmnopqrstuvwxyz"[:count]))
+    task = make("demo", *"abcdefghijklmnopqrstuvwxyz"[:count])
     with pytest.raises(ConfigError, match=rf"^task 'demo': target 'zz' is not .*{allowed}"):
         task.target_index("zz")

@@ -31,8 +31,6 @@ from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from tqdm import tqdm
 
-from medreward.data.atomic import write_text_atomic
-
 KILLED, SURVIVED, TIMED_OUT, UNTESTED = "killed", "survived", "timed out", "untested"
 CRASHED = 3
 SECONDS = 60  # of processor time: several times what all tests take
@@ -108,6 +106,9 @@ class Mutations:
         self.outcomes: dict[str, str] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        # Not before: it would be the medreward without mutants.
+        from medreward.data.atomic import write_text_atomic
+
         gc.freeze()
         reached = Path("reached.json").absolute()
         if in_a_fork(lambda: reach(session.items, reached), 10 * SECONDS):

@@ -139,6 +139,7 @@ def report(outcomes: dict[str, str]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", default=["*"], help="patterns of mutants' names")
+    parser.add_argument("--tests", nargs="+", help="only these; what they spare, others may kill")
     parser.add_argument("--out", default="build/mutation.json", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("HYPOTHESIS_PROFILE", "mutation")
@@ -149,8 +150,9 @@ def main() -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     mutations = Mutations(list(names), out)
     os.chdir("mutants")
-    tests = [*config().pytest_add_cli_args, *config().pytest_add_cli_args_test_selection]
-    status = pytest.main(["-q", "-s", "--rootdir=.", *tests], plugins=[mutations])
+    tests = arguments.tests or config().pytest_add_cli_args_test_selection
+    options = ["-q", "-s", "--rootdir=.", *config().pytest_add_cli_args]
+    status = pytest.main([*options, *tests], plugins=[mutations])
     report(mutations.outcomes)
     return int(status)
 

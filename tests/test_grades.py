@@ -63,9 +63,10 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
     [
         *("Grade - 2", "The grade - 2", "Option B - 2"),
         *("-3D, grade 2", "Reads J2+, grade 2"),
+        *("More bleeds here than usual, so grade 2", "Rather than 1, 2"),
     ],
 )
-def test_a_dash_and_a_glued_number_do_not_hide_a_grade(answer: str) -> None:
+def test_dashes_glued_numbers_and_far_comparisons_do_not_hide_a_grade(answer: str) -> None:
     assert read(answer, RETINA) == "2"
 
 

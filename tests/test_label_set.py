@@ -247,3 +247,16 @@ def test_wrong_cards_are_named() -> None:
         Task("t", kind="multilabel", labels=("mass", "b"), no_finding=("mass",))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"beta: 0 is not a finite number from 0\.1 to 10"):
         shaped_reward("", [], task=CHEST, beta=0)
+
+
+@pytest.mark.parametrize("beta", [0.3, 0.5, 1.0])
+def test_a_missed_label_is_the_best_wrong_set(beta: float) -> None:
+    task = Task("demo", kind="multilabel", labels=tuple(map(Label, "abcd")))
+    sets = subsets(4)
+    wrong = [
+        f_beta(said, true, [1.0] * 4, beta)
+        for said in sets
+        for true in sets
+        if said != true and len(said) < 4
+    ]
+    assert best_partial_score(task, beta) == pytest.approx(max(wrong), abs=1e-12)

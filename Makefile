@@ -31,9 +31,8 @@ sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
 fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
 	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
 
-mutation: .venv/dev.done  ## which changes of the rewards no test notices; hours; `pip install mutmut`
-	nice $(BIN)/python -m mutmut run $(MUTATION_ARGS)
-	$(BIN)/python -m mutmut results
+mutation: .venv/dev.done  ## which changes of the rewards no test notices; an hour; `pip install mutmut`
+	nice $(BIN)/python benchmarks/mutation.py $(MUTATION_ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

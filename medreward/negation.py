@@ -95,6 +95,7 @@ _NO_IDIOMS = frozenset(
     "idea clue doubt question answer way information info comment comments opinion conclusion one "
     "data image diagnosis decision telling response knowledge certainty judgement judgment".split()
 )
+_ASSURANCES = frozenset(("doubt", "question"))
 _VERDICTS = frozenset("false incorrect wrong rejected dismissed discarded".split())
 # What a "not" before them leaves open: "cannot be excluded", "not ruled out".
 _EXCLUSIONS = frozenset(
@@ -153,7 +154,7 @@ def stances(
     (['denied'], ['asserted', 'denied'], ['left open'])
     """
     reader = _Reader(text, mentions, absences)
-    found = [Stance.DENIED if reader.is_likened(m) else Stance.ASSERTED for m in mentions]
+    found = [Stance.DENIED if reader.is_not_meant(m) else Stance.ASSERTED for m in mentions]
     for cue in reader.cues():
         stance = Stance.OPEN if cue.kind is _Kind.OPEN else Stance.DENIED
         for index in reader.scope(cue):
@@ -235,9 +236,11 @@ class _Reader:
             else following + self._preceding(cue)
         )
 
-    def is_likened(self, mention: Mention) -> bool:
-        """Whether the mention is only a likeness, "pneumonia-like", or marked absent: "(-)"."""
+    def is_not_meant(self, mention: Mention) -> bool:
+        """Whether it is a likeness, "pneumonia-like", marked "(-)", or the "no" of "no doubt"."""
         i = mention.stop
+        if self._is_idiom(mention) and self.words[i] in _ASSURANCES:
+            return True
         likened = self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
         return likened or self.gaps[i].lstrip(" )\n").startswith("(-)")
 

@@ -402,8 +402,9 @@ def test_a_wrong_target_is_named(target: object, named: str) -> None:
 
 
 def test_labels_of_a_target() -> None:
-    for label in ("nucleus", None, 5):
-        with pytest.raises(ConfigError, match=r"task 'smear': target box label: .*RBC, WBC"):
+    for label in ("nucleus", None, 5, "no finding"):
+        named = rf"task 'smear': target box label: {label!r} .*RBC, WBC"
+        with pytest.raises(ConfigError, match=named):
             SMEAR.target_boxes([{"box": [0, 0, 1, 1], "label": label}])
     with pytest.raises(ConfigError, match="box label: None"):
         SMEAR.target_boxes([[0, 0, 1, 1]])

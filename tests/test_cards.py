@@ -16,6 +16,7 @@ from medreward import ConfigError, Label, RewardSettings, Statement, Task
 from medreward.card import parse_card
 from medreward.rewards.shaped import Scorer
 from medreward.task import shipped
+from tests.reading_tables import make
 
 HEAD = "name: demo\nkind: classification\nquestion: Which?\n"
 LABELS = "labels: [benign, malignant]\n"
@@ -335,8 +336,45 @@ def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
         ({"reward": 5}, "reward: 5 is not RewardSettings"),
         ({"reward": {"delta": 7}}, "delta: 7 is not a sign"),
         ({"max_typos": True}, "max_typos: True is not 0 or 1"),
+        ({"first_grade": True}, "first_grade: True is not a whole number from 0 on"),
+        ({"first_grade": "1"}, "first_grade: '1' is not a whole number"),
+        ({"first_grade": 1.0}, r"first_grade: 1\.0 is not a whole number"),
+        ({"first_grade": -1}, "first_grade: -1 is not a whole number"),
+        ({"labels": ["a", Label("b", cost=100.5)]}, r"labels\[1\]\.cost: 100\.5 is not"),
+        ({"labels": ["a", Label("b", attributes="c")]}, r"labels\[1\]\.attributes: 'c' is not a"),  # type: ignore[arg-type]
+        ({"knowledge": "text"}, "knowledge: 'text' is not a list of Statements"),
+        ({"knowledge": 5}, "knowledge: 5 is not a list of Statements"),
+        ({"knowledge": [Statement("x", "y", "me")]}, r"knowledge\[0\]\.review: 'me' is no review"),
+        ({"references": "x"}, "references: 'x' is not a mapping of names to texts"),
+        ({"references": {"x": 5}}, r"references\.x: 5 is not a text"),
+        ({"question": 5}, "task 'demo': question: 5 is not a text"),
+        ({"modality": None}, "task 'demo': modality: None is not a text"),
+        ({"laterality": "paired"}, "laterality: 'paired' is not a Laterality"),
     ],
 )
 def test_a_wrong_task_is_named_by_field(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Task(**{"name": "demo", "labels": ["a", "b"], **arguments})
+
+
+def test_a_task_has_its_own_hash() -> None:
+    assert hash(make("demo", "a", "b")) != hash(make("demo", "a", "c"))
+
+
+def test_a_label_may_be_named_like_a_phrase_for_nothing() -> None:
+    task = make("demo", "Nothing", "cyst", kind="localisation")
+    assert [task.lexicon.label(text) for text in ("nothing", "cyst", "none")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("count", "allowed"),
+    [
+        (2, "allowed: the indices 0 to 1, or a name out of 'a', 'b'$"),
+        (20, "the indices 0 to 19, or a name out of 'a', .* 't'$"),
+        (21, "the indices 0 to 20, or a name out of 'a', .* 't', …$"),
+    ],
+)
+def test_a_wrong_target_is_told_the_first_twenty_labels(count: int, allowed: str) -> None:
+    task = make("demo", *"abcdefghijklmnopqrstuvwxyz"[:count])
+    with pytest.raises(ConfigError, match=rf"^task 'demo': target 'zz' is not .*{allowed}"):
+        task.target_index("zz")

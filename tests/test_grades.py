@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward import Label, RewardSettings, Task
+from medreward import ConfigError, Label, RewardSettings, Task
 from medreward.rewards.ordinal import best_partial_credit, decay_table, mfrs_reward, read_grade
 from medreward.settings import DECAYS
 from tests.reading_tables import TASKS, make
@@ -39,6 +39,9 @@ def read(answer: str, task: Task) -> str | None:
         ("2.5", "grade_out_of_scale"),
         ("5", "grade_out_of_scale"),
         ("2, of 100", "grade_out_of_scale"),
+        ("\u00b2", "grade_out_of_scale"),
+        ("Grade: - 2", "grade_out_of_scale"),
+        ("Grade:- 2", "grade_out_of_scale"),
         ("m\u043ederate", "mixed_scripts"),
         ("2 " * 600, "answer_too_long"),
     ],
@@ -56,6 +59,34 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        *("Grade - 2", "The grade - 2", "Option B - 2"),
+        *("-3D, grade 2", "Reads J2+, grade 2"),
+        *("More bleeds here than usual, so grade 2", "Rather than 1, 2"),
+    ],
+)
+def test_dashes_glued_numbers_and_far_comparisons_do_not_hide_a_grade(answer: str) -> None:
+    assert read(answer, RETINA) == "2"
+
+
+@pytest.mark.parametrize(("target", "index"), [(4, 3), ("4", 3), (1, 0), (6, 5)])
+def test_a_target_is_the_number_of_a_grade(target: object, index: int) -> None:
+    assert BIRADS.target_index(target) == index
+    assert mfrs_reward(str(target), index, BIRADS, RewardSettings()).value == 1.0
+
+
+@pytest.mark.parametrize("target", [0, "0", 7])
+def test_a_target_off_the_scale_is_refused(target: object) -> None:
+    with pytest.raises(ConfigError, match="allowed: the grades 1 to 6"):
+        BIRADS.target_index(target)
+
+
+def test_only_grades_are_counted_from_the_first_grade() -> None:
+    assert make("demo", "a", "b", first_grade=1).target_index(1) == 1
+
+
+@pytest.mark.parametrize(
     ("answer", "grade"),
     [
         ("none", "none"),
@@ -66,6 +97,7 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
         ("large, 1", None),
         ("not large", None),
         ("small or none", None),
+        ("no large, none", "none"),
     ],
 )
 def test_named_grades_are_read_by_number_too(answer: str, grade: str | None) -> None:

@@ -55,6 +55,7 @@ def subsets(count: int) -> list[frozenset[int]]:
         ("No findings.", []),
         ("Normal", []),
         ("No abnormality. No effusion.", []),
+        ("no effusion, normal", []),
     ],
 )
 def test_sets_that_are_read(text: str, labels: list[str]) -> None:
@@ -82,6 +83,21 @@ def test_sets_that_are_read(text: str, labels: list[str]) -> None:
 def test_sets_that_are_not_read(text: str, reason: str) -> None:
     assert read_label_set(text, CHEST) == (None, reason)
     assert explain(answer(text), ["mass"], task=CHEST).parts["accuracy"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "prediction"),
+    [
+        ("effusion, mass", "effusion, mass"),
+        ("nodule, effusion", "effusion, nodule"),
+        ("hernia", "hernia"),
+        ("normal", "no finding"),
+        (", ".join(NAMES), ", ".join(NAMES)),
+        ("cannot tell", None),
+    ],
+)
+def test_a_score_says_which_set_was_read(text: str, prediction: str | None) -> None:
+    assert explain(answer(text), ["effusion", "mass"], task=CHEST).prediction == prediction
 
 
 @given(SETS, SETS, st.floats(0.1, 10.0))
@@ -179,6 +195,7 @@ def test_targets(target: Any, labels: set[int]) -> None:
     [
         (["mas"], "target 'mas' is not one of its labels"),
         ([14], "target 14"),
+        (["mass", "no finding"], "target 'no finding' is not one of its labels"),
         (np.zeros(13), "not an array of 14 zeros and ones"),
         (np.full(14, 2), "not an array of 14 zeros and ones"),
         (None, "target None is not a list of labels"),
@@ -230,3 +247,16 @@ def test_wrong_cards_are_named() -> None:
         Task("t", kind="multilabel", labels=("mass", "b"), no_finding=("mass",))
     with pytest.raises(ConfigError, match=r"beta: 0 is not a finite number from 0\.1 to 10"):
         shaped_reward("", [], task=CHEST, beta=0)
+
+
+@pytest.mark.parametrize("beta", [0.3, 0.5, 1.0])
+def test_a_missed_label_is_the_best_wrong_set(beta: float) -> None:
+    task = Task("demo", kind="multilabel", labels=tuple(map(Label, "abcd")))
+    sets = subsets(4)
+    wrong = [
+        f_beta(said, true, [1.0] * 4, beta)
+        for said in sets
+        for true in sets
+        if said != true and len(said) < 4
+    ]
+    assert best_partial_score(task, beta) == pytest.approx(max(wrong), abs=1e-12)

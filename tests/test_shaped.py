@@ -6,7 +6,9 @@ import copy
 import json
 import math
 import pickle
+from array import array
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -189,6 +191,7 @@ def test_golden_signatures() -> None:
     )
     chest = explain(RIGHT, 0, task="pneumoniamnist", knowledge="").signature
     assert "decay" not in chest
+    assert Scorer(Task.load("retinamnist")).signature("") == plain
 
 
 @pytest.mark.parametrize(
@@ -208,6 +211,11 @@ def test_golden_signatures() -> None:
 def test_every_setting_changes_the_signature(settings: dict[str, Any]) -> None:
     plain = explain(RIGHT, 2, task="retinamnist").signature
     assert explain(RIGHT, 2, task="retinamnist", **settings).signature != plain
+
+
+def test_knowledge_may_hold_half_characters() -> None:
+    one, other = (explain(RIGHT, 2, task="retinamnist", knowledge=c) for c in "\ud800\ud801")
+    assert one.signature != other.signature
 
 
 def test_the_digest_changes_with_the_task_but_not_with_its_reward() -> None:
@@ -274,6 +282,35 @@ def test_settings_that_are_just_admitted(settings: dict[str, Any]) -> None:
     assert shaped_reward("", 0, task="retinamnist", **settings) == 0.0
 
 
+def test_settings_are_kept_in_one_form() -> None:
+    given: dict[str, Any] = {
+        "weights": {"format": 0},
+        "delta": "+",
+        "decay": [1, 0.5],
+        "under_grading": 1,
+        "over_grading": 0,
+        "beta": 2,
+        "gates": {"recitation_needs_accuracy", "accuracy_needs_format"},
+    }
+    kept = asdict(RewardSettings(**given))
+    assert repr([kept[name] for name in given]) == (
+        "[{'accuracy': 1.0, 'format': 0.0, 'recitation': 0.05}, 1, (1.0, 0.5), 1.0, 0.0, 2.0, "
+        "('accuracy_needs_format', 'recitation_needs_accuracy')]"
+    )
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 100])
+def test_the_margin_of_a_right_answer_is_a_millionth_of_all_weights(scale: float) -> None:
+    def score(recitation: float) -> float:
+        weights = {"accuracy": 1.0, "format": 0.25, "recitation": recitation}
+        scaled = {name: weight * scale for name, weight in weights.items()}
+        return shaped_reward("", 0, task="retinamnist", weights=scaled)
+
+    assert score(0.75 - 2.1e-6) == 0.0  # of weights of 2.0
+    with pytest.raises(ConfigError, match=f"to stay below {scale * 0.749998:g} "):
+        score(0.75 - 1.9e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -291,7 +328,7 @@ def test_settings_that_are_just_admitted(settings: dict[str, Any]) -> None:
         ({"weights": {"format": math.inf}}, r"weights\.format: inf"),
         ({"weights": {"format": "1"}}, r"weights\.format: '1'"),
         ({"weights": {"format": 10**400}}, r"weights\.format: 1000"),
-        ({"weights": {"accuracy": 0}}, r"weights\.accuracy: 0.0 is too small"),
+        ({"weights": {"accuracy": 0}}, "accuracy: 0.0 is too small; at least 1e-06,"),
         ({"weights": 5}, "weights: 5 is not a mapping"),
         ({"under_grading": 1.1}, "under_grading: 1.1 is not a finite number from 0 to 1"),
         ({"gates": "accuracy_needs_format"}, "gates: 'accuracy_needs_format' is not a list"),
@@ -326,6 +363,7 @@ def test_targets_of_other_number_types() -> None:
         assert explain(RIGHT, target, task="retinamnist").correct
     assert shaped_reward([RIGHT] * 2, np.array([2, 3]), task="retinamnist") == [1.2, 0.45]
     assert shaped_reward([RIGHT] * 2, np.array([2]), task="retinamnist") == [1.2, 1.2]
+    assert shaped_reward([RIGHT] * 2, array("i", [2, 3]), task="retinamnist") == [1.2, 0.45]
 
 
 @pytest.mark.parametrize(
@@ -400,6 +438,8 @@ def test_one_knowledge_a_completion() -> None:
         (5, 2, {}, "completions: int is not a string or a list"),
         (None, 2, {}, "completions: NoneType"),
         ([RIGHT, RIGHT], [2, 7], {}, "target 7"),
+        ([RIGHT, RIGHT], 2, {"knowledge": array("i")}, "knowledge: 0 given for 2 completions"),
+        ([RIGHT, RIGHT], 2, {"knowledge": memoryview(b"a")[0:1].cast("B", ())}, "knowledge: int"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(
@@ -407,6 +447,14 @@ def test_batches_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         shaped_reward(completions, target, task="retinamnist", **options)
+
+
+@pytest.mark.parametrize(("targets", "knowledge"), [([2], ["", ""]), ([2, 2], [""])])
+def test_a_scorer_takes_as_many_rows_of_everything(
+    targets: list[object], knowledge: list[str | None]
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Scorer(Task.load("retinamnist")).score_group([RIGHT, RIGHT], targets, knowledge)
 
 
 def test_a_card_sets_what_keywords_override(tmp_path: Path) -> None:
@@ -423,7 +471,14 @@ def test_a_card_sets_what_keywords_override(tmp_path: Path) -> None:
 
 def test_a_score_is_json_ready_pickles_and_copies() -> None:
     score = explain(RIGHT, 2, task="retinamnist")
-    assert json.loads(json.dumps(score.as_dict()))["total"] == score.total
+    assert json.loads(json.dumps(score.as_dict())) == {
+        "total": 1.2,
+        "parts": {"accuracy": 1.0, "format": 1.0, "recitation": score.parts["recitation"]},
+        "reasons": ["correct"],
+        "signature": score.signature,
+        "correct": True,
+        "prediction": "2",
+    }
     assert pickle.loads(pickle.dumps(score)) == score
     assert copy.deepcopy(score) == score
 

@@ -22,6 +22,8 @@ from medreward.words import Words, fold, split
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _WHOLE = re.compile(r"(0|[1-9][0-9]*)(?:\.0+)?")
+# An exponent or a footnote; folded, it would be a digit like any other.
+_RAISED = re.compile(r"(?<!\w)[\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]")
 _GLUED = re.compile(r"\b(grade|level|stage|class|score)([0-9])")
 # What makes a number or a name next to it something else than a grade; "->" only points to it.
 _BEFORE_UNCLEAR = re.compile(r"(?:(?<![-=])>|[<≤≥≦≧~≈±+^!]|[0-9]\s*[/⁄∕])=?\s*$")
@@ -95,6 +97,8 @@ def read_grade(answer: str | None, task: Task) -> Reading:
     reason = unreadable(answer)
     if reason:
         return Reading(None, reason)
+    if _RAISED.search(answer or ""):
+        return Reading(None, "grade_out_of_scale")
     scale = _scale(task.first_grade, task.first_grade + len(task.labels) - 1)
     folded = _CERTAINTY.sub(" ", _GLUED.sub(r"\1 \2", fold(answer or "")))
     folded = scale.sub(" ", folded)
@@ -125,7 +129,7 @@ def _scale(first: int, last: int) -> re.Pattern[str]:
 def _is_plain(text: str, number: re.Match[str]) -> bool:
     """Whether a number is a whole one without sign, range, fraction, percent or comparison."""
     before, after = text[: number.start()], text[number.end() :]
-    if (before[-1:].isalpha() or after[:1].isalpha()) or (not before and not after):
+    if before[-1:].isalpha() or after[:1].isalpha():
         return _WHOLE.fullmatch(number[0]) is not None
     left = before.rstrip()
     # A dash glued to the number is a sign unless it joins it to a word: "-2", "grade -2".

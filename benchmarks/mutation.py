@@ -1,0 +1,161 @@
+"""Mutation testing of the rewards: mutmut writes the mutants, this runs the tests on them.
+
+mutmut starts pytest anew for each mutant, which takes seconds with a thousand collected tests.
+This collects them once and forks a process per mutant that runs the tests that reach the mutated
+function, the fastest first, until one fails. No test has run before the fork, so no cache is warm.
+What is mutated, and by which tests it is judged, stands in pyproject.toml.
+
+    python benchmarks/mutation.py 'medreward.rewards.ordinal.*' 'medreward.task.*'
+    python -m mutmut show medreward.rewards.ordinal.x_read_grade__mutmut_8
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
+from mutmut import __main__ as mutmut
+from mutmut.configuration import config
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.state import state
+from tqdm import tqdm
+
+KILLED, SURVIVED, TIMED_OUT, UNTESTED = "killed", "survived", "timed out", "untested"
+CRASHED = 3
+SECONDS = 60  # of processor time: several times what all tests take
+
+
+def written_mutants() -> list[str]:
+    """Write the mutants into mutants/ and return their names."""
+    Path("mutants").mkdir(exist_ok=True)
+    set_mutant_under_test("mutant_generation")
+    mutmut.copy_src_dir()
+    mutmut.copy_also_copy_files()
+    mutmut.setup_source_paths()
+    mutmut.create_mutants(1)
+    metas = sorted(Path("mutants").rglob("*.py.meta"))
+    return [name for meta in metas for name in json.loads(meta.read_text())["exit_code_by_key"]]
+
+
+def passes(item: pytest.Item, following: pytest.Item | None) -> bool:
+    return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
+
+
+def in_a_fork(work: Callable[[], int], seconds: int) -> int:
+    """Return the exit status of `work` in a process of its own; negative: a signal ended it."""
+    child = os.fork()
+    if not child:
+        status = CRASHED
+        try:
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+            status = work()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def reach(items: list[pytest.Item], out: Path) -> int:
+    """Write which tests reach each function, the fastest first; 1 where one of them fails."""
+    set_mutant_under_test("stats")
+    reached: dict[str, list[tuple[float, int]]] = {}
+    failed = []
+    for i, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
+        start = time.perf_counter()
+        if not passes(item, following):
+            failed.append(item.nodeid)
+        for function in state()._stats:
+            reached.setdefault(function, []).append((time.perf_counter() - start, i))
+        state()._stats.clear()
+    tests = {name: [i for _, i in sorted(found)] for name, found in reached.items()}
+    out.write_text(json.dumps(failed or tests))
+    return int(bool(failed))
+
+
+def outcome(mutant: str, items: list[pytest.Item]) -> str:
+    """Return what the tests make of a mutant; "" is the unchanged code."""
+
+    def work() -> int:
+        set_mutant_under_test(mutant)
+        return int(not all(map(passes, items, [*items[1:], None])))
+
+    status = in_a_fork(work, SECONDS)
+    if status == CRASHED:
+        raise RuntimeError(f"{mutant}: the run of its tests broke")
+    return SURVIVED if status == 0 else TIMED_OUT if status < 0 else KILLED
+
+
+class Mutations:
+    """A pytest plugin whose loop runs the collected tests once per mutant."""
+
+    def __init__(self, names: list[str], out: Path) -> None:
+        self.names, self.out = names, out
+        self.outcomes: dict[str, str] = {}
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        # Not before: it would be the medreward without mutants.
+        from medreward.data.atomic import write_text_atomic
+
+        gc.freeze()
+        reached = Path("reached.json").absolute()
+        if in_a_fork(lambda: reach(session.items, reached), 10 * SECONDS):
+            raise pytest.UsageError(f"tests fail on the unchanged code: {reached.read_text()}")
+        if outcome("", session.items) != SURVIVED:
+            raise pytest.UsageError("tests fail on the unchanged code, or take too long")
+        tests: dict[str, list[int]] = json.loads(reached.read_text())
+        for name in tqdm(self.names, disable=None):
+            items = [session.items[i] for i in tests.get(name.rpartition("__mutmut_")[0], [])]
+            self.outcomes[name] = outcome(name, items) if items else UNTESTED
+            write_text_atomic(self.out, json.dumps(self.outcomes, indent=0))
+        return True
+
+
+def report(outcomes: dict[str, str]) -> None:
+    """Print the survivors, then how many mutants of each module were killed."""
+    modules: dict[str, Counter[str]] = {}
+    for name, found in outcomes.items():
+        module, _, _ = name.rpartition(".")
+        modules.setdefault(module, Counter())[found] += 1
+        if found != KILLED:
+            print(f"{found}: {name}")
+    for module, counts in modules.items():
+        killed = counts[KILLED] + counts[TIMED_OUT]
+        print(f"{module}: {killed} of {counts.total()} killed ({killed / counts.total():.1%})")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", default=["*"], help="patterns of mutants' names")
+    parser.add_argument("--tests", nargs="+", help="only these; what they spare, others may kill")
+    parser.add_argument("--out", default="build/mutation.json", type=Path)
+    arguments = parser.parse_args()
+    os.environ.setdefault("HYPOTHESIS_PROFILE", "mutation")
+    written = written_mutants()
+    # In the order of the patterns, each mutant once.
+    names = dict.fromkeys(n for pattern in arguments.only for n in fnmatch.filter(written, pattern))
+    out = arguments.out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    mutations = Mutations(list(names), out)
+    os.chdir("mutants")
+    tests = arguments.tests or config().pytest_add_cli_args_test_selection
+    options = ["-q", "-s", "--rootdir=.", *config().pytest_add_cli_args]
+    status = pytest.main([*options, *tests], plugins=[mutations])
+    report(mutations.outcomes)
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -77,11 +77,11 @@ def _against_annotators(
     lists = target.annotators
     if settings.annotators == "consensus" and len(lists) > 1:
         lists = (consensus(lists),)
-    values = [_matched(placed, true, frame, settings.box_quality) for true in lists]
+    values = [matched(placed, true, frame, settings.box_quality) for true in lists]
     return max(values) if settings.annotators == "best" else sum(values) / len(values)
 
 
-def _matched(
+def matched(
     placed: Sequence[_Placed], true: Sequence[TrueBox], frame: Frame, quality: str
 ) -> float:
     """Return R_box against the boxes of one annotator."""

@@ -92,4 +92,3 @@ def reference(knowledge: str) -> Reference | None:
     """Return the counted `knowledge`, or None if it has no words; a group's is counted once."""
     counted = Reference(knowledge)
     return counted if counted.length else None
-

@@ -15,6 +15,7 @@ from rapidfuzz import fuzz, process
 from benchmarks.speed import texts
 from benchmarks.speed.measure import REPEATS, Pair, Row, compared
 from medreward import Task
+from medreward.completion import Completion
 from medreward.rewards.shaped import Scorer
 from tests.peers import format_by_pattern
 
@@ -23,7 +24,7 @@ CUTOFF = 90
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 TASKS = ("pneumoniamnist", "bloodmnist", "pathmnist")
 HARD = (
-    "not {}", "no {}", "{} or {other}", "no evidence of {}", "{} is ruled out", "{}?", "un{}",
+    "not {}", "no {}", "{} or {other}", "no evidence of {}", "{} is ruled out", "{}?", 
     "{other}, not {}", "{} unlikely",
 )  # fmt: skip
 
@@ -94,8 +95,9 @@ def rows(short: bool) -> Iterator[Row]:
             lambda: [extract_one(*row, known, names) for row in inputs],  # noqa: B023
             same,
             len(inputs),
+            "parsing the tags",
+            lambda: [Completion.parse(text) for text, _ in inputs],  # noqa: B023
         )
         about = f"{len(inputs)} completions, {len(names)} labels in {len(known)} forms"
-        bound = "Python: stances of what is mentioned; the peer reads none"
         names_of = "label and format, no recitation", about, "rapidfuzz `extractOne` and regexes"
-        yield compared(names_of, pair, bound, 0 if short else 3 * REPEATS)
+        yield compared(names_of, pair, 0 if short else 3 * REPEATS)

@@ -21,7 +21,8 @@ class Row(NamedTuple):
         against: the named alternative on the same inputs.
         ours: seconds a unit, the median; the unit is an item of `inputs`.
         ratios: of each turn, the alternative's time divided by ours.
-        bound: what bounds it.
+        bound: what bounds it: a part of the work that has to be done in any case.
+        least: seconds a unit that this takes alone, where it is measured.
     """
 
     what: str
@@ -30,21 +31,27 @@ class Row(NamedTuple):
     ours: float
     ratios: Sequence[float]
     bound: str
+    least: float = math.nan
 
 
 class Pair(NamedTuple):
-    """Two ways to the same values; `agree` raises AssertionError where they differ."""
+    """Two ways to the same values; `agree` raises AssertionError where they differ.
+
+    `least` does the part of the work that bounds ours, `bound` names it; `count` is the number of
+    units.
+    """
 
     ours: Callable[[], Any]
     theirs: Callable[[], Any]
     agree: Callable[[Any, Any], None]
     count: int
+    bound: str
+    least: Callable[[], Any] | None = None
 
 
 def compared(
     names: tuple[str, str, str],
     pair: Pair,
-    bound: str,
     repeats: int = REPEATS,
     clock: Clock = process_time,
 ) -> Row:
@@ -52,7 +59,11 @@ def compared(
     pair.agree(pair.ours(), pair.theirs())
     runs = [(timed(pair.ours, clock), timed(pair.theirs, clock)) for _ in range(repeats)]
     ours = median(one for one, _ in runs) / pair.count if runs else math.nan
-    return Row(*names, ours, [theirs / one for one, theirs in runs], bound)
+    ratios = [theirs / one for one, theirs in runs]
+    least = math.nan
+    if pair.least is not None and repeats:
+        least = median(timed(pair.least, clock) for _ in range(repeats)) / pair.count
+    return Row(*names, ours, ratios, pair.bound, least)
 
 
 def timed(work: Callable[[], Any], clock: Clock = process_time) -> float:
@@ -79,8 +90,9 @@ def table(rows: Iterable[Row]) -> str:
     for row in rows:
         spread = f"{min(row.ratios):.2g} – {max(row.ratios):.2g}" if row.ratios else "–"
         ratio = f"{median(row.ratios):.2g}" if row.ratios else "–"
+        bound = row.bound if math.isnan(row.least) else f"{row.bound}: {short_time(row.least)}"
         lines.append(
-            (row.what, row.inputs, row.against, ratio, spread, short_time(row.ours), row.bound)
+            (row.what, row.inputs, row.against, ratio, spread, short_time(row.ours), bound)
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

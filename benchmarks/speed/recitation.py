@@ -14,7 +14,7 @@ from medreward.completion import Completion
 from medreward.rewards.recitation import Reference
 from medreward.words import tokenize
 
-BOUND = "Python: splitting the text takes about half"
+BOUND = "splitting the text into words"
 KINDS = {"own words, 15% copied": 0.15, "half copied": 0.5, "nothing but the knowledge": 1.0}
 
 
@@ -51,7 +51,9 @@ def rows(short: bool) -> Iterator[Row]:
                     lambda group=group, other=other: other(knowledge, group),  # type: ignore[misc]
                     equal(tolerance),
                     size,
+                    BOUND,
+                    lambda group=group: [tokenize(text) for text in group],  # type: ignore[misc]
                 )
                 inputs = f"group of {size} × {texts.WORDS} words, {kind}"
                 repeats = 0 if short else 3 * REPEATS
-                yield compared(("R_recite", inputs, name), pair, BOUND, repeats)
+                yield compared(("R_recite", inputs, name), pair, repeats)

@@ -36,22 +36,24 @@ def rows(short: bool) -> Iterator[Row]:
         lambda: shaped_reward(completions, targets, task=task),
         equal(1e-12),
         count,
+        "the reward itself",
     )
     names = "TRL's call path, three functions", f"{count} completions", "`shaped_reward` alone"
-    yield compared(names, pair, "the reward itself", 0 if short else REPEATS)
+    yield compared(names, pair, 0 if short else REPEATS)
     scorer = Scorer(task)
     pair = Pair(
         lambda: [scorer.score(*row).total for row in zip(completions, targets, strict=True)],
         lambda: shaped_reward(completions, targets, task=task),
         equal(0),
         count,
+        "the reward itself",
     )
     names = (
         "one call a sample, as verl does",
         f"{count} completions",
         "`shaped_reward` of the batch",
     )
-    yield compared(names, pair, "the reward itself", 0 if short else REPEATS)
+    yield compared(names, pair, 0 if short else REPEATS)
 
 
 def verl(workers: int = 1, prompts: int = 64) -> dict[str, float]:

@@ -24,7 +24,7 @@ CUTOFF = 90
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 TASKS = ("pneumoniamnist", "bloodmnist", "pathmnist")
 HARD = (
-    "not {}", "no {}", "{} or {other}", "no evidence of {}", "{} is ruled out", "{}?", 
+    "not {}", "no {}", "{} or {other}", "no evidence of {}", "{} is ruled out", "{}?",
     "{other}, not {}", "{} unlikely",
 )  # fmt: skip
 

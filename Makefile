@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types docs sheet fuzz mutation clean
+.PHONY: demo test test-slow lint types docs sheet bench fuzz mutation clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -27,6 +27,9 @@ docs: .venv/dev.done
 DATA ?= ../shared/data
 sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
 	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/perception.png
+
+bench: .venv/dev.done  ## the table and the chart of docs/performance.md; minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --chart docs/performance.svg
 
 fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
 	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)

@@ -117,11 +117,9 @@ def fastest(scorer: Scorer, text: str, target: Any) -> float:
     return min(runs)
 
 
-def slope(sizes: list[int], seconds: list[float]) -> float:
+def slope(sizes: list[int], seconds: list[float], least: float = _MEASURABLE) -> float:
     """Return the exponent of growth over the measurable sizes: 1 is linear, 2 quadratic."""
-    points = [
-        (math.log(k), math.log(s)) for k, s in zip(sizes, seconds, strict=True) if s >= _MEASURABLE
-    ]
+    points = [(math.log(k), math.log(s)) for k, s in zip(sizes, seconds, strict=True) if s >= least]
     if len(points) < 3:
         return math.nan
     mx, my = (sum(axis) / len(points) for axis in zip(*points, strict=True))

@@ -140,6 +140,8 @@ class RewardSettings:
 
 def number(what: str, value: object, low: float, high: float) -> float:
     """Return `value` as a float, or raise a `ConfigError` if it is no number in [low, high]."""
+    if type(value) in (int, float) and low <= value <= high:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
     if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
             if low <= float(value) <= high:

@@ -26,6 +26,8 @@ _JOINERS = frozenset("-_*~")
 _WORD = re.compile(r"[0-9]+(?:\.[0-9]+)+|[^\W_]+(?:'[^\W_]+)*")
 _ZERO_FRACTION = re.compile(r"\.0+$")
 _TOKEN = re.compile(r"[^\W_]+")
+# For ASCII text, where it takes half the time: everything that ends a token becomes a space.
+_TOKEN_ENDS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _MIXED = re.compile(r"[a-z]\d*[^\W\d_a-z]|[^\W\d_a-z]\d*[a-z]")
 
 
@@ -63,7 +65,10 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("Left-lower lobe: consolidation.")
     ['left', 'lower', 'lobe', 'consolidation']
     """
-    return _TOKEN.findall(fold(text))
+    folded = fold(text)
+    if folded.isascii():
+        return folded.translate(_TOKEN_ENDS).split()
+    return _TOKEN.findall(folded)
 
 
 def split(text: str) -> Words:

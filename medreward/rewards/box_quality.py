@@ -54,7 +54,7 @@ def quality_table(
     right = np.asarray(true, dtype=np.float64).reshape(-1, 4)
     columns = tuple(left[:, i, None] for i in range(4))
     rows = tuple(right[None, :, i] for i in range(4))
-    return np.clip(_QUALITIES[quality](_Pairs(columns, rows)), 0.0, 1.0)
+    return np.minimum(np.maximum(_QUALITIES[quality](_Pairs(columns, rows)), 0.0), 1.0)
 
 
 def iou(one: Box, other: Box) -> float:
@@ -71,8 +71,8 @@ def _overlap(pairs: _Pairs) -> tuple[Table, Table]:
     import numpy as np
 
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = pairs
-    width = np.clip(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0, None)
-    height = np.clip(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0, None)
+    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0.0)
+    height = np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0.0)
     shared = width * height
     return shared, (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared
 
@@ -107,7 +107,7 @@ def _centre(pairs: _Pairs) -> Table:
     a_width, a_height, b_width, b_height = ax2 - ax1, ay2 - ay1, bx2 - bx1, by2 - by1
     across = np.abs(ax1 + ax2 - bx1 - bx2) / (2 * b_width)
     down = np.abs(ay1 + ay2 - by1 - by2) / (2 * b_height)
-    closeness = np.clip(1 - np.maximum(across, down) / _REACH, 0, None) ** 4
+    closeness = np.maximum(1 - np.maximum(across, down) / _REACH, 0.0) ** 4
     shared = np.minimum(a_width, b_width) * np.minimum(a_height, b_height)
     return closeness * shared / (a_width * a_height + b_width * b_height - shared)
 

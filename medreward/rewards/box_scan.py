@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-_TOKEN = re.compile(
+_FINITE = r"\d+(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+"
+_PIECES = (
     r"(?P<open>[\[({]|<b?box>|<\|box_start\|>)"
     r"|(?P<close>[\])}]|</b?box>|<\|box_end\|>)"
-    r"|(?<![\w.])(?P<number>[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+|(?:nan|inf(?:inity)?)\b))",
-    re.IGNORECASE | re.ASCII,
+    rf"|(?<![\w.])(?P<number>[-+]?(?:{_FINITE}|(?:nan|inf(?:inity)?)\b))"
 )
+# Four numbers in JSON: the same as its pieces one after the other, in a fifth of the time.
+_ENTRY = rf"[ \t\r\n]*+[-+]?(?:{_FINITE})[ \t\r\n]*+"
+_FOUR = r"(?P<four>\[" + ",".join([_ENTRY] * 4) + r"\])"
+_TOKEN = re.compile(f"{_FOUR}|{_PIECES}", re.IGNORECASE | re.ASCII)
 _MARKUP = re.compile(r"<[^<>]{0,40}>|```[a-z]*", re.IGNORECASE)
 # "... or [] if there is none": the words of a prompt, which answer nothing.
 _OFFERED = re.compile(
@@ -122,7 +126,9 @@ class _Scanner:
         for token in _TOKEN.finditer(self.text):
             self._note_prose(token.start())
             self._end = token.end()
-            if token.lastgroup == "open":
+            if token.lastgroup == "four":
+                yield self._four(token[0], token.start())
+            elif token.lastgroup == "open":
                 self._begin(token[0], token.start())
             elif not self._open:
                 continue
@@ -139,6 +145,14 @@ class _Scanner:
         if self._open and not self._open[-1].has_prose:
             gap = self.text[self._end : start]
             self._open[-1].has_prose = not _SEPARATORS.issuperset(gap)
+
+    def _four(self, text: str, start: int) -> Group:
+        """Return a list of four numbers, as `_begin` and `_close` would."""
+        brace = self._open[-1].brace if self._open else -1
+        if self._open:
+            self._open[-1].has_inner = True
+        x1, y1, x2, y2 = map(float, text[1:-1].split(","))
+        return Group(start, start + len(text), (x1, y1, x2, y2), brace)
 
     def _begin(self, opener: str, start: int) -> None:
         brace = self._open[-1].brace if self._open else -1

@@ -38,25 +38,50 @@ class Reference:
     def __init__(self, text: str) -> None:
         tokens = tokenize(text)
         self.length = len(tokens)
-        self._counts = [Counter(_ngrams(tokens, n)) for n in range(1, ORDER + 1)]
+        # The n-grams as a tree: 0 is the root, and a child is its parent's n-gram and a word more.
+        self._children: list[dict[str, int]] = [{}]
+        self._counts = [0]
+        for start in range(len(tokens)):
+            node = 0
+            for word in tokens[start : start + ORDER]:
+                node = self._child(node, word)
+                self._counts[node] += 1
 
     def bleu(self, text: str) -> float:
         """Return the BLEU-4 of `text` against the knowledge, in [0, 1]."""
         tokens = tokenize(text)
         logs = []
-        for n, known in enumerate(self._counts, start=1):
-            matches = self._matches(tokens, n, known)
+        for n, matches in enumerate(self._matches(tokens), start=1):
             if n == 1 and matches == 0:
                 return 0.0
             total = max(1, len(tokens) - n + 1)
             logs.append(math.log((matches or EPSILON) / total))
         return self._brevity_penalty(len(tokens)) * math.exp(math.fsum(logs) / ORDER)
 
-    @staticmethod
-    def _matches(tokens: Sequence[str], n: int, known: Counter[tuple[str, ...]]) -> int:
-        """Count the n-grams that the knowledge has, each at most as often as it has it."""
-        found = Counter(gram for gram in _ngrams(tokens, n) if gram in known)
-        return sum(min(count, known[gram]) for gram, count in found.items())
+    def _child(self, node: int, word: str) -> int:
+        """Return the n-gram at `node` with `word` behind it; it is made where it is new."""
+        children = self._children[node]
+        if word not in children:
+            children[word] = len(self._counts)
+            self._counts.append(0)
+            self._children.append({})
+        return children[word]
+
+    def _matches(self, tokens: Sequence[str]) -> Iterator[int]:
+        """Yield for n = 1 … 4 how many n-grams match, each at most as often as it is known."""
+        children, counts = self._children, self._counts
+        words = [*tokens, ""]  # no word is empty: nothing known goes on beyond the end
+        # Known n-grams in the text: the index of the word behind each, and its node.
+        places = enumerate(map(children[0].get, tokens), start=1)
+        known = [(after, node) for after, node in places if node]
+        for _ in range(ORDER):
+            found = Counter([node for _, node in known])
+            yield sum(map(min, found.values(), map(counts.__getitem__, found)))
+            known = [
+                (after + 1, longer)
+                for after, node in known
+                if (longer := children[node].get(words[after]))
+            ]
 
     def _brevity_penalty(self, length: int) -> float:
         return 1.0 if length > self.length else math.exp(1 - self.length / length)
@@ -67,7 +92,3 @@ def reference(knowledge: str) -> Reference | None:
     """Return the counted `knowledge`, or None if it has no words; a group's is counted once."""
     counted = Reference(knowledge)
     return counted if counted.length else None
-
-
-def _ngrams(tokens: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(tokens[i:] for i in range(n)), strict=False)

@@ -11,7 +11,7 @@ weighted sum of the parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -95,8 +95,18 @@ class Scorer:
         knowledge: Sequence[str | None],
     ) -> list[Score]:
         """Score completions, each with its target and knowledge text."""
-        rows = zip(completions, targets, knowledge, strict=True)
-        return [self.score(completion, target, text) for completion, target, text in rows]
+        rows = zip(completions, self._parsed(targets), knowledge, strict=True)
+        return [self._score(row, target, self._knowledge(text)) for row, target, text in rows]
+
+    def _parsed(self, targets: Sequence[object]) -> Iterator[Any]:
+        """Yield the targets parsed; one that serves a whole group is parsed once."""
+        last: object = None
+        parsed = None
+        for i, target in enumerate(targets):
+            if i == 0 or target is not last:
+                parsed = self.task.parse_target(target)
+            last = target
+            yield parsed
 
     def signature(self, knowledge: str | None = None) -> str:
         """Return the version, the task and every setting in one line, as sacreBLEU does."""

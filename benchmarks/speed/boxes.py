@@ -1,0 +1,129 @@
+"""Boxes against pycocotools' IoU and against a plain loop, with the same one-to-one matching."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+from scipy.optimize import linear_sum_assignment
+
+from benchmarks.speed.measure import Pair, Row, compared, equal
+from medreward import Task
+from medreward.regions import TrueBox
+from medreward.rewards.boxes import box_reward, matched
+from medreward.rewards.frames import frame_of
+from tests.peers import boxes_of
+
+TASK = Task.load("mni152_brain_box")
+Boxes = list[list[int]]
+Table = Callable[[Boxes, Boxes], Any]
+IMAGES, MOST = 4096, 50
+SHORT = 64
+
+
+def pycocotools(predicted: Boxes, true: Boxes) -> Any:
+    sides = [[[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in b] for b in (predicted, true)]
+    return coco.iou(*(np.array(b, dtype=float) for b in sides), [0] * len(true))
+
+
+def plain_loop(predicted: Boxes, true: Boxes) -> Any:
+    table = []
+    for ax1, ay1, ax2, ay2 in predicted:
+        row = []
+        for bx1, by1, bx2, by2 in true:
+            width = max(0, min(ax2, bx2) - max(ax1, bx1))
+            height = max(0, min(ay2, by2) - max(ay1, by1))
+            areas = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1)
+            row.append(width * height / (areas - width * height))
+        table.append(row)
+    return np.array(table)
+
+
+def assigned(table: Any) -> float:
+    """Return R_box: both sides of the comparison are matched by scipy."""
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / max(table.shape))
+
+
+def images(count: int, most: int = MOST, least: int = 1) -> Iterator[tuple[Boxes, Boxes]]:
+    """Yield predicted and true boxes: four in five near a true one, the others anywhere."""
+    chance = random.Random(0)
+
+    def anywhere() -> list[int]:
+        x, y = chance.randrange(560), chance.randrange(400)
+        return [x, y, x + chance.randrange(10, 80), y + chance.randrange(10, 80)]
+
+    for i in range(count):
+        true = [anywhere() for _ in range(least + i % (most - least + 1))]
+        near = [[v + chance.randrange(4) for v in box[:2]] + box[2:] for box in true]
+        yield [box if chance.random() < 0.8 else anywhere() for box in near], true
+
+
+def from_text(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Row]:
+    """Read the answer's text and score it."""
+    answers = [json.dumps(predicted) for predicted, _ in made]
+    tagged = [f"<answer>{answer}</answer>" for answer in answers]
+    targets = [TASK.target_boxes(true) for _, true in made]
+    settings = TASK.reward
+
+    def ours() -> list[float]:
+        rows = zip(answers, targets, strict=True)
+        return [box_reward(answer, target, TASK, settings).value for answer, target in rows]
+
+    def by(table: Table) -> list[float]:
+        rows = zip(tagged, made, strict=True)
+        return [assigned(table(boxes_of(text), true)) for text, (_, true) in rows]
+
+    def least() -> None:
+        for answer in answers:
+            json.loads(answer)
+
+    bound = "a JSON parser in C", least
+    yield from _against("boxes, text to reward", ours, by, len(made), bound, short)
+
+
+def from_numbers(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Row]:
+    """Score boxes that are read already."""
+    settings = TASK.reward
+    targets = [TASK.target_boxes(true) for _, true in made]
+    frame = frame_of(settings.frame, targets[0])
+    read = [[TrueBox(tuple(map(float, box))) for box in predicted] for predicted, _ in made]  # type: ignore[arg-type]
+
+    def ours() -> list[float]:
+        rows = zip(read, targets, strict=True)
+        return [matched(boxes, target.boxes, frame, "iou") for boxes, target in rows]
+
+    def by(table: Table) -> list[float]:
+        return [assigned(table(predicted, true)) for predicted, true in made]
+
+    tables = [pycocotools(*row) for row in made]
+
+    def least() -> None:
+        for table in tables:
+            linear_sum_assignment(table, maximize=True)
+
+    bound = "scipy's matching", least
+    yield from _against("boxes, read already", ours, by, len(made), bound, short)
+
+
+def _against(
+    what: str,
+    ours: Callable[[], list[float]],
+    by: Callable[[Table], list[float]],
+    count: int,
+    bound: tuple[str, Callable[[], None]],
+    short: bool,
+) -> Iterator[Row]:
+    inputs = f"{count:,} images of 1 to {MOST} boxes"
+    for name, table in (("a plain loop", plain_loop), ("pycocotools' IoU", pycocotools)):
+        pair = Pair(ours, lambda table=table: by(table), equal(1e-9), count, *bound)  # type: ignore[misc]
+        yield compared((what, inputs, f"{name}, scipy"), pair, 0 if short else 3)
+
+
+def rows(short: bool) -> Iterator[Row]:
+    made = list(images(SHORT if short else IMAGES))
+    yield from from_text(made, short)
+    yield from from_numbers(made, short)

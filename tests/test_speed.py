@@ -1,0 +1,78 @@
+"""What the benchmarks compare has equal values, and the quick ways equal the obvious ones."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.speed import chart, growth, measure
+from benchmarks.speed.__main__ import TOPICS
+from medreward.rewards import box_scan
+from medreward.rewards.recitation import ORDER, Reference
+from medreward.words import fold, tokenize
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_values_agree_with_the_alternatives(topic: str) -> None:
+    rows = list(TOPICS[topic](True))
+    assert rows
+    assert all(not row.ratios for row in rows), "the short form measures no time"
+
+
+def test_a_wrong_value_fails() -> None:
+    pair = measure.Pair(lambda: [0.5, 0.25], lambda: [0.5, 0.26], measure.equal(1e-12), 2, "x")
+    with pytest.raises(AssertionError, match=r"differ by up to 0\.01"):
+        measure.compared(("a", "b", "c"), pair, 0)
+
+
+def test_a_row_shows_median_and_spread() -> None:
+    row = measure.Row("a", "b", "c", 0.002, [3.0, 1.0, 2.0], "d", 0.001)
+    assert measure.table([row]).splitlines()[-1] == "| a | b | c | 2 | 1 – 3 | 2 ms | d: 1 ms |"
+
+
+def test_the_exponent_is_that_of_the_upper_half() -> None:
+    sizes = [1, 2, 4, 8, 16, 32]
+    curve = growth.Curve("x", "", sizes, [1.0, 1.0, 1.0, *(k**2 / 64 for k in sizes[3:])])
+    assert curve.exponent == pytest.approx(2.0)
+    assert chart.svg([curve]).count("<circle") == len(sizes)
+
+
+any_text = st.text(st.sampled_from("aB7 _-.'\x00\x1c\u00e9\n") | st.characters(), max_size=60)
+
+
+@given(any_text)
+def test_tokens_are_those_of_the_regular_expression(text: str) -> None:
+    assert tokenize(text) == re.findall(r"[^\W_]+", fold(text))
+
+
+words = st.lists(st.sampled_from("a b c d e".split()), max_size=40)
+
+
+@given(words, words)
+def test_matches_are_those_of_counted_n_grams(knowledge: list[str], text: list[str]) -> None:
+    def counted(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:
+        return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
+
+    obvious = [(counted(text, n) & counted(knowledge, n)).total() for n in range(1, ORDER + 1)]
+    assert list(Reference(" ".join(knowledge))._matches(text)) == obvious
+
+
+PIECES = re.compile(box_scan._PIECES, re.IGNORECASE | re.ASCII)
+# Short pieces of answers, so that lists of four numbers come up often, whole and damaged.
+pieces = st.sampled_from(
+    "[1,2,3,4]|[ 1.5, .5 ,-3 , 4e2]|[1,2,3,4|1,2,3,4]|[1,2,3]|[1 2 3 4]|[1,2,3,4,5]|[1,2,3,nan]|"
+    "[|]|{|}|(|)|,| |x|RBC: |1.2.3|[1.,2.,3.,4.]|[01,+2,3,4]|[[|]]|<box>|</box>|[]|(1,2),(3,4)|\n|"
+    "7|;|[1,2,3,4x]|[1,2,\n3,4]|[1,2,\u00a03,4]|[\u0661,2,3,4]|[1e999,2,3,4]".split("|")
+)
+
+
+@given(st.lists(pieces, max_size=14).map("".join))
+def test_four_numbers_at_once_are_read_as_their_pieces_are(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(box_scan, "_TOKEN", PIECES)
+        obvious = box_scan.scan(text)
+    assert repr(box_scan.scan(text)) == repr(obvious)  # nan is not equal to itself

@@ -43,7 +43,7 @@ def right_answer(task: Task, target: object, settings: RewardSettings | None = N
     if task.kind == "multilabel":
         names = [task.labels[i].name for i in sorted(parsed)]
         return ", ".join(names) or task.no_finding[0]
-    return str(task.first_grade + parsed) if task.kind == "ordinal" else task.labels[parsed].name
+    return task.answer_name(parsed)
 
 
 def completion_with(answer: str, reasoning: str = "Looking closely.") -> str:

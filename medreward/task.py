@@ -206,6 +206,14 @@ class Task:
         """All prior knowledge: about the task, then label by label."""
         return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
 
+    def answer_name(self, index: int) -> str:
+        """Return what prompts and rows call a label: its name, or the number of a grade.
+
+        >>> Task("effusion", labels=["none", "small"], kind="ordinal").answer_name(1)
+        '1'
+        """
+        return str(self.first_grade + index) if self.kind == "ordinal" else self.labels[index].name
+
     def knowledge_text(self, level: str = "full") -> str:
         """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
         if level not in KNOWLEDGE_LEVELS:

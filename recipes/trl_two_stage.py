@@ -16,7 +16,6 @@ A stage that is complete is not run again; one that was killed starts afresh.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +28,7 @@ from medreward.data.atomic import replacing
 from medreward.data.rows import target_of
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet
-from medreward_trl.recipe import check_fields, check_rows, read_config
+from medreward_trl.recipe import check_fields, check_rows, command_line, read_config
 from medreward_trl.train import make_trainer
 
 if TYPE_CHECKING:
@@ -171,13 +170,8 @@ def dry_run(config: dict[str, Any], arm: str) -> None:
 
 def main() -> int:
     """Parse arguments and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--config", type=Path, default=Path(__file__).with_name("trl_two_stage.yaml")
-    )
+    parser = command_line(__doc__, Path(__file__).with_name("trl_two_stage.yaml"))
     parser.add_argument("--arm", choices=ARMS, default="two_stage")
-    parser.add_argument("--dry-run", action="store_true", help="check all that needs no GPU")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     try:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)

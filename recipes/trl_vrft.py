@@ -8,7 +8,6 @@ and the images differ. Everything is set in a YAML file (see trl_vrft.yaml)::
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from medreward.data import medmnist
 from medreward.data.rows import rows
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet, from_rows
-from medreward_trl.recipe import check_fields, check_rows, read_config
+from medreward_trl.recipe import check_fields, check_rows, command_line, read_config
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,10 +64,7 @@ def train(config: dict[str, Any], task: Task, data: Dataset) -> None:
 
 def main() -> int:
     """Parse arguments and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("trl_vrft.yaml"))
-    parser.add_argument("--dry-run", action="store_true", help="check all that needs no GPU")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser = command_line(__doc__, Path(__file__).with_name("trl_vrft.yaml"))
     arguments = parser.parse_args()
     try:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 
 _UNREAD = "I cannot tell"
 _CPU = {"bf16": False, "fp16": False, "use_cpu": True, "use_vllm": False}
+
+
+def command_line(about: str | None, config: Path) -> argparse.ArgumentParser:
+    """Return the options that every recipe has.
+
+    Args:
+        about: the recipe's docstring.
+        config: its default configuration.
+    """
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("--config", type=Path, default=config)
+    parser.add_argument("--dry-run", action="store_true", help="check all that needs no GPU")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    return parser
 
 
 def read_config(

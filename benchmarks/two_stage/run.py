@@ -33,33 +33,20 @@ from medreward.data.parquet import write_parquet
 from medreward.data.rows import rows, target_of
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo import generation, model
+from medreward_trl.demo.run import GRPO as TINY
+from medreward_trl.demo.run import PROMPTS
 from medreward_trl.demo.warm_start import imitate
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "trl_two_stage.py"
 ARMS = ("two_stage", "direct", "supervised", "short")
 DEMONSTRATIONS, WARM_STEPS = 100, 200
-PROMPTS, GROUP = 8, 8  # prompts a step, completions a prompt
 MAX_TOKENS = 64
 STEPS = 100  # of each stage
-GRPO = {
-    "num_generations": GROUP,
-    "per_device_train_batch_size": GROUP * PROMPTS,
-    "max_completion_length": MAX_TOKENS,
-    "learning_rate": 3e-4,
-    "lr_scheduler_type": "linear",
-    "warmup_steps": 10,
-    "adam_beta2": 0.95,
-    "weight_decay": 0.0,
-    "gradient_checkpointing": False,
-    "bf16": False,
-    "use_cpu": True,
-    "logging_steps": 1,
-    "save_strategy": "no",
-    "report_to": "none",
-}
+GRPO = {**TINY, "max_completion_length": MAX_TOKENS, "warmup_steps": 10}
+_OF_GRPO = ("num_generations", "per_device_train_batch_size", "max_completion_length")
 SUPERVISED = {
     "per_device_train_batch_size": PROMPTS,
-    **{k: v for k, v in GRPO.items() if not k.startswith(("num_", "per_", "max_"))},
+    **{name: value for name, value in GRPO.items() if name not in _OF_GRPO},
 }
 
 

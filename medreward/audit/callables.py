@@ -99,7 +99,7 @@ class Reward(Protocol):
         knowledge: str | None = None,
     ) -> float:
         """Return the number alone."""
-        ...
+        return self.earned(completion, target, prompt=prompt, knowledge=knowledge).total
 
 
 def load_reward(
@@ -133,7 +133,7 @@ def load_reward(
     return UserReward(path, loaded, signature)
 
 
-class OwnReward:
+class OwnReward(Reward):
     """medreward's own reward of a task, with its settings."""
 
     signature = OWN
@@ -156,24 +156,13 @@ class OwnReward:
         score = self.scorer.score(completion, truth, knowledge)
         return Earned(score.total, score.parts, score)
 
-    def __call__(
-        self,
-        completion: CompletionLike,
-        target: object,
-        *,
-        prompt: str | None = None,
-        knowledge: str | None = None,
-    ) -> float:
-        """Return the total."""
-        return self.earned(completion, target, prompt=prompt, knowledge=knowledge).total
-
     @property
     def settings(self) -> RewardSettings:
         """The settings that shape the score."""
         return self.scorer.settings
 
 
-class UserReward:
+class UserReward(Reward):
     """A user's reward function, called with a batch of one as its trainer would call it.
 
     In the trainers' signatures the target is what a row of medreward's holds: text as it is given,
@@ -216,17 +205,6 @@ class UserReward:
         )
         with raised_in(f"reward {self.name} ({self.signature} signature)"):
             return _earned(_finished(self._call(row)))
-
-    def __call__(
-        self,
-        completion: CompletionLike,
-        target: object,
-        *,
-        prompt: str | None = None,
-        knowledge: str | None = None,
-    ) -> float:
-        """Return the number alone."""
-        return self.earned(completion, target, prompt=prompt, knowledge=knowledge).total
 
     def _plain(self, row: _Row) -> Any:
         return self.function(completion_text(row.completion), row.target, **self._options(row))

@@ -71,7 +71,7 @@ def ground_truth(task: Task, target: object) -> str:
     if task.kind == "multilabel":
         return json.dumps([task.labels[i].name for i in sorted(task.target_set(target))])
     index = task.target_index(target)
-    return str(task.first_grade + index) if task.kind == "ordinal" else task.labels[index].name
+    return task.answer_name(index)
 
 
 def target_of(task: Task, truth: Any) -> Any:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medreward.regions import Box, BoxTarget, TrueBox, listed
-from medreward.rewards.annotators import consensus
+from medreward.rewards.annotators import over_annotators
 from medreward.rewards.box_quality import quality_table
 from medreward.rewards.box_reading import ReadBox, read_boxes
 from medreward.rewards.frames import Frame, frame_of, is_suspect
@@ -58,7 +58,11 @@ def box_reward(
     if boxes is None:
         return Verdict(0.0, reason)
     placed = [_placed(read, frame) for read in boxes]
-    value = _against_annotators(placed, target, frame, settings)
+    value = over_annotators(
+        target,
+        settings.annotators,
+        lambda true: matched(placed, true, frame, settings.box_quality),
+    )
     shown = listed([TrueBox(box, label) for box, label in placed if box], _names(task))
     notes = _notes(boxes, target, frame, settings)
     return Verdict(value, _reason(value, placed, target), json.dumps(shown), notes)
@@ -69,16 +73,6 @@ def _placed(read: ReadBox, frame: Frame) -> _Placed:
     if read.box is None or read.problem or not frame.holds(read.box):
         return _Placed(None, read.label)
     return _Placed(frame.pixels(read.box), read.label)
-
-
-def _against_annotators(
-    placed: Sequence[_Placed], target: BoxTarget, frame: Frame, settings: RewardSettings
-) -> float:
-    lists = target.annotators
-    if settings.annotators == "consensus" and len(lists) > 1:
-        lists = (consensus(lists),)
-    values = [matched(placed, true, frame, settings.box_quality) for true in lists]
-    return max(values) if settings.annotators == "best" else sum(values) / len(values)
 
 
 def matched(

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 
 from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, BoxTarget, TrueBox, short
-from medreward.rewards.annotators import consensus
+from medreward.rewards.annotators import over_annotators
 from medreward.rewards.box_reading import MAX_LENGTH
 from medreward.rewards.box_scan import offers_empty
 from medreward.rewards.boxes import BEST_WRONG
@@ -65,11 +65,7 @@ def point_reward(
     if points is None:
         return Verdict(0.0, reason)
     placed = [frame.pixels((x, y, x, y))[:2] for x, y in points]
-    lists = target.annotators
-    if settings.annotators == "consensus" and len(lists) > 1:
-        lists = (consensus(lists),)
-    values = [_hit_share(placed, boxes) for boxes in lists]
-    value = max(values) if settings.annotators == "best" else sum(values) / len(values)
+    value = over_annotators(target, settings.annotators, lambda boxes: _hit_share(placed, boxes))
     value = value if value >= 1 else min(value, BEST_WRONG)
     reason = "correct" if value >= 1 else "points_partial" if value > 0 else "point_missed"
     return Verdict(value, reason, json.dumps([[short(x), short(y)] for x, y in placed]))

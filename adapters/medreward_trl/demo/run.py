@@ -38,6 +38,21 @@ SIZE = 56  # pixels
 TRAIN, TEST = 600, 250
 DEMONSTRATIONS, WARM_STEPS = 60, 80
 GROUP, PROMPTS = 8, 8  # completions a prompt, prompts a step
+# What GRPO on the tiny model learns with, on a CPU.
+GRPO: dict[str, Any] = {
+    "num_generations": GROUP,
+    "per_device_train_batch_size": GROUP * PROMPTS,
+    "learning_rate": 3e-4,
+    "lr_scheduler_type": "linear",
+    "adam_beta2": 0.95,
+    "weight_decay": 0.0,
+    "gradient_checkpointing": False,
+    "bf16": False,
+    "use_cpu": True,
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": [],
+}
 GROUPS_JUDGED = 50  # held-out prompts whose groups are sampled for the zero-variance share
 
 
@@ -187,23 +202,12 @@ def _grpo(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> list
         dataset=data,
         reward=reward_funcs(task, trace=trace, decay=REWARDS[options.reward]),
         settings={
+            **GRPO,
             "output_dir": str(options.out / "policy"),
             "seed": options.seed,
             "max_steps": options.steps,
-            "num_generations": GROUP,
-            "per_device_train_batch_size": GROUP * PROMPTS,
             "max_completion_length": generation.MAX_TOKENS,
-            "learning_rate": 3e-4,
-            "lr_scheduler_type": "linear",
             "warmup_steps": min(10, options.steps - 1),
-            "adam_beta2": 0.95,
-            "weight_decay": 0.0,
-            "gradient_checkpointing": False,
-            "bf16": False,
-            "use_cpu": True,
-            "logging_steps": 1,
-            "save_strategy": "no",
-            "report_to": [],
             "disable_tqdm": True,
         },
         processor=tiny.processor,

@@ -96,9 +96,7 @@ class Defaults:
         if task.kind not in ("classification", "ordinal"):
             raise ConfigError(f"read: a {task.kind} task has no single label to read; use cases")
         index = 0 if label is None else task.target_index(label)
-        target = (
-            str(task.first_grade + index) if task.kind == "ordinal" else task.labels[index].name
-        )
+        target = task.answer_name(index)
         expect = {"prediction": None if label is None else target}
         return self.case(
             {**values, "target": target, "expect": expect}, place, f"{label or 'none'}: "
@@ -242,7 +240,7 @@ def _prediction(where: str, value: object, task: Task) -> str | None:
         index = task.target_index(value)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    return str(task.first_grade + index) if task.kind == "ordinal" else task.labels[index].name
+    return task.answer_name(index)
 
 
 def _check_settings(task: Task, settings: Mapping[str, Any]) -> None:

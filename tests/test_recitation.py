@@ -63,6 +63,19 @@ def test_equal_to_nltk(knowledge: str, text: str) -> None:
     assert 0.0 <= bleu <= 1.0
 
 
+@given(sentences.filter(bool), st.lists(sentences, max_size=200))
+def test_a_batch_equals_its_texts_one_by_one(knowledge: str, texts: list[str]) -> None:
+    counted = Reference(knowledge)
+    assert counted.bleus(texts) == [counted.bleu(text) for text in texts]
+
+
+def test_long_knowledge_is_counted_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [KNOWLEDGE[: 40 * n] for n in range(20)]
+    at_once = Reference(KNOWLEDGE).bleus(texts)
+    monkeypatch.setattr(recitation, "_MOST_COUNTS", 1)
+    assert Reference(KNOWLEDGE).bleus(texts) == at_once
+
+
 def test_a_groups_knowledge_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
 

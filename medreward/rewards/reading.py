@@ -40,6 +40,9 @@ def read_label(answer: str | None, task: Task) -> Reading:
     if reason:
         return Reading(None, reason)
     text = split(answer or "")
+    exact = task.lexicon.exact(text)
+    if exact is not None:
+        return Reading(exact)
     mentions = task.lexicon.find(text)
     return one_asserted(text, mentions, stances(text, mentions, task.absences), "label")
 

@@ -64,7 +64,7 @@ class Score:
         return {**asdict(self), "reasons": list(self.reasons)}
 
 
-class _Judged(NamedTuple):
+class Judged(NamedTuple):
     """A completion's problems and verdict, and what is held against the knowledge, if anything."""
 
     problems: tuple[str, ...]
@@ -96,7 +96,7 @@ class Scorer:
         self, completion: CompletionLike, target: object, knowledge: str | None = None
     ) -> Score:
         """Score one completion against a target; `knowledge` defaults to the task's own."""
-        return self.score_group([completion], [target], [knowledge])[0]
+        return self.scores([self.judged(completion, target, knowledge)])[0]
 
     def score_group(
         self,
@@ -106,7 +106,16 @@ class Scorer:
     ) -> list[Score]:
         """Score completions, each with its target and knowledge text."""
         rows = zip(completions, self._parsed(targets), knowledge, strict=True)
-        judged = [self._judged(row, target, self._knowledge(text)) for row, target, text in rows]
+        return self.scores([self._judged(*row) for row in rows])
+
+    def judged(
+        self, completion: CompletionLike, target: object, knowledge: str | None = None
+    ) -> Judged:
+        """Judge one completion's answer and format: what `scores` makes a score of."""
+        return self._judged(completion, self.task.parse_target(target), knowledge)
+
+    def scores(self, judged: Sequence[Judged]) -> list[Score]:
+        """Return the scores of completions that are judged; their recitation is counted at once."""
         return list(map(self._score, judged, self._recitations(judged)))
 
     def _parsed(self, targets: Sequence[object]) -> Iterator[Any]:
@@ -132,13 +141,14 @@ class Scorer:
     def _card_knowledge(self) -> str:
         return self.task.knowledge_text()
 
-    def _judged(self, completion: CompletionLike, target: Any, knowledge: str) -> _Judged:
+    def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
+        text = self._knowledge(knowledge)
         parsed = Completion.parse(completion)
         verdict = KIND_REWARDS[self.task.kind].reward(
             parsed.answer, target, self.task, self.settings
         )
         recites = self._counts_recitation(verdict)
-        return _Judged(parsed.problems, verdict, knowledge, parsed.reasoning if recites else None)
+        return Judged(parsed.problems, verdict, text, parsed.reasoning if recites else None)
 
     def _counts_recitation(self, verdict: Verdict) -> bool:
         """Whether recitation counts: the answer can be read, and is right where the gate asks."""
@@ -146,7 +156,7 @@ class Scorer:
             return False
         return verdict.reason == "correct" or "recitation_needs_accuracy" not in self.settings.gates
 
-    def _recitations(self, rows: Sequence[_Judged]) -> list[float]:
+    def _recitations(self, rows: Sequence[Judged]) -> list[float]:
         """Return δ * BLEU of each reasoning, compared in one pass for each knowledge text."""
         found = [0.0] * len(rows)
         sharing: dict[str, list[int]] = defaultdict(list)
@@ -160,7 +170,7 @@ class Scorer:
                 found[i] = self.settings.delta * bleu + 0.0  # never -0.0
         return found
 
-    def _score(self, judged: _Judged, recitation: float) -> Score:
+    def _score(self, judged: Judged, recitation: float) -> Score:
         problems, verdict, knowledge, _ = judged
         gated = problems and "accuracy_needs_format" in self.settings.gates
         parts = {

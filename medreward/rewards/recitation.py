@@ -132,7 +132,6 @@ class Reference:
 
 
 @lru_cache(maxsize=256)
-def reference(knowledge: str) -> Reference | None:
-    """Return the counted `knowledge`, or None if it has no words; a group's is counted once."""
-    counted = Reference(knowledge)
-    return counted if counted.length else None
+def reference(knowledge: str) -> Reference:
+    """Return the counted `knowledge`; a group's, and a task's, is counted once."""
+    return Reference(knowledge)

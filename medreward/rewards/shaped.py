@@ -65,7 +65,10 @@ class Score:
 
 
 class Judged(NamedTuple):
-    """A completion's problems and verdict, and what is held against the knowledge, if anything."""
+    """A completion before its recitation is counted.
+
+    `reasoning` is what is held against `knowledge`; None where recitation does not count.
+    """
 
     problems: tuple[str, ...]
     verdict: Verdict
@@ -164,9 +167,8 @@ class Scorer:
             if row.reasoning is not None:
                 sharing[row.knowledge].append(i)
         for knowledge, places in sharing.items():
-            counted = reference(knowledge)
-            texts = [rows[i].reasoning or "" for i in places]
-            for i, bleu in zip(places, counted.bleus(texts) if counted else [], strict=False):
+            bleus = reference(knowledge).bleus([rows[i].reasoning or "" for i in places])
+            for i, bleu in zip(places, bleus, strict=True):
                 found[i] = self.settings.delta * bleu + 0.0  # never -0.0
         return found
 

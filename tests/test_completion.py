@@ -143,8 +143,10 @@ def test_chat_messages_are_a_completion(completion: list[dict[str, object]]) -> 
 
 @pytest.mark.parametrize("value", [None, 5, b"x", ["x"], [], [["x"]], {"content": "x"}])
 def test_anything_else_is_no_completion(value: object) -> None:
-    with pytest.raises(TypeError, match="a completion is a string or a list of chat messages"):
+    named = f"not {type(value).__name__}: {str(value)!r}"
+    with pytest.raises(TypeError, match="a completion is a string or a list of chat") as raised:
         completion_text(value)  # type: ignore[arg-type]
+    assert str(raised.value).endswith(named)
 
 
 @given(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from benchmarks.speed import chart, growth, measure
 from benchmarks.speed.__main__ import TOPICS
 from medreward.rewards import box_scan
-from medreward.rewards.recitation import ORDER, Reference
 from medreward.words import fold, tokenize
 
 
@@ -47,21 +45,6 @@ any_text = st.text(st.sampled_from("aB7 _-.'\x00\x1c\u00e9\n") | st.characters()
 @given(any_text)
 def test_tokens_are_those_of_the_regular_expression(text: str) -> None:
     assert tokenize(text) == re.findall(r"[^\W_]+", fold(text))
-
-
-words = st.lists(st.sampled_from("a b c d e".split()), max_size=40)
-
-
-@given(words, st.lists(words, min_size=1, max_size=5))
-def test_matches_are_those_of_counted_n_grams(knowledge: list[str], texts: list[list[str]]) -> None:
-    def counted(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:
-        return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
-
-    found = Reference(" ".join(knowledge))._matches(texts)
-    for n, matches in enumerate(found, start=1):
-        known = counted(knowledge, n)
-        assert matches.tolist() == [(counted(text, n) & known).total() for text in texts]
-    assert n == ORDER
 
 
 PIECES = re.compile(box_scan._PIECES, re.IGNORECASE | re.ASCII)

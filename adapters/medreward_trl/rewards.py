@@ -17,7 +17,7 @@ from medreward.audit.groups import by_prompt, zero_variance_share
 from medreward.audit.trace import TraceLike, TraceRow, trace_writer, traced
 from medreward.completion import CompletionLike, completion_text
 from medreward.data.rows import target_of
-from medreward.rewards.shaped import PARTS, Judged, Scorer, scorer
+from medreward.rewards.shaped import PARTS, Judged, Scorer, scorer, scores_of
 
 TaskLike: TypeAlias = str | Path | Task
 Rewards: TypeAlias = list[float | None]
@@ -125,17 +125,10 @@ class BatchScorer:
         last = self._last
         if last is not None and last[0] == rows:
             return last[1]
-        scores = self._scored([self._judged(i, *row) for i, row in enumerate(rows)])
+        judged = [self._judged(i, *row) for i, row in enumerate(rows)]
+        found = iter(scores_of([row for row in judged if row is not None]))
+        scores = [None if row is None else next(found) for row in judged]
         self._last = (rows, scores)
-        return scores
-
-    def _scored(self, rows: Sequence[tuple[Scorer, Judged] | None]) -> list[Score | None]:
-        """Return the rows' scores; those of one task are made at once."""
-        scores: list[Score | None] = [None] * len(rows)
-        for bound in self.scorers.values():
-            ours = {i: row[1] for i, row in enumerate(rows) if row and row[0] is bound}
-            for i, score in zip(ours, bound.scores([*ours.values()]), strict=True):
-                scores[i] = score
         return scores
 
     def write_trace(self, columns: Mapping[str, Any]) -> None:

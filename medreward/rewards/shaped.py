@@ -221,6 +221,15 @@ class Scorer:
         return "|".join(f"{name}:{value}" for name, value in items.items())
 
 
+def scores_of(rows: Sequence[tuple[Scorer, Judged]]) -> list[Score]:
+    """Return the scores of completions that the scorers judged, those of each scorer at once."""
+    scores: dict[int, Score] = {}
+    for bound in {id(bound): bound for bound, _ in rows}.values():
+        ours = {i: judged for i, (one, judged) in enumerate(rows) if one is bound}
+        scores |= zip(ours, bound.scores([*ours.values()]), strict=True)
+    return [scores[i] for i in range(len(rows))]
+
+
 @lru_cache(maxsize=256)
 def _digest(knowledge: str) -> str:
     digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -143,6 +143,18 @@ def test_values_of_the_table_in_the_docs(predicted: Box, values: dict[str, float
         assert found == pytest.approx(value, abs=1e-4), name
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.float32])
+def test_arrays_of_any_kind_are_compared_as_floats(kind: type) -> None:
+    """A product of two sides beyond 255 would wrap around in bytes."""
+    predicted, true = [(0, 0, 200, 200), (9, 9, 20, 30)], [(0, 0, 200, 100)]
+    for name in QUALITIES:
+        table = quality_table(np.array(predicted, kind), np.array(true, kind), name)
+        assert table.dtype == np.float64
+        assert table.tolist() == quality_table(predicted, true, name).tolist()
+    assert quality_table(predicted, true).tolist() == quality_table(predicted, true, "iou").tolist()
+    assert quality_table([], true).shape == (0, 1)
+
+
 # ---------------------------------------------------------------------------------------------
 # Matching
 

@@ -24,6 +24,7 @@ from medreward.rewards.verdict import Verdict
 
 TASK = Task("lesion", kind="segmentation", reward=RewardSettings(delta=0))
 SQUARE = {"polygons": [[0, 0, 8, 0, 8, 8, 0, 8]], "size": [20, 10]}
+CORNER = [0, 0, 2, 0, 2, 2, 0, 2]
 binary = arrays(np.uint8, (9, 13), elements=st.integers(0, 1))
 
 
@@ -62,6 +63,25 @@ def test_dice_and_iou_are_those_of_scikit_learn(one: Any, other: Any) -> None:
             [coco.encode(np.asfortranarray(one))], [TASK.parse_target(other).rle()], [0]
         )
         assert found == pytest.approx(float(theirs[0, 0]), abs=1e-4)
+
+
+@given(binary, binary)
+def test_several_parts_are_one_mask_and_the_prediction_shows_it(one: Any, other: Any) -> None:
+    union = coco.encode(np.asfortranarray(one | other))
+    square = {"polygon": [0, 0, 4, 0, 4, 4, 0, 4]}
+    drawn = coco.merge([union, *coco.frPyObjects([square["polygon"]], 9, 13)])
+    true = np.ones((9, 13))
+    answers: list[tuple[Any, Any]] = [
+        ([packed(one), listed(other)], union),
+        ([packed(one), square, packed(other)], drawn),
+        ({"objects": [square, packed(one | other)]}, drawn),
+        ([], coco.encode(np.zeros((9, 13), np.uint8, order="F"))),
+    ]
+    for answer, expected in answers:
+        verdict = reward(answer, true)
+        shown = {**expected, "counts": expected["counts"].decode()}
+        assert json.loads(verdict.prediction or "") == shown
+        assert reward(json.loads(verdict.prediction or ""), true) == verdict
 
 
 @given(binary)
@@ -127,7 +147,12 @@ def test_polygons_are_those_of_pycocotools(found: list[list[tuple[float, float]]
         ('{"size": [10, 20], "counts": [1e9]}', 0.0, "mask_malformed"),
         ('{"size": [100000, 100000], "counts": [10000000000]}', 0.0, "mask_malformed"),
         ('{"counts": [200]}', 0.0, "mask_malformed"),
-        (json.dumps([[0, 0, 8, 0, 8, 8]] * 101), 0.0, "mask_malformed"),
+        (json.dumps([CORNER] * 100), 2 * 4 / (4 + 64), "mask_partial"),
+        (json.dumps([CORNER] * 101), 0.0, "mask_malformed"),
+        (json.dumps([[0, 0, 8, 0, 8, 8]] * 70), 0.0, "mask_malformed"),
+        ('{"polygon": [0, 0, 8, 0, 8, 8], "mask": []}', 0.0, "mask_malformed"),
+        (f"no{' ' * 992}lesion", 0.0, "mask_missed"),
+        (f"no{' ' * 993}lesion", 0.0, "mask_unreadable"),
         (json.dumps([[0, 0, 20, 10] * 500]), 0.0, "mask_malformed"),
         ("[" * 5000, 0.0, "mask_unreadable"),
         ("x" * (MAX_LENGTH + 1), 0.0, "answer_too_long"),

@@ -26,7 +26,7 @@ from medreward.rewards.box_reading import says_nothing
 from medreward.rewards.box_scan import Scan
 from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.frames import Frame, frame_of
-from medreward.rewards.reading import unreadable
+from medreward.rewards.reading import MAX_ANSWER_LENGTH, unreadable
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
@@ -76,7 +76,7 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        if len(text) <= 1000 and says_nothing(text, _NOTHING, task):
+        if len(text) <= MAX_ANSWER_LENGTH and says_nothing(text, _NOTHING, task):
             return MaskReading(rle_of_polygons([], target.width, target.height))
         return MaskReading(None, "mask_unreadable")
     try:
@@ -86,7 +86,7 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         rles = list(_rles(parts, target, frame))
     except MaskError:
         return MaskReading(None, "mask_malformed")
-    return MaskReading(rles[0] if len(rles) == 1 else coco().merge(rles))
+    return MaskReading(coco().merge(rles))
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -101,7 +101,7 @@ def test_qwen_resized_is_smart_resize(width: int, height: int, factor: int, leas
         ((153, 7168), {}, (140, 7168)),
     ],
 )
-def test_golden_sizes_of_smart_resize(
+def test_golden_sizes_of_qwens_processor(
     size: tuple[int, int], options: dict[str, int], seen: tuple[int, int]
 ) -> None:
     assert qwen_resized(size, **options) == seen

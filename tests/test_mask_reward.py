@@ -25,6 +25,7 @@ from medreward.rewards.verdict import Verdict
 TASK = Task("lesion", kind="segmentation", reward=RewardSettings(delta=0))
 SQUARE = {"polygons": [[0, 0, 8, 0, 8, 8, 0, 8]], "size": [20, 10]}
 CORNER = [0, 0, 2, 0, 2, 2, 0, 2]
+NEST = '[{"mask": ', "}]"
 binary = arrays(np.uint8, (9, 13), elements=st.integers(0, 1))
 
 
@@ -154,6 +155,10 @@ def test_polygons_are_those_of_pycocotools(found: list[list[tuple[float, float]]
         (f"no{' ' * 992}lesion", 0.0, "mask_missed"),
         (f"no{' ' * 993}lesion", 0.0, "mask_unreadable"),
         (json.dumps([[0, 0, 20, 10] * 500]), 0.0, "mask_malformed"),
+        (f"{NEST[0] * 10}[]{NEST[1] * 10}", 0.0, "mask_missed"),
+        (f"{NEST[0] * 200}[]{NEST[1] * 200}", 0.0, "mask_malformed"),
+        ("[" * 20 + "[0, 0, 8, 0, 8, 8, 0, 8]" + "]" * 20, 1.0, "correct"),
+        ("[" * 21 + "[0, 0, 8, 0, 8, 8, 0, 8]" + "]" * 21, 0.0, "mask_malformed"),
         ("[" * 5000, 0.0, "mask_unreadable"),
         ("x" * (MAX_LENGTH + 1), 0.0, "answer_too_long"),
         (None, 0.0, "no_answer"),

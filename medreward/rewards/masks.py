@@ -36,6 +36,7 @@ MAX_LENGTH = 100_000
 _FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
 _KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects")
 _MOST_PARTS = 100
+_DEEPEST = 20  # Python's own limit depends on its version and on who calls
 _NOTHING = Scan((), (), has_empty=False, has_empty_in_brace=False)
 
 
@@ -89,12 +90,14 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
     return MaskReading(coco().merge(rles))
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _parts(value: Any, depth: int = 0) -> Iterator[Any]:
     """Yield the polygons (lists of numbers) and RLEs (mappings) in an answer's JSON.
 
     Raises:
-        MaskError: if there is something else.
+        MaskError: if there is something else, or it is nested too deeply.
     """
+    if depth > _DEEPEST:
+        raise MaskError("nested too deeply")
     if isinstance(value, dict):
         if "counts" in value:
             yield value
@@ -102,14 +105,14 @@ def _parts(value: Any) -> Iterator[Any]:
         named = [key for key in _KEYS if key in value]
         if len(named) != 1:
             raise MaskError(f"none or several of {', '.join(_KEYS)}")
-        yield from _parts(value[named[0]])
+        yield from _parts(value[named[0]], depth + 1)
     elif isinstance(value, list) and value and all(map(_is_number, value)):
         yield value
     elif isinstance(value, list) and value and all(map(_is_point, value)):
         yield [number for point in value for number in point]
     elif isinstance(value, list):
         for item in value:
-            yield from _parts(item)
+            yield from _parts(item, depth + 1)
     elif value is not None:
         raise MaskError("neither a list nor an object")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.speed import chart, growth, measure
+from benchmarks.speed import chart, growth, measure, training
 from benchmarks.speed.__main__ import TOPICS
 from medreward.rewards import box_scan
 from medreward.rewards.recitation import ORDER, Reference
@@ -39,6 +39,20 @@ def test_the_exponent_is_that_of_the_upper_half() -> None:
     curve = growth.Curve("x", "", sizes, [1.0, 1.0, 1.0, *(k**2 / 64 for k in sizes[3:])])
     assert curve.exponent == pytest.approx(2.0)
     assert chart.svg([curve]).count("<circle") == len(sizes)
+
+
+def test_the_share_of_a_training_step_is_that_of_the_median_step() -> None:
+    text = training.summary([(0.4, 0.004), (0.5, 0.01), (0.6, 0.03)], 0.01)
+    assert "takes 500 ms" in text
+    assert "10.00 ms of it: 2.00% (1.00% to 5.00%, 3 steps)" in text
+    assert "take 10.0 ms, 2.0% of a step" in text
+
+
+@pytest.mark.slow
+def test_the_reward_is_a_part_of_each_training_step() -> None:
+    steps = training.measured(2)
+    assert len(steps) == 2
+    assert all(0 < reward < step for step, reward in steps)
 
 
 any_text = st.text(st.sampled_from("aB7 _-.'\x00\x1c\u00e9\n") | st.characters(), max_size=60)

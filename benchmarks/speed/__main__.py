@@ -22,6 +22,7 @@ from benchmarks.speed import (
     recitation,
     start,
     trainers,
+    training,
     whole,
 )
 from benchmarks.speed.measure import Row, short_time, table
@@ -47,6 +48,9 @@ def main() -> None:
     parser.add_argument("--topics", nargs="+", choices=TOPICS, default=list(TOPICS))
     parser.add_argument("--chart", type=Path, help="write the chart of growth to this SVG file")
     parser.add_argument("--verl", action="store_true", help="with verl's loop on Ray: a minute")
+    parser.add_argument(
+        "--training", action="store_true", help="with the reward's share of a demo's step: a minute"
+    )
     arguments = parser.parse_args()
     rows: list[Row] = []
     for topic in tqdm(arguments.topics, desc="topics", disable=None):
@@ -60,6 +64,8 @@ def main() -> None:
     if arguments.verl:
         for way, seconds in trainers.verl().items():
             print(f"verl's loop on Ray, one worker, {way}: {short_time(seconds)} a sample")
+    if arguments.training:
+        print(training.summary(training.measured(), training.long_completions()))
     if arguments.chart:
         curves = list(growth.curves())
         for curve in curves:

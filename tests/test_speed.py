@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.speed import chart, growth, measure, training
-from benchmarks.speed.__main__ import TOPICS
+from benchmarks.speed.command import TOPICS
 from medreward.rewards import box_scan
 from medreward.rewards.recitation import ORDER, Reference
 from medreward.words import fold, tokenize

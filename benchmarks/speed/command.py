@@ -83,4 +83,3 @@ def print_misread() -> None:
     for name in labels.TASKS:
         count, ours, theirs = labels.wrong_by(Task.load(name))
         print(f"{name}: {count} denied or open answers; paid by medreward {ours}, them {theirs}")
-

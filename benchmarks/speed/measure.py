@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from statistics import median
 from time import process_time
 from typing import Any, NamedTuple
@@ -81,6 +83,20 @@ def equal(tolerance: float) -> Callable[[Iterable[float], Iterable[float]], None
         assert max(apart) <= tolerance, f"values differ by up to {max(apart):g}"
 
     return agree
+
+
+def installed(name: str, needs: str | None = None) -> Any:
+    """Return a module, or None and a printed line where it cannot be imported.
+
+    Args:
+        name: the module.
+        needs: what brings it: `pip install NEEDS`.
+    """
+    try:
+        return import_module(name)
+    except (ImportError, RuntimeError) as error:  # torchvision for another torch: RuntimeError
+        print(f"skipped: {name} ({error}); pip install {needs or name}", file=sys.stderr)
+        return None
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from statistics import median
 from time import process_time
@@ -85,17 +86,14 @@ def equal(tolerance: float) -> Callable[[Iterable[float], Iterable[float]], None
     return agree
 
 
-def installed(name: str, needs: str | None = None) -> Any:
-    """Return a module, or None and a printed line where it cannot be imported.
-
-    Args:
-        name: the module.
-        needs: what brings it: `pip install NEEDS`.
-    """
+@cache
+def installed(name: str) -> Any:
+    """Return a module, or None and a printed line where it cannot be imported."""
     try:
         return import_module(name)
     except (ImportError, RuntimeError) as error:  # torchvision for another torch: RuntimeError
-        print(f"skipped: {name} ({error}); pip install {needs or name}", file=sys.stderr)
+        package = name.partition(".")[0].replace("_", "-")
+        print(f"skipped: {error}; `pip install {package}` brings {package}", file=sys.stderr)
         return None
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.speed import chart, growth, measure, training
+from benchmarks.speed import bounds, chart, growth, measure, training
 from benchmarks.speed.command import TOPICS
 from medreward.rewards import box_scan
 from medreward.rewards.recitation import ORDER, Reference
@@ -31,7 +31,13 @@ def test_a_wrong_value_fails() -> None:
 
 def test_a_row_shows_median_and_spread() -> None:
     row = measure.Row("a", "b", "c", 0.002, [3.0, 1.0, 2.0], "d", 0.001)
-    assert measure.table([row]).splitlines()[-1] == "| a | b | c | 2 | 1 – 3 | 2 ms | d: 1 ms |"
+    assert measure.table([row]).splitlines()[-1] == "| a | b | c | 2 | 1 – 3 | 2 ms | d: 1 ms | 2 |"
+
+
+def test_rates_are_shown_beside_that_of_copying() -> None:
+    text = bounds.table([bounds.Rate("copying", 8e9), bounds.Rate("words", 1e8)])
+    assert text.splitlines()[-2:] == ["| copying | 8,000 | 1 |", "| words | 100 | 80 |"]
+    assert all(rate > 0 for _, rate in bounds.rates(1))
 
 
 def test_the_exponent_is_that_of_the_upper_half() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.speed import (
+    bounds,
     boxes,
     chart,
     growth,
@@ -55,7 +56,7 @@ def main() -> None:
     if arguments.short:
         print(f"{len(rows)} comparisons: values agree")
         return
-    print(table(rows))
+    print(f"{table(rows)}\n\n{bounds.table(bounds.rates())}")
     print_memory()
     print_misread()
     if arguments.verl:

@@ -98,15 +98,21 @@ def installed(name: str) -> Any:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return rows as a Markdown table: how many times as fast, median and spread."""
-    heads = ("what", "on", "against", "times as fast", "lowest – highest", "a unit", "bounded by")
+    """Return rows as a Markdown table: how many times as fast, median and spread.
+
+    The last column is the row's time as a multiple of what bounds it.
+    """
+    heads = ("what", "on", "against", "times as fast", "lowest – highest", "a unit")
+    heads += ("bounded by", "times the bound")
     lines = [heads, ("---",) * len(heads)]
     for row in rows:
         spread = f"{min(row.ratios):.2g} – {max(row.ratios):.2g}" if row.ratios else "–"
         ratio = f"{median(row.ratios):.2g}" if row.ratios else "–"
-        bound = row.bound if math.isnan(row.least) else f"{row.bound}: {short_time(row.least)}"
+        measured = not math.isnan(row.least)
+        bound = f"{row.bound}: {short_time(row.least)}" if measured else row.bound
+        times = f"{row.ours / row.least:.2g}" if measured else "–"
         lines.append(
-            (row.what, row.inputs, row.against, ratio, spread, short_time(row.ours), bound)
+            (row.what, row.inputs, row.against, ratio, spread, short_time(row.ours), bound, times)
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -247,3 +247,10 @@ def test_a_task_of_masks() -> None:
     with pytest.raises(ConfigError, match="no 'seen'"):
         reward(doubled, SQUARE, frame="resized")
     assert rle_of_polygons([], 4, 3)["size"] == [3, 4]
+
+
+@pytest.mark.parametrize("depth", [900, 1500, 5000, 50_000])
+@pytest.mark.parametrize("pair", ["[]", ('{"mask":', "}")], ids=["lists", "objects"])
+def test_deeply_nested_answers_earn_nothing(depth: int, pair: tuple[str, str]) -> None:
+    answer = pair[0] * depth + "[0, 0, 8, 0]" + pair[1] * depth
+    assert reward(answer, SQUARE).value == 0.0

@@ -85,7 +85,7 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         if len(parts) > _MOST_PARTS:
             return MaskReading(None, "mask_malformed")
         rles = list(_rles(parts, target, frame))
-    except MaskError:
+    except (MaskError, RecursionError):  # from Python 3.12 on, JSON may be nested more deeply
         return MaskReading(None, "mask_malformed")
     return MaskReading(coco().merge(rles))
 

@@ -6,7 +6,7 @@ Boxes are [x1, y1, x2, y2] in pixels of the stored image, half-open, x to the ri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
@@ -111,7 +111,21 @@ def listed(boxes: Sequence[TrueBox], names: Sequence[str]) -> list[Any]:
 
 def short(value: float) -> float:
     """Return a whole number as an int, which JSON writes shorter."""
-    return int(value) if value.is_integer() else value
+    return int(value) if value % 1 == 0 else value
+
+
+def around(boxes: Collection[Box]) -> Box:
+    """Return the smallest box around boxes: it lies in an image where all of them do.
+
+    It has no size where there are none.
+
+    >>> around([(1, 2, 3, 4), (0, 3, 2, 5)])
+    (0, 2, 3, 5)
+    """
+    if not boxes:
+        return 0.0, 0.0, 0.0, 0.0
+    x1, y1, x2, y2 = zip(*boxes, strict=True)
+    return min(x1), min(y1), max(x2), max(y2)
 
 
 def _boxes(

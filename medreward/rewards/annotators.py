@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 
 from medreward.regions import Box, BoxTarget, TrueBox
@@ -13,7 +13,7 @@ SAME_THING = 0.5
 
 
 def over_annotators(
-    target: BoxTarget, how: str, agreement: Callable[[Sequence[TrueBox]], float]
+    target: BoxTarget, how: str, agreement: Callable[[tuple[TrueBox, ...]], float]
 ) -> float:
     """Return the agreement with a target's annotators.
 

@@ -21,6 +21,7 @@ an image-sized box at most the true box's share of the image.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward.regions import Box
@@ -31,11 +32,19 @@ GIOU_SHARE = 0.1
 _REACH = 2.0  # widths or heights of the true box at which `centre` ends
 
 
-class _Pairs(NamedTuple):
-    """Corners of the predicted boxes (as columns) and of the true ones (as rows), in pixels."""
+class Pairs(NamedTuple):
+    """x1, y1, x2, y2 of the predicted boxes (as columns) and of the true ones (as rows), in pixels.
 
-    predicted: tuple[Table, Table, Table, Table]
-    true: tuple[Table, Table, Table, Table]
+    Their shapes are (4, predicted, 1) and (4, 1, true).
+    """
+
+    predicted: Table
+    true: Table
+
+    @classmethod
+    def of(cls, predicted: Table, true: Table) -> Pairs:
+        """Return the pairs of two lists of boxes, given as `columns`."""
+        return cls(predicted[:, :, None], true[:, None])
 
 
 def quality_table(
@@ -48,13 +57,23 @@ def quality_table(
     >>> quality_table([(0, 0, 2, 2), (9, 9, 10, 10)], [(1, 0, 3, 2)], "iou").round(4).tolist()
     [[0.3333], [0.0]]
     """
+    return quality_of_pairs(Pairs.of(columns(predicted), columns(true)), quality)
+
+
+def columns(boxes: Sequence[Box]) -> Table:
+    """Return x1, y1, x2, y2 of boxes as four rows of numbers, each in one piece of memory."""
     import numpy as np
 
-    left = np.asarray(predicted, dtype=np.float64).reshape(-1, 4)
-    right = np.asarray(true, dtype=np.float64).reshape(-1, 4)
-    columns = tuple(left[:, i, None] for i in range(4))
-    rows = tuple(right[None, :, i] for i in range(4))
-    return np.minimum(np.maximum(_QUALITIES[quality](_Pairs(columns, rows)), 0.0), 1.0)
+    numbers = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes))
+    return numbers.reshape(-1, 4).T.copy()
+
+
+def quality_of_pairs(pairs: Pairs, quality: str, most: float = 1.0) -> Table:
+    """Return the quality of each pair, at most `most`."""
+    import numpy as np
+
+    table = _QUALITIES[quality](pairs)
+    return np.minimum(table, most, out=table)
 
 
 def iou(one: Box, other: Box) -> float:
@@ -66,23 +85,27 @@ def iou(one: Box, other: Box) -> float:
     return float(quality_table([one], [other], "iou")[0, 0])
 
 
-def _overlap(pairs: _Pairs) -> tuple[Table, Table]:
+def _overlap(pairs: Pairs) -> tuple[Table, Table]:
     """Return the areas of intersection and of union."""
     import numpy as np
 
-    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = pairs
-    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0.0)
-    height = np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0.0)
-    shared = width * height
-    return shared, (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared
+    a, b = pairs
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    np.maximum(sides, 0.0, out=sides)
+    shared = sides[0] * sides[1]
+    return shared, _area(a) + _area(b) - shared
 
 
-def _iou(pairs: _Pairs) -> Table:
+def _area(boxes: Table) -> Table:
+    return (boxes[2] - boxes[0]) * (boxes[3] - boxes[1])
+
+
+def _iou(pairs: Pairs) -> Table:
     shared, union = _overlap(pairs)
     return shared / union
 
 
-def _giou(pairs: _Pairs) -> Table:
+def _giou(pairs: Pairs) -> Table:
     import numpy as np
 
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = pairs
@@ -92,15 +115,15 @@ def _giou(pairs: _Pairs) -> Table:
     around = width * height
     overlap = shared / union
     generalised = overlap - (around - union) / around
-    return (1 - GIOU_SHARE) * overlap + GIOU_SHARE * (1 + generalised) / 2
+    return np.maximum((1 - GIOU_SHARE) * overlap + GIOU_SHARE * (1 + generalised) / 2, 0.0)
 
 
-def _soft_iou(pairs: _Pairs) -> Table:
+def _soft_iou(pairs: Pairs) -> Table:
     overlap = _iou(pairs)
     return overlap * overlap * (3 - 2 * overlap)
 
 
-def _centre(pairs: _Pairs) -> Table:
+def _centre(pairs: Pairs) -> Table:
     import numpy as np
 
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = pairs
@@ -112,7 +135,7 @@ def _centre(pairs: _Pairs) -> Table:
     return closeness * shared / (a_width * a_height + b_width * b_height - shared)
 
 
-_QUALITIES: dict[str, Callable[[_Pairs], Table]] = {
+_QUALITIES: dict[str, Callable[[Pairs], Table]] = {
     "iou": _iou,
     "giou": _giou,
     "soft_iou": _soft_iou,

@@ -18,12 +18,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from medreward.regions import Box, BoxTarget, TrueBox, listed
 from medreward.rewards.annotators import over_annotators
-from medreward.rewards.box_quality import quality_table
-from medreward.rewards.box_reading import ReadBox, read_boxes
+from medreward.rewards.box_plain import Predicted, predicted_boxes
+from medreward.rewards.box_quality import Pairs, Table, columns, quality_of_pairs
 from medreward.rewards.frames import Frame, frame_of, is_suspect
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
@@ -33,11 +34,18 @@ from medreward.task import Task
 BEST_WRONG = 0.9999
 
 
-class _Placed(NamedTuple):
-    """A predicted box in pixels of the stored image, or None where it cannot be right."""
+class Placed(NamedTuple):
+    """Predicted boxes in pixels of the stored image.
 
-    box: Box | None
-    label: int | None
+    Attributes:
+        total: how many there are, with those that cannot be right.
+        boxes: those that may be right.
+        labels: the label of each of `boxes`.
+    """
+
+    total: int
+    boxes: Sequence[Box]
+    labels: Sequence[int | None]
 
 
 def box_reward(
@@ -54,94 +62,101 @@ def box_reward(
     0.5
     """
     frame = frame_of(settings.frame, target)
-    boxes, reason = read_boxes(answer, task)
-    if boxes is None:
+    found, reason = predicted_boxes(answer, task)
+    if found is None:
         return Verdict(0.0, reason)
-    placed = [_placed(read, frame) for read in boxes]
+    placed = _placed(found, frame, task)
     value = over_annotators(
         target,
         settings.annotators,
         lambda true: matched(placed, true, frame, settings.box_quality),
     )
-    shown = listed([TrueBox(box, label) for box, label in placed if box], _names(task))
-    notes = _notes(boxes, target, frame, settings)
-    return Verdict(value, _reason(value, placed, target), json.dumps(shown), notes)
+    notes = _notes(found, target, frame, settings)
+    return Verdict(value, _reason(value, placed, target), _written(placed, found, task), notes)
 
 
-def _placed(read: ReadBox, frame: Frame) -> _Placed:
-    """Return a box in pixels; a box that leaves the image cannot be right."""
-    if read.box is None or read.problem or not frame.holds(read.box):
-        return _Placed(None, read.label)
-    return _Placed(frame.pixels(read.box), read.label)
+def _placed(found: Predicted, frame: Frame, task: Task) -> Placed:
+    """Return the boxes in pixels, without those that leave the image or whose label is unknown."""
+    boxes, labels = found.boxes, found.labels
+    if found.problems or not frame.holds(found.outer):
+        kept = [
+            (box, label)
+            for box, label in zip(boxes, labels, strict=True)
+            if frame.holds(box) and not (task.labels and label is None)
+        ]
+        boxes, labels = [box for box, _ in kept], [label for _, label in kept]
+    return Placed(found.total, frame.all_pixels(boxes), labels)
 
 
-def matched(
-    placed: Sequence[_Placed], true: Sequence[TrueBox], frame: Frame, quality: str
-) -> float:
+def matched(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
     """Return R_box against the boxes of one annotator."""
-    usable = [TrueBox(box, label) for box, label in placed if box is not None]
-    if not placed or not true or not usable:
-        return float(len(placed) == len(true) == 0)
-    earned = _assigned(usable, true, frame, quality)
-    return earned / max(len(placed), len(true))
+    if not (placed.boxes and true):
+        return float(placed.total == len(true) == 0)
+    return _assigned(placed, true, frame, quality) / max(placed.total, len(true))
 
 
-def _assigned(
-    predicted: Sequence[TrueBox], true: Sequence[TrueBox], frame: Frame, quality: str
-) -> float:
+def _assigned(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
     """Return the largest sum of quality over one-to-one matches within labels."""
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    theirs = np.array([box for box, _ in true])
-    across, down = frame.tolerance
-    half = np.array((across, down, across, down))
-    ours = predicted
-    if len(set(predicted)) < len(predicted):
-        close = (np.abs(theirs[:, None] - theirs[None]) <= 2 * half).all(axis=2)
-        ours = _without_copies(predicted, int(close.sum(axis=1).max()))
-    places = np.array([box for box, _ in ours])
-    table = np.minimum(quality_table(places, theirs, quality), BEST_WRONG)
-    is_exact = (np.abs(places[:, None] - theirs[None]) <= half).all(axis=2)
-    table[is_exact] = 1.0
-    labels = [np.array([-1 if n is None else n for _, n in boxes]) for boxes in (ours, true)]
-    table[labels[0][:, None] != labels[1][None]] = 0.0
+    theirs, names = _true_columns(true)
+    half = np.array(frame.tolerance * 2)[:, None, None]
+    boxes, labels = placed.boxes, placed.labels
+    if len(set(boxes)) < len(boxes):
+        close = _within(Pairs.of(theirs, theirs), 2 * half)
+        boxes, labels = _without_copies(placed, int(close.sum(axis=1).max()))
+    pairs = Pairs.of(columns(boxes), theirs)
+    table = quality_of_pairs(pairs, quality, BEST_WRONG)
+    table[_within(pairs, half)] = 1.0
+    if len({*labels, *names}) > 1:
+        table[np.not_equal.outer(np.array(labels), np.array(names))] = 0.0
     return float(table[linear_sum_assignment(table, maximize=True)].sum())
 
 
-def _without_copies(predicted: Sequence[TrueBox], allowed: int) -> list[TrueBox]:
+def _within(pairs: Pairs, reach: Table) -> Table:
+    """Return for each pair whether no coordinates are further apart than `reach`."""
+    return (abs(pairs.predicted - pairs.true) <= reach).all(axis=0)
+
+
+@lru_cache(maxsize=4096)
+def _true_columns(true: tuple[TrueBox, ...]) -> tuple[Table, tuple[int | None, ...]]:
+    """Return true boxes as `columns` and their labels, once for a group; not to be written to."""
+    return columns([box for box, _ in true]), tuple(label for _, label in true)
+
+
+def _without_copies(placed: Placed, allowed: int) -> tuple[Sequence[Box], Sequence[int | None]]:
     """Return the boxes that may match: of equal ones, as many as true boxes are next to equal."""
-    seen: Counter[TrueBox] = Counter()
-    kept = []
-    for one in predicted:
-        seen[one] += 1
-        if seen[one] <= allowed:
-            kept.append(one)
-    return kept
+    seen = Counter(zip(placed.boxes, placed.labels, strict=True))
+    kept = [one for one, count in seen.items() for _ in range(min(count, allowed))]
+    return [box for box, _ in kept], [label for _, label in kept]
 
 
-def _reason(value: float, placed: Sequence[_Placed], target: BoxTarget) -> str:
+def _written(placed: Placed, found: Predicted, task: Task) -> str:
+    """Return the boxes as JSON text, as a target has them."""
+    if found.text and placed.boxes is found.boxes and not task.labels:
+        return found.text
+    names = [label.name for label in task.labels]
+    return json.dumps(listed([*map(TrueBox, placed.boxes, placed.labels)], names))
+
+
+def _reason(value: float, placed: Placed, target: BoxTarget) -> str:
     if value >= 1.0:
         return "correct"
     if value > 0:
         return "box_partial"
-    return "box_surplus" if placed and not any(target.annotators) else "box_missed"
+    return "box_surplus" if placed.total and not any(target.annotators) else "box_missed"
 
 
 def _notes(
-    boxes: Sequence[ReadBox], target: BoxTarget, frame: Frame, settings: RewardSettings
+    found: Predicted, target: BoxTarget, frame: Frame, settings: RewardSettings
 ) -> tuple[str, ...]:
     """Return what else there is to say of an answer's boxes."""
-    notes = {read.problem for read in boxes if read.problem}
-    places = [read.box for read in boxes if read.box]
-    if not all(map(frame.holds, places)):
+    notes = set(found.problems)
+    if not frame.holds(found.outer):
         notes.add("out_of_image")
-    if is_suspect(places, settings.frame, target):
+    if is_suspect(found.boxes, settings.frame, target, found.outer):
         notes.add("frame_suspect")
-    if places and len(boxes) > max(map(len, target.annotators)):
+    if found.boxes and found.total > max(map(len, target.annotators)):
         notes.add("box_surplus")
     return tuple(sorted(notes))
-
-
-def _names(task: Task) -> list[str]:
-    return [label.name for label in task.labels]

@@ -11,11 +11,11 @@ With the stored image of width w and height h, and w', h' its sides after the pr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from medreward.errors import ConfigError
-from medreward.regions import Box, BoxTarget, Size
+from medreward.regions import Box, BoxTarget, Size, around
 from medreward.settings import FRAMES
 
 # How far beyond the image's edge a corner may lie, as a share of the side: rounding, no more.
@@ -44,6 +44,10 @@ class Frame(NamedTuple):
         """Return a box of this frame in pixels of the stored image."""
         x1, y1, x2, y2 = box
         return x1 * self.across, y1 * self.down, x2 * self.across, y2 * self.down
+
+    def all_pixels(self, boxes: Sequence[Box]) -> Sequence[Box]:
+        """Return boxes of this frame in pixels of the stored image."""
+        return boxes if self.across == self.down == 1 else [*map(self.pixels, boxes)]
 
     def written(self, box: Box) -> Box:
         """Return a box in pixels of the stored image as a model would write it in this frame."""
@@ -93,7 +97,9 @@ def frame_of(name: str, target: BoxTarget) -> Frame:
     return Frame(size[0] / extent[0], size[1] / extent[1], extent, step)
 
 
-def is_suspect(boxes: Iterable[Box], name: str, target: BoxTarget) -> bool:
+def is_suspect(
+    boxes: Collection[Box], name: str, target: BoxTarget, outer: Box | None = None
+) -> bool:
     """Whether boxes cannot be in the frame `name`, but all fit into another one.
 
     They cannot be when all numbers are fractions within [0, 1] and the frame is none of such
@@ -103,12 +109,11 @@ def is_suspect(boxes: Iterable[Box], name: str, target: BoxTarget) -> bool:
     >>> is_suspect([(0.1, 0.2, 0.5, 0.75)], "pixels", target)
     True
     """
-    found = list(boxes)
-    if not found:
+    if not boxes:
         return False
-    right, low = max(box[2] for box in found), min(min(box) for box in found)
-    bottom = max(box[3] for box in found)
-    if low >= 0 and max(right, bottom) <= 1 and any(v % 1 for box in found for v in box):
+    left, top, right, bottom = outer or around(boxes)
+    low = min(left, top)
+    if low >= 0 and max(right, bottom) <= 1 and any(v % 1 for box in boxes for v in box):
         return name != "unit"
     extents = known_extents(target)
     if name not in extents or not _exceeds(right, bottom, extents[name], 1.1):

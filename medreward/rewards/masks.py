@@ -9,7 +9,8 @@ in [0, 1], and 1 for two empty masks. A mask of the whole image earns a Dice of 
 true mask with the share p of the image, and so 0 where there is nothing.
 
 An answer holds polygons ``[x1, y1, x2, y2, …]``, in the task's frame, or COCO's RLE of the stored
-image, as JSON; several are one mask, their union. A part that is not well formed spoils the answer.
+image, as JSON; several are one mask, their union. A part that is not well formed spoils the answer,
+as does a key that is given twice, or polygons that hold no pixel.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         return MaskReading(None, reason)
     text = _FENCE.sub(" ", answer or "").strip()
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_mapping)
+    except MaskError:
+        return MaskReading(None, "mask_malformed")
     except (ValueError, RecursionError):
         if len(text) <= 1000 and says_nothing(text, _NOTHING, task):
             return MaskReading(rle_of_polygons([], target.width, target.height))
@@ -87,6 +90,18 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
     except MaskError:
         return MaskReading(None, "mask_malformed")
     return MaskReading(rles[0] if len(rles) == 1 else coco().merge(rles))
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object that gives each key once; else one mask would hide another.
+
+    Raises:
+        MaskError: if a key is given twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MaskError("a key is given twice")
+    return found
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -118,7 +133,10 @@ def _rles(parts: list[Any], target: MaskTarget, frame: Frame) -> Iterator[dict[s
     width, height = target.width, target.height
     polygons = [_in_pixels(part, frame) for part in parts if isinstance(part, list)]
     if polygons or not parts:
-        yield rle_of_polygons(polygons, width, height)
+        rle = rle_of_polygons(polygons, width, height)
+        if polygons and not coco().area(rle):
+            raise MaskError("the polygons hold no pixel, which is no way to say that nothing is")
+        yield rle
     for part in parts:
         if isinstance(part, dict):
             yield rle_of_counts(part["counts"], part.get("size"), width, height)

@@ -23,6 +23,7 @@ from medreward.rewards.annotators import over_annotators
 from medreward.rewards.box_reading import MAX_LENGTH
 from medreward.rewards.box_scan import offers_empty
 from medreward.rewards.boxes import BEST_WRONG
+from medreward.rewards.commitment import is_committed
 from medreward.rewards.frames import frame_of
 from medreward.rewards.reading import unreadable
 from medreward.rewards.verdict import Verdict
@@ -88,8 +89,8 @@ def read_points(answer: str | None, task: Task) -> PointReading:
         return PointReading(None, reason)
     text = _KEY.sub(" ", answer or "")
     bare = _BARE.fullmatch(text)
-    pairs = [bare.groups()] if bare else _PAIR.findall(text)
-    rest = "" if bare else _PAIR.sub(" ", text)
+    pairs = [bare] if bare else [*_PAIR.finditer(text)]
+    rest = "" if bare else _PAIR.sub(";", text)
     if any(character.isdigit() for character in rest) or _NO_NUMBER.search(rest):
         return PointReading(None, "points_unreadable")
     if len(pairs) > MAX_BOXES:
@@ -99,12 +100,14 @@ def read_points(answer: str | None, task: Task) -> PointReading:
         return PointReading(None, "boxes_and_none")
     if not pairs and not nothing:
         return PointReading(None, "points_unreadable")
-    return PointReading(tuple((float(x), float(y)) for x, y in pairs))
+    if pairs and not is_committed(text, [pair.span() for pair in pairs]):
+        return PointReading(None, "boxes_open")
+    return PointReading(tuple((float(pair[1]), float(pair[2])) for pair in pairs))
 
 
 def _says_nothing(rest: str, task: Task, has_points: bool) -> bool:
     """Whether an answer says that there is nothing to find, in words or by an empty list."""
-    if not has_points and _EMPTY.search(rest) and not offers_empty(rest):
+    if _EMPTY.search(rest) and (has_points or not offers_empty(rest)):
         return True
     allowed = {Stance.ASSERTED, Stance.OPEN} if has_points else {Stance.ASSERTED}
     said = split(rest)

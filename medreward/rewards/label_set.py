@@ -17,7 +17,7 @@ from collections.abc import Set
 from typing import NamedTuple
 
 from medreward.negation import Stance, stances
-from medreward.rewards.reading import unreadable
+from medreward.rewards.reading import displayed, unreadable
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
@@ -74,7 +74,7 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     reason = unreadable(answer)
     if reason:
         return SetReading(None, reason)
-    text = split(answer or "")
+    text = split(displayed(answer or ""))
     if any(map(mixes_scripts, text.words)):
         return SetReading(None, "mixed_scripts")
     mentions = task.lexicon.find(text)

@@ -37,6 +37,7 @@ MAX_LENGTH = 100_000
 _FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
 _KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects")
 _MOST_PARTS = 100
+_MASK = re.compile(r"[\[{]\s*[-+.\d\[{\"']")  # the beginning of one, or of something else in JSON
 _NOTHING = Scan((), (), has_empty=False, has_empty_in_brace=False)
 
 
@@ -76,12 +77,12 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
     text = _FENCE.sub(" ", answer or "").strip()
     try:
         content = json.loads(text, object_pairs_hook=_mapping)
-    except MaskError:
-        return MaskReading(None, "mask_malformed")
-    except (ValueError, RecursionError):
-        if len(text) <= 1000 and says_nothing(text, _NOTHING, task):
+    except (ValueError, RecursionError) as error:
+        is_prose = len(text) <= 1000 and _MASK.search(text) is None
+        if is_prose and says_nothing(text, _NOTHING, task):
             return MaskReading(rle_of_polygons([], target.width, target.height))
-        return MaskReading(None, "mask_unreadable")
+        spoilt = isinstance(error, MaskError)
+        return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable")
     try:
         parts = list(islice(_parts(content), _MOST_PARTS + 1))
         if len(parts) > _MOST_PARTS:

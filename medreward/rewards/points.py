@@ -96,12 +96,10 @@ def read_points(answer: str | None, task: Task) -> PointReading:
     if len(pairs) > MAX_BOXES:
         return PointReading(None, "too_many_boxes")
     nothing = _says_nothing(rest, task, bool(pairs))
-    if pairs and nothing:
-        return PointReading(None, "boxes_and_none")
+    if pairs and (nothing or not is_committed(text, [pair.span() for pair in pairs])):
+        return PointReading(None, "boxes_and_none" if nothing else "boxes_open")
     if not pairs and not nothing:
         return PointReading(None, "points_unreadable")
-    if pairs and not is_committed(text, [pair.span() for pair in pairs]):
-        return PointReading(None, "boxes_open")
     return PointReading(tuple((float(pair[1]), float(pair[2])) for pair in pairs))
 
 

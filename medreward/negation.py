@@ -60,7 +60,7 @@ _CUES: dict[_Kind, str] = {
     _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
     "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint|low|very low|zero|off the table|n a|null|"
     "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
-    "wrong answer|wrong label|wrong diagnosis|a mistake|disagree|unconfirmed",
+    "wrong answer|wrong label|wrong diagnosis|a mistake|disagree|unconfirmed|untrue",
     _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
     "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen|resolved|yok",
     _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"

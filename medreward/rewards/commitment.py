@@ -4,8 +4,8 @@
 not. As several boxes they would be paid in full where both are there, and one that is denied would
 be paid as one that is given. "possibly [1, 2, 3, 4]" is one box more, at the price of one.
 
-Only what stands right beside the numbers is looked at: a label such as "mass or nodule" leaves no
-box open.
+Only what stands right beside the numbers is looked at, the other fields of a JSON object aside: a
+label such as "mass or nodule" leaves no box open.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 _OR = r"and/or|or|vs|versus|oder|ou|eller|или|或|或者|または"
 _TAG = r"<[^<>]{0,40}>"
+_TEXT = r"(?:\"[^\"\n]{0,80}\"|'[^'\n]{0,80}')"
+_FIELD = re.compile(rf"{_TEXT}\s*:\s*(?:{_TEXT}|[-.\w]+)?")
 _BRACKETS = r"\s\"'`*_:;,.(){}\[\]"
 _BEHIND = re.compile(
     rf"(?:(?!</?(?:del|s|strike)>){_TAG}|[\s\"'`*_:;,.)}}\]])*"
@@ -39,4 +41,5 @@ def is_committed(text: str, spans: Sequence[tuple[int, int]]) -> bool:
     starts, stops = zip(*spans, strict=True)
     before = {text[stop:start] for stop, start in zip((0, *stops[:-1]), starts, strict=True)}
     behind = {text[stop:start] for stop, start in zip(stops, (*starts[1:], len(text)), strict=True)}
+    before, behind = ({_FIELD.sub(" ", gap) for gap in gaps} for gaps in (before, behind))
     return not (any(map(_BEHIND.match, behind)) or any(map(_BEFORE.search, before)))

@@ -40,13 +40,13 @@ class _Kind(Enum):
 _CUES: dict[_Kind, str] = {
     _Kind.PSEUDO: "no doubt|without doubt|without a doubt|without any doubt|no question|not only|"
     "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon|"
-    "little doubt|nothing other than",
+    "little doubt|nothing other than|not resolved|not yet resolved",
     _Kind.LIST: "no|without|without any|no evidence of|no signs of|no sign of|denies|deny|denied|"
     "negative for|free of|free from|absence of|lack of|lacks|lacking|devoid of|neither|nor|"
     "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
     "excludes|exclude|excluding|0|clear of|neg for|unremarkable for|zero|nil|nope|refutes|rejects|"
     "fails to demonstrate|fail to demonstrate|failed to demonstrate|no question of|"
-    "insufficient evidence of|insufficient evidence for|none|no one|nobody|"
+    "insufficient evidence of|insufficient evidence for|none|no one|nobody|query|"
     # The same in other languages, where the word is none in English medical text.
     "kein|keine|keinen|nicht|ohne|niet|geen|ingen|inte|pas de|sans|sin|senza|nessun|nessuna|"
     "не|нет|без|没有|沒有|不是|无|無|ない|nein|não|ikke|bez|brak|nincs|yok|없음|नहीं|لا",
@@ -56,21 +56,21 @@ _CUES: dict[_Kind, str] = {
     "disagree with|whether|unclear if|unsure if|uncertain if|unable to|fails to|fail to|failed to|"
     "refuse to|little to|little reason to|reject|contradicts|atypical for|else than|mistaken for|"
     "mistaken as|misread as|confused with|a mistake to|if|if it were|wrong to|incorrect to|"
-    "false that|wrong that|incorrect that|untrue that",
+    "false that|wrong that|incorrect that|untrue that|resolved|risk of|history of|"
+    "screen for|screening for|evaluate for",
     _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
     "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint|low|very low|zero|off the table|n a|null|"
     "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
-    "wrong answer|wrong label|wrong diagnosis|a mistake|disagree|unconfirmed|untrue",
+    "wrong answer|wrong label|wrong diagnosis|a mistake|disagree|unconfirmed|untrue|resolved",
     _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
-    "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen|resolved|yok",
+    "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen|yok",
     _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
     "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|isn|aren|wasn|doesn|"
     "didn|couldn|hasn|wasnt|didnt|couldnt|arent",
     _Kind.OPEN: "unlikely|doubtful|improbable|questionable|less likely|least likely|to exclude|"
     "to rule out|i doubt|doubt it|doubt that|doubt this|little evidence of|little evidence for|"
     "r o|rarely|seldom|mimic|mimics|mimicking|simulates|simulating|low probability of|"
-    "low likelihood of|low suspicion for|low suspicion of|low risk of|small chance of|"
-    "risk of|history of|query|screen for|screening for|evaluate for|to evaluate for",
+    "low likelihood of|low suspicion for|low suspicion of|low risk of|small chance of",
 }
 _PREDICATES = frozenset(
     "present seen shown found visible evident observed detected identified noted demonstrated "
@@ -111,9 +111,9 @@ _ALTERNATIVES = frozenset(split("or vs versus oder eller или 或 或者 ま�
 _BETWEEN = frozenset("ou o lub albo vagy sau".split())
 _CONDITIONS = frozenset("if unless assuming provided providing supposing".split())
 _CONSEQUENCES = frozenset(("then", "else", "otherwise"))
-# What stands before a word that is crossed out or queried: "!A", "~~A~~", "<del>A", "?A", and the
-# commands that cross out or deny in LaTeX: "\cancel{A}", "\neg A".
-_CROSSED_OUT = re.compile(r"(?:(?:^|\s)[!?]|~~)$")
+# What stands before a word that is crossed out or queried: "!A", "~~A~~", "<del>A", "?A", "!= A",
+# and the commands that cross out or deny in LaTeX: "\cancel{A}", "\neg A".
+_CROSSED_OUT = re.compile(r"(?:(?:^|\s)[!?~]|!=\s*|~~)$")
 _STRIKES = frozenset(("del", "s", "strike"))
 _COMMANDS = frozenset("cancel bcancel xcancel sout st neg lnot".split())
 _UNTICKED = re.compile(r"(?:\[ ?\]|\u2610)\s*$")

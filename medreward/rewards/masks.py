@@ -35,7 +35,7 @@ from medreward.task import Task
 # The packed RLE of a mask with a ragged outline on 1024 x 1024 takes about 10,000 characters.
 MAX_LENGTH = 100_000
 _FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
-_KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects")
+_KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects", "counts")
 _MOST_PARTS = 100
 _MASK = re.compile(r"[\[{]\s*[-+.\d\[{\"']")  # the beginning of one, or of something else in JSON
 _NOTHING = Scan((), (), has_empty=False, has_empty_in_brace=False)
@@ -112,13 +112,10 @@ def _parts(value: Any) -> Iterator[Any]:
         MaskError: if there is something else.
     """
     if isinstance(value, dict):
-        if "counts" in value:
-            yield value
-            return
         named = [key for key in _KEYS if key in value]
         if len(named) != 1:
             raise MaskError(f"none or several of {', '.join(_KEYS)}")
-        yield from _parts(value[named[0]])
+        yield from [value] if named == ["counts"] else _parts(value[named[0]])
     elif isinstance(value, list) and value and all(map(_is_number, value)):
         yield value
     elif isinstance(value, list) and value and all(map(_is_point, value)):

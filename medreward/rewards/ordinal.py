@@ -29,7 +29,10 @@ _RAISED = re.compile(r"(?<!\w)[\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u208
 _GLUED = re.compile(r"\b(grade|level|stage|class|score)([0-9])")
 # What makes a number or a name next to it something else than a grade; "->" only points to it.
 _BEFORE_UNCLEAR = re.compile(r"(?:(?<![-=])>|[<≤≥≦≧~≈±+^!]|[0-9]\s*[/⁄∕])=?\s*$")
-_AFTER_UNCLEAR = re.compile(r"\s*(?:[+%°^]|per ?cent\b|[/⁄∕]\s*[0-9]|[<>≤≥≦≧]=?\s*(?:[0-9]|\Z))")
+_AFTER_UNCLEAR = re.compile(
+    r"\s*(?:[+%°^]|[/⁄∕]\s*[0-9]|[<>≤≥≦≧]=?\s*(?:[0-9]|\Z)|-+\s*\Z"
+    r"|per ?cent\b|(?:and )?(?:an? |one )?half\b)"
+)
 _EMPHASIS = re.compile(r"</?(?:b|i|u|em|strong|mark|code|p|span)>")
 # How sure the model says it is, unless not at all.
 _SHARE = r"(?<![0-9.])(?!0+(?:\.0+)?(?![0-9.]))[0-9]+(?:\.[0-9]+)?"
@@ -39,7 +42,8 @@ _CERTAINTY = re.compile(
 )
 _COMPARISONS = frozenset(
     "least most more less than above below over under greater higher lower worse better exceeds "
-    "exceeding between minimum maximum min max beyond up plus minus to through onwards".split()
+    "exceeding between minimum maximum min max beyond up plus minus to through onwards "
+    "upwards".split()
 )
 _CONTRASTS = frozenset((("rather", "than"), ("other", "than")))
 _COMPARISON_WINDOW = 3

@@ -117,6 +117,7 @@ def test_several_labels_for_one_pay_under_f1(count: int, hedge: float) -> None:
     said = set(range(count))
     assert f_beta(said, {0}, [1.0] * 14, 1.0) == pytest.approx(hedge)
     assert hedge > 1 / count
+    assert f_beta(said, {0}, [1.0] * 14, 1.0, factor=2.0) == pytest.approx(1 / count)
 
 
 def test_possibly_is_worth_what_the_plain_list_is() -> None:

@@ -57,7 +57,7 @@ _CUES: dict[_Kind, str] = {
     "refuse to|little to|little reason to|reject|contradicts|atypical for|else than|mistaken for|"
     "mistaken as|misread as|confused with|a mistake to|if|if it were|wrong to|incorrect to|"
     "false that|wrong that|incorrect that|untrue that|resolved|risk of|history of|"
-    "screen for|screening for|evaluate for",
+    "screen for|screening for|evaluate for|finding but|label but|diagnosis but|answer but",
     _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
     "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint|low|very low|zero|off the table|n a|null|"
     "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
@@ -117,6 +117,12 @@ _CROSSED_OUT = re.compile(r"(?:(?:^|\s)[!?~]|!=\s*|~~)$")
 _STRIKES = frozenset(("del", "s", "strike"))
 _COMMANDS = frozenset("cancel bcancel xcancel sout st neg lnot".split())
 _UNTICKED = re.compile(r"(?:\[ ?\]|\u2610)\s*$")
+# "Effusion, otherwise normal", "the rest of the lungs is normal": said of what is left.
+_RESTS = frozenset("otherwise rest remainder".split())
+_REST_WINDOW = 5
+_EXCEPTIONS = frozenset(
+    (("except",), ("apart", "from"), ("aside", "from"), ("other", "than"), ("but", "for"))
+)
 _SENTENCE_ENDS = frozenset(".;!?")
 _DASH = re.compile(r"\s--?\s")
 _NEW_ITEM = re.compile(r"\n\s*(?:\n|[-*#\u2022])")
@@ -168,6 +174,10 @@ def stances(
     for index, mention in enumerate(mentions):
         if found[index] is Stance.ASSERTED and reader.is_left_open(mention):
             found[index] = Stance.OPEN
+    said = {m.label for m, s in zip(mentions, found, strict=True) if s is Stance.ASSERTED}
+    for index, mention in enumerate(mentions):
+        if said - {mention.label} and reader.is_of_the_rest(mention):
+            found[index] = Stance.DENIED
     return found
 
 
@@ -251,6 +261,13 @@ class _Reader:
         unticked = _UNTICKED.search(self.gaps[mention.start]) is not None
         return likened or unticked or self.gaps[i].lstrip(" )\n").startswith("(-)")
 
+    def is_of_the_rest(self, mention: Mention) -> bool:
+        """Whether "otherwise" or "the rest" stands before "normal" in its sentence."""
+        start = mention.start
+        since = next((i for i in range(start, 0, -1) if self._ends[i]), 0)
+        before = self.words[max(since, start - _REST_WINDOW) : start]
+        return mention.label in self.absences and not _RESTS.isdisjoint(before)
+
     def is_left_open(self, mention: Mention) -> bool:
         """Whether the mention is asked about, one of several, conditional, or crossed out."""
         return (
@@ -259,7 +276,14 @@ class _Reader:
             or self._is_conditional(mention)
             or self._is_crossed_out(mention)
             or self._is_idiom(mention)
+            or self._has_exception(mention)
         )
+
+    def _has_exception(self, mention: Mention) -> bool:
+        """Whether something is excepted from "normal": "normal apart from A"."""
+        following = self.words[mention.stop : mention.stop + 2]
+        excepted = following[:1] in _EXCEPTIONS or following in _EXCEPTIONS
+        return mention.label in self.absences and excepted
 
     def _is_crossed_out(self, mention: Mention) -> bool:
         """Whether a "!", "?", strike-through or LaTeX's like stands right before the mention."""

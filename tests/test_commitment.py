@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import process_time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -118,6 +119,72 @@ def test_several_labels_for_one_pay_under_f1(count: int, hedge: float) -> None:
     assert f_beta(said, {0}, [1.0] * 14, 1.0) == pytest.approx(hedge)
     assert hedge > 1 / count
     assert f_beta(said, {0}, [1.0] * 14, 1.0, factor=2.0) == pytest.approx(1 / count)
+
+
+LESION = Task("lesion", kind="segmentation", reward={"delta": 0})
+HERE, THERE = [0, 0, 8, 0, 8, 8, 0, 8], [12, 0, 20, 0, 20, 8, 12, 8]
+MASKS = [{"polygons": [place], "size": [20, 10]} for place in (HERE, THERE)]
+# A task, its two targets, the guess at the first, the open answer, both as a list, and the worth of
+# the guess and of the list where both targets are as likely: the table in docs/audit.md.
+WORTH = [
+    ("yes_no", {}, ["yes", "no"], "yes|yes or no|yes, possibly no", 0.5, 0.0),
+    ("retinamnist", {}, ["2", "3"], "2|2 or 3|2, possibly 3", 0.625, 0.0),
+    (
+        "chestmnist",
+        {},
+        [["mass"], ["edema"]],
+        "mass|mass or edema|mass, possibly edema",
+        0.5,
+        2 / 3,
+    ),
+    (
+        "chestmnist",
+        {"set_quality": "jaccard"},
+        [["mass"], ["edema"]],
+        "mass|mass or edema|mass, possibly edema",
+        0.5,
+        0.5,
+    ),
+    (
+        PLACE,
+        {"delta": 0},
+        [[[10, 20, 30, 40]], [[50, 60, 70, 80]]],
+        f"{ONE}|{ONE} or {TWO}|{ONE}, possibly {TWO}",
+        0.5,
+        0.5,
+    ),
+    (LESION, {}, MASKS, f"[{HERE}]|[{HERE}] or [{THERE}]|[{HERE}, {THERE}]", 0.5, 2 / 3),
+    (
+        LESION,
+        {"mask_quality": "iou"},
+        MASKS,
+        f"[{HERE}]|[{HERE}] or [{THERE}]|[{HERE}, {THERE}]",
+        0.5,
+        0.5,
+    ),
+]
+
+
+@pytest.mark.parametrize(("task", "settings", "targets", "answers", "guess", "listed"), WORTH)
+def test_what_a_hedge_is_worth_where_both_are_as_likely(
+    task: Task | str,
+    settings: dict[str, Any],
+    targets: list[Any],
+    answers: str,
+    guess: float,
+    listed: float,
+) -> None:
+    worth = [
+        sum(
+            explain(f"<think>x</think><answer>{a}</answer>", target, task=task, **settings).parts[
+                "accuracy"
+            ]
+            for target in targets
+        )
+        / 2
+        for a in answers.split("|")
+    ]
+    assert worth == pytest.approx([guess, 0.0, listed])
 
 
 def test_possibly_is_worth_what_the_plain_list_is() -> None:

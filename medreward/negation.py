@@ -263,10 +263,12 @@ class _Reader:
 
     def is_of_the_rest(self, mention: Mention) -> bool:
         """Whether "otherwise" or "the rest" stands before "normal" in its sentence."""
-        start = mention.start
-        since = next((i for i in range(start, 0, -1) if self._ends[i]), 0)
-        before = self.words[max(since, start - _REST_WINDOW) : start]
-        return mention.label in self.absences and not _RESTS.isdisjoint(before)
+        if mention.label not in self.absences:
+            return False
+        for i in range(mention.start, max(0, mention.start - _REST_WINDOW), -1):
+            if self._ends[i] or self.words[i - 1] in _RESTS:
+                return not self._ends[i]
+        return False
 
     def is_left_open(self, mention: Mention) -> bool:
         """Whether the mention is asked about, one of several, conditional, or crossed out."""

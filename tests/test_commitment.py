@@ -42,6 +42,16 @@ NOT_COMMITTED = [
     "{0} was excluded",
     "~~{0}~~",
     "<del>{0}</del>{1}",
+    "{0} (wrong)",
+    "wrong: {0}",
+    "no: {0}",
+    "nicht {0}",
+    "outside of {0}",
+    "anywhere but {0}",
+    "\\cancel{{{0}}}",
+    "{0}, alternatively {1}",
+    "{0} if large, else {1}",
+    "{0} unless artefact",
 ]
 COMMITTED = [
     "{0}",
@@ -74,8 +84,9 @@ def test_what_stands_farther_off_changes_nothing(pattern: str) -> None:
 
 
 def test_other_fields_of_an_object_leave_no_box_open() -> None:
-    named = f'[{{"bbox_2d": {ONE}, "label": "mass or nodule"}}, {{"or": 1, "bbox_2d": {TWO}}}]'
+    named = f'[{{"bbox_2d": {ONE}, "label": "mass or nodule"}}, {{"a": "or", "bbox_2d": {TWO}}}]'
     assert len(read_boxes(named, PLACE).boxes or ()) == 2
+    assert read_boxes(f'{{"not": {ONE}, "boxes": {TWO}}}', PLACE) == (None, "boxes_open")
     asked = f'[{{"bbox_2d": {ONE}, "label": "WBC?"}}]'
     assert [read.label for read in read_boxes(asked, SMEAR).boxes or ()] == [None]
 

@@ -13,21 +13,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_OR = r"and/or|or|vs|versus|oder|ou|eller|или|或|或者|または"
+_OR = r"and/or|or|xor|vs|versus|else|otherwise|alternatively|oder|ou|eller|или|或|或者|または"
+_WRONG = r"wrong|incorrect|false|mistaken|ruled out|excluded"
+_NO = (
+    r"no|not|never|neither|nor|kein|keine|nicht|pas|without|than|except|unless|instead of"
+    r"|outside|outside of|(?:all|anywhere|everywhere|anything|everything) but|\w+n't"
+)
+_IS = r"is|are|was|were|would be"
+_STRIKE = r"</?(?:del|s|strike)>"
 _TAG = r"<[^<>]{0,40}>"
 _TEXT = r"(?:\"[^\"\n]{0,80}\"|'[^'\n]{0,80}')"
 _FIELD = re.compile(rf"{_TEXT}\s*:\s*(?:{_TEXT}|[-.\w]+)?")
-_BRACKETS = r"\s\"'`*_:;,.(){}\[\]"
 _BEHIND = re.compile(
-    rf"(?:(?!</?(?:del|s|strike)>){_TAG}|[\s\"'`*_:;,.)}}\]])*"
-    rf"(?:[?/]|~~|</(?:del|s|strike)>|(?:{_OR})\b"
-    r"|(?:(?:is|are|was|were|would be)\s+)?(?:wrong|incorrect|false|mistaken|ruled out|excluded)\b"
-    r"|(?:is|are|was|were)(?:n't|\s+not)\b)",
+    rf"(?:(?!{_STRIKE}){_TAG}|[\s\"'`*_:;,.)}}\]])*"
+    rf"(?:[?/]|~~|{_STRIKE}|(?:{_OR}|if|unless)\b|\(?(?:(?:{_IS})\s+)?(?:{_WRONG})\b"
+    rf"|(?:{_IS})(?:n't|\s+not)\b)",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    rf"(?:(?<!\w)(?:{_OR}|not|never|neither|nor|than|instead of|except|unless|\w+n't)"
-    rf"|~~|<(?:del|s|strike)>)(?:{_TAG}|[{_BRACKETS}])*\Z",
+    rf"(?:(?<!\w)(?:{_OR}|{_WRONG}|{_NO})|~~|{_STRIKE}|\\(?:cancel|xcancel|sout))"
+    rf"(?:{_TAG}|[\s\"'`*_:;,.(){{}}\[\]])*\Z",
     re.IGNORECASE,
 )
 
@@ -41,5 +46,6 @@ def is_committed(text: str, spans: Sequence[tuple[int, int]]) -> bool:
     starts, stops = zip(*spans, strict=True)
     before = {text[stop:start] for stop, start in zip((0, *stops[:-1]), starts, strict=True)}
     behind = {text[stop:start] for stop, start in zip(stops, (*starts[1:], len(text)), strict=True)}
-    before, behind = ({_FIELD.sub(" ", gap) for gap in gaps} for gaps in (before, behind))
+    behind = {_FIELD.sub(" ", gap) for gap in behind}
+    before |= {_FIELD.sub(" ", gap) for gap in before}  # as it is, too: {"not": [1, 2, 3, 4]}
     return not (any(map(_BEHIND.match, behind)) or any(map(_BEFORE.search, before)))

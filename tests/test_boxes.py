@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -234,6 +234,8 @@ def test_spam_earns_its_share_at_most(predicted: list[Box], true: list[Box], nam
 
 @given(st.lists(box, min_size=1, max_size=4), st.lists(box, max_size=4, unique=True), quality)
 def test_copies_never_pay(predicted: list[Box], true: list[Box], quality: str) -> None:
+    # Two true boxes a pixel apart may both be meant by one and the same box.
+    assume(all(max(map(abs, np.subtract(a, b))) > 1 for a, b in combinations(true, 2)))
     once = reward(predicted, true, box_quality=quality).value
     for copied in predicted:
         assert reward([*predicted, copied], true, box_quality=quality).value <= once + 1e-12
@@ -315,7 +317,8 @@ def test_nothing_to_find_rewards_nothing_there_only(quality: str) -> None:
         ("[20, 20, 30, 30]", [(0, 0, 10, 10)], 0.0, "box_missed"),
         ("[10, 0, 20, 10]", [(0, 0, 10, 10)], 0.0, "box_missed"),
         ("[[0, 0, 10, 10]", [(0, 0, 10, 10)], 1.0, "correct"),
-        ("[0, 0, 10, 10] or [0, 0, 5, 5]", [(0, 0, 10, 10)], 0.5, "box_partial"),
+        ("[0, 0, 10, 10] and [0, 0, 5, 5]", [(0, 0, 10, 10)], 0.5, "box_partial"),
+        ("[0, 0, 10, 10] or [0, 0, 5, 5]", [(0, 0, 10, 10)], 0.0, "boxes_open"),
         (json.dumps([[0, 0, 10, 10]] * 50), [(0, 0, 10, 10)], 0.02, "box_partial"),
         (json.dumps([[0, 0, 10, 10]] * (MAX_BOXES + 1)), [(0, 0, 10, 10)], 0.0, "too_many_boxes"),
         ("", [(0, 0, 1, 1)], 0.0, "empty_answer"),

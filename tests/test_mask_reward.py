@@ -112,6 +112,9 @@ def test_polygons_are_those_of_pycocotools(found: list[list[tuple[float, float]]
     flat = [[v for point in polygon for v in point] for polygon in found]
     theirs = coco.decode(coco.merge(coco.frPyObjects(flat, 10, 20)))
     answers: list[Any] = [flat, {"polygons": flat}, found, [{"segmentation": [p]} for p in flat]]
+    if not theirs.any():  # polygons do not say that there is nothing
+        assert {reward(answer, theirs)[:2] for answer in answers} == {(0.0, "mask_malformed")}
+        return
     for answer in answers:
         assert reward(answer, theirs).value == 1.0
     unit = [[v / (20, 10)[i % 2] for i, v in enumerate(polygon)] for polygon in flat]
@@ -138,6 +141,10 @@ def test_polygons_are_those_of_pycocotools(found: list[list[tuple[float, float]]
         ("[[0, 0, 1e300, 0, 8, 8]]", 0.0, "mask_malformed"),
         ("[[0, 0, NaN, 0, 8, 8]]", 0.0, "mask_malformed"),
         ('["a"]', 0.0, "mask_malformed"),
+        ("[[0, 0, 4, 0, 8, 0]]", 0.0, "mask_malformed"),
+        ('{"mask": [[0, 0, 4, 0, 4, 4]], "mask": [[0, 0, 8, 0, 8, 8, 0, 8]]}', 0, "mask_malformed"),
+        ("not [[0, 0, 8, 0, 8, 8, 0, 8]]", 0.0, "mask_unreadable"),
+        ("[[0, 0, 8, 0, 8, 8, 0, 8]] or [[0, 0, 4, 0, 4, 4]]", 0.0, "mask_unreadable"),
         ("5", 0.0, "mask_malformed"),
         ('{"size": [10, 20], "counts": "999"}', 0.0, "mask_malformed"),
         ('{"size": [10, 20], "counts": [200]}', 0.0, "mask_missed"),
@@ -178,6 +185,7 @@ def test_nothing_to_find() -> None:
         assert reward(answer, target)[:2] == (1.0, "correct")
     assert reward([[0, 0, 8, 0, 8, 8]], target)[:2] == (0.0, "mask_missed")
     assert reward([[0, 0, 20, 0, 20, 10, 0, 10]], target).value == 0.0
+    assert reward([[0, 0, 4, 0, 8, 0]], target)[:2] == (0.0, "mask_malformed")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from medreward.rewards.annotators import over_annotators
 from medreward.rewards.box_reading import MAX_LENGTH, says_nothing
 from medreward.rewards.box_scan import offers_empty, scan
 from medreward.rewards.boxes import BEST_WRONG
+from medreward.rewards.commitment import is_committed
 from medreward.rewards.frames import frame_of
 from medreward.rewards.reading import unreadable
 from medreward.rewards.verdict import Verdict
@@ -85,18 +86,18 @@ def read_points(answer: str | None, task: Task) -> PointReading:
         return PointReading(None, reason)
     text = _KEY.sub(" ", answer or "")
     bare = _BARE.fullmatch(text)
-    pairs = [bare.groups()] if bare else _PAIR.findall(text)
-    rest = "" if bare else _PAIR.sub(" ", text)
+    pairs = [bare] if bare else [*_PAIR.finditer(text)]
+    rest = "" if bare else _PAIR.sub(";", text)
     if any(character.isdigit() for character in rest) or _NO_NUMBER.search(rest):
         return PointReading(None, "points_unreadable")
     if len(pairs) > MAX_BOXES:
         return PointReading(None, "too_many_boxes")
     nothing = says_nothing(text, scan(text), task)
-    if pairs and nothing:
-        return PointReading(None, "boxes_and_none")
+    if pairs and (nothing or not is_committed(text, [pair.span() for pair in pairs])):
+        return PointReading(None, "boxes_and_none" if nothing else "boxes_open")
     if not pairs and (not nothing or offers_empty(text)):
         return PointReading(None, "points_unreadable")
-    return PointReading(tuple((float(x), float(y)) for x, y in pairs))
+    return PointReading(tuple((float(pair[1]), float(pair[2])) for pair in pairs))
 
 
 def _hit_share(points: Sequence[Point], boxes: Sequence[TrueBox]) -> float:

@@ -14,12 +14,12 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.speed.measure import Pair, Row, compared, equal, installed
 from medreward import Task
-from medreward.regions import TrueBox
-from medreward.rewards.boxes import box_reward, matched
+from medreward.rewards.boxes import Placed, box_reward, matched
 from medreward.rewards.frames import frame_of
 from tests.peers import boxes_of
 
 TASK = Task.load("mni152_brain_box")
+CELLS = Task.load("bccd")
 Boxes = list[list[int]]
 Table = Callable[[Boxes, Boxes], Any]
 IMAGES, MOST = 4096, 50
@@ -114,11 +114,14 @@ def from_numbers(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[R
     settings = TASK.reward
     targets = [TASK.target_boxes(true) for _, true in made]
     frame = frame_of(settings.frame, targets[0])
-    read = [[TrueBox(tuple(map(float, box))) for box in predicted] for predicted, _ in made]  # type: ignore[arg-type]
+    read = [
+        Placed(len(predicted), [*map(tuple, predicted)], [None] * len(predicted))  # type: ignore[list-item]
+        for predicted, _ in made
+    ]
 
     def ours() -> list[float]:
         rows = zip(read, targets, strict=True)
-        return [matched(boxes, target.boxes, frame, "iou") for boxes, target in rows]
+        return [matched(placed, target.boxes, frame, "iou") for placed, target in rows]
 
     def by(table: Table) -> list[float]:
         return [assigned(table(predicted, true)) for predicted, true in made]
@@ -131,6 +134,45 @@ def from_numbers(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[R
 
     bound = "scipy's matching", least
     yield from _against("boxes, read already", ours, by, len(made), bound, short)
+
+
+def with_labels(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Row]:
+    """Read boxes and their labels, and match within labels."""
+    chance = random.Random(1)
+    names = [label.name for label in CELLS.labels]
+    true = [[(chance.choice(names), box) for box in boxes] for _, boxes in made]
+    answers = [
+        json.dumps([{"bbox_2d": box, "label": n} for (n, _), box in zip(named, boxes, strict=True)])
+        for named, (boxes, _) in zip(true, made, strict=True)
+    ]
+    targets = [CELLS.target_boxes([{"box": b, "label": n} for n, b in named]) for named in true]
+
+    def ours() -> list[float]:
+        rows = zip(answers, targets, strict=True)
+        return [box_reward(answer, target, CELLS, CELLS.reward).value for answer, target in rows]
+
+    def by(table: Table) -> list[float]:
+        return [_within_labels(*row, table) for row in zip(answers, true, strict=True)]
+
+    def least() -> None:
+        for answer in answers:
+            json.loads(answer)
+
+    bound = "a JSON parser in C", least
+    yield from _against("boxes with labels, text to reward", ours, by, len(made), bound, short)
+
+
+def _within_labels(answer: str, true: list[tuple[str, list[int]]], table: Table) -> float:
+    """Return R_box by one matching for each label that both sides have."""
+    found = json.loads(answer)
+    earned = 0.0
+    for label in {name for name, _ in true}:
+        ours = [one["bbox_2d"] for one in found if one["label"] == label]
+        theirs = [box for name, box in true if name == label]
+        if ours:
+            quality = table(ours, theirs)
+            earned += quality[linear_sum_assignment(quality, maximize=True)].sum()
+    return float(earned / max(len(found), len(true)))
 
 
 def _against(
@@ -150,4 +192,5 @@ def _against(
 def rows(short: bool) -> Iterator[Row]:
     made = list(images(SHORT if short else IMAGES))
     yield from from_text(made, short)
+    yield from with_labels(made, short)
     yield from from_numbers(made, short)

@@ -134,7 +134,7 @@ def _without_copies(placed: Placed, allowed: int) -> tuple[Sequence[Box], Sequen
 
 def _written(placed: Placed, found: Predicted, task: Task) -> str:
     """Return the boxes as JSON text, as a target has them."""
-    if found.text and placed.boxes is found.boxes and not task.labels:
+    if found.text and placed.boxes is found.boxes:
         return found.text
     names = [label.name for label in task.labels]
     return json.dumps(listed([*map(TrueBox, placed.boxes, placed.labels)], names))

@@ -120,9 +120,7 @@ _UNTICKED = re.compile(r"(?:\[ ?\]|\u2610)\s*$")
 # "Effusion, otherwise normal", "the rest of the lungs is normal": said of what is left.
 _RESTS = frozenset("otherwise rest remainder".split())
 _REST_WINDOW = 5
-_EXCEPTIONS = frozenset(
-    (("except",), ("apart", "from"), ("aside", "from"), ("other", "than"), ("but", "for"))
-)
+_EXCEPTIONS = frozenset((("apart", "from"), ("aside", "from"), ("other", "than"), ("but", "for")))
 _SENTENCE_ENDS = frozenset(".;!?")
 _DASH = re.compile(r"\s--?\s")
 _NEW_ITEM = re.compile(r"\n\s*(?:\n|[-*#\u2022])")
@@ -282,10 +280,12 @@ class _Reader:
         )
 
     def _has_exception(self, mention: Mention) -> bool:
-        """Whether something is excepted from "normal": "normal apart from A"."""
+        """Whether a label is excepted from "normal": "normal apart from A"."""
         following = self.words[mention.stop : mention.stop + 2]
-        excepted = following[:1] in _EXCEPTIONS or following in _EXCEPTIONS
-        return mention.label in self.absences and excepted
+        excepted = following in _EXCEPTIONS or following[:1] == ("except",)
+        if mention.label not in self.absences or not excepted:
+            return False
+        return any(m.start > mention.stop and m.label != mention.label for m in self.mentions)
 
     def _is_crossed_out(self, mention: Mention) -> bool:
         """Whether a "!", "?", strike-through or LaTeX's like stands right before the mention."""

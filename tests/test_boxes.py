@@ -241,6 +241,14 @@ def test_copies_never_pay(predicted: list[Box], true: list[Box], quality: str) -
         assert reward([*predicted, copied], true, box_quality=quality).value <= once + 1e-12
 
 
+def test_a_place_with_two_labels_does_not_make_copies_pay() -> None:
+    """Where one place is a red and a white cell, a copy still does not match its neighbour."""
+    rows = [([0, 0, 10, 10], "RBC"), ([0, 0, 10, 10], "WBC"), ([3, 0, 13, 10], "RBC")]
+    true = [{"box": place, "label": label} for place, label in rows]
+    once, twice = (reward([true[0]] * count, true, SMEAR).value for count in (1, 2))
+    assert once == twice == pytest.approx(1 / 3)
+
+
 IMPOSSIBLE = [
     *("[5]", "[1, 2, 3]", "[1, 2, 3, 4, 5]", "[9, 9, 1, 1]", "[1, 1, 1, 9]", "[NaN, 1, 2, 3]"),
     *("[0, 0, Infinity, 9]", "[0, 0, 1e400, 9]", "[0, 0, 9e9, 9]", "[-5, -5, 9, 9]"),

@@ -17,7 +17,7 @@ from pycocotools import mask as coco
 
 from medreward import ConfigError, Label, RewardSettings, Task, explain, shaped_reward
 from medreward.data.rows import ground_truth, target_of
-from medreward.regions import MAX_BOXES, Box, BoxTarget, TrueBox
+from medreward.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
 from medreward.rewards.annotators import consensus
 from medreward.rewards.box_quality import GIOU_SHARE, iou, quality_table
 from medreward.rewards.boxes import BEST_WRONG, box_reward
@@ -342,6 +342,7 @@ def test_golden_values(answer: str | None, target: list[Box], value: float, reas
 # ---------------------------------------------------------------------------------------------
 # Targets
 
+OUTSIDE = ([0, 0, 41, 9], [0, 0, 9, 31], [-1, 0, 9, 9], [0, -1, 9, 9])
 ANSWER = "<think>x</think><answer>[[0, 0, 10, 10]]</answer>"
 
 
@@ -386,6 +387,31 @@ def test_a_target_survives_its_row(target: BoxTarget) -> None:
     assert pickle.loads(pickle.dumps(again)) == target
 
 
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ([0.0, 0, 4, 2.5], "[[0, 0, 4, 2.5]]"),
+        ({"boxes": []}, "[]"),
+        (
+            {"boxes": [[0, 0, 4, 2]], "size": [40, 30]},
+            '{"boxes": [[0, 0, 4, 2]], "size": [40, 30]}',
+        ),
+        ({"annotators": [[]], "seen": [9, 9]}, '{"boxes": [], "seen": [9, 9]}'),
+        ({"annotators": [[], []]}, '{"annotators": [[], []]}'),
+    ],
+)
+def test_a_row_holds_the_shortest_form(target: object, text: str) -> None:
+    assert ground_truth(PLACE, target) == text
+
+
+def test_a_row_shows_labels_as_they_are_written() -> None:
+    task = Task("ö", kind="localisation", labels=("Ödem", "Zyste"))
+    one = {"box": [0, 0, 4, 2], "label": "Ödem"}
+    assert ground_truth(task, [one]) == '[{"box": [0, 0, 4, 2], "label": "Ödem"}]'
+    assert '"label": "Ödem"' in ground_truth(task, {"annotators": [[one], [one]]})
+    assert len(PLACE.target_boxes([[0, 0, 4, 2]] * MAX_BOXES).boxes) == MAX_BOXES
+
+
 def test_targets_of_a_group() -> None:
     task = "mni152_brain_box"
     targets = [[[0, 0, 10, 10]], [[0, 0, 10, 5]]]
@@ -415,7 +441,13 @@ def test_targets_of_a_group() -> None:
         ({"annotators": []}, r"annotators: \[\] is not a list of lists"),
         ({"boxes": [], "size": 5}, r"size: 5 is not \[width, height\] of the box|size: 5 is not"),
         ({"boxes": [], "size": [0, 5]}, "size: 0 is not a finite number from 1"),
-        ({"boxes": [[0, 0, 50, 9]], "size": [40, 30]}, "box .* leaves the image of size"),
+        *(({"boxes": [box], "size": SIZE}, "box .* leaves the image of size") for box in OUTSIDE),
+        ({"annotators": 5}, "annotators: 5 is not a list of lists"),
+        ({"annotators": "ab"}, "annotators: 'ab' is not a list of lists"),
+        ({"boxes": [], "seen": "ab"}, r"seen: 'ab' is not \[width, height\]"),
+        ([0, 9, 9, 5], "y1 < y2"),
+        ([0, 0, MIN_SIDE, 9], "x1 < x2"),
+        ([0, 0, 9, MIN_SIDE], "y1 < y2"),
         ([{"box": [0, 0, 1, 1], "class": "x"}], "box: field: 'class'"),
     ],
 )

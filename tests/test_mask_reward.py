@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 from pycocotools import mask as coco
 from sklearn.metrics import f1_score, jaccard_score
 
 from medreward import ConfigError, RewardSettings, Task, explain
 from medreward.data.rows import ground_truth, target_of
-from medreward.masks import MaskError, rle_of_counts, rle_of_polygons
+from medreward.masks import MAX_SIDE, MaskError, rle_of_counts, rle_of_polygons
 from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.masks import MAX_LENGTH, mask_reward
 from medreward.rewards.verdict import Verdict
 
 TASK = Task("lesion", kind="segmentation", reward=RewardSettings(delta=0))
 SQUARE = {"polygons": [[0, 0, 8, 0, 8, 8, 0, 8]], "size": [20, 10]}
+ODD = ("é", "/", "p", "ppppp1", "ooo", "0!")  # beyond the 64 characters of COCO, or cut off
 CORNER = [0, 0, 2, 0, 2, 2, 0, 2]
 NEST = '[{"mask": ', "}]"
 binary = arrays(np.uint8, (9, 13), elements=st.integers(0, 1))
@@ -155,6 +158,7 @@ def test_polygons_are_those_of_pycocotools(found: list[list[tuple[float, float]]
         ('{"size": [10, 20], "counts": [1e9]}', 0.0, "mask_malformed"),
         ('{"size": [100000, 100000], "counts": [10000000000]}', 0.0, "mask_malformed"),
         ('{"counts": [200]}', 0.0, "mask_malformed"),
+        *((f'{{"size": [10, 20], "counts": "{text}"}}', 0.0, "mask_malformed") for text in ODD),
         (json.dumps([CORNER] * 100), 2 * 4 / (4 + 64), "mask_partial"),
         (json.dumps([CORNER] * 101), 0.0, "mask_malformed"),
         (json.dumps([[0, 0, 8, 0, 8, 8]] * 70), 0.0, "mask_malformed"),
@@ -231,12 +235,86 @@ def test_packed_text_of_any_kind_fills_the_image_or_is_refused(text: bytes, widt
         ({"counts": [5], "size": [20, 10]}, "sum to 5, not to 10 x 20"),
         ({"counts": None, "size": [20, 10]}, "neither a packed text nor"),
         ({"counts": [200], "size": [0, 10]}, "size: 0 is not a finite number from 1"),
+        (np.zeros((0, 5)), r"shape \(0, 5\)"),
+        (np.zeros((1, MAX_SIDE + 1)), r"shape \(1, 16385\)"),
+        (np.zeros(5), r"shape \(5,\)"),
+        ({"counts": [200], "size": 5}, "size: 5 is not two sides"),
+        ({"counts": [200], "size": "ab"}, "size: 'ab' is not two sides"),
+        ({"counts": [200], "size": [10, 20, 1]}, r"size: \[10, 20, 1\] is not two sides"),
+        ({"counts": [200], "size": [10, 20], "seen": [0, 5]}, "seen: 0 is not a finite number"),
+        ({"polygons": 5, "size": [20, 10]}, "polygons: 5 is not a list of lists"),
+        ({"polygons": "ab", "size": [20, 10]}, "polygons: 'ab' is not a list of lists"),
+        ({"counts": "é", "size": [10, 20]}, "counts are no text packed by COCO"),
+        ({"counts": "o", "size": [10, 20]}, "counts are cut off"),
         ({"counts": [200], "size": [10, 20], "label": "x"}, r"\['counts', 'seen', 'size'\]"),
     ],
 )
 def test_a_wrong_target_is_named(target: Any, named: str) -> None:
     with pytest.raises(ConfigError, match=f"task 'lesion': .*{named}"):
         TASK.parse_target(target)
+
+
+@pytest.mark.parametrize("seen", [None, (40.0, 20.0)])
+@pytest.mark.parametrize(
+    "form",
+    [
+        torch.from_numpy,
+        Image.fromarray,
+        lambda mask: mask.astype(bool),
+        lambda mask: mask * 200.0,
+        packed,
+        listed,
+        lambda mask: {name: np.array(value) for name, value in listed(mask).items()},
+    ],
+)
+def test_forms_of_a_target(form: Any, seen: tuple[float, float] | None) -> None:
+    mask: Any = np.zeros((9, 13), np.uint8)
+    mask[2:5, 3:11] = mask[8, 0] = 1
+    given = form(mask)
+    if isinstance(given, dict):
+        given["seen"] = seen
+    parsed = TASK.parse_target(given)
+    assert (coco.decode(parsed.rle()) == mask).all()
+    assert parsed.size == (13.0, 9.0)
+    assert parsed.seen == (seen if isinstance(given, dict) else None)
+    assert TASK.parse_target(target_of(TASK, ground_truth(TASK, parsed))) == parsed
+
+
+def test_no_foreign_character_passes_for_one_of_coco() -> None:
+    run_of_15 = packed((np.arange(40).reshape(10, 4, order="F") >= 15).astype(np.uint8))
+    assert run_of_15["counts"].startswith("?")
+    assert reward(run_of_15, run_of_15).value == 1.0
+    for foreign in ("é", "?\u0301", "\ud800", "\uff1f"):
+        text = foreign + run_of_15["counts"][1:]
+        assert reward({**run_of_15, "counts": text}, run_of_15)[:2] == (0.0, "mask_malformed")
+
+
+def test_the_largest_side_is_admitted() -> None:
+    assert TASK.parse_target(np.zeros((1, MAX_SIDE))).size == (MAX_SIDE, 1)
+
+
+@pytest.mark.parametrize(
+    ("corners", "times", "message"),
+    [
+        # A pixel beyond the edge is rounding.
+        ([-1, -1, 21, -1, 21, 11, -1, 11], 1, ""),
+        ([-1.1, 0, 20, 0, 20, 10], 1, "leaves the image"),
+        ([0, -1.1, 20, 0, 20, 10], 1, "leaves the image"),
+        ([0, 0, 21.1, 0, 20, 10], 1, "leaves the image"),
+        ([0, 0, 20, 0, 20, 11.1], 1, "leaves the image"),
+        # To and fro, 1500 pixels in all: 50 times the width plus the height.
+        *(([10, 5, 20, 5], 75, ""), ([10, 5, 20, 5], 76, "far longer than an outline")),
+        *(([5, 4, 5, 10], 125, ""), ([5, 4, 5, 10], 126, "far longer than an outline")),
+    ],
+)
+def test_how_far_and_how_long_a_polygon_may_go(
+    corners: list[float], times: int, message: str
+) -> None:
+    if not message:
+        assert rle_of_polygons([corners * times], 20, 10)["size"] == [10, 20]
+        return
+    with pytest.raises(MaskError, match=message):
+        rle_of_polygons([corners * times], 20, 10)
 
 
 def test_a_task_of_masks() -> None:

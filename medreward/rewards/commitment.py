@@ -32,7 +32,7 @@ _BEHIND = re.compile(
 )
 _BEFORE = re.compile(
     rf"(?:(?<!\w)(?:{_OR}|{_WRONG}|{_NO})|~~|{_STRIKE}|\\(?:cancel|xcancel|sout))"
-    rf"(?:{_TAG}|[\s\"'`*_:;,.(){{}}\[\]])*\Z",
+    rf"(?:(?!{_STRIKE}){_TAG}|[\s\"'`*_:;,.(){{}}\[\]])*\Z",
     re.IGNORECASE,
 )
 

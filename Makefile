@@ -28,8 +28,9 @@ DATA ?= ../shared/data
 sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
 	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/perception.png
 
-bench: .venv/dev.done  ## the table and the chart of docs/performance.md; minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --chart docs/performance.svg
+# All rows need, of versions that fit torch's: pip install torchvision albumentations torchmetrics faster-coco-eval
+bench: .venv/dev.done  ## the table and the chart of docs/performance.md; 10 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --training --chart docs/performance.svg
 
 fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
 	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)

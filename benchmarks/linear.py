@@ -1,7 +1,8 @@
 """How the time of a score grows with the length of the text: ratios from one doubling to the next.
 
 Linear work doubles with the text (ratio 2), quadratic work quadruples (ratio 4). Each cell is the
-best of three runs, in processor time:
+best of three runs, in processor time. Longer answers than a mask may have are refused, which would
+hide how the reading of masks grows, so that limit is lifted here:
 
     python benchmarks/linear.py [--from-kb 64] [--to-kb 4096] [--json FILE]
 """
@@ -16,10 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 from tqdm import tqdm
 
-from medreward import Task
+from medreward import RewardSettings, Task
+from medreward.rewards import masks
 from medreward.rewards.shaped import Scorer
 
 RUNS = 3
@@ -58,6 +61,27 @@ SHAPES = {
     "long answer of boxes": ("[10, 10, 50, 50], ", "answer"),
     "long answer of lists": ("[", "answer"),
 }
+# Answers to the segmentation task: how they begin, what is repeated, how they end.
+SEGMENTATION = Task("segmentation", kind="segmentation", reward=RewardSettings(delta=0.0))
+SQUARE = {"polygons": [[200, 200, 800, 200, 800, 800, 200, 800]], "size": [1024, 1024]}
+_PACKED, _LISTED = '{"size": [1024, 1024], "counts": "', '{"size": [1024, 1024], "counts": ['
+MASKS = {
+    "packed runs of 0": (_PACKED, "0", '"}'),
+    "packed runs of 1": (_PACKED, "1", '"}'),
+    "packed run without end": (_PACKED, "o", '"}'),
+    "listed runs of 0": (_LISTED, "0,", "1048576]}"),
+    "listed runs of 1": (_LISTED, "1,", "1]}"),
+    "many run lengths": ("[", _LISTED + "1048576]},", "[]]"),
+    "one polygon of many corners": ("[", "10,10,20,20,", "10,20]"),
+    "one polygon of many points": ("[", "[10,10],", "[10,20]]"),
+    "many polygons": ("[", "[10,10,20,10,20,20],", "[]]"),
+    "empty lists": ("[", "[],", "[]]"),
+    "open lists": ("", "[", ""),
+    "digits of a number": ("[", "1", "]"),
+    "fields of an object": ("{", '"polygons": [],', '"polygons": []}'),
+    "code fences": ("", "```json ", ""),
+    "words": ("", "no lesion ", ""),
+}
 
 
 def main() -> None:
@@ -70,13 +94,15 @@ def main() -> None:
     arguments = parser.parse_args()
     sizes = list(doublings(arguments.from_kb, arguments.to_kb))
     cells = [(task, shape) for task in TASKS for shape in SHAPES]
-    rows = [measured(task, shape, sizes) for task, shape in tqdm(cells, disable=None)]
+    cells += [(SEGMENTATION.name, shape) for shape in MASKS]
+    with patch.object(masks, "MAX_LENGTH", 2**30):
+        rows = [measured(task, shape, sizes) for task, shape in tqdm(cells, disable=None)]
     heads = " ".join(f"{kb:>6}" for kb in sizes)
-    print(f"{'task':18}{'shape':26}ms at KB: {heads}   ratios, then the slope of log time")
+    print(f"{'task':18}{'shape':29}ms at KB: {heads}   ratios, then the slope of log time")
     for row in rows:
         times = " ".join(f"{1000 * t:6.1f}" for t in row["seconds"])
         ratios = " ".join(f"{r:4.2f}" for r in row["ratios"]) or "too fast to tell"
-        print(f"{row['task']:18}{row['shape']:26}          {times}   {ratios}  {row['slope']:.2f}")
+        print(f"{row['task']:18}{row['shape']:29}          {times}   {ratios}  {row['slope']:.2f}")
     slopes = [row["slope"] for row in rows if not math.isnan(row["slope"])]
     worst = max((r for row in rows for r in row["ratios"]), default=math.nan)
     print(f"{len(rows)} shapes; largest ratio {worst:.2f}, largest slope {max(slopes):.2f}")
@@ -92,10 +118,7 @@ def doublings(first: int, last: int) -> Iterator[int]:
 
 def measured(task: str, shape: str, sizes: list[int]) -> dict[str, Any]:
     """Return the seconds at each size, the ratios of neighbours that are measurable, the slope."""
-    scorer = Scorer(Task.load(task))
-    unit, frame = SHAPES[shape]
-    target, answer = TASKS[task]
-    before, after = (part.format(answer) for part in FRAMES[frame])
+    scorer, target, (before, unit, after) = _texts(task, shape)
     texts = [before + unit * (kb * 1024 // len(unit.encode())) + after for kb in sizes]
     seconds = [fastest(scorer, text, target) for text in texts]
     pairs = [(a, b) for a, b in pairwise(seconds) if a >= _MEASURABLE]
@@ -106,6 +129,18 @@ def measured(task: str, shape: str, sizes: list[int]) -> dict[str, Any]:
         "ratios": [b / a for a, b in pairs],
         "slope": slope(sizes, seconds),
     }
+
+
+def _texts(task: str, shape: str) -> tuple[Scorer, Any, tuple[str, str, str]]:
+    """Return a task's scorer, its target, and what stands before, is repeated and comes after."""
+    if task == SEGMENTATION.name:
+        before, unit, after = MASKS[shape]
+        before, after = f"<think>x</think><answer>{before}", f"{after}</answer>"
+        return Scorer(SEGMENTATION), SEGMENTATION.parse_target(SQUARE), (before, unit, after)
+    unit, frame = SHAPES[shape]
+    target, answer = TASKS[task]
+    before, after = (part.format(answer) for part in FRAMES[frame])
+    return Scorer(Task.load(task)), target, (before, unit, after)
 
 
 def fastest(scorer: Scorer, text: str, target: Any) -> float:

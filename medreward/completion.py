@@ -18,6 +18,10 @@ CompletionLike: TypeAlias = str | ChatMessages
 # ASCII: without it, IGNORECASE would also accept the Kelvin sign for k and the long s for s.
 _TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE | re.ASCII)
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+# The right format with no other "<" in it: what most completions are, read at once.
+_PLAIN = re.compile(
+    r"\s*<think>([^<]*)</think>\s*<answer>([^<]*)</answer>\s*", re.IGNORECASE | re.ASCII
+)
 _WELL_FORMED = ("think", "/think", "answer", "/answer")
 
 
@@ -50,6 +54,8 @@ class Completion:
         Where the format is right, that is the think text. Where it is not, neither leaving the
         tags out nor writing beside them is a way round the recitation penalty.
         """
+        if self.well_formed and self.think is not None:
+            return self.think
         span = _answer_span(_tags(self.text))
         outside = self.text if span is None else self.text[: span[0]] + self.text[span[1] :]
         return _TAG.sub(" ", outside)
@@ -64,6 +70,9 @@ class Completion:
         ('no_think_tag', 'several_answers')
         """
         text = completion_text(completion)
+        plain = _PLAIN.fullmatch(text)
+        if plain and (answer := plain[2].strip()) and _LETTER_OR_DIGIT.search(plain[1]):
+            return cls(text, plain[1], answer, ())
         tags = _tags(text)
         think, span = _think(text, tags), _answer_span(tags)
         answer = None if span is None else text[slice(*span)].strip()

@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from medreward.words import Words, split
+from medreward.words import Words, mixes_scripts, split
 
 # Shorter words are too close to each other for a typo to be told from another word.
 MIN_TYPO_LENGTH = 6
 # A form that begins with "no" is also found with these: "no tumour", "no evidence of tumour".
 _NO = ("no evidence of", "no sign of", "no signs of", "no visible", "without", "without any")
+_SPACES = frozenset(("", " "))
+_ENDS = frozenset(("", "."))
 _HARD_STOPS = frozenset(".;:!?\n")
 
 
@@ -83,6 +85,13 @@ class Lexicon:
     def label(self, form: str) -> int | None:
         """Return the label of which `form` is exactly a form (no typo forgiven), or None."""
         return self._label_of.get(split(form).words)
+
+    def exact(self, text: Words) -> int | None:
+        """Return the label of which `text` is a form and nothing else but a full stop, or None."""
+        label = self._label_of.get(text.words)
+        if label is None or not _SPACES.issuperset(text.gaps[:-1]) or text.gaps[-1] not in _ENDS:
+            return None
+        return None if any(map(mixes_scripts, text.words)) else label
 
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
         words, gaps = split(text)

@@ -169,9 +169,8 @@ def _from_array(target: Any) -> MaskTarget:
 
 
 def _target(rle: Mapping[str, Any], seen: Size | None) -> MaskTarget:
-    counts, (height, width) = rle["counts"], rle["size"]
-    text = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    return MaskTarget(text, int(width), int(height), seen)
+    height, width = rle["size"]
+    return MaskTarget(rle["counts"].decode("ascii"), int(width), int(height), seen)
 
 
 def _sides(name: str, value: object) -> tuple[int, int]:
@@ -199,7 +198,7 @@ def _unpacked(counts: str | bytes) -> Iterator[int]:
     Raises:
         MaskError: if it is not such a text.
     """
-    codes = counts if isinstance(counts, bytes) else counts.encode("ascii", "replace")
+    codes = counts if isinstance(counts, bytes) else counts.encode("utf-8", "surrogatepass")
     runs: list[int] = []
     value = shift = 0
     for code in codes:
@@ -209,7 +208,7 @@ def _unpacked(counts: str | bytes) -> Iterator[int]:
         value |= (digit & 31) << shift
         shift += 5
         if not digit & 32:
-            value -= (digit & 16) << (shift - 4) if digit & 16 else 0
+            value -= (digit & 16) << (shift - 4)
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             value = shift = 0
     if shift:

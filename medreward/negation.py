@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from medreward.lexicon import Mention
-from medreward.words import Words
+from medreward.words import Words, fold, split
 
 
 class Stance(Enum):
@@ -40,29 +40,30 @@ class _Kind(Enum):
 _CUES: dict[_Kind, str] = {
     _Kind.PSEUDO: "no doubt|without doubt|without a doubt|without any doubt|no question|not only|"
     "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon|"
-    "little doubt|nothing other than",
+    "little doubt|nothing other than|not resolved|not yet resolved",
     _Kind.LIST: "no|without|without any|no evidence of|no signs of|no sign of|denies|deny|denied|"
     "negative for|free of|free from|absence of|lack of|lacks|lacking|devoid of|neither|nor|"
     "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
     "excludes|exclude|excluding|0|clear of|neg for|unremarkable for|zero|nil|nope|refutes|rejects|"
     "fails to demonstrate|fail to demonstrate|failed to demonstrate|no question of|"
-    "insufficient evidence of|insufficient evidence for|none|no one|nobody|"
+    "insufficient evidence of|insufficient evidence for|none|no one|nobody|query|"
     # The same in other languages, where the word is none in English medical text.
     "kein|keine|keinen|nicht|ohne|niet|geen|ingen|inte|pas de|sans|sin|senza|nessun|nessuna|"
-    "не|нет|без|没有|沒有|不是|无|無|ない",
+    "не|нет|без|没有|沒有|不是|无|無|ない|nein|não|ikke|bez|brak|nincs|yok|없음|नहीं|لا",
     _Kind.NEXT: "rather than|instead of|as opposed to|other than|except|except for|"
     "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|"
     "everything but|far from|opposite of|all but|less than|near|nearly|almost|minus|contra|"
     "disagree with|whether|unclear if|unsure if|uncertain if|unable to|fails to|fail to|failed to|"
     "refuse to|little to|little reason to|reject|contradicts|atypical for|else than|mistaken for|"
     "mistaken as|misread as|confused with|a mistake to|if|if it were|wrong to|incorrect to|"
-    "false that|wrong that|incorrect that|untrue that",
+    "false that|wrong that|incorrect that|untrue that|resolved|risk of|history of|"
+    "screen for|screening for|evaluate for|finding but|label but|diagnosis but|answer but",
     _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
     "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint|low|very low|zero|off the table|n a|null|"
     "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
-    "wrong answer|wrong label|wrong diagnosis|a mistake",
+    "wrong answer|wrong label|wrong diagnosis|a mistake|disagree|unconfirmed|untrue|resolved",
     _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
-    "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen",
+    "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen|yok",
     _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
     "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|isn|aren|wasn|doesn|"
     "didn|couldn|hasn|wasnt|didnt|couldnt|arent",
@@ -104,13 +105,22 @@ _EXCLUSIONS = frozenset(
 _EXCLUSION_WINDOW = 3
 # After "no," these begin a clause of its own: "No, it is pneumonia".
 _SUBJECTS = frozenset("it it's this that that's these there there's the i i'd i'm we".split())
-# "or", also in other languages; not French "ou", which in ophthalmology is "both eyes".
-_ALTERNATIVES = frozenset("or vs versus oder eller или 或 或者 または या".split())
-_CONDITIONS = frozenset(("if", "unless"))
+# "or", also in other languages.
+_ALTERNATIVES = frozenset(split("or vs versus oder eller или 或 或者 または या").words)
+# Those that are "or" only between two labels: "ou" behind one is "both eyes" in ophthalmology.
+_BETWEEN = frozenset("ou o lub albo vagy sau".split())
+_CONDITIONS = frozenset("if unless assuming provided providing supposing".split())
 _CONSEQUENCES = frozenset(("then", "else", "otherwise"))
-# What stands before and after a word that is crossed out: "!A", "~~A~~", "<del>A</del>".
-_CROSSED_OUT = re.compile(r"(?:(?:^|\s)!|~~)$")
+# What stands before a word that is crossed out or queried: "!A", "~~A~~", "<del>A", "?A", "!= A",
+# and the commands that cross out or deny in LaTeX: "\cancel{A}", "\neg A".
+_CROSSED_OUT = re.compile(r"(?:(?:^|\s)[!?~]|!=\s*|~~)$")
 _STRIKES = frozenset(("del", "s", "strike"))
+_COMMANDS = frozenset("cancel bcancel xcancel sout st neg lnot".split())
+_UNTICKED = re.compile(r"(?:\[ ?\]|\u2610)\s*$")
+# "Effusion, otherwise normal", "the rest of the lungs is normal": said of what is left.
+_RESTS = frozenset("otherwise rest remainder".split())
+_REST_WINDOW = 5
+_EXCEPTIONS = frozenset((("apart", "from"), ("aside", "from"), ("other", "than"), ("but", "for")))
 _SENTENCE_ENDS = frozenset(".;!?")
 _DASH = re.compile(r"\s--?\s")
 _NEW_ITEM = re.compile(r"\n\s*(?:\n|[-*#\u2022])")
@@ -128,7 +138,7 @@ def _cue_table() -> dict[tuple[str, ...], list[_Kind]]:
     table: dict[tuple[str, ...], list[_Kind]] = {}
     for kind, phrases in _CUES.items():
         for phrase in phrases.split("|"):
-            table.setdefault(tuple(phrase.split()), []).append(kind)
+            table.setdefault(tuple(fold(phrase).split()), []).append(kind)
     return table
 
 
@@ -162,6 +172,10 @@ def stances(
     for index, mention in enumerate(mentions):
         if found[index] is Stance.ASSERTED and reader.is_left_open(mention):
             found[index] = Stance.OPEN
+    said = {m.label for m, s in zip(mentions, found, strict=True) if s is Stance.ASSERTED}
+    for index, mention in enumerate(mentions):
+        if said - {mention.label} and reader.is_of_the_rest(mention):
+            found[index] = Stance.DENIED
     return found
 
 
@@ -237,12 +251,22 @@ class _Reader:
         )
 
     def is_not_meant(self, mention: Mention) -> bool:
-        """Whether it is a likeness, "pneumonia-like", marked "(-)", or the "no" of "no doubt"."""
+        """Whether it is a likeness ("A-like"), marked "(-)" or "[ ]", or the "no" of "no doubt"."""
         i = mention.stop
         if self._is_idiom(mention) and self.words[i] in _ASSURANCES:
             return True
-        likened = self.words[i : i + 1] == ("like",) and self.gaps[i] == "-"
-        return likened or self.gaps[i].lstrip(" )\n").startswith("(-)")
+        likened = self.words[i : i + 1] in (("like",), ("ish",)) and self.gaps[i] == "-"
+        unticked = _UNTICKED.search(self.gaps[mention.start]) is not None
+        return likened or unticked or self.gaps[i].lstrip(" )\n").startswith("(-)")
+
+    def is_of_the_rest(self, mention: Mention) -> bool:
+        """Whether "otherwise" or "the rest" stands before "normal" in its sentence."""
+        if mention.label not in self.absences:
+            return False
+        for i in range(mention.start, max(0, mention.start - _REST_WINDOW), -1):
+            if self._ends[i] or self.words[i - 1] in _RESTS:
+                return not self._ends[i]
+        return False
 
     def is_left_open(self, mention: Mention) -> bool:
         """Whether the mention is asked about, one of several, conditional, or crossed out."""
@@ -252,19 +276,30 @@ class _Reader:
             or self._is_conditional(mention)
             or self._is_crossed_out(mention)
             or self._is_idiom(mention)
+            or self._has_exception(mention)
         )
 
+    def _has_exception(self, mention: Mention) -> bool:
+        """Whether a label is excepted from "normal": "normal apart from A"."""
+        following = self.words[mention.stop : mention.stop + 2]
+        excepted = following in _EXCEPTIONS or following[:1] == ("except",)
+        if mention.label not in self.absences or not excepted:
+            return False
+        return any(m.start > mention.stop and m.label != mention.label for m in self.mentions)
+
     def _is_crossed_out(self, mention: Mention) -> bool:
-        """Whether a "!" or a strike-through stands right before the mention."""
+        """Whether a "!", "?", strike-through or LaTeX's like stands right before the mention."""
         i = mention.start
-        tagged = self.gaps[i] == ">" and self.gaps[i - 1].endswith("<") if i else False
-        return _CROSSED_OUT.search(self.gaps[i]) is not None or (
-            tagged and self.words[i - 1] in _STRIKES
-        )
+        if _CROSSED_OUT.search(self.gaps[i]) or (not i and self.gaps[0].strip() == "?"):
+            return True
+        word, mark = (self.words[i - 1], self.gaps[i - 1][-1:]) if i else ("", "")
+        tagged = self.gaps[i] == ">" and mark == "<" and word in _STRIKES
+        return tagged or (mark == "\\" and word in _COMMANDS)
 
     def _is_conditional(self, mention: Mention) -> bool:
         """Whether the mention is a branch of a condition: "A if …", "if not A, B then C"."""
         start, stop = mention.start, mention.stop
+        stop += self.words[stop : stop + 1] == ("only",)
         if not self._ends[stop] and not _CONDITIONS.isdisjoint(self.words[stop : stop + 1]):
             return True
         if self.words[max(0, start - 1)] not in _CONSEQUENCES:
@@ -298,6 +333,9 @@ class _Reader:
         sides += [stop] if stop < len(self.words) and self.gaps[stop] == "/" else []
         sides += [start - 2] if self.words[max(0, start - 1)] in _ALTERNATIVES else []
         sides += [stop + 1] if not _ALTERNATIVES.isdisjoint(self.words[stop : stop + 1]) else []
+        for i, other in ((start - 1, start - 2), (stop, stop + 1)):
+            is_between = other in self._taken and not _BETWEEN.isdisjoint(self.words[i : i + 1])
+            sides += [other] if is_between else []
         return any(i not in own for i in sides)
 
     def _means_no(self, start: int, kind: _Kind) -> bool:

@@ -44,6 +44,7 @@ ANSWER_REASONS = {
     "points_partial": "some of the true boxes have no point, or there are others beside them",
     "points_unreadable": "the answer is no list of points [x, y] and nothing else",
     "boxes_and_none": "the answer gives boxes and says that there is nothing to find",
+    "boxes_open": "the answer denies the boxes or points it gives, or leaves open which it means",
     "too_many_boxes": "the answer has more boxes than are read",
     "box_malformed": "a group of numbers is no box of four finite numbers; it counts as wrong",
     "box_inverted": "a box does not have x1 < x2 and y1 < y2; it counts as wrong",

@@ -42,12 +42,17 @@ ANNOTATORS = {
     "consensus": "agreement with the boxes that most annotators drew",
 }
 MASK_QUALITIES = {"dice": "2 |A and B| / (|A| + |B|)", "iou": "intersection over union"}
+SET_QUALITIES = {
+    "f_beta": "F-beta, which pays to name several labels where one of them is meant",
+    "jaccard": "intersection over union: as F-beta, with false and missed labels at twice the cost",
+}
 MAX_WEIGHT = 1e6
 _CHOICES = {
     "frame": FRAMES,
     "box_quality": QUALITIES,
     "annotators": ANNOTATORS,
     "mask_quality": MASK_QUALITIES,
+    "set_quality": SET_QUALITIES,
 }
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
@@ -89,6 +94,7 @@ class RewardSettings:
         box_quality: what a matched box earns, out of `QUALITIES`.
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
+        set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -105,6 +111,7 @@ class RewardSettings:
     box_quality: str = "iou"
     annotators: str = "best"
     mask_quality: str = "dice"
+    set_quality: str = "f_beta"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 
 # Word parts that change the meaning of the word they are hyphenated to: "non-malignant" is one
@@ -21,14 +22,50 @@ _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uf
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4"), "'")
 _NEGATIONS = dict.fromkeys(map(ord, "\u2260\u00ac\u2715\u2716\u2717\u2718\u274c"), " not ")
 _TRANSLATION = {**_HYPHENS, **_APOSTROPHES, **_NEGATIONS}
-_CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
+_MOST_KEPT = 20_000  # characters: several scripts, a few megabytes
 _JOINERS = frozenset("-_*~")
 _WORD = re.compile(r"[0-9]+(?:\.[0-9]+)+|[^\W_]+(?:'[^\W_]+)*")
 _ZERO_FRACTION = re.compile(r"\.0+$")
-_TOKEN = re.compile(r"[^\W_]+")
-# For ASCII text, where it takes half the time: everything that ends a token becomes a space.
-_TOKEN_ENDS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _MIXED = re.compile(r"[a-z]\d*[^\W\d_a-z]|[^\W\d_a-z]\d*[a-z]")
+
+
+def _is_visible(char: str) -> bool:
+    """Not an accent, a control, format or private-use character; white space counts as visible."""
+    category = unicodedata.category(char)
+    if category in ("Mn", "Me") or unicodedata.combining(char):
+        return False
+    return category[0] != "C" or char.isspace()
+
+
+def _folded(char: str) -> str:
+    plain = "".join(filter(_is_visible, char.translate(_TRANSLATION)))
+    decomposed = unicodedata.normalize("NFKD", plain).casefold()
+    return "".join(filter(_is_visible, decomposed)).translate(_TRANSLATION)
+
+
+def _token_part(char: str) -> str:
+    """Return the character folded, with a space for what ends a token."""
+    return "".join(folded if folded.isalnum() else " " for folded in _folded(char))
+
+
+class _Table(dict[int, str]):
+    """What characters become, for `str.translate`: worked out when one is met, and kept."""
+
+    def __init__(self, rule: Callable[[str], str]) -> None:
+        super().__init__({code: rule(chr(code)) for code in range(128)})
+        self._rule = rule
+
+    def __missing__(self, code: int) -> str:
+        found = self._rule(chr(code))
+        if len(self) < _MOST_KEPT:
+            self[code] = found
+        return found
+
+
+# What a character becomes does not depend on its neighbours: the accents that normalisation would
+# put in order are removed.
+_FOLDED = _Table(_folded)
+_TOKENS = _Table(_token_part)
 
 
 class Words(NamedTuple):
@@ -51,12 +88,7 @@ def fold(text: str) -> str:
     >>> fold("Pneumoni\u0301a \u2013 \uff12")
     'pneumonia - 2'
     """
-    if text.isascii():
-        return text.translate(_CONTROLS).lower()
-    # Accents go first: normalisation sorts a run of them in quadratic time.
-    bare = "".join(filter(_is_visible, text.translate(_TRANSLATION)))
-    decomposed = unicodedata.normalize("NFKD", bare).casefold()
-    return "".join(filter(_is_visible, decomposed)).translate(_TRANSLATION)
+    return text.translate(_FOLDED)
 
 
 def tokenize(text: str) -> list[str]:
@@ -65,10 +97,7 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("Left-lower lobe: consolidation.")
     ['left', 'lower', 'lobe', 'consolidation']
     """
-    folded = fold(text)
-    if folded.isascii():
-        return folded.translate(_TOKEN_ENDS).split()
-    return _TOKEN.findall(folded)
+    return text.translate(_TOKENS).split()
 
 
 def split(text: str) -> Words:
@@ -102,14 +131,6 @@ def mixes_scripts(word: str) -> bool:
     (True, False)
     """
     return not word.isascii() and _MIXED.search(word) is not None
-
-
-def _is_visible(char: str) -> bool:
-    """Not an accent, a control, format or private-use character; white space counts as visible."""
-    category = unicodedata.category(char)
-    if category in ("Mn", "Me") or unicodedata.combining(char):
-        return False
-    return category[0] != "C" or char.isspace()
 
 
 def _attaches(prefix: str, gap: str) -> bool:

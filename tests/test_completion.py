@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medreward import completion
 from medreward.completion import Completion, completion_text, is_chat
 from medreward.reasons import FORMAT_REASONS
 
@@ -140,8 +143,10 @@ def test_chat_messages_are_a_completion(completion: list[dict[str, object]]) -> 
 
 @pytest.mark.parametrize("value", [None, 5, b"x", ["x"], [], [["x"]], {"content": "x"}])
 def test_anything_else_is_no_completion(value: object) -> None:
-    with pytest.raises(TypeError, match="a completion is a string or a list of chat messages"):
+    named = f"not {type(value).__name__}: {str(value)!r}"
+    with pytest.raises(TypeError, match="a completion is a string or a list of chat") as raised:
         completion_text(value)  # type: ignore[arg-type]
+    assert str(raised.value).endswith(named)
 
 
 @given(
@@ -163,6 +168,26 @@ def test_any_text_parses_and_is_well_formed_only_in_the_one_order(text: str) -> 
         assert parsed.answer
     if counts[2:] != [1, 1]:
         assert parsed.answer is None
+
+
+@pytest.mark.parametrize("space", ["", " ", "\n\t", "\x1c", "\u00a0", "\x00"])
+@pytest.mark.parametrize("inner", ["x", " x ", "", " ", "...", "<", "a < b", "<b>", "\u017f"])
+def test_the_usual_format_is_read_as_any_other(
+    space: str, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [
+        template.format(_=space, x=inner)
+        for template in (
+            "{_}<think>{x}</think>{_}<answer>{x}</answer>{_}",
+            "<THINK>{x}</think><Answer>A</aNSWER>{_}",
+            "<think>{x}</think>{x}<answer>{_}</answer>",
+            "<answer>{x}</answer><think>y</think>{_}",
+            "{x}<think>y</think><answer>{x}</answer>",
+        )
+    ]
+    quick = [Completion.parse(text) for text in texts]
+    monkeypatch.setattr(completion, "_PLAIN", re.compile("(?!)"))
+    assert quick == [Completion.parse(text) for text in texts]
 
 
 @given(st.text())

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError, RewardSettings, Task, explain
 from medreward.audit.frames import frame_report
-from medreward.regions import Box, BoxTarget, TrueBox
+from medreward.regions import Box, BoxTarget, Size, TrueBox
 from medreward.rewards.boxes import box_reward
-from medreward.rewards.frames import frame_of, is_suspect, qwen_resized
+from medreward.rewards.frames import frame_of, is_suspect, known_extents, qwen_resized
 from medreward.settings import FRAMES
 
 PLACE = Task("place", kind="localisation", reward=RewardSettings(delta=0))
@@ -82,7 +82,32 @@ def test_qwen_resized_is_smart_resize(width: int, height: int, factor: int, leas
     assert qwen_resized((width, height)) == module.smart_resize(height, width)[::-1]
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5, -1), (1000, 4)])
+@pytest.mark.parametrize(
+    ("size", "options", "seen"),
+    [
+        ((640, 480), {}, (644, 476)),
+        ((56, 56), {}, (56, 56)),
+        ((1, 1), {}, (56, 56)),
+        ((1, 200), {}, (28, 812)),
+        ((2000, 10), {}, (812, 28)),
+        ((27, 29), {}, (56, 84)),
+        ((4000, 3000), {}, (1148, 840)),
+        ((640, 480), {"max_pixels": 100_352}, (364, 252)),
+        ((5000, 25), {"max_pixels": 100_352}, (4480, 28)),
+        ((40, 30), {"factor": 32, "min_pixels": 65_536}, (320, 224)),
+        # Rounded sides of exactly the least and the largest area stay as they are.
+        ((50, 55), {}, (56, 56)),
+        ((18, 115), {}, (28, 112)),
+        ((153, 7168), {}, (140, 7168)),
+    ],
+)
+def test_golden_sizes_of_qwens_processor(
+    size: tuple[int, int], options: dict[str, int], seen: tuple[int, int]
+) -> None:
+    assert qwen_resized(size, **options) == seen
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, -1), (1000, 4), (201, 1), (1, 201)])
 def test_sizes_that_qwen_does_not_take(size: tuple[int, int]) -> None:
     with pytest.raises(ConfigError, match="size: "):
         qwen_resized(size)
@@ -102,6 +127,20 @@ def test_sizes_that_qwen_does_not_take(size: tuple[int, int]) -> None:
         ((10, 20, 1500, 1400), "per-mille", False),
         ((10, 20, 5000, 5000), "pixels", False),
         ((-90, 20, 900, 900), "pixels", False),
+        # Fractions of 0 to 1, edges included.
+        ((0, 0.2, 0.5, 1), "pixels", True),
+        ((0.5, 0.5, 1.5, 1.8), "pixels", False),
+        # Beyond the image by x or y alone, and by more than a tenth.
+        ((0, 0, 704, 480), "pixels", False),
+        ((0, 0, 705, 480), "pixels", True),
+        ((0, 0, 640, 528), "pixels", False),
+        ((0, 0, 640, 529), "pixels", True),
+        ((0, 0, 1.2, 0.9), "unit", True),
+        ((0, 0, 0.9, 1.2), "unit", True),
+        # In another frame up to a hundredth beyond the edge.
+        ((0.5, 0, 1005, 1010), "pixels", True),
+        ((0, 0, 1011, 900), "pixels", False),
+        ((0, 0, 900, 1011), "pixels", False),
     ],
 )
 def test_a_frame_that_cannot_be(box: Box, frame: str, suspect: bool) -> None:
@@ -111,12 +150,59 @@ def test_a_frame_that_cannot_be(box: Box, frame: str, suspect: bool) -> None:
     assert ("frame_suspect" in found.notes) == suspect
 
 
-def test_boxes_beyond_the_edge_by_rounding_only() -> None:
-    frame = frame_of("pixels", BoxTarget(((),), SIZE))
-    assert frame.holds((-6, 0, 646, 484))
-    assert not frame.holds((-7, 0, 640, 480))
-    assert not frame.holds((0, 0, 640, 485))
-    assert not frame_of("pixels", BoxTarget(((),))).holds((-2, 0, 9, 9))
+def test_a_tenth_beyond_the_image_is_not_yet_suspect() -> None:
+    target = BoxTarget(((),), size=(4000.0, 3000.0))
+    for beyond, suspect in ((1100, False), (1101, True)):
+        assert is_suspect([(0, 0, beyond, 900)], "per-mille", target) == suspect
+        assert is_suspect([(0, 0, 900, beyond)], "per-mille", target) == suspect
+    assert not is_suspect([(0, 0, 900, 900)], "resized", target)
+    assert not is_suspect([], "pixels", target)
+
+
+@pytest.mark.parametrize(("frame", "extent"), known_extents(BoxTarget(((),), SIZE, SEEN)).items())
+def test_boxes_beyond_the_edge_by_rounding_only(frame: str, extent: Size) -> None:
+    found = frame_of(frame, BoxTarget(((),), SIZE, SEEN))
+    assert found.extent == extent
+    width, height = extent
+    limits = (-0.01 * width, -0.01 * height, 1.01 * width, 1.01 * height)
+    inside = (0.0, 0.0, width, height)
+    assert found.holds(inside)
+    for i, (edge, limit) in enumerate(zip(inside, limits, strict=True)):
+        for share, held in ((0.999, True), (1.001, False)):
+            moved = list(inside)
+            moved[i] = edge + (limit - edge) * share
+            x1, y1, x2, y2 = moved
+            assert found.holds((x1, y1, x2, y2)) == held
+
+
+def test_a_hundredth_is_still_held() -> None:
+    frame = frame_of("pixels", BoxTarget(((),), (600.0, 400.0)))
+    assert frame.holds((-6, -4, 606, 404))
+    unknown = frame_of("pixels", BoxTarget(((),)))
+    assert unknown.holds((-1, -1, 9e9, 9e9))
+    assert not unknown.holds((-1.5, 0, 9, 9))
+    assert not unknown.holds((0, -1.5, 9, 9))
+
+
+def test_extents_are_known_where_sizes_are() -> None:
+    always = {"unit": (1.0, 1.0), "per-mille": (1000.0, 1000.0)}
+    assert known_extents(BoxTarget(((),))) == always
+    assert known_extents(BoxTarget(((),), SIZE)) == {"pixels": SIZE} | always
+    assert known_extents(BoxTarget(((),), SIZE, SEEN)) == {"pixels": SIZE, "resized": SEEN} | always
+
+
+@given(place, st.sampled_from(sorted(FRAMES)))
+def test_a_box_is_written_in_the_steps_of_its_frame(box: Box, frame: str) -> None:
+    found = frame_of(frame, BoxTarget(((),), SIZE, SEEN))
+    steps = np.divide(found.written(box), 0.001 if frame == "unit" else 1)
+    assert steps == pytest.approx(np.round(steps), abs=1e-9)
+    off = np.abs(np.subtract(found.pixels(found.written(box)), box))
+    assert (off <= found.tolerance * 2).all()
+
+
+def test_what_is_written_has_three_decimals_at_most() -> None:
+    found = frame_of("unit", BoxTarget(((),), (3.0, 7.0)))
+    assert found.written((1, 2, 2, 3)) == (0.333, 0.286, 0.667, 0.429)
 
 
 def batch(frame: str, *, noise: float = 0.0, y_first: bool = False) -> tuple[list[str], list[Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import fbeta_score
+from sklearn.metrics import fbeta_score, jaccard_score
 
 from medreward import ConfigError, Label, Task, explain, shaped_reward
 from medreward.cli import main
@@ -108,6 +108,16 @@ def test_f_beta_is_that_of_scikit_learn(predicted: set[int], true: set[int], bet
     assert ours == pytest.approx(theirs, abs=1e-12)
 
 
+@given(SETS, SETS)
+def test_jaccard_is_that_of_scikit_learn(predicted: set[int], true: set[int]) -> None:
+    flags = [[i in labels for i in range(len(NAMES))] for labels in (true, predicted)]
+    score = explain(answer(named(predicted)), true, task=CHEST, set_quality="jaccard", delta=0)
+    if len(predicted) < len(NAMES) or predicted == true:
+        theirs = jaccard_score(*flags, zero_division=1.0)
+        assert score.parts["accuracy"] == pytest.approx(theirs, abs=1e-12)
+    assert "|quality:jaccard|" in score.signature
+
+
 @given(SETS, st.data())
 def test_the_order_of_labels_does_not_matter(true: set[int], data: st.DataObject) -> None:
     predicted = data.draw(st.lists(st.integers(0, len(NAMES) - 1), min_size=1, unique=True))
@@ -135,18 +145,21 @@ def test_naming_everything_does_not_pay(true: set[int]) -> None:
     assert fewer.total >= everything.total
 
 
+@pytest.mark.parametrize("factor", [1.0, 2.0])
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("costs", [(1.0, 1.0, 1.0, 1.0), (0.5, 2.0, 1.0, 7.0)])
-def test_no_wrong_set_earns_more_than_the_bound(beta: float, costs: tuple[float, ...]) -> None:
+def test_no_wrong_set_earns_more_than_the_bound(
+    beta: float, costs: tuple[float, ...], factor: float
+) -> None:
     labels = tuple(Label(name, cost=cost) for name, cost in zip("abcd", costs, strict=True))
     task = Task("t", kind="multilabel", labels=labels, reward={"delta": 0})
     wrong = [
-        f_beta(predicted, true, list(costs), beta)
+        f_beta(predicted, true, list(costs), beta, factor)
         for predicted in subsets(4)
         for true in subsets(4)
         if predicted != true and len(predicted) < 4
     ]
-    assert max(wrong) <= best_partial_score(task, beta) < 1.0
+    assert max(wrong) <= best_partial_score(task, beta, factor) < 1.0
 
 
 def test_a_label_that_costs_more_counts_more() -> None:

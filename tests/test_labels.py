@@ -8,9 +8,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from medreward import Task
+from medreward.lexicon import Lexicon
 from medreward.reasons import REASONS
 from medreward.rewards.label import label_reward
 from medreward.rewards.reading import MAX_ANSWER_LENGTH, read_label
+from medreward.task import shipped
 from tests.reading_tables import BREAST, TABLES, TASKS, make
 
 CHEST = TASKS["chest"]
@@ -118,6 +120,24 @@ def test_whatever_the_words_a_reading_names_what_stands_there(answer: str) -> No
     if label is not None:
         assert CHEST.labels[label].name in answer.lower()
     assert read_label(answer.upper(), CHEST) == (label, reason)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_an_answer_that_is_a_form_is_read_as_by_the_rules(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task.load(name)
+    words = [" ".join(form) for form in task.lexicon._label_of]
+    names = [form for label in task.labels for form in (label.name, *label.synonyms)]
+    answers = [
+        pattern.format(form, form.replace(" ", gap))
+        for form in (*words, *names, "no", "not", "yes")
+        for gap in ("  ", "-", "_", ". ", ", ", "? ", "\n", " - ", ": ", "/", "~~", "\u0301 ")
+        for pattern in ("{}", "{}.", "{}?", "{}..", "{} .", "!{}", "({})", "{}:", "{1}", "{1}.")
+    ]
+    quick = [read_label(answer, task) for answer in answers]
+    monkeypatch.setattr(Lexicon, "exact", lambda lexicon, text: None)
+    assert quick == [read_label(answer, task) for answer in answers]
 
 
 @given(st.text(max_size=40))

@@ -81,3 +81,14 @@ def test_the_longest_answer_that_is_read_is_cheap(unit: str) -> None:
     text = f"<think>x</think><answer>{unit * (1000 // len(unit))}</answer>"
     for task in ("pneumoniamnist", "retinamnist"):
         assert seconds(text, task, 0) < 0.5
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<s>", "</del>", "~~", "no ", "or (", "isn't ", "'x' ", "\\sout ", " ", '{"a": ', "[", "1, "],
+)
+def test_what_stands_around_a_box_is_cheap(unit: str) -> None:
+    beside = unit * (19_000 // len(unit))
+    for answer in (f"{beside}x [1, 2, 3, 4]", f"[1, 2, 3, 4] {beside}x"):
+        text = f"<think>x</think><answer>{answer}</answer>"
+        assert seconds(text, "mni152_brain_box", [[1, 2, 3, 4]]) < 0.25

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from itertools import permutations
+from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Task, explain, shaped_reward
-from medreward.regions import MAX_BOXES
+from medreward.regions import MAX_BOXES, BoxTarget, TrueBox
+from medreward.rewards.box_reading import MAX_LENGTH
+from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.points import point_reward, read_points
+from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 
 TASK = Task.load("grounding_point")
+LABELS = (("WBC",), ("WBC", "RBC"))
 TWO = [[10, 10, 40, 40], [60, 10, 90, 40]]
 SIDE = st.integers(1, 20)
 BOXES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), SIDE, SIDE), max_size=4).map(
@@ -43,6 +48,10 @@ def value(answer: str, target: Any, **settings: Any) -> float:
         ("[]", ()),
         ("none", ()),
         ("There is nothing to find.", ()),
+        ('{"points": []}', ()),
+        ('[{"point_2d": [25, 25], "attributes": []}]', ((25, 25),)),
+        ("[1,1]" * MAX_BOXES, ((1, 1),) * MAX_BOXES),
+        ("[1, 1]" + " " * (MAX_LENGTH - 6), ((1, 1),)),
     ],
 )
 def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
@@ -59,15 +68,45 @@ def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
         ("[[1e5, 25]]", "points_unreadable"),
         ("in the middle", "points_unreadable"),
         ("[[25, 25]], or nothing", "boxes_and_none"),
+        ("[[25, 25]], or []", "boxes_and_none"),
+        ("[[], [25, 25]]", "boxes_and_none"),
+        ("points, or [] if there is none", "points_unreadable"),
+        ("nothing is unlikely", "points_unreadable"),
+        ("[[25, 25]] or []", "boxes_and_none"),
+        ("[] [[25, 25]]", "boxes_and_none"),
+        ("[25, 25] or [75, 30]", "boxes_open"),
+        ("not [25, 25]", "boxes_open"),
+        ("[25, 25]?", "boxes_open"),
+        ("[]?", "points_unreadable"),
         ("", "empty_answer"),
+        (None, "no_answer"),
         ("[1,1]" * (MAX_BOXES + 1), "too_many_boxes"),
-        ("[1,1] " * 4000, "answer_too_long"),
+        ("[1, 1]" + " " * (MAX_LENGTH - 5), "answer_too_long"),
     ],
 )
-def test_what_is_not(answer: str, reason: str) -> None:
-    reading = read_points(answer, TASK)
-    assert reading.points is None
-    assert reading.reason == reason
+def test_what_is_not(answer: str | None, reason: str) -> None:
+    assert read_points(answer, TASK) == (None, reason)
+    verdict = point_reward(answer, TASK.target_boxes(TWO), TASK, RewardSettings())
+    assert verdict == Verdict(0.0, reason)
+
+
+def test_the_longest_answer_is_read_in_linear_time() -> None:
+    start = process_time()
+    assert read_points("none " * (MAX_LENGTH // 5), TASK).points is None
+    assert process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("point", "hit"),
+    [
+        *(((10, 20), True), ((29.9, 39.9), True), ((10, 39.9), True), ((29.9, 20), True)),
+        *(((9.9, 30), False), ((30, 30), False), ((20, 19.9), False), ((20, 40), False)),
+    ],
+)
+def test_a_box_holds_its_left_and_top_edge_but_not_the_others(
+    point: tuple[float, float], hit: bool
+) -> None:
+    assert value(json.dumps([point]), [[10, 20, 30, 40]]) == hit
 
 
 def brute_force(points: list[tuple[int, int]], boxes: list[list[int]]) -> float:
@@ -88,6 +127,8 @@ def brute_force(points: list[tuple[int, int]], boxes: list[list[int]]) -> float:
 
 
 @given(POINTS, BOXES)
+@example([], [TWO[0]])
+@example([(1, 1)], [])
 def test_hits_are_those_of_the_best_match(
     points: list[tuple[int, int]], boxes: list[list[int]]
 ) -> None:
@@ -126,6 +167,24 @@ def test_annotators(annotators: str, expected: float) -> None:
     target = {"annotators": [[one], [[11, 10, 40, 40]], [one], [[10, 10, 40, 41], TWO[1]]]}
     found = value("[25, 25]", target, annotators=annotators)
     assert found == pytest.approx({"mean": 3.5 / 4}.get(annotators, expected))
+
+
+def test_a_wrong_answer_stays_below_a_right_one_for_any_number_of_annotators() -> None:
+    drawn, nothing = (TrueBox((0.0, 0.0, 9.0, 9.0)),), ()
+    target = BoxTarget(((drawn,) * 20_000) + (nothing,))
+    verdict = point_reward("[1, 1]", target, TASK, RewardSettings(annotators="mean"))
+    assert verdict[:2] == (BEST_WRONG, "points_partial")
+
+
+def test_several_labels_are_refused_since_a_point_names_none() -> None:
+    text = "<think>x</think><answer>WBC at [1, 1]</answer>"
+    target = [{"box": [0, 0, 9, 9], "label": "WBC"}]
+    settings = RewardSettings(delta=0, box_quality="point")
+    one, two = (Task("smear", "localisation", labels, reward=settings) for labels in LABELS)
+    assert explain(text, target, task=one).correct
+    with pytest.raises(ConfigError, match="task 'smear': box_quality 'point' is for a task with"):
+        explain(text, target, task=two)
+    assert "box_malformed" in explain(text, target, task=two, box_quality="iou").reasons
 
 
 def test_reasons_and_prediction() -> None:

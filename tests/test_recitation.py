@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from medreward import Task, explain
 from medreward.rewards import recitation
-from medreward.rewards.recitation import Reference, reference
+from medreward.rewards.recitation import ORDER, Reference, reference
 from medreward.words import tokenize
 
 KNOWLEDGE = Task.load("pneumoniamnist").knowledge_text()
@@ -61,6 +63,34 @@ def test_equal_to_nltk(knowledge: str, text: str) -> None:
     bleu = Reference(knowledge).bleu(text)
     assert bleu == pytest.approx(nltk_bleu(knowledge, text), abs=1e-12)
     assert 0.0 <= bleu <= 1.0
+
+
+words = st.lists(st.sampled_from("a b c d e".split()), max_size=40)
+
+
+@given(words, st.lists(words, min_size=1, max_size=5))
+def test_matches_are_those_of_counted_n_grams(knowledge: list[str], texts: list[list[str]]) -> None:
+    def counted(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:
+        return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
+
+    found = Reference(" ".join(knowledge))._matches(texts)
+    for n, matches in enumerate(found, start=1):
+        known = counted(knowledge, n)
+        assert matches.tolist() == [(counted(text, n) & known).total() for text in texts]
+    assert n == ORDER
+
+
+@given(sentences.filter(bool), st.lists(sentences, max_size=200))
+def test_a_batch_equals_its_texts_one_by_one(knowledge: str, texts: list[str]) -> None:
+    counted = Reference(knowledge)
+    assert counted.bleus(texts) == [counted.bleu(text) for text in texts]
+
+
+def test_long_knowledge_is_counted_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [KNOWLEDGE[: 40 * n] for n in range(20)]
+    at_once = Reference(KNOWLEDGE).bleus(texts)
+    monkeypatch.setattr(recitation, "_MOST_COUNTS", 1)
+    assert Reference(KNOWLEDGE).bleus(texts) == at_once
 
 
 def test_a_groups_knowledge_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.speed import chart, growth, measure
-from benchmarks.speed.__main__ import TOPICS
+from benchmarks.speed import bounds, chart, growth, measure, training
+from benchmarks.speed.command import TOPICS
 from medreward.rewards import box_scan
-from medreward.rewards.recitation import ORDER, Reference
 from medreward.words import fold, tokenize
 
 
@@ -31,7 +29,13 @@ def test_a_wrong_value_fails() -> None:
 
 def test_a_row_shows_median_and_spread() -> None:
     row = measure.Row("a", "b", "c", 0.002, [3.0, 1.0, 2.0], "d", 0.001)
-    assert measure.table([row]).splitlines()[-1] == "| a | b | c | 2 | 1 – 3 | 2 ms | d: 1 ms |"
+    assert measure.table([row]).splitlines()[-1] == "| a | b | c | 2 | 1 – 3 | 2 ms | d: 1 ms | 2 |"
+
+
+def test_rates_are_shown_beside_that_of_copying() -> None:
+    text = bounds.table([bounds.Rate("copying", 8e9), bounds.Rate("words", 1e8)])
+    assert text.splitlines()[-2:] == ["| copying | 8,000 | 1 |", "| words | 100 | 80 |"]
+    assert all(rate > 0 for _, rate in bounds.rates(1))
 
 
 def test_the_exponent_is_that_of_the_upper_half() -> None:
@@ -41,24 +45,26 @@ def test_the_exponent_is_that_of_the_upper_half() -> None:
     assert chart.svg([curve]).count("<circle") == len(sizes)
 
 
+def test_the_share_of_a_training_step_is_that_of_the_median_step() -> None:
+    text = training.summary([(0.4, 0.004), (0.5, 0.01), (0.6, 0.03)], 0.01)
+    assert "takes 500 ms" in text
+    assert "10.00 ms of it: 2.00% (1.00% to 5.00%, 3 steps)" in text
+    assert "take 10.0 ms, 2.0% of a step" in text
+
+
+@pytest.mark.slow
+def test_the_reward_is_a_part_of_each_training_step() -> None:
+    steps = training.measured(2)
+    assert len(steps) == 2
+    assert all(0 < reward < step for step, reward in steps)
+
+
 any_text = st.text(st.sampled_from("aB7 _-.'\x00\x1c\u00e9\n") | st.characters(), max_size=60)
 
 
 @given(any_text)
 def test_tokens_are_those_of_the_regular_expression(text: str) -> None:
     assert tokenize(text) == re.findall(r"[^\W_]+", fold(text))
-
-
-words = st.lists(st.sampled_from("a b c d e".split()), max_size=40)
-
-
-@given(words, words)
-def test_matches_are_those_of_counted_n_grams(knowledge: list[str], text: list[str]) -> None:
-    def counted(tokens: list[str], n: int) -> Counter[tuple[str, ...]]:
-        return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
-
-    obvious = [(counted(text, n) & counted(knowledge, n)).total() for n in range(1, ORDER + 1)]
-    assert list(Reference(" ".join(knowledge))._matches(text)) == obvious
 
 
 PIECES = re.compile(box_scan._PIECES, re.IGNORECASE | re.ASCII)

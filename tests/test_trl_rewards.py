@@ -44,13 +44,13 @@ def test_each_completion_is_scored_once_for_all_functions(monkeypatch: pytest.Mo
     funcs, _ = reward_funcs("retinamnist")
     scorer = funcs[0].batch.scorers["retinamnist"]
     seen: list[str] = []
-    original = scorer.score
+    original = scorer.judged
 
-    def score(text: str, *rest: Any) -> Any:
+    def judged(text: str, *rest: Any) -> Any:
         seen.append(text)
         return original(text, *rest)
 
-    monkeypatch.setattr(scorer, "score", score)
+    monkeypatch.setattr(scorer, "judged", judged)
     for func in funcs:
         func(completions=GROUP, target=[1, 1, 1])
     assert seen == GROUP

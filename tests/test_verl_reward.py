@@ -227,6 +227,22 @@ def test_the_manager_traces_with_verls_step_and_prompt(
     assert [r.completion for r in rows] == [RIGHT, NEAR]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to fill a disk with")
+def test_a_trace_that_cannot_be_written_fails_every_call(tokenizer: tuple[Any, Path]) -> None:
+    from medreward_verl.manager import MedRewardManager
+
+    reward = MedRewardManager(compose(*MANAGER, f"{REWARD}.trace=/dev/full"), tokenizer[0], None)
+    data = batch(tokenizer[0], [RIGHT] * 2, [row("retinamnist", "1")] * 2)
+
+    async def together() -> list[Any]:
+        calls = (reward.run_single(data[i : i + 1]) for i in range(2))
+        waiting = asyncio.gather(*calls, return_exceptions=True)
+        return list(await asyncio.wait_for(waiting, timeout=60))
+
+    for error in asyncio.run(together()):
+        assert "/dev/full" in str(error)
+
+
 @pytest.mark.parametrize("module", ["ppo.ray_trainer", "ppo.v1.trainer_base"])
 def test_verls_dumps_are_read(module: str, tmp_path: Path) -> None:
     """veRL's own writers write; the older one dumps what our reward reports, the newer one keys."""

@@ -17,7 +17,7 @@ from medreward.audit.groups import by_prompt, zero_variance_share
 from medreward.audit.trace import TraceLike, TraceRow, trace_writer, traced
 from medreward.completion import CompletionLike, completion_text
 from medreward.data.rows import target_of
-from medreward.rewards.shaped import PARTS, Scorer, scorer
+from medreward.rewards.shaped import PARTS, Judged, Scorer, scorer, scores_of
 
 TaskLike: TypeAlias = str | Path | Task
 Rewards: TypeAlias = list[float | None]
@@ -125,7 +125,9 @@ class BatchScorer:
         last = self._last
         if last is not None and last[0] == rows:
             return last[1]
-        scores = [self._score(i, *row) for i, row in enumerate(rows)]
+        judged = [self._judged(i, *row) for i, row in enumerate(rows)]
+        found = iter(scores_of([row for row in judged if row is not None]))
+        scores = [None if row is None else next(found) for row in judged]
         self._last = (rows, scores)
         return scores
 
@@ -147,14 +149,14 @@ class BatchScorer:
                 place = {"step": step, "id": _text(row_id), "split": _text(split)}
                 yield traced(score, bound.task, text, target, knowledge, **place)
 
-    def _score(
+    def _judged(
         self, index: int, text: str, task: str | None, target: Any, knowledge: str | None
-    ) -> Score | None:
+    ) -> tuple[Scorer, Judged] | None:
         bound = self._scorer(task)
         if bound is None:
             return None
         try:
-            return bound.score(text, target_of(bound.task, target), knowledge)
+            return bound, bound.judged(text, target_of(bound.task, target), knowledge)
         except ConfigError as error:
             raise ConfigError(f"row {index} of the batch: {error}") from error
 

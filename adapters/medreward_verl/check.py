@@ -178,7 +178,8 @@ def _right(rows: RowScorer, row: Mapping[str, Any]) -> str:
 
 def _score(rows: RowScorer, row: Mapping[str, Any], text: str) -> Score:
     truth = row["reward_model"]["ground_truth"]
-    return rows.score(row["data_source"], text, truth, row.get("extra_info"))
+    judged = rows.judged(row["data_source"], text, truth, row.get("extra_info"))
+    return judged.scorer.scores([judged.judged])[0]
 
 
 def _said(score: Score) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from medreward import ConfigError
-from medreward_verl.scoring import row_scorer
+from medreward_verl.scoring import JudgedRow, row_scorer
 
 if TYPE_CHECKING:
     from verl import DataProto
@@ -69,20 +69,27 @@ class MedRewardManager(RewardManagerBase):  # type: ignore[misc]
     def _score_waiting(self) -> None:
         calls, self._waiting = self._waiting, []
         texts = self.tokenizer.batch_decode([c.tokens for c in calls], skip_special_tokens=True)
+        judged: list[tuple[_Call, JudgedRow]] = []
         for call, text in zip(calls, texts, strict=True):
-            if not call.answer.cancelled():
-                self._answer(call, text)
-
-    def _answer(self, call: _Call, text: str) -> None:
-        """Score a sample; a row that is wrong fails by itself, not with its neighbours."""
+            if call.answer.cancelled():
+                continue
+            try:
+                judged.append((call, self._judged(call, text)))
+            except ConfigError as error:  # a wrong row fails by itself, not with its neighbours
+                call.answer.set_exception(error)
         try:
-            result = self._rows.result(
-                call.data_source, text, call.ground_truth, call.extra_info, **call.place
-            )
-        except ConfigError as error:
-            call.answer.set_exception(error)
+            results = self._rows.results([row for _, row in judged])
+        except ConfigError as error:  # the trace cannot be written
+            for call, _ in judged:
+                call.answer.set_exception(error)
             return
-        call.answer.set_result({"reward_score": result["score"], "reward_extra_info": result})
+        for (call, _), result in zip(judged, results, strict=True):
+            call.answer.set_result({"reward_score": result["score"], "reward_extra_info": result})
+
+    def _judged(self, call: _Call, text: str) -> JudgedRow:
+        return self._rows.judged(
+            call.data_source, text, call.ground_truth, call.extra_info, **call.place
+        )
 
 
 def _call(data: DataProto, answer: asyncio.Future[dict[str, Any]]) -> _Call:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
 from medreward.audit.trace import trace_writer, traced
 from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward.reasons import REASONS
-from medreward.rewards.shaped import PARTS, Scorer, scorer
+from medreward.rewards.shaped import PARTS, Judged, Scorer, scorer, scores_of
 from medreward.task import shipped
 
 Result: TypeAlias = dict[str, float]
@@ -75,6 +75,16 @@ def _row_scorer(frozen: Any) -> RowScorer:
     return RowScorer(_thawed(frozen))
 
 
+class JudgedRow(NamedTuple):
+    """A row before its recitation is counted; `told` is what else its line of a trace says."""
+
+    scorer: Scorer
+    judged: Judged
+    completion: str
+    ground_truth: Any
+    told: Mapping[str, Any]
+
+
 class RowScorer:
     """Scores veRL's rows; a task's card is read and its settings are checked once.
 
@@ -113,17 +123,37 @@ class RowScorer:
             raise expected("data_source", data_source, self.known)
         return self._loaded(data_source)
 
-    def score(
+    def judged(
         self,
         data_source: str,
         completion: str,
         ground_truth: Any,
         extra_info: Mapping[str, Any] | None = None,
-    ) -> Score:
-        """Score a row's completion."""
-        bound = self.scorer(data_source, extra_info)
-        knowledge = (extra_info or {}).get("knowledge")
-        return bound.score(completion, target_of(bound.task, ground_truth), knowledge)
+        **place: Any,
+    ) -> JudgedRow:
+        """Judge a row's completion, for `results`.
+
+        ``place`` is the ``step`` and the ``group``, where the caller knows them.
+
+        Raises:
+            ConfigError: if the data source or the ground truth is not allowed.
+        """
+        info = extra_info or {}
+        bound = self.scorer(data_source, info)
+        knowledge = info.get("knowledge")
+        judged = bound.judged(completion, target_of(bound.task, ground_truth), knowledge)
+        told = {**_place(info), **place, "knowledge": knowledge}
+        return JudgedRow(bound, judged, completion, ground_truth, told)
+
+    def results(self, rows: Sequence[JudgedRow]) -> list[Result]:
+        """Return what veRL wants of each row (see :func:`compute_score`), and trace them."""
+        scores = scores_of([(row.scorer, row.judged) for row in rows])
+        if self.trace is not None:
+            self.trace.write(
+                traced(score, row.scorer.task, row.completion, row.ground_truth, **row.told)
+                for score, row in zip(scores, rows, strict=True)
+            )
+        return [as_result(score, self.keys) for score in scores]
 
     def result(
         self,
@@ -133,17 +163,9 @@ class RowScorer:
         extra_info: Mapping[str, Any] | None = None,
         **place: Any,
     ) -> Result:
-        """Score a row's completion as veRL wants it (see :func:`compute_score`), and trace it.
-
-        ``place`` is the ``step`` and the ``group``, where the caller knows them.
-        """
-        score = self.score(data_source, completion, ground_truth, extra_info)
-        if self.trace is not None:
-            task, info = self.scorer(data_source, extra_info).task, extra_info or {}
-            place = {**_place(info), **place}
-            row = traced(score, task, completion, ground_truth, info.get("knowledge"), **place)
-            self.trace.write([row])
-        return as_result(score, self.keys)
+        """Score one row's completion as veRL wants it."""
+        row = self.judged(data_source, completion, ground_truth, extra_info, **place)
+        return self.results([row])[0]
 
     def _named(self, source: str, card: Any) -> Scorer:
         try:

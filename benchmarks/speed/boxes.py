@@ -1,17 +1,18 @@
-"""Boxes against pycocotools' IoU and against a plain loop, with the same one-to-one matching."""
+"""Boxes against the IoU of other libraries and a plain loop, with the same one-to-one matching."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.speed.measure import Pair, Row, compared, equal
+from benchmarks.speed.measure import Pair, Row, compared, equal, installed
 from medreward import Task
 from medreward.rewards.boxes import Placed, box_reward, matched
 from medreward.rewards.frames import frame_of
@@ -25,9 +26,32 @@ IMAGES, MOST = 4096, 50
 SHORT = 64
 
 
-def pycocotools(predicted: Boxes, true: Boxes) -> Any:
+def by_coco(mask: Any, predicted: Boxes, true: Boxes) -> Any:
+    """Return the table of IoU by pycocotools' module of masks, or another with its functions."""
     sides = [[[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in b] for b in (predicted, true)]
-    return coco.iou(*(np.array(b, dtype=float) for b in sides), [0] * len(true))
+    return mask.iou(*(np.array(b, dtype=float) for b in sides), [0] * len(true))
+
+
+pycocotools = partial(by_coco, coco)
+
+
+def torchmetrics(iou: Any, predicted: Boxes, true: Boxes) -> Any:
+    import torch
+
+    sides = (torch.tensor(boxes, dtype=torch.float32) for boxes in (predicted, true))
+    return iou(*sides, aggregate=False).numpy()
+
+
+def tables() -> Iterator[tuple[str, Table, float]]:
+    """Yield the alternatives that are installed, and how far their values may be off."""
+    yield "a plain loop", plain_loop, 1e-9
+    yield "pycocotools' IoU", pycocotools, 1e-9
+    if faster := installed("faster_coco_eval.core.mask"):
+        yield "faster-coco-eval's IoU", partial(by_coco, faster), 1e-9
+    metrics = installed("torchvision") and installed("torchmetrics.functional.detection")
+    if metrics:
+        iou = partial(torchmetrics, metrics.intersection_over_union)
+        yield "torchmetrics' IoU (float32)", iou, 1e-6
 
 
 def plain_loop(predicted: Boxes, true: Boxes) -> Any:
@@ -160,8 +184,8 @@ def _against(
     short: bool,
 ) -> Iterator[Row]:
     inputs = f"{count:,} images of 1 to {MOST} boxes"
-    for name, table in (("a plain loop", plain_loop), ("pycocotools' IoU", pycocotools)):
-        pair = Pair(ours, lambda table=table: by(table), equal(1e-9), count, *bound)  # type: ignore[misc]
+    for name, table, near in tables():
+        pair = Pair(ours, partial(by, table), equal(near), count, *bound)
         yield compared((what, inputs, f"{name}, scipy"), pair, 0 if short else 3)
 
 

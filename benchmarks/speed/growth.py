@@ -1,17 +1,20 @@
-"""How time grows with length, group, labels and boxes: exponents and docs/performance.svg."""
+"""How time grows with length, group, labels, boxes, masks: exponents and docs/performance.svg."""
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import string
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from time import process_time
 from typing import Any, NamedTuple
 
+from pycocotools import mask as coco
 from tqdm import tqdm
 
-from benchmarks.linear import slope
+from benchmarks.linear import SEGMENTATION, SQUARE, slope
 from benchmarks.speed import boxes, texts
 from medreward import Task
 from medreward.rewards.shaped import Scorer
@@ -19,6 +22,7 @@ from medreward.rewards.shaped import Scorer
 ENOUGH = 0.02  # seconds of a run, so that the clock and the machine's noise matter little
 RUNS = 3
 RETINA = Task.load("retinamnist")
+[SIDE, _] = SQUARE["size"]
 
 
 class Curve(NamedTuple):
@@ -103,10 +107,36 @@ def _boxes(count: int) -> Callable[[], Any]:
     return lambda: scorer.score(text, true)
 
 
+def _mask(answer: str) -> Callable[[], Any]:
+    scorer = Scorer(SEGMENTATION)
+    target = SEGMENTATION.parse_target(SQUARE)
+    text = f"<think>x</think><answer>{answer}</answer>"
+    assert scorer.score(text, target).reasons == ("mask_partial",)
+    return lambda: scorer.score(text, target)
+
+
+def _runs(count: int) -> Callable[[], Any]:
+    """Score a mask of so many runs of 0 and 1, packed."""
+    chance = random.Random(0)
+    borders = sorted(chance.sample(range(1, SIDE * SIDE), count - 1))
+    runs = [after - before for before, after in pairwise([0, *borders, SIDE * SIDE])]
+    rle = coco.frPyObjects({"size": [SIDE, SIDE], "counts": runs}, SIDE, SIDE)
+    return _mask(json.dumps({"size": [SIDE, SIDE], "counts": rle["counts"].decode("ascii")}))
+
+
+def _corners(count: int) -> Callable[[], Any]:
+    """Score a polygon of so many corners, on a circle."""
+    turns = (2 * math.pi * i / count for i in range(count))
+    polygon = [round(SIDE * (0.5 + 0.4 * f(t)), 1) for t in turns for f in (math.cos, math.sin)]
+    return _mask(json.dumps([polygon]))
+
+
 _AXES: list[tuple[str, str, list[int], Callable[[int], Callable[[], Any]]]] = [
     ("length of the completion", "KB", [1, 4, 16, 64, 256, 1024, 4096], _length),
-    ("completions in the group", "", [1, 2, 4, 8, 16, 32, 64, 128, 256], _group),
+    ("completions in the group", "", [1, 4, 16, 64, 256, 512, 1024, 2048, 4096], _group),
     ("labels, plain answer", "", [2, 10, 100, 1000, 3000, 10_000], _labels),
     ("labels, misspelt answer", "", [2, 10, 100, 1000, 3000, 10_000], _misspelt),
     ("boxes, true and predicted", "", [1, 2, 5, 10, 20, 35, 50, 70, 100], _boxes),
+    ("runs of a mask's RLE", "", [2**k for k in range(4, 16)], _runs),
+    ("corners of a mask's polygon", "", [2**k for k in range(2, 13)], _corners),
 ]

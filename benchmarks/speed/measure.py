@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from importlib import import_module
 from statistics import median
 from time import process_time
 from typing import Any, NamedTuple
@@ -83,16 +86,33 @@ def equal(tolerance: float) -> Callable[[Iterable[float], Iterable[float]], None
     return agree
 
 
+@cache
+def installed(name: str) -> Any:
+    """Return a module, or None and a printed line where it cannot be imported."""
+    try:
+        return import_module(name)
+    except (ImportError, RuntimeError) as error:  # torchvision for another torch: RuntimeError
+        package = name.partition(".")[0].replace("_", "-")
+        print(f"skipped: {error}; `pip install {package}` brings {package}", file=sys.stderr)
+        return None
+
+
 def table(rows: Iterable[Row]) -> str:
-    """Return rows as a Markdown table: how many times as fast, median and spread."""
-    heads = ("what", "on", "against", "times as fast", "lowest – highest", "a unit", "bounded by")
+    """Return rows as a Markdown table: how many times as fast, median and spread.
+
+    The last column is the row's time as a multiple of what bounds it.
+    """
+    heads = ("what", "on", "against", "times as fast", "lowest – highest", "a unit")
+    heads += ("bounded by", "times the bound")
     lines = [heads, ("---",) * len(heads)]
     for row in rows:
         spread = f"{min(row.ratios):.2g} – {max(row.ratios):.2g}" if row.ratios else "–"
         ratio = f"{median(row.ratios):.2g}" if row.ratios else "–"
-        bound = row.bound if math.isnan(row.least) else f"{row.bound}: {short_time(row.least)}"
+        measured = not math.isnan(row.least)
+        bound = f"{row.bound}: {short_time(row.least)}" if measured else row.bound
+        times = f"{row.ours / row.least:.2g}" if measured else "–"
         lines.append(
-            (row.what, row.inputs, row.against, ratio, spread, short_time(row.ours), bound)
+            (row.what, row.inputs, row.against, ratio, spread, short_time(row.ours), bound, times)
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -11,7 +11,7 @@ from benchmarks.speed import texts
 from benchmarks.speed.measure import REPEATS, Pair, Row, compared, equal
 from medreward import Task
 from medreward.completion import Completion
-from medreward.rewards.recitation import Reference
+from medreward.rewards.recitation import reference
 from medreward.words import tokenize
 
 BOUND = "splitting the text into words"
@@ -19,9 +19,8 @@ KINDS = {"own words, 15% copied": 0.15, "half copied": 0.5, "nothing but the kno
 
 
 def ours(knowledge: str, group: list[str]) -> list[float]:
-    """Count the knowledge once, as scoring a group does, and compare each completion."""
-    reference = Reference(knowledge)
-    return [reference.bleu(text) for text in group]
+    """Compare the group as scoring does: the knowledge was counted when it first came."""
+    return reference(knowledge).bleus(group)
 
 
 def nltk(knowledge: str, group: list[str]) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +32,25 @@ def as_trl_calls(completions: list[str], targets: list[int], task: Task) -> list
 def rows(short: bool) -> Iterator[Row]:
     completions, targets, task = step(4 if short else 64)
     count = len(completions)
+    alone = partial(shaped_reward, completions, targets, task=task)
     pair = Pair(
         lambda: as_trl_calls(completions, targets, task),
-        lambda: shaped_reward(completions, targets, task=task),
+        alone,
         equal(1e-12),
         count,
         "the reward itself",
+        alone,
     )
     names = "TRL's call path, three functions", f"{count} completions", "`shaped_reward` alone"
     yield compared(names, pair, 0 if short else REPEATS)
     scorer = Scorer(task)
     pair = Pair(
         lambda: [scorer.score(*row).total for row in zip(completions, targets, strict=True)],
-        lambda: shaped_reward(completions, targets, task=task),
+        alone,
         equal(0),
         count,
         "the reward itself",
+        alone,
     )
     names = (
         "one call a sample, as verl does",

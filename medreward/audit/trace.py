@@ -22,7 +22,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -62,8 +62,8 @@ class TraceRow:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as a JSON-ready dictionary, optional fields only where they are known."""
-        values = asdict(self) | {"reasons": list(self.reasons)}
-        del values["unreadable"]
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "unreadable"}
+        values |= {"parts": dict(self.parts), "reasons": list(self.reasons)}
         return {k: v for k, v in values.items() if v is not None or k not in ("group", "split")}
 
     @classmethod

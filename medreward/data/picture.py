@@ -159,7 +159,9 @@ def _eight_bit(image: Image.Image, reading: Reading) -> tuple[Image.Image, str]:
         return _rescaled(image, reading)
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return _on_black(image), "transparency composited on black"
-    if mode in ("1", "L"):
+    if mode in ("L", "RGB"):
+        return image, ""
+    if mode == "1":
         return image.convert("L"), ""
     note = "CMYK converted to RGB without a colour profile" if mode == "CMYK" else ""
     return image.convert("RGB"), note

@@ -130,4 +130,6 @@ def _boxes(
 
 
 def _digest(image: Image.Image) -> bytes:
-    return sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).digest()
+    digest = sha256(f"{image.mode}{image.size}".encode())
+    digest.update(image.tobytes())
+    return digest.digest()

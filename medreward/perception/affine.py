@@ -48,7 +48,7 @@ class Affine(NamedTuple):
     def box(self, box: Box) -> Box:
         """Return the smallest upright box around where a box's corners go."""
         x1, y1, x2, y2 = box
-        corners = [self.point(x, y) for x in (x1, x2) for y in (y1, y2)]
+        corners = self.point(x1, y1), self.point(x1, y2), self.point(x2, y1), self.point(x2, y2)
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
@@ -119,6 +119,8 @@ def window(size: tuple[int, int], box: tuple[int, int, int, int], fill: int = 0)
     new = x2 - x1, y2 - y1
 
     def cut(image: Image.Image, values: bool) -> Image.Image:
+        if min(x1, y1) >= 0 and x2 <= image.width and y2 <= image.height:
+            return image.crop(box)
         ground = Image.new(image.mode, new, _colour(image, 0 if values else fill))
         ground.paste(image, (-x1, -y1))
         return ground

@@ -102,7 +102,11 @@ class Sample:
         texts = mirrored_texts(self.laterality, self.texts, mirror)
         labels = [region.label for region in self.regions]
         new = mirrored_texts(self.laterality, {f"region {x!r}": x for x in labels}, mirror)
-        regions = tuple(replace(r, label=new[f"region {r.label!r}"]) for r in self.regions)
+        changed = {x: new[f"region {x!r}"] for x in labels}
+        regions = tuple(
+            r if changed[r.label] == r.label else replace(r, label=changed[r.label])
+            for r in self.regions
+        )
         return replace(self, texts=texts, regions=regions)
 
     def on_side(self) -> None:

@@ -23,7 +23,7 @@ def over_annotators(
         agreement: gives the agreement with one list of boxes.
     """
     lists = target.annotators
-    if how == "consensus" and len(lists) > 1:
+    if how == "consensus":
         lists = (consensus(lists),)
     values = [agreement(boxes) for boxes in lists]
     return max(values) if how == "best" else sum(values) / len(values)
@@ -35,19 +35,18 @@ def consensus(annotators: tuple[tuple[TrueBox, ...], ...]) -> tuple[TrueBox, ...
 
     Boxes of different annotators with the same label are of the same thing when they overlap the
     average of it with an IoU of at least `SAME_THING`; each box goes to the thing that it overlaps
-    most, in order of coordinates, so that the order of annotators does not matter. It is weighted
-    boxes fusion (Solovyev, Wang, Gabruseva, Image and Vision Computing 107:104117, 2021) with equal
-    weights and a majority vote.
+    most, in order of coordinates and, of equal boxes, of their annotators' whole lists: the order
+    in which annotators are given does not matter. It is weighted boxes fusion (Solovyev, Wang,
+    Gabruseva, Image and Vision Computing 107:104117, 2021) with equal weights and a majority vote.
 
     >>> one, two = TrueBox((0.0, 0.0, 10.0, 10.0)), TrueBox((0.0, 0.0, 10.0, 12.0))
     >>> consensus(((one,), (two,), ()))[0].box
     (0.0, 0.0, 10.0, 11.0)
     """
-    drawn = sorted(
-        (label is None, label or 0, box, who)
-        for who, boxes in enumerate(annotators)
-        for box, label in boxes
+    lists = sorted(
+        sorted((label is None, label or 0, box) for box, label in boxes) for boxes in annotators
     )
+    drawn = sorted((*one, who) for who, boxes in enumerate(lists) for one in boxes)
     things: list[_Thing] = []
     for _, number, box, who in drawn:
         fits = [

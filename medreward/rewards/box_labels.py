@@ -92,8 +92,8 @@ class _Reader:
         nothing = len(self._task.labels)
         if is_object:
             named = {mention.label for mention in mentions}
-            is_plain = len(named) == 1 and nothing not in named and _DENIALS.isdisjoint(words.words)
-            return named.pop() if is_plain else None
+            is_plain = len(named) == 1 and nothing not in named and "?" not in text
+            return named.pop() if is_plain and _DENIALS.isdisjoint(words.words) else None
         found = stances(words, mentions, self._task.absences)
         after = [*mentions, None][1:]
         kept = [

@@ -19,6 +19,7 @@ from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, MIN_SIDE, Box
 from medreward.rewards.box_labels import box_labels
 from medreward.rewards.box_scan import Group, Scan, offers_empty, scan, without_markup
+from medreward.rewards.commitment import is_committed
 from medreward.rewards.reading import unreadable
 from medreward.task import Task
 from medreward.words import Words, split
@@ -71,6 +72,8 @@ def read_boxes(answer: str | None, task: Task) -> BoxReading:
         return BoxReading(()) if is_given else BoxReading(None, "boxes_unreadable")
     if nothing:
         return BoxReading(None, "boxes_and_none")
+    if not is_committed(text, [(group.start, group.stop) for group in groups]):
+        return BoxReading(None, "boxes_open")
     labels = box_labels(text, found, task)
     boxes = (_checked(group, label, task) for group, label in zip(groups, labels, strict=True))
     return BoxReading(tuple(boxes))

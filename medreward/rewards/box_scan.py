@@ -21,9 +21,10 @@ _ENTRY = rf"[ \t\r\n]*+[-+]?(?:{_FINITE})[ \t\r\n]*+"
 _FOUR = r"(?P<four>\[" + ",".join([_ENTRY] * 4) + r"\])"
 _TOKEN = re.compile(f"{_FOUR}|{_PIECES}", re.IGNORECASE | re.ASCII)
 _MARKUP = re.compile(r"<[^<>]{0,40}>|```[a-z]*", re.IGNORECASE)
-# "... or [] if there is none": the words of a prompt, which answer nothing.
+# "... or [] if there is none", "[]?", "not []": the words of a prompt, a question or a denial.
 _OFFERED = re.compile(
-    r"\b(?:or|if|when)\W{0,8}\[\s*\]|\[\s*\]\W{0,8}(?:or|if|when|unless|otherwise)\b",
+    r"\b(?:or|if|when|not)\W{0,8}\[\s*\]|\[\s*\]\s*\?"
+    r"|\[\s*\]\W{0,8}(?:or|if|when|unless|otherwise|but|is (?:not|wrong))\b",
     re.IGNORECASE,
 )
 _SEPARATORS = frozenset(" \t\r\n,;'\"")

@@ -104,7 +104,8 @@ def _assigned(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: 
     half = np.array(frame.tolerance * 2)[:, None, None]
     boxes, labels = placed.boxes, placed.labels
     if len(set(boxes)) < len(boxes):
-        close = _within(Pairs.of(theirs, theirs), 2 * half)
+        same = np.equal.outer(np.array(names), np.array(names))
+        close = _within(Pairs.of(theirs, theirs), 2 * half) & same
         boxes, labels = _without_copies(placed, int(close.sum(axis=1).max()))
     pairs = Pairs.of(columns(boxes), theirs)
     table = quality_of_pairs(pairs, quality, BEST_WRONG)
@@ -126,7 +127,7 @@ def _true_columns(true: tuple[TrueBox, ...]) -> tuple[Table, tuple[int | None, .
 
 
 def _without_copies(placed: Placed, allowed: int) -> tuple[Sequence[Box], Sequence[int | None]]:
-    """Return the boxes that may match: of equal ones, as many as true boxes are next to equal."""
+    """Return the boxes that may match: of equal ones, as many as true ones with one label are."""
     seen = Counter(zip(placed.boxes, placed.labels, strict=True))
     kept = [one for one, count in seen.items() for _ in range(min(count, allowed))]
     return [box for box, _ in kept], [label for _, label in kept]

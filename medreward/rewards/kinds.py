@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from medreward.regions import BoxTarget
 from medreward.rewards.boxes import BEST_WRONG, box_reward
 from medreward.rewards.label import label_reward
-from medreward.rewards.label_set import best_partial_score, label_set_reward
+from medreward.rewards.label_set import best_partial_score, error_factor, label_set_reward
 from medreward.rewards.masks import mask_reward
 from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
 from medreward.rewards.points import point_reward
@@ -76,8 +76,8 @@ KIND_REWARDS = {
     ),
     "multilabel": KindReward(
         label_set_reward,
-        lambda task, settings: best_partial_score(task, settings.beta),
-        lambda settings: {"beta": exact(settings.beta)},
+        lambda task, settings: best_partial_score(task, settings.beta, error_factor(settings)),
+        lambda settings: {"beta": exact(settings.beta), "quality": settings.set_quality},
     ),
     "localisation": KindReward(_place_reward, lambda task, settings: BEST_WRONG, _localisation),
     "segmentation": KindReward(

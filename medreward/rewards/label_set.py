@@ -5,10 +5,15 @@ With costs c of the labels (1 unless the card says otherwise), predicted set P a
     TP = sum of c over P & T,  FP = sum of c over P - T,  FN = sum of c over T - P
     F_beta = (1 + beta^2) * TP / ((1 + beta^2) * TP + beta^2 * FN + FP)
 
+    jaccard = (1 + beta^2) * TP / ((1 + beta^2) * TP + 2 * (beta^2 * FN + FP))
+
 in [0, 1]; beta > 1 makes a missed finding cost more than a false one (van Rijsbergen, Information
-Retrieval, 1979, chapter 7). Two conventions that F-beta leaves open: where nothing is to be found,
-the answer that says so earns 1 and any finding 0; and naming every label of the task earns 0 unless
-all of them are true, so that it is no way to collect recall.
+Retrieval, 1979, chapter 7). F-beta is largest, on average, for the set of all labels that are more
+likely than half of the best F-beta (Lipton et al., ECML PKDD 2014), so that two labels of which one
+is true earn 2/3, and either of them 1/2. With beta = 1 the other one is intersection over union, by
+which both earn 1/2 (`set_quality` in the settings). Two conventions that both leave open: where
+nothing is to be found, the answer that says so earns 1 and any finding 0; and naming every label of
+the task earns 0 unless all of them are true, so that it is no way to collect recall.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from collections.abc import Set
 from typing import NamedTuple
 
 from medreward.negation import Stance, stances
-from medreward.rewards.reading import unreadable
+from medreward.rewards.reading import displayed, unreadable
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
@@ -54,7 +59,8 @@ def label_set_reward(
         return Verdict(1.0, "correct", named)
     if len(labels) == len(task.labels):
         return Verdict(0.0, "all_labels", named)
-    value = f_beta(labels, target, [label.cost for label in task.labels], settings.beta)
+    costs = [label.cost for label in task.labels]
+    value = f_beta(labels, target, costs, settings.beta, error_factor(settings))
     return Verdict(value, "labels_partial" if value else "wrong_label", named)
 
 
@@ -74,7 +80,7 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     reason = unreadable(answer)
     if reason:
         return SetReading(None, reason)
-    text = split(answer or "")
+    text = split(displayed(answer or ""))
     if any(map(mixes_scripts, text.words)):
         return SetReading(None, "mixed_scripts")
     mentions = task.lexicon.find(text)
@@ -91,11 +97,22 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     return SetReading(frozenset(asserted - {nothing}))
 
 
-def f_beta(predicted: Set[int], true: Set[int], costs: list[float], beta: float) -> float:
+def error_factor(settings: RewardSettings) -> float:
+    """Return by how much errors weigh more than in F_beta."""
+    return 2.0 if settings.set_quality == "jaccard" else 1.0
+
+
+def f_beta(
+    predicted: Set[int], true: Set[int], costs: list[float], beta: float, factor: float = 1.0
+) -> float:
     """Return F_beta of two different or equal sets of labels, 1 for two empty ones.
+
+    Errors count `factor` times; twice is, with a beta of 1, intersection over union.
 
     >>> f_beta({0, 1}, {0}, [1.0, 1.0], beta=1.0).__round__(4), f_beta(set(), set(), [1.0], 1.0)
     (0.6667, 1.0)
+    >>> f_beta({0, 1}, {0}, [1.0, 1.0], beta=1.0, factor=2.0)
+    0.5
     """
     if predicted == true:
         return 1.0
@@ -104,11 +121,11 @@ def f_beta(predicted: Set[int], true: Set[int], costs: list[float], beta: float)
         for labels in (predicted & true, predicted - true, true - predicted)
     )
     weighted = (1 + beta**2) * hit
-    return weighted / (weighted + beta**2 * missed + false)
+    return weighted / (weighted + factor * (beta**2 * missed + false))
 
 
-def best_partial_score(task: Task, beta: float) -> float:
+def best_partial_score(task: Task, beta: float, factor: float = 1.0) -> float:
     """Return an upper bound of what a wrong set can earn: all labels right but the cheapest."""
     costs = sorted(label.cost for label in task.labels)
     weighted = (1 + beta**2) * sum(costs[1:])
-    return weighted / (weighted + min(1.0, beta**2) * costs[0])
+    return weighted / (weighted + factor * min(1.0, beta**2) * costs[0])

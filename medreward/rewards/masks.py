@@ -9,7 +9,8 @@ in [0, 1], and 1 for two empty masks. A mask of the whole image earns a Dice of 
 true mask with the share p of the image, and so 0 where there is nothing.
 
 An answer holds polygons ``[x1, y1, x2, y2, …]``, in the task's frame, or COCO's RLE of the stored
-image, as JSON; several are one mask, their union. A part that is not well formed spoils the answer.
+image, as JSON; several are one mask, their union. A part that is not well formed spoils the answer,
+as does a key that is given twice, or polygons that hold no pixel.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from medreward.rewards.box_reading import says_nothing
 from medreward.rewards.box_scan import Scan
 from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.frames import Frame, frame_of
-from medreward.rewards.reading import unreadable
+from medreward.rewards.reading import MAX_ANSWER_LENGTH, unreadable
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
@@ -34,8 +35,10 @@ from medreward.task import Task
 # The packed RLE of a mask with a ragged outline on 1024 x 1024 takes about 10,000 characters.
 MAX_LENGTH = 100_000
 _FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
-_KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects")
+_KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects", "counts")
 _MOST_PARTS = 100
+_DEEPEST = 20  # Python's own limit depends on its version and on who calls
+_MASK = re.compile(r"[\[{]\s*[-+.\d\[{\"']")  # the beginning of one, or of something else in JSON
 _NOTHING = Scan((), (), has_empty=False, has_empty_in_brace=False)
 
 
@@ -74,42 +77,55 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         return MaskReading(None, reason)
     text = _FENCE.sub(" ", answer or "").strip()
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        if len(text) <= 1000 and says_nothing(text, _NOTHING, task):
+        content = json.loads(text, object_pairs_hook=_mapping)
+    except (ValueError, RecursionError) as error:
+        is_prose = len(text) <= MAX_ANSWER_LENGTH and _MASK.search(text) is None
+        if is_prose and says_nothing(text, _NOTHING, task):
             return MaskReading(rle_of_polygons([], target.width, target.height))
-        return MaskReading(None, "mask_unreadable")
+        spoilt = isinstance(error, MaskError)
+        return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable")
     try:
         parts = list(islice(_parts(content), _MOST_PARTS + 1))
         if len(parts) > _MOST_PARTS:
             return MaskReading(None, "mask_malformed")
         rles = list(_rles(parts, target, frame))
-    except MaskError:
+    except (MaskError, RecursionError):  # from Python 3.12 on, JSON may be nested more deeply
         return MaskReading(None, "mask_malformed")
-    return MaskReading(rles[0] if len(rles) == 1 else coco().merge(rles))
+    return MaskReading(coco().merge(rles))
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object that gives each key once; else one mask would hide another.
+
+    Raises:
+        MaskError: if a key is given twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MaskError("a key is given twice")
+    return found
+
+
+def _parts(value: Any, depth: int = 0) -> Iterator[Any]:
     """Yield the polygons (lists of numbers) and RLEs (mappings) in an answer's JSON.
 
     Raises:
-        MaskError: if there is something else.
+        MaskError: if there is something else, or it is nested too deeply.
     """
+    if depth > _DEEPEST:
+        raise MaskError("nested too deeply")
     if isinstance(value, dict):
-        if "counts" in value:
-            yield value
-            return
         named = [key for key in _KEYS if key in value]
         if len(named) != 1:
             raise MaskError(f"none or several of {', '.join(_KEYS)}")
-        yield from _parts(value[named[0]])
+        yield from [value] if named == ["counts"] else _parts(value[named[0]], depth + 1)
     elif isinstance(value, list) and value and all(map(_is_number, value)):
         yield value
     elif isinstance(value, list) and value and all(map(_is_point, value)):
         yield [number for point in value for number in point]
     elif isinstance(value, list):
         for item in value:
-            yield from _parts(item)
+            yield from _parts(item, depth + 1)
     elif value is not None:
         raise MaskError("neither a list nor an object")
 
@@ -118,7 +134,10 @@ def _rles(parts: list[Any], target: MaskTarget, frame: Frame) -> Iterator[dict[s
     width, height = target.width, target.height
     polygons = [_in_pixels(part, frame) for part in parts if isinstance(part, list)]
     if polygons or not parts:
-        yield rle_of_polygons(polygons, width, height)
+        rle = rle_of_polygons(polygons, width, height)
+        if polygons and not coco().area(rle):
+            raise MaskError("the polygons hold no pixel, which is no way to say that nothing is")
+        yield rle
     for part in parts:
         if isinstance(part, dict):
             yield rle_of_counts(part["counts"], part.get("size"), width, height)

@@ -11,10 +11,12 @@ a setting here and has no hidden constant; see `medreward.settings.DECAYS`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
+from medreward.lexicon import Mention
 from medreward.negation import Stance, stances
-from medreward.rewards.reading import Reading, one_asserted, unreadable
+from medreward.rewards.reading import Reading, displayed, one_asserted, unreadable
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
@@ -27,7 +29,11 @@ _RAISED = re.compile(r"(?<!\w)[\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u208
 _GLUED = re.compile(r"\b(grade|level|stage|class|score)([0-9])")
 # What makes a number or a name next to it something else than a grade; "->" only points to it.
 _BEFORE_UNCLEAR = re.compile(r"(?:(?<![-=])>|[<≤≥≦≧~≈±+^!]|[0-9]\s*[/⁄∕])=?\s*$")
-_AFTER_UNCLEAR = re.compile(r"\s*(?:[+%°^]|[/⁄∕]\s*[0-9])")
+_AFTER_UNCLEAR = re.compile(
+    r"\s*(?:[+%°^]|[/⁄∕]\s*[0-9]|[<>≤≥≦≧]=?\s*(?:[0-9]|\Z)|-+\s*\Z"
+    r"|per ?cent\b|(?:and )?(?:an? |one )?half\b)"
+)
+_EMPHASIS = re.compile(r"</?(?:b|i|u|em|strong|mark|code|p|span)>")
 # How sure the model says it is, unless not at all.
 _SHARE = r"(?<![0-9.])(?!0+(?:\.0+)?(?![0-9.]))[0-9]+(?:\.[0-9]+)?"
 _CERTAINTY = re.compile(
@@ -36,10 +42,22 @@ _CERTAINTY = re.compile(
 )
 _COMPARISONS = frozenset(
     "least most more less than above below over under greater higher lower worse better exceeds "
-    "exceeding between minimum maximum beyond up plus minus to through onwards".split()
+    "exceeding between minimum maximum min max beyond up plus minus to through onwards "
+    "upwards".split()
 )
 _CONTRASTS = frozenset((("rather", "than"), ("other", "than")))
 _COMPARISON_WINDOW = 3
+# Numbers in words and Roman numerals are not read, but may contradict the grade beside them. "I" is
+# a pronoun, and a single letter may be anything.
+_SPELLED = {
+    word: number
+    for words in (
+        "zero one two three four five six seven eight nine ten",
+        "0 1 ii iii iv 5 vi vii viii ix 10",
+    )
+    for number, word in enumerate(words.split())
+    if not word.isdigit()
+}
 
 
 @lru_cache(maxsize=256)
@@ -97,10 +115,12 @@ def read_grade(answer: str | None, task: Task) -> Reading:
     reason = unreadable(answer)
     if reason:
         return Reading(None, reason)
-    if _RAISED.search(answer or ""):
+    shown = displayed(answer or "")
+    if _RAISED.search(shown):
         return Reading(None, "grade_out_of_scale")
     scale = _scale(task.first_grade, task.first_grade + len(task.labels) - 1)
-    folded = _CERTAINTY.sub(" ", _GLUED.sub(r"\1 \2", fold(answer or "")))
+    folded = _EMPHASIS.sub(" ", fold(shown))
+    folded = _CERTAINTY.sub(" ", _GLUED.sub(r"\1 \2", folded))
     folded = scale.sub(" ", folded)
     if any(not _is_plain(folded, number) for number in _NUMBER.finditer(folded)):
         return Reading(None, "grade_out_of_scale")
@@ -115,7 +135,10 @@ def read_grade(answer: str | None, task: Task) -> Reading:
             text, mention.start, mention.stop, taken
         ):
             found[index] = Stance.OPEN
-    return one_asserted(text, mentions, found, "grade")
+    reading = one_asserted(text, mentions, found, "grade")
+    if reading.label is not None and _is_contradicted(text, mentions, task.first_grade):
+        return Reading(None, "several_grades")
+    return reading
 
 
 @lru_cache(maxsize=256)
@@ -141,6 +164,21 @@ def _is_plain(text: str, number: re.Match[str]) -> bool:
         or _AFTER_UNCLEAR.match(after) is not None
         or _WHOLE.fullmatch(number[0]) is None
     )
+
+
+def _is_contradicted(text: Words, mentions: Sequence[Mention], first: int) -> bool:
+    """Whether another grade is spelled out right beside one: "2 (three)", "III, 2".
+
+    Behind it, what is counted must not follow: "2, one haemorrhage".
+    """
+    for mention in mentions:
+        stop = mention.stop + 1
+        is_last = stop >= len(text.gaps) - 1 or not text.gaps[stop].isspace()
+        beside = {mention.start - 1, *([mention.stop] if is_last else [])}
+        spelled = (_SPELLED.get(text.words[i]) for i in beside if 0 <= i < len(text.words))
+        if any(number not in (None, first + mention.label) for number in spelled):
+            return True
+    return False
 
 
 def _is_compared(text: Words, start: int, stop: int, taken: set[int]) -> bool:

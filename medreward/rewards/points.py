@@ -17,18 +17,17 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from medreward.negation import Stance, stances
 from medreward.regions import MAX_BOXES, BoxTarget, TrueBox, short
 from medreward.rewards.annotators import over_annotators
-from medreward.rewards.box_reading import MAX_LENGTH
-from medreward.rewards.box_scan import offers_empty
+from medreward.rewards.box_reading import MAX_LENGTH, says_nothing
+from medreward.rewards.box_scan import offers_empty, scan
 from medreward.rewards.boxes import BEST_WRONG
+from medreward.rewards.commitment import is_committed
 from medreward.rewards.frames import frame_of
 from medreward.rewards.reading import unreadable
 from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
-from medreward.words import split
 
 Point: TypeAlias = tuple[float, float]
 
@@ -37,7 +36,6 @@ _PAIR = re.compile(rf"[\[(]\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[\])]")
 _BARE = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*")
 _KEY = re.compile(r"\b(?:point|coord|coords)_?2d\b", re.IGNORECASE)
 _NO_NUMBER = re.compile(r"\b(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
-_EMPTY = re.compile(r"\[\s*\]")
 
 
 class PointReading(NamedTuple):
@@ -88,32 +86,18 @@ def read_points(answer: str | None, task: Task) -> PointReading:
         return PointReading(None, reason)
     text = _KEY.sub(" ", answer or "")
     bare = _BARE.fullmatch(text)
-    pairs = [bare.groups()] if bare else _PAIR.findall(text)
-    rest = "" if bare else _PAIR.sub(" ", text)
+    pairs = [bare] if bare else [*_PAIR.finditer(text)]
+    rest = "" if bare else _PAIR.sub(";", text)
     if any(character.isdigit() for character in rest) or _NO_NUMBER.search(rest):
         return PointReading(None, "points_unreadable")
     if len(pairs) > MAX_BOXES:
         return PointReading(None, "too_many_boxes")
-    nothing = _says_nothing(rest, task, bool(pairs))
-    if pairs and nothing:
-        return PointReading(None, "boxes_and_none")
-    if not pairs and not nothing:
+    nothing = says_nothing(text, scan(text), task)
+    if pairs and (nothing or not is_committed(text, [pair.span() for pair in pairs])):
+        return PointReading(None, "boxes_and_none" if nothing else "boxes_open")
+    if not pairs and (not nothing or offers_empty(text)):
         return PointReading(None, "points_unreadable")
-    return PointReading(tuple((float(x), float(y)) for x, y in pairs))
-
-
-def _says_nothing(rest: str, task: Task, has_points: bool) -> bool:
-    """Whether an answer says that there is nothing to find, in words or by an empty list."""
-    if not has_points and _EMPTY.search(rest) and not offers_empty(rest):
-        return True
-    allowed = {Stance.ASSERTED, Stance.OPEN} if has_points else {Stance.ASSERTED}
-    said = split(rest)
-    mentions = task.lexicon.find(said)
-    found = stances(said, mentions, task.absences)
-    return any(
-        mention.label == len(task.labels) and stance in allowed
-        for mention, stance in zip(mentions, found, strict=True)
-    )
+    return PointReading(tuple((float(pair[1]), float(pair[2])) for pair in pairs))
 
 
 def _hit_share(points: Sequence[Point], boxes: Sequence[TrueBox]) -> float:

@@ -6,6 +6,7 @@ be right for more than one label.
 
 from __future__ import annotations
 
+import html
 from typing import NamedTuple
 
 from medreward.lexicon import Mention
@@ -39,7 +40,10 @@ def read_label(answer: str | None, task: Task) -> Reading:
     reason = unreadable(answer)
     if reason:
         return Reading(None, reason)
-    text = split(answer or "")
+    text = split(displayed(answer or ""))
+    exact = task.lexicon.exact(text)
+    if exact is not None:
+        return Reading(exact)
     mentions = task.lexicon.find(text)
     return one_asserted(text, mentions, stances(text, mentions, task.absences), "label")
 
@@ -49,6 +53,15 @@ def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
     if not answer:
         return "no_answer" if answer is None else "empty_answer"
     return "answer_too_long" if len(answer) > longest else ""
+
+
+def displayed(answer: str) -> str:
+    """Return an answer as a page shows it: "&#110;o&nbsp;pneumonia" is "no pneumonia".
+
+    >>> displayed("&not;pneumonia")
+    '¬pneumonia'
+    """
+    return html.unescape(answer) if "&" in answer else answer
 
 
 def one_asserted(text: Words, mentions: list[Mention], found: list[Stance], noun: str) -> Reading:

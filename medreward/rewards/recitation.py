@@ -15,18 +15,28 @@ smoothing_function=SmoothingFunction().method1)`` on the same tokens. VRFT-Aug a
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
+from typing import Any, TypeAlias
 
 from medreward.words import tokenize
 
 ORDER = 4
 EPSILON = 0.1
+# Completions that are counted together: more would take memory and no less time.
+_TOGETHER = 64
+_MOST_COUNTS = 2**20
+
+Integers: TypeAlias = Any  # a numpy array of int64; numpy is imported late
 
 
 class Reference:
     """A knowledge text whose n-grams are counted once and compared with many completions.
+
+    The known n-grams of each order are numbered from 0. An n-gram's code is (the number of its
+    first n - 1 words) * (number of known words + 1) + (the number of its last word); the codes are
+    sorted, and an n-gram's number is the place of its code.
 
     >>> knowledge = Reference("Lobar consolidation suggests bacterial pneumonia.")
     >>> knowledge.bleu("Lobar consolidation suggests bacterial pneumonia.")
@@ -36,59 +46,92 @@ class Reference:
     """
 
     def __init__(self, text: str) -> None:
+        import numpy as np
+
         tokens = tokenize(text)
         self.length = len(tokens)
-        # The n-grams as a tree: 0 is the root, and a child is its parent's n-gram and a word more.
-        self._children: list[dict[str, int]] = [{}]
-        self._counts = [0]
-        for start in range(len(tokens)):
-            node = 0
-            for word in tokens[start : start + ORDER]:
-                node = self._child(node, word)
-                self._counts[node] += 1
+        self._number_of = {word: i for i, word in enumerate(dict.fromkeys(tokens))}
+        words = self._numbers(tokens)
+        number = words
+        self._codes: list[Integers] = []
+        self._counts: list[Integers] = [np.bincount(words)]
+        for n in range(1, ORDER):
+            code = self._extended(number[:-1], words[n:])
+            codes, number, counts = np.unique(code, return_inverse=True, return_counts=True)
+            # A last code that is never found: every search ends at a place that exists.
+            self._codes.append(np.append(codes, np.iinfo(np.int64).max))
+            self._counts.append(counts)
 
     def bleu(self, text: str) -> float:
         """Return the BLEU-4 of `text` against the knowledge, in [0, 1]."""
-        tokens = tokenize(text)
-        logs = []
-        for n, matches in enumerate(self._matches(tokens), start=1):
-            if n == 1 and matches == 0:
-                return 0.0
-            total = max(1, len(tokens) - n + 1)
-            logs.append(math.log((matches or EPSILON) / total))
-        return self._brevity_penalty(len(tokens)) * math.exp(math.fsum(logs) / ORDER)
+        return self.bleus([text])[0]
 
-    def _child(self, node: int, word: str) -> int:
-        """Return the n-gram at `node` with `word` behind it; it is made where it is new."""
-        children = self._children[node]
-        if word not in children:
-            children[word] = len(self._counts)
-            self._counts.append(0)
-            self._children.append({})
-        return children[word]
+    def bleus(self, texts: Sequence[str]) -> list[float]:
+        """Return the BLEU-4 of each text against the knowledge, in [0, 1]."""
+        together = max(1, min(_TOGETHER, _MOST_COUNTS // max(1, self.length)))
+        found: list[float] = []
+        for start in range(0, len(texts), together):
+            tokenized = [tokenize(text) for text in texts[start : start + together]]
+            by_order = [matches.tolist() for matches in self._matches(tokenized)]
+            rows = zip(tokenized, zip(*by_order, strict=True), strict=True)
+            found += [self._bleu(len(tokens), matches) for tokens, matches in rows]
+        return found
 
-    def _matches(self, tokens: Sequence[str]) -> Iterator[int]:
-        """Yield for n = 1 … 4 how many n-grams match, each at most as often as it is known."""
-        children, counts = self._children, self._counts
-        words = [*tokens, ""]  # no word is empty: nothing known goes on beyond the end
-        # Known n-grams in the text: the index of the word behind each, and its node.
-        places = enumerate(map(children[0].get, tokens), start=1)
-        known = [(after, node) for after, node in places if node]
-        for _ in range(ORDER):
-            found = Counter([node for _, node in known])
-            yield sum(map(min, found.values(), map(counts.__getitem__, found)))
-            known = [
-                (after + 1, longer)
-                for after, node in known
-                if (longer := children[node].get(words[after]))
-            ]
+    def _bleu(self, length: int, matches: Sequence[int]) -> float:
+        """Return the BLEU-4 of a text with so many tokens and matches of each order."""
+        if matches[0] == 0:
+            return 0.0
+        logs = [
+            math.log((count or EPSILON) / max(1, length - n)) for n, count in enumerate(matches)
+        ]
+        penalty = 1.0 if length > self.length else math.exp(1 - self.length / length)
+        return penalty * math.exp(math.fsum(logs) / ORDER)
 
-    def _brevity_penalty(self, length: int) -> float:
-        return 1.0 if length > self.length else math.exp(1 - self.length / length)
+    def _matches(self, texts: Sequence[Sequence[str]]) -> Iterator[Integers]:
+        """Yield for n = 1 … 4 how many n-grams of each text match, each as often as it is known."""
+        import numpy as np
+
+        # All words in a row, with an unknown one behind each text: no n-gram reaches into the next.
+        row: list[str] = []
+        for text in texts:
+            row += text
+            row.append("")
+        words = self._numbers(row)
+        text_of: Integers = np.repeat(np.arange(len(texts)), [len(text) + 1 for text in texts])
+        # Of each known n-gram: where its last word stands, and its number.
+        last: Integers = np.flatnonzero(words < len(self._number_of))
+        number = words[last]
+        yield self._clipped(text_of[last], number, self._counts[0], len(texts))
+        for codes, counts in zip(self._codes, self._counts[1:], strict=True):
+            last = last + 1
+            code = self._extended(number, words[last])
+            place: Integers = np.searchsorted(codes, code)
+            is_known = codes[place] == code
+            last, number = last[is_known], place[is_known]
+            yield self._clipped(text_of[last], number, counts, len(texts))
+
+    def _numbers(self, tokens: Sequence[str]) -> Integers:
+        """Return the numbers of words; those that are not known have the next one."""
+        import numpy as np
+
+        unknown = repeat(len(self._number_of))
+        return np.fromiter(map(self._number_of.get, tokens, unknown), np.int64, len(tokens))
+
+    def _extended(self, number: Integers, word: Integers) -> Integers:
+        """Return the codes of n-grams that are a word longer than those with these numbers."""
+        return number * (len(self._number_of) + 1) + word
+
+    @staticmethod
+    def _clipped(text_of: Integers, number: Integers, counts: Integers, texts: int) -> Integers:
+        """Return for each text how many n-grams match, of each at most `counts`."""
+        import numpy as np
+
+        known = len(counts)
+        found = np.bincount(text_of * known + number, minlength=texts * known)
+        return np.minimum(found.reshape(texts, known), counts).sum(axis=1)
 
 
 @lru_cache(maxsize=256)
-def reference(knowledge: str) -> Reference | None:
-    """Return the counted `knowledge`, or None if it has no words; a group's is counted once."""
-    counted = Reference(knowledge)
-    return counted if counted.length else None
+def reference(knowledge: str) -> Reference:
+    """Return the counted `knowledge`; a group's, and a task's, is counted once."""
+    return Reference(knowledge)

@@ -11,12 +11,13 @@ weighted sum of the parts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeGuard, overload
+from typing import Any, NamedTuple, TypeGuard, overload
 
 from medreward.completion import ChatMessages, Completion, CompletionLike, is_chat
 from medreward.errors import ConfigError
@@ -63,6 +64,18 @@ class Score:
         return {**asdict(self), "reasons": list(self.reasons)}
 
 
+class Judged(NamedTuple):
+    """A completion before its recitation is counted.
+
+    `reasoning` is what is held against `knowledge`; None where recitation does not count.
+    """
+
+    problems: tuple[str, ...]
+    verdict: Verdict
+    knowledge: str
+    reasoning: str | None
+
+
 class Scorer:
     """A task's reward with its settings checked: scores any number of completions.
 
@@ -86,7 +99,7 @@ class Scorer:
         self, completion: CompletionLike, target: object, knowledge: str | None = None
     ) -> Score:
         """Score one completion against a target; `knowledge` defaults to the task's own."""
-        return self._score(completion, self.task.parse_target(target), self._knowledge(knowledge))
+        return self.scores([self.judged(completion, target, knowledge)])[0]
 
     def score_group(
         self,
@@ -96,7 +109,17 @@ class Scorer:
     ) -> list[Score]:
         """Score completions, each with its target and knowledge text."""
         rows = zip(completions, self._parsed(targets), knowledge, strict=True)
-        return [self._score(row, target, self._knowledge(text)) for row, target, text in rows]
+        return self.scores([self._judged(*row) for row in rows])
+
+    def judged(
+        self, completion: CompletionLike, target: object, knowledge: str | None = None
+    ) -> Judged:
+        """Judge one completion's answer and format: what `scores` makes a score of."""
+        return self._judged(completion, self.task.parse_target(target), knowledge)
+
+    def scores(self, judged: Sequence[Judged]) -> list[Score]:
+        """Return the scores of completions that are judged; their recitation is counted at once."""
+        return list(map(self._score, judged, self._recitations(judged)))
 
     def _parsed(self, targets: Sequence[object]) -> Iterator[Any]:
         """Yield the targets parsed; one that serves a whole group is parsed once."""
@@ -121,21 +144,43 @@ class Scorer:
     def _card_knowledge(self) -> str:
         return self.task.knowledge_text()
 
-    def _score(self, completion: CompletionLike, target: Any, knowledge: str) -> Score:
+    def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
+        text = self._knowledge(knowledge)
         parsed = Completion.parse(completion)
-        reward = KIND_REWARDS[self.task.kind].reward
-        verdict = reward(parsed.answer, target, self.task, self.settings)
-        correct = verdict.reason == "correct"
-        accuracy = verdict.value
-        if "accuracy_needs_format" in self.settings.gates and not parsed.well_formed:
-            accuracy = 0.0
-        recitation = self._recitation(parsed, verdict, knowledge)
+        verdict = KIND_REWARDS[self.task.kind].reward(
+            parsed.answer, target, self.task, self.settings
+        )
+        recites = self._counts_recitation(verdict)
+        return Judged(parsed.problems, verdict, text, parsed.reasoning if recites else None)
+
+    def _counts_recitation(self, verdict: Verdict) -> bool:
+        """Whether recitation counts: the answer can be read, and is right where the gate asks."""
+        if self.settings.delta == 0 or verdict.prediction is None:
+            return False
+        return verdict.reason == "correct" or "recitation_needs_accuracy" not in self.settings.gates
+
+    def _recitations(self, rows: Sequence[Judged]) -> list[float]:
+        """Return δ * BLEU of each reasoning, compared in one pass for each knowledge text."""
+        found = [0.0] * len(rows)
+        sharing: dict[str, list[int]] = defaultdict(list)
+        for i, row in enumerate(rows):
+            if row.reasoning is not None:
+                sharing[row.knowledge].append(i)
+        for knowledge, places in sharing.items():
+            bleus = reference(knowledge).bleus([rows[i].reasoning or "" for i in places])
+            for i, bleu in zip(places, bleus, strict=True):
+                found[i] = self.settings.delta * bleu + 0.0  # never -0.0
+        return found
+
+    def _score(self, judged: Judged, recitation: float) -> Score:
+        problems, verdict, knowledge, _ = judged
+        gated = problems and "accuracy_needs_format" in self.settings.gates
         parts = {
-            "accuracy": accuracy,
-            "format": float(parsed.well_formed),
+            "accuracy": 0.0 if gated else verdict.value,
+            "format": float(not problems),
             "recitation": recitation,
         }
-        reasons = [verdict.reason, *verdict.notes, *parsed.problems]
+        reasons = [verdict.reason, *verdict.notes, *problems]
         if abs(recitation) >= _NOTICEABLE:
             reasons.append("recitation_rewarded" if recitation > 0 else "recitation_penalised")
         return Score(
@@ -143,19 +188,9 @@ class Scorer:
             parts=parts,
             reasons=tuple(dict.fromkeys(reasons)),
             signature=self._signature(knowledge),
-            correct=correct,
+            correct=verdict.reason == "correct",
             prediction=verdict.prediction,
         )
-
-    def _recitation(self, parsed: Completion, verdict: Verdict, knowledge: str) -> float:
-        """Return δ * BLEU; 0 where the answer cannot be read, or the gate wants it right."""
-        settings = self.settings
-        counted = reference(knowledge)
-        if settings.delta == 0 or verdict.prediction is None or counted is None:
-            return 0.0
-        if "recitation_needs_accuracy" in settings.gates and verdict.reason != "correct":
-            return 0.0
-        return settings.delta * counted.bleu(parsed.reasoning) + 0.0  # never -0.0
 
     def _total(self, parts: Mapping[str, float]) -> float:
         weights = self.settings.weights
@@ -166,8 +201,7 @@ class Scorer:
         )
 
     def _signature(self, knowledge: str) -> str:
-        digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        return f"{self._fixed_signature}|knowledge:{digest if knowledge else 'none'}"
+        return f"{self._fixed_signature}|knowledge:{_digest(knowledge)}"
 
     @cached_property
     def _fixed_signature(self) -> str:
@@ -185,6 +219,21 @@ class Scorer:
         items |= KIND_REWARDS[self.task.kind].settings(settings)
         items["gates"] = ",".join(settings.gates) or "none"
         return "|".join(f"{name}:{value}" for name, value in items.items())
+
+
+def scores_of(rows: Sequence[tuple[Scorer, Judged]]) -> list[Score]:
+    """Return the scores of completions that the scorers judged, those of each scorer at once."""
+    scores: dict[int, Score] = {}
+    for bound in {id(bound): bound for bound, _ in rows}.values():
+        ours = {i: judged for i, (one, judged) in enumerate(rows) if one is bound}
+        scores |= zip(ours, bound.scores([*ours.values()]), strict=True)
+    return [scores[i] for i in range(len(rows))]
+
+
+@lru_cache(maxsize=256)
+def _digest(knowledge: str) -> str:
+    digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return digest if knowledge else "none"
 
 
 def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
@@ -335,6 +384,11 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
         raise ConfigError(
             f"task {task.name!r}: recitation is not for {task.kind}, where overlap earns "
             f"credit up to 1 and any other term could outweigh it; set delta: 0"
+        )
+    if settings.box_quality == "point" and len(task.labels) > 1 and task.kind == "localisation":
+        raise ConfigError(
+            f"task {task.name!r}: box_quality 'point' is for a task with one label or none, since "
+            f"points name no label and one of a wrong label would be right; ask for one at a time"
         )
     partial = KIND_REWARDS[task.kind].best_wrong(task, settings)
     gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates

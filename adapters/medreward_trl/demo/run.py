@@ -26,11 +26,13 @@ from medreward_trl.demo import generation, model
 from medreward_trl.demo.demonstrations import demonstration
 from medreward_trl.demo.progress import Progress
 from medreward_trl.demo.warm_start import imitate
-from medreward_trl.rewards import reward_funcs
+from medreward_trl.rewards import RewardFuncs, reward_funcs
 from medreward_trl.train import make_trainer
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import GRPOTrainer
 
 TASK = "mni152_level"
 REWARDS = {"mfrs": "geometric", "binary": "exact"}
@@ -145,17 +147,10 @@ def run(options: Options) -> Result:
     """
     started = time.monotonic()
     task = Task.load(TASK)
-    train = mni152.examples(TASK, split="train", count=TRAIN, seed=options.seed, size=SIZE)
     test = mni152.examples(TASK, split="test", count=TEST, seed=options.seed, size=SIZE)
-    data = _dataset(options.out / "train.parquet", task, train)
     held_out = _dataset(options.out / "test.parquet", task, test)
-    prompt = data[0]["prompt"][0]["content"][-1]["text"]
-    completions = [demonstration(example) for example in train]
-    tiny = model.build([prompt, *completions], seed=options.seed, size=SIZE)
-    shown = range(DEMONSTRATIONS)
-    imitate(
-        tiny, data.select(shown), completions[: len(shown)], steps=WARM_STEPS, seed=options.seed
-    )
+    tiny, data = warm_started(task, options)
+    prompt = _prompt(data)
     _save(tiny, options.out / "warm_start")
     before = evaluate(tiny, held_out, task, options)
     history = _grpo(tiny, data, task, options)
@@ -166,6 +161,47 @@ def run(options: Options) -> Result:
     result = Result(options, signature, before, after, history, test, prompt, seconds)
     _write(result, held_out)
     return result
+
+
+def warm_started(task: Task, options: Options) -> tuple[model.Tiny, Dataset]:
+    """Return the model that imitated some demonstrations, and the rows to train it on."""
+    train = mni152.examples(TASK, split="train", count=TRAIN, seed=options.seed, size=SIZE)
+    data = _dataset(options.out / "train.parquet", task, train)
+    completions = [demonstration(example) for example in train]
+    tiny = model.build([_prompt(data), *completions], seed=options.seed, size=SIZE)
+    shown = range(DEMONSTRATIONS)
+    imitate(
+        tiny, data.select(shown), completions[: len(shown)], steps=WARM_STEPS, seed=options.seed
+    )
+    return tiny, data
+
+
+def grpo_trainer(
+    tiny: model.Tiny,
+    data: Dataset,
+    reward: RewardFuncs,
+    options: Options,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> GRPOTrainer:
+    """Return TRL's GRPOTrainer as the demo sets it."""
+    trainer = make_trainer(
+        model=tiny.model,
+        dataset=data,
+        reward=reward,
+        settings={
+            **GRPO,
+            "output_dir": str(options.out / "policy"),
+            "seed": options.seed,
+            "max_steps": options.steps,
+            "max_completion_length": generation.MAX_TOKENS,
+            "warmup_steps": min(10, options.steps - 1),
+            "disable_tqdm": True,
+        },
+        processor=tiny.processor,
+        callbacks=[Progress(options.steps), *callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> Evaluation:
@@ -188,6 +224,11 @@ def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> E
     return Evaluation(metrics, texts, scores)
 
 
+def _prompt(data: Dataset) -> str:
+    text: str = data[0]["prompt"][0]["content"][-1]["text"]
+    return text
+
+
 def _dataset(path: Path, task: Task, examples: Sequence[Example]) -> Dataset:
     write_parquet(path, rows(examples, task), total=len(examples))
     return from_parquet(path)
@@ -197,23 +238,8 @@ def _grpo(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> list
     """Run TRL's GRPOTrainer and return its log."""
     trace = options.out / "trace.jsonl"
     trace.unlink(missing_ok=True)  # a trace is continued, not replaced
-    trainer = make_trainer(
-        model=tiny.model,
-        dataset=data,
-        reward=reward_funcs(task, trace=trace, decay=REWARDS[options.reward]),
-        settings={
-            **GRPO,
-            "output_dir": str(options.out / "policy"),
-            "seed": options.seed,
-            "max_steps": options.steps,
-            "max_completion_length": generation.MAX_TOKENS,
-            "warmup_steps": min(10, options.steps - 1),
-            "disable_tqdm": True,
-        },
-        processor=tiny.processor,
-        callbacks=[Progress(options.steps)],
-    )
-    trainer.remove_callback(PrinterCallback)
+    reward = reward_funcs(task, trace=trace, decay=REWARDS[options.reward])
+    trainer = grpo_trainer(tiny, data, reward, options)
     trainer.train()
     return [log for log in trainer.state.log_history if "reward" in log]
 

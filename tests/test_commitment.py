@@ -1,0 +1,208 @@
+"""Boxes and points that an answer denies or leaves open, and what a hedge is worth on average."""
+
+from __future__ import annotations
+
+from time import process_time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medreward import RewardSettings, Task, explain
+from medreward.rewards.box_reading import read_boxes
+from medreward.rewards.boxes import box_reward
+from medreward.rewards.commitment import is_committed
+from medreward.rewards.label_set import f_beta
+from medreward.rewards.points import read_points
+from medreward.settings import BOX_QUALITIES
+from tests.test_boxes import box
+
+PLACE = Task("place", kind="localisation")
+SMEAR = Task("smear", kind="localisation", labels=["RBC", "WBC"])
+ONE, TWO = "[10, 20, 30, 40]", "[50, 60, 70, 80]"
+CELL, OTHER = (f'[{{"bbox_2d": {place}, "label": "WBC"}}]' for place in (ONE, TWO))
+NOT_COMMITTED = [
+    "{0} or {1}",
+    "either {0} or {1}",
+    "{0} (left) or {1}",
+    "{0} vs. {1}",
+    "{0} oder {1}",
+    "{0} / {1}",
+    "{0} and/or {1}",
+    "{0}?",
+    "Is it {0}?",
+    "not {0}",
+    "It is not {0}.",
+    "It isn't {0}",
+    "{1} rather than {0}",
+    "{0} is wrong",
+    "{0}: incorrect",
+    "{0} is not it",
+    "{0} was excluded",
+    "~~{0}~~",
+    "<del>{0}</del>{1}",
+    "{0} (wrong)",
+    "wrong: {0}",
+    "no: {0}",
+    "nicht {0}",
+    "outside of {0}",
+    "anywhere but {0}",
+    "\\cancel{{{0}}}",
+    "{0}, alternatively {1}",
+    "{0} if large, else {1}",
+    "{0} unless artefact",
+]
+COMMITTED = [
+    "{0}",
+    "The mass or nodule is at {0}.",
+    "{0}. There is no other one.",
+    "{0} (not calcified)",
+    "{0}, not calcified",
+    "It is not elsewhere: {0}",
+    "No. one: {0}",
+    "```json\n{0}\n```",
+    "<b>{0}</b>",
+    "{0} and {1}",
+    "{0}, possibly {1}",
+    "{0} {1}",
+]
+
+
+@pytest.mark.parametrize("pattern", NOT_COMMITTED)
+def test_what_is_denied_or_left_open_is_not_read(pattern: str) -> None:
+    assert read_boxes(pattern.format(ONE, TWO), PLACE) == (None, "boxes_open")
+    assert read_boxes(pattern.format(CELL, OTHER), SMEAR) == (None, "boxes_open")
+    points = pattern.format("[10, 20]", "[50, 60]")
+    assert read_points(points, PLACE) == (None, "boxes_open")
+
+
+@pytest.mark.parametrize("pattern", COMMITTED)
+def test_what_stands_farther_off_changes_nothing(pattern: str) -> None:
+    assert read_boxes(pattern.format(ONE, TWO), PLACE).boxes
+    assert read_points(pattern.format("[10, 20]", "[50, 60]"), PLACE).points
+
+
+def test_other_fields_of_an_object_leave_no_box_open() -> None:
+    named = f'[{{"bbox_2d": {ONE}, "label": "mass or nodule"}}, {{"a": "or", "bbox_2d": {TWO}}}]'
+    assert len(read_boxes(named, PLACE).boxes or ()) == 2
+    assert read_boxes(f'{{"not": {ONE}, "boxes": {TWO}}}', PLACE) == (None, "boxes_open")
+    asked = f'[{{"bbox_2d": {ONE}, "label": "WBC?"}}]'
+    assert [read.label for read in read_boxes(asked, SMEAR).boxes or ()] == [None]
+
+
+def test_both_boxes_of_two_are_not_right_as_one_or_the_other() -> None:
+    target = [[10, 20, 30, 40], [50, 60, 70, 80]]
+    settings, true = RewardSettings(), PLACE.target_boxes(target)
+    assert box_reward(f"{ONE} or {TWO}", true, PLACE, settings)[:2] == (0.0, "boxes_open")
+    assert box_reward(f"{ONE} {TWO}", true, PLACE, settings)[:2] == (1.0, "correct")
+
+
+@pytest.mark.parametrize("unit", ["or ", "not [", "<b>", "~~", '"a": ', "' ", "</s>", " ", "/"])
+def test_time_is_linear(unit: str) -> None:
+    text = unit * (200_000 // len(unit))
+    start = process_time()
+    is_committed(text, [(0, 0), (len(text), len(text))])
+    assert process_time() - start < 3.0
+
+
+@given(
+    st.lists(box, min_size=1, max_size=4),
+    box,
+    st.sampled_from([name for name in BOX_QUALITIES if name != "point"]),
+)
+def test_boxes_beside_each_other_earn_no_more_than_a_guess_among_them(
+    predicted: list[tuple[float, ...]], true: tuple[float, ...], quality: str
+) -> None:
+    """So listing n places for one thing is never worth more, on average, than the best of them."""
+    target, settings = PLACE.target_boxes([true]), RewardSettings(box_quality=quality)
+
+    def value(boxes: list[tuple[float, ...]]) -> float:
+        return box_reward(str([[*b] for b in boxes]), target, PLACE, settings).value
+
+    assert value(predicted) <= sum(value([b]) for b in predicted) / len(predicted) + 1e-9
+
+
+@pytest.mark.parametrize(("count", "hedge"), [(2, 2 / 3), (3, 1 / 2), (4, 2 / 5), (13, 1 / 7)])
+def test_several_labels_for_one_pay_under_f1(count: int, hedge: float) -> None:
+    """What docs/audit.md says: of equally likely labels, naming all earns more than naming one."""
+    said = set(range(count))
+    assert f_beta(said, {0}, [1.0] * 14, 1.0) == pytest.approx(hedge)
+    assert hedge > 1 / count
+    assert f_beta(said, {0}, [1.0] * 14, 1.0, factor=2.0) == pytest.approx(1 / count)
+
+
+LESION = Task("lesion", kind="segmentation", reward={"delta": 0})
+HERE, THERE = [0, 0, 8, 0, 8, 8, 0, 8], [12, 0, 20, 0, 20, 8, 12, 8]
+MASKS = [{"polygons": [place], "size": [20, 10]} for place in (HERE, THERE)]
+# A task, its two targets, the guess at the first, the open answer, both as a list, and the worth of
+# the guess and of the list where both targets are as likely: the table in docs/audit.md.
+WORTH = [
+    ("yes_no", {}, ["yes", "no"], "yes|yes or no|yes, possibly no", 0.5, 0.0),
+    ("retinamnist", {}, ["2", "3"], "2|2 or 3|2, possibly 3", 0.625, 0.0),
+    (
+        "chestmnist",
+        {},
+        [["mass"], ["edema"]],
+        "mass|mass or edema|mass, possibly edema",
+        0.5,
+        2 / 3,
+    ),
+    (
+        "chestmnist",
+        {"set_quality": "jaccard"},
+        [["mass"], ["edema"]],
+        "mass|mass or edema|mass, possibly edema",
+        0.5,
+        0.5,
+    ),
+    (
+        PLACE,
+        {"delta": 0},
+        [[[10, 20, 30, 40]], [[50, 60, 70, 80]]],
+        f"{ONE}|{ONE} or {TWO}|{ONE}, possibly {TWO}",
+        0.5,
+        0.5,
+    ),
+    (LESION, {}, MASKS, f"[{HERE}]|[{HERE}] or [{THERE}]|[{HERE}, {THERE}]", 0.5, 2 / 3),
+    (
+        LESION,
+        {"mask_quality": "iou"},
+        MASKS,
+        f"[{HERE}]|[{HERE}] or [{THERE}]|[{HERE}, {THERE}]",
+        0.5,
+        0.5,
+    ),
+]
+
+
+@pytest.mark.parametrize(("task", "settings", "targets", "answers", "guess", "listed"), WORTH)
+def test_what_a_hedge_is_worth_where_both_are_as_likely(
+    task: Task | str,
+    settings: dict[str, Any],
+    targets: list[Any],
+    answers: str,
+    guess: float,
+    listed: float,
+) -> None:
+    worth = [
+        sum(
+            explain(f"<think>x</think><answer>{a}</answer>", target, task=task, **settings).parts[
+                "accuracy"
+            ]
+            for target in targets
+        )
+        / 2
+        for a in answers.split("|")
+    ]
+    assert worth == pytest.approx([guess, 0.0, listed])
+
+
+def test_possibly_is_worth_what_the_plain_list_is() -> None:
+    answers = ("effusion, possibly mass", "effusion, mass", "possibly effusion, possibly mass")
+    for target in (["effusion"], ["mass"], ["effusion", "mass"], ["hernia"], []):
+        scores = [
+            explain(f"<think>x</think><answer>{answer}</answer>", target, task="chestmnist")
+            for answer in answers
+        ]
+        assert {score.total for score in scores} == {scores[0].total}

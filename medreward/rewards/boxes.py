@@ -101,12 +101,11 @@ def _assigned(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: 
     from scipy.optimize import linear_sum_assignment
 
     theirs, names = _true_columns(true)
-    half = np.array(frame.tolerance * 2)[:, None, None]
+    across, down = frame.tolerance
+    half = across if across == down else np.array((across, down) * 2)[:, None, None]
     boxes, labels = placed.boxes, placed.labels
     if len(set(boxes)) < len(boxes):
-        same = np.equal.outer(np.array(names), np.array(names))
-        close = _within(Pairs.of(theirs, theirs), 2 * half) & same
-        boxes, labels = _without_copies(placed, int(close.sum(axis=1).max()))
+        boxes, labels = _without_copies(placed, _most_alike(theirs, names, 2 * half))
     pairs = Pairs.of(columns(boxes), theirs)
     table = quality_of_pairs(pairs, quality, BEST_WRONG)
     table[_within(pairs, half)] = 1.0
@@ -115,7 +114,7 @@ def _assigned(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: 
     return float(table[linear_sum_assignment(table, maximize=True)].sum())
 
 
-def _within(pairs: Pairs, reach: Table) -> Table:
+def _within(pairs: Pairs, reach: Table | float) -> Table:
     """Return for each pair whether no coordinates are further apart than `reach`."""
     return (abs(pairs.predicted - pairs.true) <= reach).all(axis=0)
 
@@ -124,6 +123,14 @@ def _within(pairs: Pairs, reach: Table) -> Table:
 def _true_columns(true: tuple[TrueBox, ...]) -> tuple[Table, tuple[int | None, ...]]:
     """Return true boxes as `columns` and their labels, once for a group; not to be written to."""
     return columns([box for box, _ in true]), tuple(label for _, label in true)
+
+
+def _most_alike(true: Table, names: Sequence[int | None], reach: Table | float) -> int:
+    """Return how many true boxes with one label are next to equal to one of them, at most."""
+    import numpy as np
+
+    same = np.equal.outer(np.array(names), np.array(names))
+    return int((_within(Pairs.of(true, true), reach) & same).sum(axis=1).max())
 
 
 def _without_copies(placed: Placed, allowed: int) -> tuple[Sequence[Box], Sequence[int | None]]:

@@ -130,11 +130,13 @@ numbers = st.one_of(
 ordered = st.tuples(*[st.integers(0, 50)] * 2, *[st.integers(1, 50)] * 2).map(
     lambda v: [v[0], v[1], v[0] + v[2], v[1] + v[3]]
 )
-a_box = st.one_of(st.sampled_from(TRUE), ordered, st.lists(numbers, min_size=4, max_size=4))
+sound = st.one_of(st.sampled_from(TRUE), ordered)
+any_box = sound | st.lists(numbers, min_size=4, max_size=4)
 names = st.sampled_from("RBC|WBC|Platelets|platelet|red blood cell|nodule|lesion|none|x".split("|"))
-few = st.lists(a_box, min_size=1, max_size=4)
+an_object = st.builds(lambda box, name: {"bbox_2d": box, "label": name}, sound, names)
 a_list = st.one_of(
-    few, st.lists(st.builds(lambda b, n: {"bbox_2d": b, "label": n}, a_box, names), max_size=4)
+    *(st.lists(kind, min_size=1, max_size=4) for kind in (sound, any_box, an_object)),
+    st.lists(an_object.map(lambda one: one | {"label": "RBC"}), max_size=4),
 )
 layouts: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {}, {"indent": 1}, {"separators": (",", ":")}, {"indent": "\t"}]
@@ -152,7 +154,7 @@ def answers(draw: st.DrawFn) -> str:
     text = json.dumps(draw(a_list), **draw(layouts))
     if draw(st.booleans()):
         text = f"```json\n{text}\n```"
-    for _ in range(draw(st.integers(0, 2))):
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         at = draw(st.integers(0, len(text)))
         text = text[:at] + draw(st.sampled_from(EDITS)) + text[at + draw(st.integers(0, 2)) :]
     return text

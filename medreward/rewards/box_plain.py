@@ -101,7 +101,7 @@ def _plain(answer: str, task: Task) -> Predicted | None:
     if not labels:
         return None
     text = _as_in_targets(answer, names, task) if is_dumped else ""
-    boxes = list(zip(x1, y1, x2, y2, strict=True))
+    boxes: list[Box] = [*map(tuple, items)]
     outer = min(x1), min(y1), max(x2), max(y2)
     return Predicted(len(boxes), boxes, labels, outer, text=text)
 

@@ -21,7 +21,7 @@ from medreward.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
 from medreward.rewards.annotators import consensus
 from medreward.rewards.box_quality import GIOU_SHARE, iou, quality_table
 from medreward.rewards.boxes import BEST_WRONG, box_reward
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from medreward.rewards.verdict import Verdict
 from medreward.settings import ANNOTATORS, BOX_QUALITIES, FRAMES
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from medreward import RewardSettings, Task
 from medreward.rewards import masks
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 
 RUNS = 3
 # Less than this is noise on a busy machine, and says nothing of how the time grows.

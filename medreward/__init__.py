@@ -7,7 +7,8 @@
 """
 
 from medreward.errors import ConfigError
-from medreward.rewards.shaped import Score, explain, shaped_reward
+from medreward.rewards.scorer import Score
+from medreward.rewards.shaped import explain, shaped_reward
 from medreward.settings import RewardSettings, Weights
 from medreward.task import Label, Statement, Task
 from medreward.version import __version__

@@ -17,7 +17,7 @@ from medreward.data.rows import target_of
 from medreward.errors import ConfigError
 from medreward.options import add_reward_options, reward_options
 from medreward.reasons import REASONS
-from medreward.rewards.shaped import Scorer, scorer
+from medreward.rewards.scorer import Scorer, scorer
 from medreward.version import __version__
 
 _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"

@@ -25,7 +25,7 @@ from medreward.rewards.box_reading import read_boxes
 from medreward.rewards.ordinal import read_grade
 from medreward.rewards.reading import read_label
 from medreward.rewards.recitation import Reference
-from medreward.rewards.shaped import PARTS, Scorer
+from medreward.rewards.scorer import PARTS, Scorer
 from medreward.words import fold, split, tokenize
 
 TASKS = (

@@ -21,7 +21,7 @@ from medreward.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
 from medreward.rewards.annotators import consensus
 from medreward.rewards.box_quality import GIOU_SHARE, iou, quality_table
 from medreward.rewards.boxes import BEST_WRONG, box_reward
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from medreward.rewards.verdict import Verdict
 from medreward.settings import ANNOTATORS, BOX_QUALITIES, FRAMES
 
@@ -409,7 +409,11 @@ def test_a_row_shows_labels_as_they_are_written() -> None:
     one = {"box": [0, 0, 4, 2], "label": "Ödem"}
     assert ground_truth(task, [one]) == '[{"box": [0, 0, 4, 2], "label": "Ödem"}]'
     assert '"label": "Ödem"' in ground_truth(task, {"annotators": [[one], [one]]})
-    assert len(PLACE.target_boxes([[0, 0, 4, 2]] * MAX_BOXES).boxes) == MAX_BOXES
+
+
+def test_the_largest_targets_are_admitted() -> None:
+    whole = (-1e9, -1e9, 1e9, 1e9)
+    assert PLACE.target_boxes([whole] * MAX_BOXES).boxes == (TrueBox(whole),) * MAX_BOXES
 
 
 def test_targets_of_a_group() -> None:
@@ -430,7 +434,8 @@ def test_targets_of_a_group() -> None:
         ([[1, 2, 3]], r"box \[1, 2, 3\] is not"),
         ([10, 0, 0, 10], "x1 < x2"),
         ([0, 0, float("nan"), 1], "nan is not a finite number"),
-        ([0, 0, 1e12, 1], "box: 1000000000000.0"),
+        ([0, 0, 1e9 + 1, 1], "box: 1000000001.0"),
+        ([0, -1e9 - 1, 1, 1], "box: -1000000001.0"),
         ([0, 0, True, 1], "box: True"),
         ([[0, 0, 1, 1], [0, 0, 0, 1]], "x1 < x2"),
         (["abcd"], "box 'abcd'"),

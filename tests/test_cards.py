@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 
 from medreward import ConfigError, Label, RewardSettings, Statement, Task
 from medreward.card import parse_card
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from medreward.task import shipped
 from tests.reading_tables import make
 

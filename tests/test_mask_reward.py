@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from time import process_time
 from typing import Any
 
@@ -280,6 +281,17 @@ def test_forms_of_a_target(form: Any, seen: tuple[float, float] | None) -> None:
     assert TASK.parse_target(target_of(TASK, ground_truth(TASK, parsed))) == parsed
 
 
+@given(binary, st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=5))
+def test_empty_runs_change_no_mask(mask: Any, splits: list[tuple[int, int]]) -> None:
+    runs: list[int] = listed(mask)["counts"]
+    for place, first in splits:
+        i = place % len(runs)
+        taken = min(first, runs[i])
+        runs[i : i + 1] = [taken, 0, runs[i] - taken]
+    assert TASK.parse_target({"size": [9, 13], "counts": runs}) == TASK.parse_target(mask)
+    assert reward({"size": [9, 13], "counts": runs}, mask).value == 1.0
+
+
 def test_no_foreign_character_passes_for_one_of_coco() -> None:
     run_of_15 = packed((np.arange(40).reshape(10, 4, order="F") >= 15).astype(np.uint8))
     assert run_of_15["counts"].startswith("?")
@@ -287,6 +299,16 @@ def test_no_foreign_character_passes_for_one_of_coco() -> None:
     for foreign in ("é", "?\u0301", "\ud800", "\uff1f"):
         text = foreign + run_of_15["counts"][1:]
         assert reward({**run_of_15, "counts": text}, run_of_15)[:2] == (0.0, "mask_malformed")
+    full = packed(np.ones((10, 4), np.uint8))
+    assert full["counts"].startswith("0")
+    beyond = {**full, "counts": "p" + full["counts"][1:]}
+    assert reward(beyond, full)[:2] == (0.0, "mask_malformed")
+
+
+def test_without_pycocotools_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(ConfigError, match=r"masks need pycocotools \(pip .*'medreward\[masks\]'"):
+        reward("[]", SQUARE)
 
 
 def test_the_largest_side_is_admitted() -> None:
@@ -303,7 +325,7 @@ def test_the_largest_side_is_admitted() -> None:
         ([0, 0, 21.1, 0, 20, 10], 1, "leaves the image"),
         ([0, 0, 20, 0, 20, 11.1], 1, "leaves the image"),
         # To and fro, 1500 pixels in all: 50 times the width plus the height.
-        *(([10, 5, 20, 5], 75, ""), ([10, 5, 20, 5], 76, "far longer than an outline")),
+        *(([15, 1, 20, 1], 150, ""), ([15, 1, 20, 1], 151, "far longer than an outline")),
         *(([5, 4, 5, 10], 125, ""), ([5, 4, 5, 10], 126, "far longer than an outline")),
     ],
 )

@@ -28,7 +28,7 @@ from medreward import (
     shaped_reward,
 )
 from medreward.reasons import REASONS
-from medreward.rewards.shaped import PARTS, Scorer
+from medreward.rewards.scorer import PARTS, Scorer
 from medreward.settings import DECAYS, GATES
 from medreward.task import shipped
 from tests.reading_tables import make

@@ -19,7 +19,7 @@ from medreward.audit.groups import gathered, zero_variance_share
 from medreward.audit.sweep import MAX_SETTINGS, Sweep, grid, group_advantages, kendall
 from medreward.audit.trace import TraceWriter
 from medreward.cli import main
-from medreward.rewards.shaped import scorer
+from medreward.rewards.scorer import scorer
 from tests.test_why import KNOWN, THOUGHTS, answer, guess, run
 
 TASK = Task.load("retinamnist")
@@ -128,7 +128,7 @@ def test_a_group_whose_best_changes_is_counted() -> None:
 def test_each_text_is_scored_once_a_shape(
     groups: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medreward.rewards.shaped import Scorer
+    from medreward.rewards.scorer import Scorer
 
     calls: list[str] = []
     original = Scorer.score

@@ -25,7 +25,7 @@ from medreward.priors.prompt import build_prompt
 from medreward.rewards.label import label_reward
 from medreward.rewards.reading import read_label
 from medreward.rewards.recitation import Reference
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from medreward_trl.rewards import reward_funcs, shaped
 from medreward_verl.scoring import RowScorer, compute_score
 from tests.scoring_worker import Row, scored

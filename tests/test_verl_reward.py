@@ -12,7 +12,7 @@ import pytest
 from medreward import ConfigError, explain, shaped_reward
 from medreward.audit.groups import gathered
 from medreward.audit.trace_sources import read_trace, rescored
-from medreward.rewards.shaped import scorer
+from medreward.rewards.scorer import scorer
 from medreward_verl import KEYS, RowScorer, compute_score
 from tests.verl_tools import FUNCTION, MANAGER, REWARD, batch, byte_tokenizer, compose, row
 

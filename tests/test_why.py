@@ -25,7 +25,7 @@ from medreward.audit.why import analyse, notes, summary, text
 from medreward.audit.why_rules import RULES, View, findings
 from medreward.audit.why_stats import measures
 from medreward.cli import main
-from medreward.rewards.shaped import Scorer, scorer
+from medreward.rewards.scorer import Scorer, scorer
 
 Make = Callable[[random.Random, int, int], str]
 STEPS, GROUP, PROMPTS = 20, 4, 4

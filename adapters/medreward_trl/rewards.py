@@ -17,7 +17,7 @@ from medreward.audit.groups import by_prompt, zero_variance_share
 from medreward.audit.trace import TraceLike, TraceRow, trace_writer, traced
 from medreward.completion import CompletionLike, completion_text
 from medreward.data.rows import target_of
-from medreward.rewards.shaped import PARTS, Judged, Scorer, scorer, scores_of
+from medreward.rewards.scorer import PARTS, Judged, Scorer, scorer, scores_of
 
 TaskLike: TypeAlias = str | Path | Task
 Rewards: TypeAlias = list[float | None]

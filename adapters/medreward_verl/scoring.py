@@ -12,7 +12,7 @@ from medreward.audit.trace import trace_writer, traced
 from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward.reasons import REASONS
-from medreward.rewards.shaped import PARTS, Judged, Scorer, scorer, scores_of
+from medreward.rewards.scorer import PARTS, Judged, Scorer, scorer, scores_of
 from medreward.task import shipped
 
 Result: TypeAlias = dict[str, float]

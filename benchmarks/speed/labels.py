@@ -16,7 +16,7 @@ from benchmarks.speed import texts
 from benchmarks.speed.measure import REPEATS, Pair, Row, compared
 from medreward import Task
 from medreward.completion import Completion
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from tests.peers import format_by_pattern
 
 COUNT = 512

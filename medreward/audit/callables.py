@@ -37,7 +37,7 @@ from zlib import crc32
 from medreward.completion import ChatMessages, CompletionLike, completion_text
 from medreward.data.rows import ground_truth, target_of
 from medreward.errors import ConfigError, expected
-from medreward.rewards.shaped import Score, Scorer
+from medreward.rewards.scorer import Score, Scorer
 from medreward.settings import RewardSettings
 from medreward.task import Task
 

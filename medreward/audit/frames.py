@@ -16,7 +16,7 @@ from medreward.data.rows import target_of
 from medreward.errors import ConfigError
 from medreward.regions import Box, BoxTarget, TrueBox
 from medreward.rewards.frames import known_extents
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from medreward.settings import FRAMES, RewardSettings
 from medreward.task import Task
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from medreward.errors import ConfigError
-from medreward.rewards.shaped import Score
+from medreward.rewards.scorer import Score
 from medreward.task import Task
 
 

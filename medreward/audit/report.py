@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from medreward.data.atomic import write_text_atomic
 from medreward.reasons import REASONS
-from medreward.rewards.shaped import Score
+from medreward.rewards.scorer import Score
 from medreward.version import __version__
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from medreward.audit.groups import SAME
 from medreward.audit.trace import TraceRow
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
-from medreward.rewards.shaped import PARTS, Scorer
+from medreward.rewards.scorer import PARTS, Scorer
 from medreward.settings import RewardSettings, Weights
 from medreward.task import Task
 

@@ -29,7 +29,7 @@ from zlib import crc32
 
 from medreward.data.rows import ground_truth
 from medreward.errors import ConfigError, expected
-from medreward.rewards.shaped import Score
+from medreward.rewards.scorer import Score
 from medreward.settings import number
 from medreward.task import Task
 

@@ -27,7 +27,7 @@ from medreward.completion import completion_text
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
 from medreward.reasons import ANSWER_REASONS, FORMAT_REASONS, RECITATION_REASONS
-from medreward.rewards.shaped import PARTS, Scorer
+from medreward.rewards.scorer import PARTS, Scorer
 
 # TRL's columns that are no rewards; ours of `log_extra` stand among them.
 _TRL_TEXT = {"step", "prompt", "completion", "advantage", "prediction", "reasons", "id"}

@@ -51,7 +51,7 @@ def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.audit import why
     from medreward.audit.trace_sources import rescored
-    from medreward.rewards.shaped import scorer
+    from medreward.rewards.scorer import scorer
 
     rows = trace_rows(arguments)
     if arguments.task:

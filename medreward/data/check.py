@@ -20,7 +20,7 @@ from tqdm import tqdm
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
 from medreward.priors.template import IMAGE_MARK
-from medreward.rewards.shaped import scorer
+from medreward.rewards.scorer import scorer
 from medreward.task import Task, shipped
 
 TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]

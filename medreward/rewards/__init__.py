@@ -1,1 +1,1 @@
-"""One small module a reward; :mod:`medreward.rewards.shaped` is where they meet."""
+"""One small module a reward; :mod:`medreward.rewards.scorer` is where they meet."""

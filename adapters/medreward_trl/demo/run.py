@@ -20,7 +20,7 @@ from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import rows
 from medreward.errors import expected
-from medreward.rewards.shaped import scorer
+from medreward.rewards.scorer import scorer
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo import generation, model
 from medreward_trl.demo.demonstrations import demonstration

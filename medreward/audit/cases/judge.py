@@ -22,7 +22,7 @@ from medreward.audit.cases.case import HONEST, Case, CaseFile
 from medreward.audit.exploits.case import cases_of
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
-from medreward.rewards.shaped import Score
+from medreward.rewards.scorer import Score
 from medreward.task import Task
 
 _BOUNDS = {

@@ -24,7 +24,7 @@ from medreward.completion import completion_text, is_chat
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
 from medreward.reasons import REASONS
-from medreward.rewards.shaped import Scorer
+from medreward.rewards.scorer import Scorer
 from medreward.settings import number
 from medreward.task import Task
 

@@ -61,7 +61,8 @@ def brute_force(predicted: Sequence[Box], true: Sequence[Box], quality: str) -> 
     table = table if len(predicted) <= len(true) else table.T
     few, many = table.shape
     sums = (sum(table[range(few), chosen]) for chosen in permutations(range(many), few))
-    return float(max(sums) / many)
+    best = float(max(sums) / many)
+    return best if best == 1 else min(best, BEST_WRONG)
 
 
 def coco_table(predicted: Sequence[Box], true: Sequence[Box]) -> Any:
@@ -216,6 +217,12 @@ def test_no_wrong_answer_reaches_a_right_one(
     assert (verdict.value == 1.0) == (sorted(predicted) == sorted(true))
     assert (verdict.reason == "correct") == (verdict.value == 1.0)
     assert verdict.value == 1.0 or verdict.value <= BEST_WRONG
+
+
+def test_one_box_of_many_that_is_hardly_off_makes_a_wrong_answer() -> None:
+    true = [[0, 0, 9_000 + 10 * i, 9_000] for i in range(MAX_BOXES)]
+    off = [[0, 0, 9_000, 9_001], *true[1:]]
+    assert reward(off, true)[:2] == (BEST_WRONG, "box_partial")
 
 
 @given(boxes.filter(bool), box, quality)

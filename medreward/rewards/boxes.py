@@ -30,7 +30,7 @@ from medreward.rewards.verdict import Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
 
-# What the boxes of a wrong answer earn at most: float32 still tells it from 1.
+# What a wrong answer earns at most, and a box that is not exact: float32 still tells it from 1.
 BEST_WRONG = 0.9999
 
 
@@ -71,6 +71,7 @@ def box_reward(
         settings.annotators,
         lambda true: matched(placed, true, frame, settings.box_quality),
     )
+    value = value if value >= 1.0 else min(value, BEST_WRONG)
     notes = _notes(found, target, frame, settings)
     return Verdict(value, _reason(value, placed, target), _written(placed, found, task), notes)
 

@@ -8,13 +8,13 @@ reward may miss an odd way to say the right thing, but must not pay for a denial
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import NamedTuple
 
+from medreward import cues
+from medreward.cues import Cue, CueKind
 from medreward.lexicon import Mention
-from medreward.words import Words, fold, split
+from medreward.words import Words
 
 
 class Stance(Enum):
@@ -23,127 +23,6 @@ class Stance(Enum):
     ASSERTED = "asserted"
     OPEN = "left open"
     DENIED = "denied"
-
-
-class _Kind(Enum):
-    PSEUDO = "looks like a negation and is none"
-    LIST = "denies what follows, across commas: no A, B or C"
-    NEXT = "denies what follows up to a comma or 'and': not A, B"
-    BEFORE = "denies what stands before: A is absent"
-    AROUND = (
-        "denies what follows; where no label does, what stands before: ruled out A, A ruled out"
-    )
-    NOT = "as NEXT; or, with a predicate, denies what stands before: A is not seen"
-    OPEN = "leaves open what AROUND would deny: unlikely A, A unlikely"
-
-
-_CUES: dict[_Kind, str] = {
-    _Kind.PSEUDO: "no doubt|without doubt|without a doubt|without any doubt|no question|not only|"
-    "not just|not merely|none other than|nothing but|no other than|beyond doubt|not uncommon|"
-    "little doubt|nothing other than|not resolved|not yet resolved",
-    _Kind.LIST: "no|without|without any|no evidence of|no signs of|no sign of|denies|deny|denied|"
-    "negative for|free of|free from|absence of|lack of|lacks|lacking|devoid of|neither|nor|"
-    "fails to show|fail to show|failed to show|evidence against|argues against|speaks against|"
-    "excludes|exclude|excluding|0|clear of|neg for|unremarkable for|zero|nil|nope|refutes|rejects|"
-    "fails to demonstrate|fail to demonstrate|failed to demonstrate|no question of|"
-    "insufficient evidence of|insufficient evidence for|none|no one|nobody|query|"
-    # The same in other languages, where the word is none in English medical text.
-    "kein|keine|keinen|nicht|ohne|niet|geen|ingen|inte|pas de|sans|sin|senza|nessun|nessuna|"
-    "не|нет|без|没有|沒有|不是|无|無|ない|nein|não|ikke|bez|brak|nincs|yok|없음|नहीं|لا",
-    _Kind.NEXT: "rather than|instead of|as opposed to|other than|except|except for|"
-    "inconsistent with|incompatible with|never|nothing|no longer|apart from|anything but|"
-    "everything but|far from|opposite of|all but|less than|near|nearly|almost|minus|contra|"
-    "disagree with|whether|unclear if|unsure if|uncertain if|unable to|fails to|fail to|failed to|"
-    "refuse to|little to|little reason to|reject|contradicts|atypical for|else than|mistaken for|"
-    "mistaken as|misread as|confused with|a mistake to|if|if it were|wrong to|incorrect to|"
-    "false that|wrong that|incorrect that|untrue that|resolved|risk of|history of|"
-    "screen for|screening for|evaluate for|finding but|label but|diagnosis but|answer but",
-    _Kind.BEFORE: "false|incorrect|wrong|none|free|0|negative|not|no|rejected|dismissed|discarded|"
-    "neg|nil|nope|isn't|wasn't|aren't|isnt|ain't|aint|low|very low|zero|off the table|n a|null|"
-    "missing|denied|unknown|uncertain|unclear|unproven|maybe|none detected|none seen|none found|"
-    "wrong answer|wrong label|wrong diagnosis|a mistake|disagree|unconfirmed|untrue|resolved",
-    _Kind.AROUND: "ruled out|rule out|rules out|ruling out|excluded|absent|refuted|disproved|"
-    "disproven|ruled it out|hardly|barely|scarcely|out of the question|ausgeschlossen|yok",
-    _Kind.NOT: "not|cannot|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|"
-    "wouldn't|hasn't|haven't|shouldn't|cant|isnt|doesnt|dont|ain't|aint|n't|isn|aren|wasn|doesn|"
-    "didn|couldn|hasn|wasnt|didnt|couldnt|arent",
-    _Kind.OPEN: "unlikely|doubtful|improbable|questionable|less likely|least likely|to exclude|"
-    "to rule out|i doubt|doubt it|doubt that|doubt this|little evidence of|little evidence for|"
-    "r o|rarely|seldom|mimic|mimics|mimicking|simulates|simulating|low probability of|"
-    "low likelihood of|low suspicion for|low suspicion of|low risk of|small chance of",
-}
-_PREDICATES = frozenset(
-    "present seen shown found visible evident observed detected identified noted demonstrated "
-    "apparent likely suspected diagnosed confirmed supported established proven true correct right "
-    "appropriate the it case here there answer diagnosis finding what appear appears visualised "
-    "visualized appreciated suggested consistent compatible indicated developed occur occurred "
-    "exist exists possible probable plausible favored favoured think so".split()
-)
-# Beside predicates and adverbs in -ly, what may stand between "A," and the cue that denies it:
-# "A, which is excluded", but not "A, margins unclear", which is about the margins.
-_LINKS = _PREDICATES | frozenset(
-    "which that this is was were are be been being has have had can could may might will would "
-    "should must i we think believe say to very quite rather most more in all by of a an any and "
-    "or but though however still also now probability likelihood chance chances suspicion "
-    "confidence label class option".split()
-)
-_BREAKS = frozenset(
-    "but however although though yet whereas while nevertheless nonetheless because since "
-    "therefore thus hence so".split()
-)
-# After "no" as an answer of its own, these make it another phrase: "no idea" is not "no".
-_NO_IDIOMS = frozenset(
-    "idea clue doubt question answer way information info comment comments opinion conclusion one "
-    "data image diagnosis decision telling response knowledge certainty judgement judgment".split()
-)
-_ASSURANCES = frozenset(("doubt", "question"))
-_VERDICTS = frozenset("false incorrect wrong rejected dismissed discarded".split())
-# What a "not" before them leaves open: "cannot be excluded", "not ruled out".
-_EXCLUSIONS = frozenset(
-    (("exclude",), ("excluded",), ("excluding",), ("rule", "out"), ("ruled", "out"))
-)
-_EXCLUSION_WINDOW = 3
-# After "no," these begin a clause of its own: "No, it is pneumonia".
-_SUBJECTS = frozenset("it it's this that that's these there there's the i i'd i'm we".split())
-# "or", also in other languages.
-_ALTERNATIVES = frozenset(split("or vs versus oder eller или 或 或者 または या").words)
-# Those that are "or" only between two labels: "ou" behind one is "both eyes" in ophthalmology.
-_BETWEEN = frozenset("ou o lub albo vagy sau".split())
-_CONDITIONS = frozenset("if unless assuming provided providing supposing".split())
-_CONSEQUENCES = frozenset(("then", "else", "otherwise"))
-# What stands before a word that is crossed out or queried: "!A", "~~A~~", "<del>A", "?A", "!= A",
-# and the commands that cross out or deny in LaTeX: "\cancel{A}", "\neg A".
-_CROSSED_OUT = re.compile(r"(?:(?:^|\s)[!?~]|!=\s*|~~)$")
-_STRIKES = frozenset(("del", "s", "strike"))
-_COMMANDS = frozenset("cancel bcancel xcancel sout st neg lnot".split())
-_UNTICKED = re.compile(r"(?:\[ ?\]|\u2610)\s*$")
-# "Effusion, otherwise normal", "the rest of the lungs is normal": said of what is left.
-_RESTS = frozenset("otherwise rest remainder".split())
-_REST_WINDOW = 5
-_EXCEPTIONS = frozenset((("apart", "from"), ("aside", "from"), ("other", "than"), ("but", "for")))
-_SENTENCE_ENDS = frozenset(".;!?")
-_DASH = re.compile(r"\s--?\s")
-_NEW_ITEM = re.compile(r"\n\s*(?:\n|[-*#\u2022])")
-_KEY_WINDOW = 3
-_PREDICATE_WINDOW = 5
-
-
-class _Cue(NamedTuple):
-    kind: _Kind
-    start: int
-    stop: int
-
-
-def _cue_table() -> dict[tuple[str, ...], list[_Kind]]:
-    table: dict[tuple[str, ...], list[_Kind]] = {}
-    for kind, phrases in _CUES.items():
-        for phrase in phrases.split("|"):
-            table.setdefault(tuple(fold(phrase).split()), []).append(kind)
-    return table
-
-
-_CUE_TABLE = _cue_table()
-_LONGEST_CUE = max(map(len, _CUE_TABLE))
 
 
 def stances(
@@ -166,7 +45,7 @@ def stances(
     reader = _Reader(text, mentions, absences)
     found = [Stance.DENIED if reader.is_not_meant(m) else Stance.ASSERTED for m in mentions]
     for cue in reader.cues():
-        stance = Stance.OPEN if cue.kind is _Kind.OPEN else Stance.DENIED
+        stance = Stance.OPEN if cue.kind is CueKind.OPEN else Stance.DENIED
         for index in reader.scope(cue):
             found[index] = stance
     for index, mention in enumerate(mentions):
@@ -186,16 +65,16 @@ def _sentence_ends(text: Words) -> list[bool]:
     with a bullet or with a key: "no effusion / Diagnosis: pneumonia".
     """
     return [
-        not _SENTENCE_ENDS.isdisjoint(gap)
-        or _NEW_ITEM.search(gap) is not None
-        or ("\n" in gap and any(":" in g for g in text.gaps[i + 1 : i + 1 + _KEY_WINDOW]))
+        not cues.SENTENCE_ENDS.isdisjoint(gap)
+        or cues.NEW_ITEM.search(gap) is not None
+        or ("\n" in gap and any(":" in g for g in text.gaps[i + 1 : i + 1 + cues.KEY_WINDOW]))
         for i, gap in enumerate(text.gaps)
     ]
 
 
 def _is_pause(gap: str) -> bool:
     """Whether a comma, a bracket, a dash or a line break stands in `gap`."""
-    return not {",", "(", ")", "\n"}.isdisjoint(gap) or _DASH.search(gap) is not None
+    return not {",", "(", ")", "\n"}.isdisjoint(gap) or cues.DASH.search(gap) is not None
 
 
 class _Reader:
@@ -208,35 +87,35 @@ class _Reader:
         self.absences = absences
         self._taken = {i for mention in mentions for i in range(mention.start, mention.stop)}
 
-    def cues(self) -> Iterable[_Cue]:
+    def cues(self) -> Iterable[Cue]:
         """Yield the cue phrases outside of the mentions, each the longest at its place."""
         start = 0
         while start < len(self.words):
             stop = self._cue_stop(start)
-            kinds = _CUE_TABLE.get(tuple(self.words[start:stop]), [])
-            excluded = self._exclusion_stop(stop) if _Kind.NOT in kinds else stop
+            kinds = cues.CUE_TABLE.get(tuple(self.words[start:stop]), [])
+            excluded = self._exclusion_stop(stop) if CueKind.NOT in kinds else stop
             if excluded > stop:
-                kinds, stop = [_Kind.OPEN], excluded
+                kinds, stop = [CueKind.OPEN], excluded
             for kind in kinds:
-                if kind is not _Kind.PSEUDO and self._means_no(start, kind):
-                    yield _Cue(kind, start, stop)
+                if kind is not CueKind.PSEUDO and self._means_no(start, kind):
+                    yield Cue(kind, start, stop)
             start = max(stop, start + 1)
 
-    def scope(self, cue: _Cue) -> list[int]:
+    def scope(self, cue: Cue) -> list[int]:
         """Return the indices of the mentions that `cue` denies or leaves open."""
-        if cue.kind is _Kind.LIST:
+        if cue.kind is CueKind.LIST:
             return [] if self._only_looks_back(cue) or self._is_particle(cue) else self._listed(cue)
-        if cue.kind is _Kind.NEXT:
+        if cue.kind is CueKind.NEXT:
             return self._following(cue)
-        if cue.kind is _Kind.BEFORE:
+        if cue.kind is CueKind.BEFORE:
             return self._preceding(cue) if self._ends_segment(cue) else []
-        if cue.kind is _Kind.NOT:
+        if cue.kind is CueKind.NOT:
             return self._denied_by_not(cue)
         following = [] if "," in self.gaps[cue.stop] else self._following(cue)
         apart = _is_pause(self.gaps[cue.start]) or self._ends[cue.start]
         return following + ([] if apart and following else self._preceding(cue))
 
-    def _denied_by_not(self, cue: _Cue) -> list[int]:
+    def _denied_by_not(self, cue: Cue) -> list[int]:
         """What follows and, with a predicate but no mention in its clause, what stands before."""
         following = self._following(cue)
         clause = next(
@@ -253,18 +132,18 @@ class _Reader:
     def is_not_meant(self, mention: Mention) -> bool:
         """Whether it is a likeness ("A-like"), marked "(-)" or "[ ]", or the "no" of "no doubt"."""
         i = mention.stop
-        if self._is_idiom(mention) and self.words[i] in _ASSURANCES:
+        if self._is_idiom(mention) and self.words[i] in cues.ASSURANCES:
             return True
         likened = self.words[i : i + 1] in (("like",), ("ish",)) and self.gaps[i] == "-"
-        unticked = _UNTICKED.search(self.gaps[mention.start]) is not None
+        unticked = cues.UNTICKED.search(self.gaps[mention.start]) is not None
         return likened or unticked or self.gaps[i].lstrip(" )\n").startswith("(-)")
 
     def is_of_the_rest(self, mention: Mention) -> bool:
         """Whether "otherwise" or "the rest" stands before "normal" in its sentence."""
         if mention.label not in self.absences:
             return False
-        for i in range(mention.start, max(0, mention.start - _REST_WINDOW), -1):
-            if self._ends[i] or self.words[i - 1] in _RESTS:
+        for i in range(mention.start, max(0, mention.start - cues.REST_WINDOW), -1):
+            if self._ends[i] or self.words[i - 1] in cues.RESTS:
                 return not self._ends[i]
         return False
 
@@ -282,7 +161,7 @@ class _Reader:
     def _has_exception(self, mention: Mention) -> bool:
         """Whether a label is excepted from "normal": "normal apart from A"."""
         following = self.words[mention.stop : mention.stop + 2]
-        excepted = following in _EXCEPTIONS or following[:1] == ("except",)
+        excepted = following in cues.EXCEPTIONS or following[:1] == ("except",)
         if mention.label not in self.absences or not excepted:
             return False
         return any(m.start > mention.stop and m.label != mention.label for m in self.mentions)
@@ -290,28 +169,28 @@ class _Reader:
     def _is_crossed_out(self, mention: Mention) -> bool:
         """Whether a "!", "?", strike-through or LaTeX's like stands right before the mention."""
         i = mention.start
-        if _CROSSED_OUT.search(self.gaps[i]) or (not i and self.gaps[0].strip() == "?"):
+        if cues.CROSSED_OUT.search(self.gaps[i]) or (not i and self.gaps[0].strip() == "?"):
             return True
         word, mark = (self.words[i - 1], self.gaps[i - 1][-1:]) if i else ("", "")
-        tagged = self.gaps[i] == ">" and mark == "<" and word in _STRIKES
-        return tagged or (mark == "\\" and word in _COMMANDS)
+        tagged = self.gaps[i] == ">" and mark == "<" and word in cues.STRIKES
+        return tagged or (mark == "\\" and word in cues.COMMANDS)
 
     def _is_conditional(self, mention: Mention) -> bool:
         """Whether the mention is a branch of a condition: "A if …", "if not A, B then C"."""
         start, stop = mention.start, mention.stop
         stop += self.words[stop : stop + 1] == ("only",)
-        if not self._ends[stop] and not _CONDITIONS.isdisjoint(self.words[stop : stop + 1]):
+        if not self._ends[stop] and not cues.CONDITIONS.isdisjoint(self.words[stop : stop + 1]):
             return True
-        if self.words[max(0, start - 1)] not in _CONSEQUENCES:
+        if self.words[max(0, start - 1)] not in cues.CONSEQUENCES:
             return False
         since = next((i for i in range(start, 0, -1) if self._ends[i]), 0)
-        return not _CONDITIONS.isdisjoint(self.words[since:start])
+        return not cues.CONDITIONS.isdisjoint(self.words[since:start])
 
     def _is_idiom(self, mention: Mention) -> bool:
         """Whether the mention is the "no" of a phrase such as "no idea"."""
         i = mention.stop
         followed = self.words[i : i + 1] and self.gaps[i].isspace()
-        return self._is_no(mention) and bool(followed) and self.words[i] in _NO_IDIOMS
+        return self._is_no(mention) and bool(followed) and self.words[i] in cues.NO_IDIOMS
 
     def _is_asked(self, mention: Mention) -> bool:
         """Whether the mention stands in a question that no "yes" answers."""
@@ -331,36 +210,36 @@ class _Reader:
         start, stop = mention.start, mention.stop
         sides = [start - 1] if start and self.gaps[start] == "/" else []
         sides += [stop] if stop < len(self.words) and self.gaps[stop] == "/" else []
-        sides += [start - 2] if self.words[max(0, start - 1)] in _ALTERNATIVES else []
-        sides += [stop + 1] if not _ALTERNATIVES.isdisjoint(self.words[stop : stop + 1]) else []
+        sides += [start - 2] if self.words[max(0, start - 1)] in cues.ALTERNATIVES else []
+        sides += [stop + 1] if not cues.ALTERNATIVES.isdisjoint(self.words[stop : stop + 1]) else []
         for i, other in ((start - 1, start - 2), (stop, stop + 1)):
-            is_between = other in self._taken and not _BETWEEN.isdisjoint(self.words[i : i + 1])
+            is_between = other in self._taken and not cues.BETWEEN.isdisjoint(self.words[i : i + 1])
             sides += [other] if is_between else []
         return any(i not in own for i in sides)
 
-    def _means_no(self, start: int, kind: _Kind) -> bool:
+    def _means_no(self, start: int, kind: CueKind) -> bool:
         """Whether a cue is one: "0" may be an index unless it is a share or a label's value."""
         if self.words[start] != "0" or self.gaps[start + 1].startswith("%"):
             return True
         value = self.gaps[start].rstrip(" \"'").endswith((":", "="))
-        return kind is _Kind.BEFORE and value and start - 1 in self._taken
+        return kind is CueKind.BEFORE and value and start - 1 in self._taken
 
     def _exclusion_stop(self, start: int) -> int:
         """Return where the "exclude" of "cannot exclude" ends, or `start` if there is none."""
-        for i in range(start, min(start + _EXCLUSION_WINDOW, len(self.words))):
+        for i in range(start, min(start + cues.EXCLUSION_WINDOW, len(self.words))):
             if self._ends[i] or i in self._taken:
                 break
             for stop in (i + 1, i + 2):
-                if self.words[i:stop] in _EXCLUSIONS:
+                if self.words[i:stop] in cues.EXCLUSIONS:
                     return stop
         return start
 
     def _cue_stop(self, start: int) -> int:
         best = start
-        for stop in range(start + 1, min(start + _LONGEST_CUE, len(self.words)) + 1):
+        for stop in range(start + 1, min(start + cues.LONGEST_CUE, len(self.words)) + 1):
             if stop - 1 in self._taken or (stop > start + 1 and self._parts(stop - 1)):
                 break
-            if tuple(self.words[start:stop]) in _CUE_TABLE:
+            if tuple(self.words[start:stop]) in cues.CUE_TABLE:
                 best = stop
         return best
 
@@ -368,21 +247,21 @@ class _Reader:
         """Whether a gap keeps two words from being one phrase; a wrapped line does not."""
         return self._ends[gap] or _is_pause(self.gaps[gap].replace("\n", " "))
 
-    def _only_looks_back(self, cue: _Cue) -> bool:
+    def _only_looks_back(self, cue: Cue) -> bool:
         """Whether `cue` is the whole verdict on what stands before it, as in "A: no, B: yes"."""
-        kinds = _CUE_TABLE[tuple(self.words[cue.start : cue.stop])]
-        return _Kind.BEFORE in kinds and self._ends_segment(cue) and bool(self._preceding(cue))
+        kinds = cues.CUE_TABLE[tuple(self.words[cue.start : cue.stop])]
+        return CueKind.BEFORE in kinds and self._ends_segment(cue) and bool(self._preceding(cue))
 
-    def _is_particle(self, cue: _Cue) -> bool:
+    def _is_particle(self, cue: Cue) -> bool:
         """Whether `cue` answers a question and a clause of its own follows: "No, it is A"."""
         next_word = self.words[cue.stop : cue.stop + 1]
-        return "," in self.gaps[cue.stop] and not _SUBJECTS.isdisjoint(next_word)
+        return "," in self.gaps[cue.stop] and not cues.SUBJECTS.isdisjoint(next_word)
 
-    def _listed(self, cue: _Cue) -> list[int]:
+    def _listed(self, cue: Cue) -> list[int]:
         following = self._following(cue, through_commas=True)
         return [i for i in following if not self._begins_statement(cue, self.mentions[i])]
 
-    def _begins_statement(self, cue: _Cue, mention: Mention) -> bool:
+    def _begins_statement(self, cue: Cue, mention: Mention) -> bool:
         """Whether `mention` says that nothing was found, behind a pause, a colon or "and"."""
         between = range(cue.stop + 1, mention.start + 1)
         return mention.label in self.absences and any(
@@ -390,7 +269,7 @@ class _Reader:
             for i in between
         )
 
-    def _following(self, cue: _Cue, *, through_commas: bool = False) -> list[int]:
+    def _following(self, cue: Cue, *, through_commas: bool = False) -> list[int]:
         """Return the mentions after `cue` up to where its scope ends."""
         through_commas |= "," in self.gaps[cue.stop]  # "not, in my view, A"
         stop = self._forward_limit(cue.stop, through_commas=through_commas)
@@ -400,7 +279,7 @@ class _Reader:
         for i in range(start, len(self.words)):
             if self._ends[i] and not (i == start and self._trails_off(i)):
                 return i
-            if self._is_free(i) and self.words[i] in _BREAKS:
+            if self._is_free(i) and self.words[i] in cues.BREAKS:
                 return i
             if i > start and self._closes(i, start, through_commas=through_commas):
                 return i
@@ -430,7 +309,7 @@ class _Reader:
     def _in_list(self, start: int) -> bool:
         """Whether "or" or "nor" follows before the sentence ends, as in "not A, B or C"."""
         for i in range(start, len(self.words)):
-            if self._ends[i] or self.words[i] in _BREAKS:
+            if self._ends[i] or self.words[i] in cues.BREAKS:
                 return False
             if self._is_free(i) and self.words[i] in ("or", "nor"):
                 return True
@@ -439,7 +318,7 @@ class _Reader:
     def _is_free(self, i: int) -> bool:
         return i not in self._taken
 
-    def _ends_segment(self, cue: _Cue) -> bool:
+    def _ends_segment(self, cue: Cue) -> bool:
         """Whether nothing but punctuation follows `cue` before the next comma or sentence end."""
         after = self.gaps[cue.stop]
         hyphenated = self.gaps[cue.start] == "-"
@@ -450,31 +329,31 @@ class _Reader:
             or any(c in after for c in ".;:!?")
         )
 
-    def _has_predicate(self, cue: _Cue) -> bool:
-        stop = min(cue.stop + _PREDICATE_WINDOW, len(self.words))
+    def _has_predicate(self, cue: Cue) -> bool:
+        stop = min(cue.stop + cues.PREDICATE_WINDOW, len(self.words))
         for i in range(cue.stop, stop):
             if i > cue.stop and self._ends[i]:
                 return False
-            if self.words[i] in _PREDICATES:
+            if self.words[i] in cues.PREDICATES:
                 return True
         return False
 
     def _has_subject(self, between: range) -> bool:
         """Whether the clause behind the last pause in `between` is about something of its own."""
-        begins = [i for i in between if _is_pause(self.gaps[i]) or self.words[i] in _BREAKS]
+        begins = [i for i in between if _is_pause(self.gaps[i]) or self.words[i] in cues.BREAKS]
         clause = self.words[begins[-1] : between[-1]] if begins else ()
-        links = _LINKS | _BREAKS
+        links = cues.LINKS | cues.BREAKS
         return any(word not in links and not word.endswith("ly") for word in clause)
 
     def _is_no(self, mention: Mention) -> bool:
         return self.words[mention.start : mention.stop] == ("no",)
 
-    def _agrees(self, mention: Mention, cue: _Cue) -> bool:
+    def _agrees(self, mention: Mention, cue: Cue) -> bool:
         """Whether the denial `cue` only bears out the answer "no": "No, it is not"."""
         apart = "," in self.gaps[mention.stop]
-        return self._is_no(mention) and apart and self.words[cue.start] not in _VERDICTS
+        return self._is_no(mention) and apart and self.words[cue.start] not in cues.VERDICTS
 
-    def _preceding(self, cue: _Cue) -> list[int]:
+    def _preceding(self, cue: Cue) -> list[int]:
         """Return the mention before `cue`, with those that "and" or "or" tie to it.
 
         A sentence end in between is crossed only where the cue opens its sentence: "Pneumonia? No."

@@ -1,8 +1,8 @@
 """Which label an answer gives to each of its boxes.
 
-A label is named in the box's own {}, or else before the box, or else (where the first box has none
-before it) behind it. A box with only separators between takes its neighbour's label, as in
-``<ref>WBC</ref><box>…</box><box>…</box>``.
+The label of a box that is alone in its {} is named in there. That of any other is named before the
+box, or else (where the first box has none before it) behind it. A box with only separators between
+takes its neighbour's label, as in ``<ref>WBC</ref><box>…</box><box>…</box>``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from medreward.words import split
 _DENIALS = frozenset(("no", "not", "non", "never", "without", "isn't"))
 # A field without a value says nothing of the boxes beside it: {"WBC": [[...]], "RBC": []}.
 _BLANK = re.compile(
-    r"\"[^\"\n]{0,80}\"\s{0,8}:\s{0,8}(?:\[\s{0,8}\]|null\b|\"(?:none)?\")"
-    r"|'[^'\n]{0,80}'\s{0,8}:\s{0,8}(?:\[\s{0,8}\]|None\b|'(?:none)?')",
+    r"\"[^\"\n]{0,80}\"\s{0,8}:\s{0,8}(?:\[[\[\]\s]{0,8}\]|null\b|\"(?:none)?\")"
+    r"|'[^'\n]{0,80}'\s{0,8}:\s{0,8}(?:\[[\[\]\s]{0,8}\]|None\b|'(?:none)?')",
     re.IGNORECASE,
 )
 

@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import Label, Task, explain
-from medreward.regions import MAX_BOXES
+from medreward.regions import MAX_BOXES, MIN_SIDE
 from medreward.rewards.box_reading import MAX_LENGTH, ReadBox, read_boxes
-from medreward.rewards.box_scan import scan
+from medreward.rewards.box_scan import Group, scan
+from medreward.rewards.reading import MAX_ANSWER_LENGTH
 
 PLACE = Task("place", kind="localisation")
 SMEAR = Task.load("bccd")
 GRADED = Task("graded", kind="localisation", labels=(Label("grade 2"), Label("grade 3")))
+NODULE = Task("nodule", kind="localisation", labels=(Label("nodule"),))
 ONE = (10.0, 20.0, 30.0, 40.0)
 TWO = (50.0, 60.0, 70.0, 80.0)
 
@@ -51,6 +53,11 @@ FORMS = [
     "there's one [10, 20, 30, 40], that's all",
     '{"bbox_2d": [10,\n20,\n30,\n40]}',
     '[{"bbox_2d": [10, 20, 30, 40], "label": "lesion"',
+    "[10, 20, 30, 40] (1)",
+    "[10, 20, 30, 40] (4 by 5 mm)",
+    '[10, 20, 30, 40], {"id": 7',
+    "[10, 20, 30, 40], {7",
+    "[0.97, 1, 1, [10, 20, 30, 40]]",
 ]
 
 
@@ -99,7 +106,26 @@ def test_every_box_counts(text: str) -> None:
         ("[1, 2, 3, 4] (WBC), [5, 6, 7, 8] (RBC)", [1, 0]),
         ('["WBC", [1, 2, 3, 4]]', [1]),
         ("WBC, not RBC: [1, 2, 3, 4]", [1]),
+        ("not RBC but WBC: [1, 2, 3, 4]", [1]),
+        ("RBC is absent, WBC: [1, 2, 3, 4]. No platelets.", [1]),
+        ("no RBC, WBC at [1, 2, 3, 4]", [None]),
         ("platelets: none; WBC: [1, 2, 3, 4]", [1]),
+        ("WBC: [1, 2, 3, 4]\nRBC: none\nplatelets: none", [1]),
+        ("WBC: [1, 2, 3, 4] beside an RBC", [1]),
+        ('[1, 2, 3, 4] RBC, {"box": [5, 6, 7, 8], "label": "WBC"}', [0, 1]),
+        ('{"WBC": [[1, 2, 3, 4]], "RBC": [[]], "Platelets": [ ]}', [1]),
+        ('{"RBC": "none", "Platelets": null, "WBC": [1, 2, 3, 4]}', [1]),
+        ("{'WBC': [[1, 2, 3, 4]], 'RBC': [], 'Platelets': None}", [1]),
+        ('{"RBC": [[1, 2, 3, 4]], "WBC": [], "Platelets": [[5, 6, 7, 8]]}', [0, 2]),
+        ('{"boxes": [[1, 2, 3, 4], [5, 6, 7, 8]], "RBC": []}', [None, None]),
+        ('{"box": [1, 2, 3, 4], "label": "WBC", "score": null, "note": ""}', [1]),
+        ('{"box": [1, 2, 3, 4], "label": "WBC", "text": "WBC or large"}', [1]),
+        ('{"WBC": 0, "box": [1, 2, 3, 4]}', [1]),
+        ('{"box": [1, 2, 3, 4], "label": "WBC", "note": "not clear"}', [None]),
+        ('{"box": [1, 2, 3, 4], "label": "WBC?"}', [None]),
+        ('{"box": [1, 2, 3, 4], "WBC": []}', [None]),
+        ("WBC".ljust(MAX_ANSWER_LENGTH) + "[1, 2, 3, 4]", [1]),
+        ("WBC".ljust(MAX_ANSWER_LENGTH + 1) + "[1, 2, 3, 4]", [None]),
         ("[[1, 2, 3, 4]]", [None]),
         ('{"label": "nucleus", "box": [1, 2, 3, 4]}', [None]),
         ('{"label": "RBC or WBC", "box": [1, 2, 3, 4]}', [None]),
@@ -114,6 +140,15 @@ def test_labels(text: str, labels: list[int | None]) -> None:
     assert boxes is not None
     assert [found.label for found in boxes] == labels
     assert all((found.label is None) == (found.problem == "box_label_unknown") for found in boxes)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "problem"),
+    [("1, 2", "box_malformed"), ("9, 9, 1, 1", "box_inverted"), ("0, 0, 1e10, 1", "box_malformed")],
+)
+def test_a_box_that_cannot_be_right_has_its_label(numbers: str, problem: str) -> None:
+    boxes = read_boxes(f'{{"label": "WBC", "box": [{numbers}]}}', SMEAR).boxes
+    assert boxes == (ReadBox(None, 1, problem),)
 
 
 def test_numbers_in_labels() -> None:
@@ -146,6 +181,11 @@ def test_numbers_in_labels() -> None:
         ("[10, 20, 10, 40]", "box_inverted"),
         ("[[10, 20], [30, 20]]", "box_inverted"),
         ("[0, 0, 1e-9, 1]", "box_inverted"),
+        (f"[0, 0, {MIN_SIDE}, 1]", "box_inverted"),
+        (f"[0, 0, 1, {MIN_SIDE}]", "box_inverted"),
+        ("[1000000001, 2, 1000000003, 4]", "box_malformed"),
+        ("[1, 2 and 3, 4]", "box_malformed"),
+        ("(1, 2, 3)", "box_malformed"),
     ],
 )
 def test_what_cannot_be_a_box_is_counted(text: str, problem: str) -> None:
@@ -169,6 +209,47 @@ def test_nothing_there(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("nodule: none", NODULE),
+        ("grade 2: none; grade 3: none", GRADED),
+        ("RBC: none, WBC: none, platelets: none", SMEAR),
+        ("RBC: none\nWBC: none\nplatelets: none", SMEAR),
+        ("platelets: none, nothing there", SMEAR),
+        ('{"RBC": [], "WBC": [], "platelets": "none"}', SMEAR),
+        ("platelets: none; []", SMEAR),
+        ("none " * 400, SMEAR),
+    ],
+)
+def test_nothing_of_each_label_is_nothing(text: str, task: Task) -> None:
+    assert read_boxes(text, task).boxes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "count"),
+    [
+        ("grade 2: none; grade 3: [1, 2, 3, 4]", GRADED, 1),
+        ("RBC: none; platelets: none; WBC: [1, 2, 3, 4]", SMEAR, 1),
+        ('{"WBC": [[1, 2, 3, 4]], "RBC": "none"}', SMEAR, 1),
+        ('{"WBC": [[1, 2, 3, 4], [5, 6, 7, 8]], "RBC": []}', SMEAR, 2),
+        ("[1, 2, 3, 4] and [5, 6 none", PLACE, 2),
+    ],
+)
+def test_nothing_of_one_label_leaves_the_boxes_of_others(text: str, task: Task, count: int) -> None:
+    boxes = read_boxes(text, task).boxes
+    assert boxes is not None
+    assert len(boxes) == count
+
+
+@pytest.mark.parametrize("end", ["}", "]", "\n", "}\n]"])
+@pytest.mark.parametrize("nothing", ["none", "or nothing", "no finding"])
+def test_nothing_behind_the_end_of_an_entry_is_of_all(end: str, nothing: str) -> None:
+    """Within an entry, "RBC: none" says so of the red cells only."""
+    assert read_boxes(f"WBC: [1, 2, 3, 4], RBC: {nothing}", SMEAR).reason != "boxes_and_none"
+    assert read_boxes(f"[1, 2, 3, 4] RBC{end} {nothing}", SMEAR).reason == "boxes_and_none"
+
+
+@pytest.mark.parametrize(
     ("text", "task", "reason"),
     [
         ("the whole image", PLACE, "boxes_unreadable"),
@@ -182,6 +263,15 @@ def test_nothing_there(text: str) -> None:
         ("[" * 900, PLACE, "boxes_unreadable"),
         ("nothing?", PLACE, "boxes_unreadable"),
         ("platelets: none", SMEAR, "boxes_unreadable"),
+        ("RBC: none, platelets: none", SMEAR, "boxes_unreadable"),
+        ("RBC: none, RBC: none, RBC: none", SMEAR, "boxes_unreadable"),
+        ("grade 2: none", GRADED, "boxes_unreadable"),
+        ("nothing apart from one WBC", SMEAR, "boxes_unreadable"),
+        ("none " * 401, SMEAR, "boxes_unreadable"),
+        ("()", PLACE, "boxes_unreadable"),
+        ("nodule: none [1, 2, 3, 4]", NODULE, "boxes_and_none"),
+        ("none[1, 2, 3, 4]", PLACE, "boxes_and_none"),
+        ("[1, 2, 3, 4]none", PLACE, "boxes_and_none"),
         ("[1, 2, 3, 4] none", PLACE, "boxes_and_none"),
         ("No lesion. [1, 2, 3, 4]", PLACE, "boxes_and_none"),
         ("[[], [1, 2, 3, 4]]", PLACE, "boxes_and_none"),
@@ -194,6 +284,45 @@ def test_nothing_there(text: str) -> None:
 )
 def test_what_is_refused(text: str | None, task: Task, reason: str) -> None:
     assert read_boxes(text, task) == (None, reason)
+
+
+FOUR = (1.0, 2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "groups", "braces"),
+    [
+        ("WBC [1, 2, 3, 4]", [Group(4, 16, FOUR)], []),
+        ("[1, 2, 3, 4] RBC [5, 6 none", [Group(0, 12, FOUR), Group(17, 27, ())], []),
+        ("{[1, 2, 3, 4]} {}", [Group(1, 13, FOUR, 0)], [(0, 14), (15, 17)]),
+        ("{[1, 2, 3]}", [Group(1, 10, (1.0, 2.0, 3.0), 0)], [(0, 11)]),
+        ("{(1, 2), (3, 4)}", [Group(1, 15, FOUR, 0)], [(0, 16)]),
+        ("{} {'a': {[1, 2", [Group(10, 15, (), 2)], [(0, 2), (3, 15), (9, 15)]),
+        ("[5, 6, 7, [1, 2, 3, 4]]", [Group(10, 22, FOUR)], []),
+        ("[5, 6, 7, 8, [1, 2, 3, 4]]", [Group(13, 25, FOUR), Group(0, 26, ())], []),
+        ("[[1, 2, 3, 4], 5, 6, 7, 8, 9]", [Group(1, 13, FOUR), Group(0, 29, ())], []),
+        ("(about 5 by 6) (7)", [], []),
+    ],
+)
+def test_where_groups_and_braces_are(
+    text: str, groups: list[Group], braces: list[tuple[int, int]]
+) -> None:
+    found = scan(text)
+    assert (list(found.groups), list(found.braces)) == (groups, braces)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_outside", "is_inside"),
+    [
+        *(("[]", True, False), ("{[]}", False, True), ("[] {[]}", True, True)),
+        *(("{[]} []", True, True), ("[5] ()", False, False), ("[x] <box></box>", True, False)),
+    ],
+)
+def test_an_empty_list_is_noted_once_and_for_all(
+    text: str, is_outside: bool, is_inside: bool
+) -> None:
+    found = scan(text)
+    assert (found.has_empty, found.has_empty_in_brace) == (is_outside, is_inside)
 
 
 number = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 3))
@@ -232,7 +361,7 @@ UNITS = [
         "```",
         "nan",
     ),
-    *("\u0301", "<ref>", "{[1,2,3,4]", "no RBC: "),
+    *("\u0301", "<ref>", "{[1,2,3,4]", "no RBC: ", '"": [],'),
 ]
 
 

@@ -256,6 +256,71 @@ def test_a_place_with_two_labels_does_not_make_copies_pay() -> None:
     assert once == twice == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(
+    ("apart", "x", "value"),
+    [
+        (1.0, 0.5, 1.0),
+        (1.0, 0.0, (1 + 99 / 101) / 2),
+        (1.2, 0.6, 99.4 / 100.6 / 2),
+        (1.2, 0.0, 1 / 2),
+        (30.0, 0.0, 1 / 2),
+    ],
+)
+def test_a_copy_counts_where_one_box_may_mean_two(apart: float, x: float, value: float) -> None:
+    """Where true boxes are two half steps apart, the same numbers may be right for both."""
+    true = [[0, 0, 100, 100], [apart, 0, 100 + apart, 100]]
+    verdict = reward([[x, 0, 100 + x, 100]] * 2, true)
+    assert verdict.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ([0, 0, 50_000, 50_000], 1.0),
+        ([0.5, 0.5, 50_000.5, 49_999.5], 1.0),
+        ([0.51, 0, 50_000, 50_000], BEST_WRONG),
+        ([0, 0, 50_000, 50_001], BEST_WRONG),
+    ],
+)
+def test_only_a_box_within_half_a_step_earns_all(answer: list[float], value: float) -> None:
+    for name in QUALITIES:
+        assert reward(answer, [0, 0, 50_000, 50_000], box_quality=name).value == value, name
+
+
+def test_the_largest_numbers_may_be_written() -> None:
+    whole = [0, 0, 1e9, 1e9]
+    assert reward(whole, whole)[:2] == (1.0, "correct")
+    assert reward("[0, 0, 1e9, 1.000001e9]", whole).notes == ("box_malformed",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "notes"),
+    [
+        ("[0, 0, 10, 10]", ()),
+        ("[-5, -5, 9, 9]", ("out_of_image",)),
+        ("[[0, 0, 10, 10], [20, 0, 30, 10]]", ("box_surplus",)),
+        ("[[0, 0, 10, 10], [5]]", ("box_malformed", "box_surplus")),
+        ("[[0, 0, 10, 10], [9, 9, 1, 1]]", ("box_inverted", "box_surplus")),
+        ("[5]", ("box_malformed",)),
+        ("[0, 0, 90, 9]", ("frame_suspect", "out_of_image")),
+        ("none", ()),
+    ],
+)
+def test_notes_name_what_is_wrong(answer: str, notes: tuple[str, ...]) -> None:
+    target = {"boxes": [[0, 0, 10, 10]], "size": SIZE}
+    assert reward(answer, target).notes == notes
+
+
+@pytest.mark.parametrize("start", ["", "```json", " ```\n"])
+@pytest.mark.parametrize("end", ["", "```", "\n``` "])
+@pytest.mark.parametrize(("side", "value"), [("0.000001", 0.0), ("10", 1.0)])
+def test_fences_and_thin_boxes_of_plain_answers(
+    start: str, end: str, side: str, value: float
+) -> None:
+    for numbers in (f"0, 0, {side}, 10", f"0, 0, 10, {side}"):
+        assert reward(f"{start}[[{numbers}]]{end}", [0, 0, 10, 10]).value == value
+
+
 IMPOSSIBLE = [
     *("[5]", "[1, 2, 3]", "[1, 2, 3, 4, 5]", "[9, 9, 1, 1]", "[1, 1, 1, 9]", "[NaN, 1, 2, 3]"),
     *("[0, 0, Infinity, 9]", "[0, 0, 1e400, 9]", "[0, 0, 9e9, 9]", "[-5, -5, 9, 9]"),
@@ -490,6 +555,17 @@ def test_what_is_read_is_shown_in_pixels_of_the_image() -> None:
     assert SMEAR.target_boxes(json.loads(shown)).boxes[0].label == 1
     assert reward("none", target).prediction == "[]"
     assert reward("left", target).prediction is None
+
+
+@pytest.mark.parametrize("rest", ['"RBC": [], "Platelets": []', '"RBC": null', '"RBC": "none"'])
+@pytest.mark.parametrize("found", [[0, 0, 9, 9], [[0, 0, 9, 9]], [[0, 0, 9, 9], [20, 0, 29, 9]]])
+def test_a_class_without_boxes_beside_one_with_boxes(rest: str, found: list[Any]) -> None:
+    """In a mapping by class, the boxes are of their own class, whatever else is missing."""
+    places = found if isinstance(found[0], list) else [found]
+    for fields in (f'"WBC": {found}, {rest}', f'{rest}, "WBC": {found}'):
+        for name, value in (("WBC", 1.0), ("RBC", 0.0), ("Platelets", 0.0)):
+            target = [{"box": place, "label": name} for place in places]
+            assert reward(f"{{{fields}}}", target, SMEAR).value == value
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """Which label an answer gives to each of its boxes.
 
-A label is named in the box's own {}, or else before the box, or else (where the first box has none
-before it) behind it. A box with only separators between takes its neighbour's label, as in
-``<ref>WBC</ref><box>…</box><box>…</box>``.
+The label of a box that is alone in its {} is named in there. That of any other is named before the
+box, or else (where the first box has none before it) behind it. A box with only separators between
+takes its neighbour's label, as in ``<ref>WBC</ref><box>…</box><box>…</box>``.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,6 +18,12 @@ from medreward.task import Task
 from medreward.words import split
 
 _DENIALS = frozenset(("no", "not", "non", "never", "without", "isn't"))
+# A field without a value says nothing of the boxes beside it: {"WBC": [[...]], "RBC": []}.
+_BLANK = re.compile(
+    r"\"[^\"\n]{0,80}\"\s{0,8}:\s{0,8}(?:\[[\[\]\s]{0,8}\]|null\b|\"(?:none)?\")"
+    r"|'[^'\n]{0,80}'\s{0,8}:\s{0,8}(?:\[[\[\]\s]{0,8}\]|None\b|'(?:none)?')",
+    re.IGNORECASE,
+)
 
 
 def box_labels(text: str, found: Scan, task: Task) -> list[int | None]:
@@ -87,14 +94,14 @@ class _Reader:
     def _read(self, text: str, is_object: bool) -> int | None:
         if len(text) > MAX_ANSWER_LENGTH:
             return None
-        words = split(without_markup(text))
+        words = split(without_markup(_BLANK.sub(" ", text)))
         mentions = self._task.lexicon.find(words)
         nothing = len(self._task.labels)
         if is_object:
             named = {mention.label for mention in mentions}
             is_plain = len(named) == 1 and nothing not in named and "?" not in text
             return named.pop() if is_plain and _DENIALS.isdisjoint(words.words) else None
-        found = stances(words, mentions, self._task.absences)
+        found = stances(words, mentions)
         after = [*mentions, None][1:]
         kept = [
             (mention, stance)

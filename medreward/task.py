@@ -376,7 +376,9 @@ class Task:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
         first = self.first_grade if self.kind == "ordinal" else 0
-        return next((i for i in range(len(self.labels)) if first + i == value), None)
+        number: Any = value
+        is_one = first <= number < first + len(self.labels) and number % 1 == 0
+        return int(number) - first if is_one else None
 
     def _allowed_targets(self) -> str:
         if self.kind == "ordinal":

@@ -20,9 +20,9 @@ from medreward.data.rows import ground_truth, target_of
 from medreward.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
 from medreward.rewards.annotators import consensus
 from medreward.rewards.box_quality import GIOU_SHARE, iou, quality_table
-from medreward.rewards.boxes import BEST_WRONG, box_reward
+from medreward.rewards.boxes import box_reward
 from medreward.rewards.scorer import Scorer
-from medreward.rewards.verdict import Verdict
+from medreward.rewards.verdict import BEST_WRONG, Verdict
 from medreward.settings import ANNOTATORS, BOX_QUALITIES, FRAMES
 
 PLACE = Task("place", kind="localisation")

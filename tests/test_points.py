@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from medreward import ConfigError, Task, explain, shaped_reward
 from medreward.regions import MAX_BOXES, BoxTarget, TrueBox
 from medreward.rewards.box_reading import MAX_LENGTH
-from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.points import point_reward, read_points
-from medreward.rewards.verdict import Verdict
+from medreward.rewards.verdict import BEST_WRONG, Verdict
 from medreward.settings import RewardSettings
 
 TASK = Task.load("grounding_point")

@@ -149,16 +149,19 @@ class _Scanner:
 
     def _four(self, text: str, start: int) -> Group:
         """Return a list of four numbers, as `_begin` and `_close` would."""
-        brace = self._open[-1].brace if self._open else -1
-        if self._open:
-            self._open[-1].has_inner = True
+        brace = self._brace_around()
         x1, y1, x2, y2 = map(float, text[1:-1].split(","))
         return Group(start, start + len(text), (x1, y1, x2, y2), brace)
 
+    def _brace_around(self) -> int:
+        """Return the {} around what begins here, and note it in the bracket that is open."""
+        if not self._open:
+            return -1
+        self._open[-1].has_inner = True
+        return self._open[-1].brace
+
     def _begin(self, opener: str, start: int) -> None:
-        brace = self._open[-1].brace if self._open else -1
-        if self._open:
-            self._open[-1].has_inner = True
+        brace = self._brace_around()
         if opener == "{":
             brace = len(self.braces)
             self.braces.append((start, len(self.text)))

@@ -26,12 +26,9 @@ from medreward.rewards.annotators import over_annotators
 from medreward.rewards.box_plain import Predicted, predicted_boxes
 from medreward.rewards.box_quality import Pairs, Table, columns, quality_of_pairs
 from medreward.rewards.frames import Frame, frame_of, is_suspect
-from medreward.rewards.verdict import Verdict
+from medreward.rewards.verdict import BEST_WRONG, Verdict, capped
 from medreward.settings import RewardSettings
 from medreward.task import Task
-
-# What a wrong answer earns at most, and a box that is not exact: float32 still tells it from 1.
-BEST_WRONG = 0.9999
 
 
 class Placed(NamedTuple):
@@ -66,12 +63,12 @@ def box_reward(
     if found is None:
         return Verdict(0.0, reason)
     placed = _placed(found, frame, task)
-    value = over_annotators(
+    earned = over_annotators(
         target,
         settings.annotators,
         lambda true: matched(placed, true, frame, settings.box_quality),
     )
-    value = value if value >= 1.0 else min(value, BEST_WRONG)
+    value = capped(earned)
     notes = _notes(found, target, frame, settings)
     return Verdict(value, _reason(value, placed, target), _written(placed, found, task), notes)
 

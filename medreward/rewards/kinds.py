@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward.regions import BoxTarget
-from medreward.rewards.boxes import BEST_WRONG, box_reward
+from medreward.rewards.boxes import box_reward
 from medreward.rewards.label import label_reward
 from medreward.rewards.label_set import best_partial_score, error_factor, label_set_reward
 from medreward.rewards.masks import mask_reward
 from medreward.rewards.ordinal import best_partial_credit, mfrs_reward
 from medreward.rewards.points import point_reward
-from medreward.rewards.verdict import Verdict
+from medreward.rewards.verdict import BEST_WRONG, Verdict
 from medreward.settings import RewardSettings
 from medreward.task import Task
 

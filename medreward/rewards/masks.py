@@ -25,10 +25,9 @@ from medreward.masks import MaskError, MaskTarget, coco, rle_of_counts, rle_of_p
 from medreward.regions import BoxTarget
 from medreward.rewards.box_reading import says_nothing
 from medreward.rewards.box_scan import Scan
-from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.frames import Frame, frame_of
 from medreward.rewards.reading import MAX_ANSWER_LENGTH, unreadable
-from medreward.rewards.verdict import Verdict
+from medreward.rewards.verdict import Verdict, capped
 from medreward.settings import RewardSettings
 from medreward.task import Task
 
@@ -63,11 +62,10 @@ def mask_reward(
     found, reason = read_mask(answer, task, target, frame)
     if found is None:
         return Verdict(0.0, reason)
-    value = _agreement(found, target.rle(), settings.mask_quality)
+    value = capped(_agreement(found, target.rle(), settings.mask_quality))
     said = json.dumps({"size": found["size"], "counts": found["counts"].decode("ascii")})
-    if value == 1.0:
-        return Verdict(1.0, "correct", said)
-    return Verdict(min(value, BEST_WRONG), "mask_partial" if value else "mask_missed", said)
+    reason = "correct" if value == 1.0 else "mask_partial" if value else "mask_missed"
+    return Verdict(value, reason, said)
 
 
 def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) -> MaskReading:

@@ -21,11 +21,10 @@ from medreward.regions import MAX_BOXES, BoxTarget, TrueBox, short
 from medreward.rewards.annotators import over_annotators
 from medreward.rewards.box_reading import MAX_LENGTH, says_nothing
 from medreward.rewards.box_scan import offers_empty, scan
-from medreward.rewards.boxes import BEST_WRONG
 from medreward.rewards.commitment import is_committed
 from medreward.rewards.frames import frame_of
 from medreward.rewards.reading import unreadable
-from medreward.rewards.verdict import Verdict
+from medreward.rewards.verdict import Verdict, capped
 from medreward.settings import RewardSettings
 from medreward.task import Task
 
@@ -63,8 +62,8 @@ def point_reward(
     if points is None:
         return Verdict(0.0, reason)
     placed = [frame.pixels((x, y, x, y))[:2] for x, y in points]
-    value = over_annotators(target, settings.annotators, lambda boxes: _hit_share(placed, boxes))
-    value = value if value >= 1 else min(value, BEST_WRONG)
+    earned = over_annotators(target, settings.annotators, lambda boxes: _hit_share(placed, boxes))
+    value = capped(earned)
     reason = "correct" if value >= 1 else "points_partial" if value > 0 else "point_missed"
     return Verdict(value, reason, json.dumps([[short(x), short(y)] for x, y in placed]))
 

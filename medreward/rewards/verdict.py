@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# What a wrong answer earns at most, and a box that is not exact: float32 still tells it from 1.
+BEST_WRONG = 0.9999
+
 
 class Verdict(NamedTuple):
     """The value in [0, 1] that an answer earns, why, and what it was read as.
@@ -16,3 +19,8 @@ class Verdict(NamedTuple):
     reason: str
     prediction: str | None = None
     notes: tuple[str, ...] = ()
+
+
+def capped(value: float) -> float:
+    """Return a value of overlap: 1 stays, less than that is a wrong answer's."""
+    return value if value >= 1.0 else min(value, BEST_WRONG)

@@ -9,17 +9,15 @@ shaped total.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from medreward import ConfigError, Score, Task
+from medreward import ConfigError, Score
 from medreward.audit.groups import by_prompt, zero_variance_share
 from medreward.audit.trace import TraceLike, TraceRow, trace_writer, traced
 from medreward.completion import CompletionLike, completion_text
 from medreward.data.rows import target_of
-from medreward.rewards.scorer import PARTS, Judged, Scorer, scorer, scores_of
+from medreward.rewards.scorer import PARTS, Judged, Scorer, TaskLike, scorer, scores_of
 
-TaskLike: TypeAlias = str | Path | Task
 Rewards: TypeAlias = list[float | None]
 LogExtra: TypeAlias = Callable[[str, list[Any]], None]
 LogMetric: TypeAlias = Callable[[str, float], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
@@ -26,6 +26,12 @@ _NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
 NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
 KNOWLEDGE_LEVELS = ("none", "context", "full")
 _DEFAULT = RewardSettings()
+# Fields that shape no score: those of prompts and of the card itself. A signature has its own items
+# for the name, the reward settings and the knowledge, of which the labels' attributes are a part.
+_NO_SCORE = frozenset(
+    ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
+)
+_NO_SCORE_OF_LABEL = frozenset(("attributes",))
 NOTHING_THERE = (
     *NO_FINDING,
     *("none", "null", "nothing", "nothing there", "nothing to find", "nothing found"),
@@ -193,12 +199,13 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Eight hex digits that change with anything in the task that shapes a reward.
+        """Eight hex digits that change with anything in the task that shapes a score.
 
-        But for the reward settings, which a signature names one by one.
+        The reward settings and the knowledge text are named by a signature one by one. Fields at
+        their default are left out, so that a new field does not change the digest of old cards.
         """
-        content = asdict(replace(self, reward=RewardSettings()))
-        del content["reward"], content["laterality"]
+        content = _changed_fields(self, _NO_SCORE)
+        content["labels"] = [_changed_fields(label, _NO_SCORE_OF_LABEL) for label in self.labels]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
@@ -389,6 +396,18 @@ class Task:
         names = ", ".join(repr(label.name) for label in self.labels[:20])
         more = ", …" if len(self.labels) > 20 else ""
         return f"{grades}, or a name out of {names}{more}"
+
+
+def _changed_fields(value: Task | Label, without: Set[str]) -> dict[str, Any]:
+    """Return the fields that are not at their default, but for some; sequences as lists."""
+    shaping = [known for known in fields(value) if known.name not in without]
+    found = {known.name: _as_list(getattr(value, known.name)) for known in shaping}
+    defaults = {known.name: _as_list(known.default) for known in shaping}
+    return {name: content for name, content in found.items() if content != defaults[name]}
+
+
+def _as_list(value: object) -> object:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _check_label(what: str, label: Label) -> None:

@@ -616,7 +616,7 @@ def test_the_signature_names_what_shapes_the_score() -> None:
         Task.load("bccd"),
         RewardSettings(delta=0, frame="per-mille", box_quality="giou", annotators="mean"),
     )
-    assert "|frame:per-mille|quality:giou|annotators:mean|" in scorer.signature()
+    assert "|frame:per-mille|box_quality:giou|annotators:mean|" in scorer.signature()
     assert "frame" not in Scorer(Task.load("retinamnist")).signature()
 
 

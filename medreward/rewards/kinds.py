@@ -25,26 +25,13 @@ class KindReward(NamedTuple):
     Attributes:
         reward: (answer, target, task, settings) -> verdict.
         best_wrong: the most that a wrong answer can earn, or a bound of it.
-        settings: the settings that matter to the kind, as items of the signature.
+        settings: the fields of `RewardSettings` that shape its scores beside those of `COMMON`; the
+            signature names them.
     """
 
     reward: Reward
     best_wrong: Callable[[Task, RewardSettings], float]
-    settings: Callable[[RewardSettings], dict[str, str]]
-
-
-def exact(value: float) -> str:
-    """Return the shortest text that stands for exactly this number."""
-    return repr(value).removesuffix(".0")
-
-
-def _ordinal(settings: RewardSettings) -> dict[str, str]:
-    table = settings.decay
-    return {
-        "decay": table if isinstance(table, str) else ",".join(map(exact, table)),
-        "under": exact(settings.under_grading),
-        "over": exact(settings.over_grading),
-    }
+    settings: tuple[str, ...]
 
 
 def _place_reward(
@@ -55,34 +42,33 @@ def _place_reward(
     return reward(answer, target, task, settings)
 
 
-def _localisation(settings: RewardSettings) -> dict[str, str]:
-    return {
-        "frame": settings.frame,
-        "quality": settings.box_quality,
-        "annotators": settings.annotators,
-    }
-
+# The settings that shape the scores of every kind.
+COMMON = ("weights", "delta", "gates")
 
 KIND_REWARDS = {
     "classification": KindReward(
         lambda answer, target, task, _: label_reward(answer, target, task),
         lambda task, settings: 0.0,
-        lambda settings: {},
+        (),
     ),
     "ordinal": KindReward(
         mfrs_reward,
         lambda task, settings: best_partial_credit(settings, len(task.labels)),
-        _ordinal,
+        ("decay", "under_grading", "over_grading"),
     ),
     "multilabel": KindReward(
         label_set_reward,
         lambda task, settings: best_partial_score(task, settings.beta, error_factor(settings)),
-        lambda settings: {"beta": exact(settings.beta), "quality": settings.set_quality},
+        ("beta", "set_quality"),
     ),
-    "localisation": KindReward(_place_reward, lambda task, settings: BEST_WRONG, _localisation),
+    "localisation": KindReward(
+        _place_reward,
+        lambda task, settings: BEST_WRONG,
+        ("frame", "box_quality", "annotators"),
+    ),
     "segmentation": KindReward(
         mask_reward,
         lambda task, settings: BEST_WRONG,
-        lambda settings: {"frame": settings.frame, "quality": settings.mask_quality},
+        ("frame", "mask_quality"),
     ),
 }

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 from medreward.completion import Completion, CompletionLike
 from medreward.errors import ConfigError
-from medreward.rewards.kinds import KIND_REWARDS, exact
+from medreward.rewards.kinds import COMMON, KIND_REWARDS
 from medreward.rewards.recitation import reference
 from medreward.rewards.verdict import Verdict
-from medreward.settings import RewardSettings
+from medreward.settings import RewardSettings, Weights
 from medreward.task import Task
 from medreward.version import __version__
 
@@ -154,10 +154,17 @@ class Scorer:
         return Judged(parsed.problems, verdict, text, parsed.reasoning if recites else None)
 
     def _counts_recitation(self, verdict: Verdict) -> bool:
-        """Whether recitation counts: the answer can be read, and is right where the gate asks."""
-        if self.settings.delta == 0 or verdict.prediction is None:
-            return False
-        return verdict.reason == "correct" or "recitation_needs_accuracy" not in self.settings.gates
+        """Whether recitation counts.
+
+        δ⁻ charges every completion: if an answer that cannot be read were spared, it would earn
+        more than an honest wrong one behind the same reasoning, and a policy would learn to hedge.
+        δ⁺ pays beside an answer that can be read and, where the gate asks for it, is right.
+        """
+        if self.settings.delta <= 0:
+            return self.settings.delta < 0
+        if "recitation_needs_accuracy" in self.settings.gates:
+            return verdict.reason == "correct"
+        return verdict.prediction is not None
 
     def _recitations(self, rows: Sequence[Judged]) -> list[float]:
         """Return δ * BLEU of each reasoning, compared in one pass for each knowledge text."""
@@ -205,20 +212,29 @@ class Scorer:
 
     @cached_property
     def _fixed_signature(self) -> str:
-        settings, weights = self.settings, self.settings.weights
         items = {
             "medreward": __version__,
             "task": f"{self.task.name}:{self.task.digest}",
             "kind": self.task.kind,
-            "accuracy": exact(weights.accuracy),
-            "format": exact(weights.format),
-            "recitation": exact(weights.recitation),
-            "delta": f"{settings.delta:+d}",
             "bleu": "4,method1",
         }
-        items |= KIND_REWARDS[self.task.kind].settings(settings)
-        items["gates"] = ",".join(settings.gates) or "none"
+        for name in (*COMMON, *KIND_REWARDS[self.task.kind].settings):
+            items |= _signed(name, getattr(self.settings, name))
         return "|".join(f"{name}:{value}" for name, value in items.items())
+
+
+def _signed(name: str, value: Any) -> dict[str, str]:
+    """Return a setting as items of the signature, from which its value can be told exactly."""
+    if isinstance(value, Weights):
+        return {part: exact(weight) for part, weight in asdict(value).items()}
+    if isinstance(value, tuple):
+        return {name: ",".join(map(exact, value)) or "none"}
+    return {name: f"{value:+d}" if name == "delta" else exact(value)}
+
+
+def exact(value: float | str) -> str:
+    """Return a name, or the shortest text that stands for exactly this number."""
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
 def scores_of(rows: Sequence[tuple[Scorer, Judged]]) -> list[Score]:

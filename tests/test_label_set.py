@@ -115,7 +115,7 @@ def test_jaccard_is_that_of_scikit_learn(predicted: set[int], true: set[int]) ->
     if len(predicted) < len(NAMES) or predicted == true:
         theirs = jaccard_score(*flags, zero_division=1.0)
         assert score.parts["accuracy"] == pytest.approx(theirs, abs=1e-12)
-    assert "|quality:jaccard|" in score.signature
+    assert "|set_quality:jaccard|" in score.signature
 
 
 @given(SETS, st.data())

@@ -343,7 +343,7 @@ def test_a_task_of_masks() -> None:
     score = explain(text, SQUARE, task=TASK, mask_quality="iou")
     assert (score.total, score.correct) == (1.2, True)
     assert "|kind:segmentation|" in score.signature
-    assert "|frame:pixels|quality:iou|" in score.signature
+    assert "|frame:pixels|mask_quality:iou|" in score.signature
     with pytest.raises(ConfigError, match="labels: 1 given; a segmentation task has none"):
         Task("x", kind="segmentation", labels=("a",))
     with pytest.raises(ConfigError, match="recitation is not for segmentation"):

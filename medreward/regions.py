@@ -114,6 +114,20 @@ def short(value: float) -> float:
     return int(value) if value % 1 == 0 else value
 
 
+def check_size(target: Size | None, image: Size) -> None:
+    """Make sure that a target is for an image of this width and height; None: it does not say.
+
+    Raises:
+        ConfigError: if it is for another.
+    """
+    if target is not None and target != image:
+        (width, height), (wide, high) = map(short, target), image
+        raise ConfigError(
+            f"target: its size is {width} x {height} (width x height), not that of the image, "
+            f"{wide} x {high}"
+        )
+
+
 def around(boxes: Collection[Box]) -> Box:
     """Return the smallest box around boxes: it lies in an image where all of them do.
 

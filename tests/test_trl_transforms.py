@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medreward import ConfigError, Task
@@ -15,6 +17,8 @@ from medreward.perception import parse
 from medreward_trl import RewardFuncs
 from medreward_trl.dataset import from_rows
 from medreward_trl.transforms import with_transforms
+from tests.mask_support import TASK as LESION
+from tests.mask_support import decoded, mask_row, with_truth
 from tests.test_perception_rows import row
 
 TEXT = "Flip(p=0.5) | Rotate(degrees=-20..20) | CropPart(share=0.8..1, x=0..1, y=0..1)"
@@ -103,8 +107,6 @@ def test_a_group_shares_image_and_target_and_epochs_differ(
 
 def assert_same(drawn: Any, original: Any, image: Any, target: str) -> None:
     """Check an image and a target against a transform of the untouched row."""
-    import json
-
     from medreward.perception import Region, Sample
 
     ((x1, y1, x2, y2),) = json.loads(original["target"])
@@ -135,6 +137,39 @@ def test_side_words_follow_in_trls_prompt() -> None:
     before, after = (one["prompt"][0]["content"][-1]["text"] for one in (data[0], first))
     labels = before.index("femur-left") < before.index("femur-right")
     assert (after.index("femur-right") < after.index("femur-left")) == labels
+
+
+def test_masks_move_with_the_image() -> None:
+    names = [f"train-{i}" for i in range(12)]
+    data = from_rows([mask_row(name=name) for name in names])
+    text = "Flip(p=0.5) | Rotate(0/90/180/270, expand=true) | CropPart(0.6..1, x=0..1, y=0..1)"
+    ours, callback = with_transforms(data, text, LESION, seed=2)
+
+    class State:
+        epoch = 1.0
+
+    before = [dict(row) for row in ours]
+    callback.on_epoch_begin(None, State(), None)
+    shapes = set()
+    for after in [*before, *ours]:
+        mask = decoded(after["target"])
+        assert np.array_equal(mask, np.asarray(after["image"]) > 0)
+        shapes.add(mask.shape)
+    assert len(shapes) > 6
+
+
+def test_a_mask_of_another_size_names_its_row() -> None:
+    wrong = with_truth(mask_row(name="train-5"), '{"size": [60, 40], "counts": [2400]}')
+    ours, _ = with_transforms(from_rows([wrong]), "Flip()", LESION)
+    with pytest.raises(ConfigError, match=r"row 'train-5': .*not that of the image, 60 x 40"):
+        ours[0]
+
+
+def test_a_mask_as_a_mapping_stays_one() -> None:
+    data = from_rows([mask_row()]).map(lambda row: {"target": json.loads(row["target"])})
+    ours, _ = with_transforms(data, "Flip()", LESION)
+    assert isinstance(ours[0]["target"], dict)
+    assert np.array_equal(decoded(ours[0]["target"]), np.asarray(ours[0]["image"]) > 0)
 
 
 def test_a_second_image_is_in_column_and_prompt() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medreward import ConfigError, Task
@@ -16,7 +17,8 @@ from medreward.data.rows import rows
 from medreward.perception import Region, Sample, parse
 from medreward.priors.prompt import build_prompt
 from medreward_verl.dataset import TransformedDataset, TransformedPlainImageDataset
-from tests.prepare_support import noise
+from tests.mask_support import LESION, decoded, mask_row, with_truth
+from tests.prepare_support import card, noise
 from tests.test_verl_dataset import load
 
 TEXT = "Flip(p=0.5) | Rotate(degrees=-20..20)"
@@ -108,7 +110,7 @@ def test_the_validation_split_is_left_alone(processor: Any, tmp_path: Path) -> N
 
 
 def test_a_card_of_ones_own_is_named_in_the_configuration(processor: Any, tmp_path: Path) -> None:
-    from tests.prepare_support import CELLS, card
+    from tests.prepare_support import CELLS
     from tests.prepare_support import task as task_of
 
     path = tmp_path / "cells.parquet"
@@ -119,6 +121,32 @@ def test_a_card_of_ones_own_is_named_in_the_configuration(processor: Any, tmp_pa
     assert row["reward_model"]["ground_truth"] == "[[36, 0, 56, 20]]"
     with pytest.raises(ConfigError, match="cells"):
         opened(path, processor, "Flip()")[0]
+
+
+def test_masks_move_with_the_image(processor: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lesion.parquet"
+    write_parquet(path, [mask_row(name=f"train-{i}") for i in range(COUNT)])
+    named = f"+data.transforms_tasks.lesion={card(tmp_path, LESION)}"
+    text = "Flip(p=0.5) | Rotate(0/90/180/270, expand=true) | CropPart(0.6..1, x=0..1, y=0..1)"
+    data = opened(path, processor, text, named)
+    shapes = set()
+    for _ in range(3):
+        for i in range(COUNT):
+            row = data[i]
+            mask = decoded(row["reward_model"]["ground_truth"])
+            assert np.array_equal(mask, np.asarray(image_of(row).convert("L")) > 0)
+            shapes.add(mask.shape)
+    assert len(shapes) > 6
+
+
+def test_a_mask_of_another_size_names_its_row(processor: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lesion.parquet"
+    wrong = with_truth(mask_row(name="train-5"), '{"size": [60, 40], "counts": [2400]}')
+    write_parquet(path, [wrong])
+    named = f"+data.transforms_tasks.lesion={card(tmp_path, LESION)}"
+    for text in ("Flip()", "Flip(p=0)"):
+        with pytest.raises(ConfigError, match=r"row 'train-5': .*not that of the image, 60 x 40"):
+            opened(path, processor, text, named)[0]
 
 
 def test_missing_or_wrong_transforms_are_named(parquet: Path, processor: Any) -> None:

@@ -17,9 +17,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tqdm import tqdm
 
-from medreward.data.rows import target_of
+from medreward.data.picture import load_bytes
+from medreward.data.rows import target_of, target_size
+from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError, expected
 from medreward.priors.template import IMAGE_MARK
+from medreward.regions import check_size
 from medreward.rewards.scorer import scorer
 from medreward.task import Task, shipped
 
@@ -154,6 +157,22 @@ def problems(
                 _decode(picture)
             except ConfigError as error:
                 yield f"images[{i}]: {error}"
+        yield from _size_problems(row, task_of)
+
+
+def _size_problems(row: Mapping[str, Any], task_of: TaskOf) -> Iterator[str]:
+    """Yield that a target is for an image of another size, where both can be read."""
+    try:
+        task = task_of(row["data_source"], row.get("extra_info") or {})
+        size = target_size(task, row["reward_model"]["ground_truth"])
+        image = None if size is None else load_bytes(row["images"][0]["bytes"], Reading()).image
+    except (ConfigError, UnusableError, LookupError, TypeError):
+        return  # what cannot be read is a problem of its own
+    try:
+        if image is not None:
+            check_size(size, image.size)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _check_truth(row: Mapping[str, Any], task_of: TaskOf) -> None:

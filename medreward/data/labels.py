@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from medreward.data.label_sets import with_label_sets
+from medreward.data.masks import settle_masks
 from medreward.data.rows import ground_truth
 from medreward.data.sources.record import Flags, NamedBox, Record, Remark
 from medreward.data.unknown import check_used, key_of, unknown_labels
@@ -48,6 +49,8 @@ def settled(
     if task.kind == "multilabel":
         return with_label_sets(records, task, mapping)
     _check_single(records, task)
+    if task.kind == "segmentation":
+        return settle_masks(records, task, mapping)
     return _with_labels(records, task, mapping)
 
 

@@ -14,6 +14,7 @@ from medreward.data.atomic import write_text_atomic
 from medreward.data.contact_sheet import Tile, contact_sheet, ranked
 from medreward.data.dataset_card import Summary, card, report_lines
 from medreward.data.labels import settled
+from medreward.data.masks import mask_name, mask_truth
 from medreward.data.parquet import write_parquet
 from medreward.data.pool import cores, ordered_map
 from medreward.data.render import Job, Rendered, Renderer
@@ -62,7 +63,8 @@ class Options:
         drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
             an error.
         seen: factor, least and largest number of pixels of a Qwen processor, whose resized size
-            goes into the targets of boxes (`medreward.rewards.frames.qwen_resized`); None: none.
+            goes into the targets of boxes and masks (`medreward.rewards.frames.qwen_resized`);
+            None: none.
         reading: how pictures are read.
         workers: processes; None: one a core.
         transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
@@ -304,9 +306,14 @@ class _Run:
         """Count an image, keep it for the contact sheet, and return its ground truth."""
         if self.task.kind == "localisation":
             boxes = [{"box": box, "label": name} for name, box in result.boxes]
-            seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
+            seen = self._resized_by_processor(result)
             truth = ground_truth(self.task, {"boxes": boxes, "size": result.size, "seen": seen})
             names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
+        elif self.task.kind == "segmentation":
+            seen = self._resized_by_processor(result)
+            truth = mask_truth(self.task, str(record.label), result.size, seen)
+            shown = mask_name(self.task, truth)
+            names = [shown]
         else:
             truth = str(record.label)
             names = self._names(truth)
@@ -316,6 +323,9 @@ class _Run:
             title, rank = f"{record.split}: {shown}", self._ranks[record.id]
             self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
         return truth
+
+    def _resized_by_processor(self, result: Rendered) -> tuple[int, int] | None:
+        return self.options.seen and qwen_resized(result.size, *self.options.seen)
 
     def _row(self, record: Record, result: Rendered, truth: str) -> Row:
         prompt = self.prompts(record.id)

@@ -21,7 +21,7 @@ from medreward.data.example import Example
 from medreward.errors import ConfigError
 from medreward.masks import mask_json
 from medreward.priors.prompt import Prompt, PromptBuilder
-from medreward.regions import box_json
+from medreward.regions import Size, box_json, check_size
 from medreward.task import Task
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def rows(
             more. Labels stand in an order of each example's own, unless they are grades.
 
     Raises:
-        ConfigError: if an example's target is not one of the task's, or its image cannot be
-            decoded, with the row's number, counted from 0, and the example's id.
+        ConfigError: if an example's target is not one of the task's or is for an image of another
+            size, or its image cannot be decoded, with the row's number, counted from 0, and the
+            example's id.
     """
     prompts = PromptBuilder(task, level) if isinstance(level, str) else level
     for number, example in enumerate(examples):
@@ -99,6 +100,18 @@ def _is_json(task: Task, truth: str) -> bool:
     return boxes_or_mask or (task.kind == "multilabel" and truth.startswith("["))
 
 
+def target_size(task: Task, truth: Any) -> Size | None:
+    """Return width and height of the image that a ground truth is for, where it says so.
+
+    >>> target_size(Task.load("mni152_brain_box"), '{"boxes": [], "size": [60, 40]}')
+    (60.0, 40.0)
+    """
+    if task.kind not in ("localisation", "segmentation"):
+        return None
+    size: Size | None = task.parse_target(target_of(task, truth)).size
+    return size
+
+
 def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002
     """Return one row of a task from what it holds.
 
@@ -122,6 +135,7 @@ def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: s
 
 def _row(example: Example, task: Task, prompt: Prompt) -> Row:
     truth = ground_truth(task, example.target)
+    check_size(target_size(task, truth), example.image.size)
     return row(task, prompt, truth, _png(example.image), id=example.id, split=example.split)
 
 

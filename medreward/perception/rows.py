@@ -13,22 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from medreward.data.check import TaskOf, shipped_task
 from medreward.data.picture import load_bytes, png_bytes
-from medreward.data.rows import Row, ground_truth, target_of
+from medreward.data.rows import Row, target_of, target_size
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError
+from medreward.perception.moving import moving_type
 from medreward.perception.sample import Sample
 from medreward.perception.sides import check_knowledge, check_task
-from medreward.perception.target import regions_of, with_regions
+from medreward.perception.target import OTHERS, move_boxes, regions_of
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.template import IMAGE_MARK
-from medreward.regions import BoxTarget, box_json, parse_boxes
+from medreward.regions import BoxTarget, check_size, parse_boxes
 from medreward.task import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_OTHERS = 1_000_000  # keys of regions that are not the target's
-_TARGET = "target"
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class Content:
     Attributes:
         images: its images.
         texts: the texts of its prompt, by any names.
-        truth: the ground truth as text.
+        truth: the ground truth, as a rule as text.
         knowledge: the knowledge in its prompt.
         regions: JSON list of boxes that are not the target ("" for none), for attention aids.
     """
 
     images: Sequence[Image]
     texts: Mapping[str, str]
-    truth: str
+    truth: Any
     knowledge: str = ""
     regions: str = ""
     notes: tuple[str, ...] = ()
@@ -76,8 +74,9 @@ class RowTransform:
         """Return the row as its draw for an epoch makes it.
 
         Raises:
-            ConfigError: if the pipeline does not fit the row's task, an image cannot be decoded, or
-                words depend on side and the card does not say how they change.
+            ConfigError: if the pipeline does not fit the row's task, an image cannot be decoded,
+                the target is for an image of another size, or words depend on side and the card
+                does not say how they change.
         """
         info = row["extra_info"]
         name = f"row {info['id']!r}"
@@ -85,6 +84,7 @@ class RowTransform:
             task = self.task_of(row["data_source"], info)
             drawn = self.drawn(task, info["id"], epoch)
             if not drawn.transforms:
+                _check_size(row, task)
                 return {**row, "extra_info": {**info, "transforms": ""}}
             content = changed(drawn, task, _content(row))
             images: list[Any] = list(content.images)
@@ -110,33 +110,28 @@ def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
             and the card does not say how they change.
     """
     size = content.images[0].size
-    located = task.kind == "localisation"
-    names = [label.name for label in task.labels]
-    target = task.parse_target(target_of(task, content.truth))
-    regions = regions_of(target, size, names) if located else ()
+    target = moving_type(task)(task, content.truth, size)
     others, other_names = _others(content.regions)
-    texts = dict(content.texts)
-    if not located:
-        texts[_TARGET] = ground_truth(task, target)
     beside = (
-        replace(region, key=region.key + _OTHERS, annotator=_OTHERS)
+        replace(region, key=region.key + OTHERS, annotator=OTHERS)
         for region in regions_of(others, size, other_names)
     )
-    before = Sample(tuple(content.images), (*regions, *beside), texts, task.laterality)
+    before = Sample(
+        images=tuple(content.images),
+        regions=(*target.regions, *beside),
+        texts={**content.texts, **target.texts},
+        laterality=task.laterality,
+    )
     check_knowledge(drawn, task, content.knowledge)
     after = drawn(before)
-    truth = content.truth
-    if located:
-        truth = _moved(content.truth, target, (before, after), names, 0)
-    elif after.texts[_TARGET] != texts[_TARGET]:
-        truth = after.texts[_TARGET]
+    truth = target.follow(before, after)
     task.parse_target(target_of(task, truth))
     return replace(
         content,
         images=after.images,
         texts={name: after.texts[name] for name in content.texts},
         truth=truth,
-        regions=_moved(content.regions, others, (before, after), other_names, _OTHERS),
+        regions=move_boxes(content.regions, others, (before, after), other_names, OTHERS),
         notes=after.notes,
     )
 
@@ -158,18 +153,6 @@ def _others(text: str) -> tuple[BoxTarget, list[str]]:
         raise ConfigError(f"regions: {text!r} is not JSON") from error
 
 
-def _moved(
-    text: str, target: BoxTarget, change: tuple[Sample, Sample], names: list[str], first: int
-) -> str:
-    """Return boxes as JSON text after a change; the same text if nothing moved."""
-    before, after = change
-    if not text or (before.regions, before.size) == (after.regions, after.size):
-        return text
-    left = {region.key - first: region for region in after.regions}
-    names += [r.label for r in after.regions if r.label and r.label not in names]
-    return box_json(with_regions(target, left, after.size, names), names)
-
-
 def with_marks(text: str, count: int, notes: Sequence[str]) -> str:
     """Return a message with marks for more images, and notes, after its last mark.
 
@@ -179,6 +162,13 @@ def with_marks(text: str, count: int, notes: Sequence[str]) -> str:
     start, mark, end = text.rpartition(IMAGE_MARK)
     said = "".join(f"{note} " for note in notes)
     return f"{start}{mark}{IMAGE_MARK * count}{said}{end}" if mark else text
+
+
+def _check_size(row: Row, task: Task) -> None:
+    """Make sure of what a transform would, so that no row fails in one epoch and not in another."""
+    size = target_size(task, row["reward_model"]["ground_truth"])
+    if size is not None:
+        check_size(size, _image(row["images"][0]).size)
 
 
 def _content(row: Row) -> Content:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from medreward.errors import ConfigError
 from medreward.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
+from medreward.perception.moving import MovingTarget, moving_type
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
 from medreward.task import Task
@@ -20,8 +21,9 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
 
     Raises:
         ConfigError: if one mirrors or turns a task that depends on side and whose card does not say
-            how words change; if swapped words are not labels of the task; or if one shows what is
-            to be found in a localisation task.
+            how words change; if swapped words are not labels of the task; if one shows what is
+            to be found in a localisation or segmentation task; or if nobody said how the targets of
+            the task's kind follow their images.
 
     >>> from medreward.perception import parse
     >>> check_task(parse("Flip()"), Task.load("organamnist"))  # femur-left becomes femur-right
@@ -29,9 +31,10 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
     Traceback (most recent call last):
     medreward.errors.ConfigError: task 'organsmnist': Flip(): labels[1]: 'left' may be wrong ...
     """
+    moving = moving_type(task)
     for transform in pipeline.transforms:
         try:
-            _check(transform, task)
+            _check(transform, task, moving)
         except ConfigError as error:
             raise ConfigError(f"task {task.name!r}: {transform}: {error}") from error
 
@@ -58,8 +61,8 @@ def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
                 )
 
 
-def _check(transform: Transform, task: Task) -> None:
-    if task.kind == "localisation" and transform.reveals:
+def _check(transform: Transform, task: Task, moving: type[MovingTarget]) -> None:
+    if moving.is_place and transform.reveals:
         raise ConfigError(transform.reveals)
     if task.name in _WHOLE and transform.cuts:
         raise ConfigError("it may cut away what is asked about, and the answer would not follow")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from medreward.data.render import scaled
 from medreward.data.sources.record import NamedBox
 from medreward.errors import ConfigError
-from medreward.perception.sample import Region
-from medreward.regions import BoxTarget, TrueBox
+from medreward.perception.sample import Region, Sample
+from medreward.regions import BoxTarget, TrueBox, box_json, check_size
 
 Size = tuple[int, int]
+OTHERS = 1_000_000  # keys of regions that are not the target's are from here on
 
 
 def regions_of(target: BoxTarget, size: Size, names: Sequence[str]) -> tuple[Region, ...]:
@@ -22,8 +24,7 @@ def regions_of(target: BoxTarget, size: Size, names: Sequence[str]) -> tuple[Reg
     Raises:
         ConfigError: if the target is for an image of another size, or a box is off the image.
     """
-    if target.size is not None and target.size != size:
-        raise ConfigError(f"target: its size {[*target.size]} is not that of the image, {[*size]}")
+    check_size(target.size, size)
     boxes = [(who, box) for who, boxes in enumerate(target.annotators) for box in boxes]
     return tuple(_region(box, size, who, key, names) for key, (who, box) in enumerate(boxes))
 
@@ -48,6 +49,31 @@ def with_regions(
     if target.size == (width, height):
         return replace(target, annotators=annotators)
     return replace(target, annotators=annotators, size=target.size and (width, height), seen=None)
+
+
+def move_boxes(
+    truth: Any,
+    target: BoxTarget,
+    change: tuple[Sample, Sample],
+    names: list[str],
+    first: int = 0,
+) -> Any:
+    """Return boxes as JSON text after a change; as they were given if nothing moved.
+
+    Args:
+        truth: the boxes as they were given.
+        target: the same, parsed.
+        change: the sample before and after.
+        names: of the labels; new ones are added.
+        first: key of the region of the first box.
+    """
+    before, after = change
+    nothing_given = isinstance(truth, str) and not truth
+    if nothing_given or (before.regions, before.size) == (after.regions, after.size):
+        return truth
+    left = {region.key - first: region for region in after.regions}
+    names += [r.label for r in after.regions if r.label and r.label not in names]
+    return box_json(with_regions(target, left, after.size, names), names)
 
 
 def _region(box: TrueBox, size: Size, annotator: int, key: int, names: Sequence[str]) -> Region:

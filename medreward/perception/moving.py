@@ -1,0 +1,125 @@
+"""How the target of each kind of task follows its image.
+
+A target gives a transform what it has to carry along, regions or a text, and says what it is
+afterwards. `MOVING` has an entry for each kind and no default: a target that stays where it was
+while its image moves is wrong, and nothing would show it.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from medreward.data.rows import ground_truth, target_of
+from medreward.errors import ConfigError
+from medreward.masks import mask_json
+from medreward.perception.mask_region import mask_regions, own_regions, with_mask
+from medreward.perception.sample import Region, Sample
+from medreward.perception.target import move_boxes, regions_of
+from medreward.task import Task
+
+Size = tuple[int, int]
+_TEXT = "target"
+
+
+class MovingTarget(ABC):
+    """A row's target on its image.
+
+    Attributes:
+        is_place: whether a place in the image is asked for, so that no transform may show it.
+        truth: the target as the row holds it.
+        regions: what of it is marked on the image, with keys from 0 on.
+        texts: words of it that a mirrored image changes.
+    """
+
+    is_place: ClassVar[bool]
+    truth: Any
+    regions: tuple[Region, ...] = ()
+    texts: Mapping[str, str] = {}
+
+    @abstractmethod
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        """Take a target as a row holds it, and the size of the row's image.
+
+        Raises:
+            ConfigError: if it is not the task's, or is for an image of another size.
+        """
+
+    @abstractmethod
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the target after a change; as the row held it if nothing of it changed."""
+
+
+class MovingWords(MovingTarget):
+    """Labels and grades: they stay, but for words that depend on side."""
+
+    is_place = False
+
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        self.truth = truth
+        self.texts = {_TEXT: ground_truth(task, target_of(task, truth))}
+
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the target with its words as they are in the changed image."""
+        text = after.texts[_TEXT]
+        return self.truth if text == before.texts[_TEXT] else text
+
+
+class MovingBoxes(MovingTarget):
+    """Boxes: each is a region of its own."""
+
+    is_place = True
+
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        self.truth = truth
+        self._names = [label.name for label in task.labels]
+        self._target = task.target_boxes(target_of(task, truth))
+        self.regions = regions_of(self._target, size, self._names)
+
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the boxes that are left, in pixels of the changed image."""
+        return move_boxes(self.truth, self._target, (before, after), self._names)
+
+
+class MovingMask(MovingTarget):
+    """A mask: one region, or none where it is empty."""
+
+    is_place = True
+
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        self.truth = truth
+        self._target = task.target_mask(target_of(task, truth))
+        self.regions = mask_regions(self._target, size)
+
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the mask of the changed image; text stays text, anything else is a mapping."""
+        if (own_regions(before), before.size) == (own_regions(after), after.size):
+            return self.truth
+        moved = mask_json(with_mask(self._target, after))
+        return json.dumps(moved) if isinstance(self.truth, str) else moved
+
+
+MOVING: Mapping[str, type[MovingTarget]] = {
+    "classification": MovingWords,
+    "ordinal": MovingWords,
+    "multilabel": MovingWords,
+    "localisation": MovingBoxes,
+    "segmentation": MovingMask,
+}
+
+
+def moving_type(task: Task) -> type[MovingTarget]:
+    """Return how a task's targets follow their images.
+
+    Raises:
+        ConfigError: if nobody said so for its kind.
+    """
+    if task.kind not in MOVING:
+        raise ConfigError(
+            f"task {task.name!r}: kind: {task.kind!r} is not one of {', '.join(MOVING)}: nobody "
+            f"said how its targets follow a transformed image; prepare and train it without "
+            f"transforms, or add the kind to medreward.perception.moving.MOVING"
+        )
+    return MOVING[task.kind]

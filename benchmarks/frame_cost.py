@@ -23,10 +23,10 @@ import numpy as np
 
 from medreward import RewardSettings, Task
 from medreward.data.sources import voc
-from medreward.regions import Box, Size
-from medreward.rewards.boxes import box_reward
-from medreward.rewards.frames import qwen_resized
-from medreward.settings import BOX_QUALITIES
+from medreward.geometry.frames import qwen_resized
+from medreward.geometry.regions import Box, Size
+from medreward.kinds.boxes.kind import box_reward
+from medreward.task.settings import BOX_QUALITIES
 
 PLACE = Task("place", kind="localisation", reward=RewardSettings(delta=0))
 Image = tuple[list[Box], Size]

@@ -83,8 +83,8 @@ def guided(names: list[str], minutes: float) -> int:
 
     with atheris.instrument_imports(include=["medreward"]):
         import medreward.audit.cases.files
-        import medreward.card
-        import medreward.rewards.scorer  # noqa: F401
+        import medreward.scoring.scorer
+        import medreward.task.card  # noqa: F401
 
     run = Run(names, minutes)
 

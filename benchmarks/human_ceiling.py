@@ -25,8 +25,8 @@ import numpy as np
 from tqdm import tqdm
 
 from medreward import Label, RewardSettings, Task
-from medreward.rewards.boxes import box_reward
-from medreward.settings import ANNOTATORS, BOX_QUALITIES
+from medreward.kinds.boxes.kind import box_reward
+from medreward.task.settings import ANNOTATORS, BOX_QUALITIES
 
 Drawn = list[dict[str, object]]
 NOTHING = "No finding"

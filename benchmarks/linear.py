@@ -22,8 +22,8 @@ from unittest.mock import patch
 from tqdm import tqdm
 
 from medreward import RewardSettings, Task
-from medreward.rewards import masks
-from medreward.rewards.scorer import Scorer
+from medreward.kinds import segmentation as masks
+from medreward.scoring.scorer import Scorer
 
 RUNS = 3
 # Less than this is noise on a busy machine, and says nothing of how the time grows.

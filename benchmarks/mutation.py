@@ -5,8 +5,8 @@ This collects them once and forks a process per mutant that runs the tests that 
 function, the fastest first, until one fails. No test has run before the fork, so no cache is warm.
 What is mutated, and by which tests it is judged, stands in pyproject.toml.
 
-    python benchmarks/mutation.py 'medreward.rewards.ordinal.*' 'medreward.task.*'
-    python -m mutmut show medreward.rewards.ordinal.x_read_grade__mutmut_8
+    python benchmarks/mutation.py 'medreward.kinds.ordinal.*' 'medreward.task.task.*'
+    python -m mutmut show medreward.kinds.ordinal.x_read_grade__mutmut_8
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Mutations:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         # Not before: it would be the medreward without mutants.
-        from medreward.data.atomic import write_text_atomic
+        from medreward.files.atomic import write_text_atomic
 
         gc.freeze()
         reached = Path("reached.json").absolute()

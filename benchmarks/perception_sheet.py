@@ -16,11 +16,11 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data as pictures
 
-from medreward.data.atomic import replacing
 from medreward.data.render import resized
 from medreward.data.sources import voc
 from medreward.data.sources.boxes import cleaned
 from medreward.data.sources.record import Reading
+from medreward.files.atomic import replacing
 from medreward.perception import Region, Sample, parse
 from medreward.perception.transforms import ALL
 

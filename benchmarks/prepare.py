@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from medreward import Task
-from medreward.data.prepare import Options, prepare
 from medreward.data.sources import table
+from medreward.prepare.prepare import Options, prepare
 
 SIDES = (640, 480)
 RUNS = 3

@@ -7,10 +7,10 @@
 """
 
 from medreward.errors import ConfigError
-from medreward.rewards.scorer import Score
-from medreward.rewards.shaped import explain, shaped_reward
-from medreward.settings import RewardSettings, Weights
-from medreward.task import Label, Statement, Task
+from medreward.scoring.scorer import Score
+from medreward.scoring.shaped import explain, shaped_reward
+from medreward.task.settings import RewardSettings, Weights
+from medreward.task.task import Label, Statement, Task
 from medreward.version import __version__
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import sys
 
-from medreward.cli import main
+from medreward.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,16 +17,16 @@ import yaml
 
 from medreward import ConfigError, Score, Task
 from medreward.audit.cases.files import parse_cases
-from medreward.card import parse_card
-from medreward.completion import Completion
 from medreward.data.rows import target_of
-from medreward.reasons import REASONS
-from medreward.rewards.box_reading import read_boxes
-from medreward.rewards.ordinal import read_grade
-from medreward.rewards.reading import read_label
-from medreward.rewards.recitation import Reference
-from medreward.rewards.scorer import PARTS, Scorer
-from medreward.words import fold, split, tokenize
+from medreward.kinds.boxes.reading import read_boxes
+from medreward.kinds.ordinal import read_grade
+from medreward.kinds.reading import read_label
+from medreward.scoring.parts.recitation import Reference
+from medreward.scoring.scorer import PARTS, Scorer
+from medreward.task.card import parse_card
+from medreward.text.completion import Completion
+from medreward.text.reasons import REASONS
+from medreward.text.words import fold, split, tokenize
 
 TASKS = (
     "pneumoniamnist",

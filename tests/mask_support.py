@@ -10,9 +10,9 @@ from PIL import Image, ImageFilter, ImageOps
 from pycocotools import mask as coco
 
 from medreward import Task
-from medreward.card import parse_card
 from medreward.data.example import Example
 from medreward.data.rows import Row, rows
+from medreward.task.card import parse_card
 from tests.prepare_support import image
 
 LESION = """

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from medreward.geometry.regions import Box
 from medreward.perception.sample import Region, Sample
 from medreward.perception.transforms import ALL
 from medreward.perception.transforms.parameter import Kind, kind_of
-from medreward.regions import Box
 from tests.prepare_support import noise
 
 

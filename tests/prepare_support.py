@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from medreward import Task
-from medreward.card import parse_card
-from medreward.cli import main
+from medreward.commands.cli import main
+from medreward.task.card import parse_card
 
 BUSI = """
 name: busi

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from medreward import Score
-from medreward.rewards.scorer import Scorer
+from medreward.scoring.scorer import Scorer
 
 Row = tuple[str, str, Any]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward.regions import BoxTarget, TrueBox
-from medreward.rewards.annotators import consensus, over_annotators
-from medreward.settings import ANNOTATORS
+from medreward.geometry.consensus import consensus, over_annotators
+from medreward.geometry.regions import BoxTarget, TrueBox
+from medreward.task.settings import ANNOTATORS
 
 A, NEAR_A, MEAN_A = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 8.0), (0.0, 0.0, 10.0, 9.0)
 HALF_A, LESS_A = (0.0, 0.0, 10.0, 5.0), (0.0, 0.0, 10.0, 4.9)

@@ -14,9 +14,9 @@ from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
 from medreward import ConfigError, Task, explain
-from medreward.audit.groups import by_prompt, zero_variance_share
-from medreward.audit.metrics import ordinal_metrics
-from medreward.audit.report import Chart, Report, Row, Sample, render, write_report
+from medreward.runs.metrics import ordinal_metrics
+from medreward.scoring.groups import by_prompt, zero_variance_share
+from medreward.sheets.report import Chart, Report, Row, Sample, render, write_report
 
 TASK = Task.load("mni152_level")
 GRADES = st.integers(0, 4)

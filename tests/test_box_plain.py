@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medreward import Label, Task
-from medreward.regions import MAX_BOXES
-from medreward.rewards import box_plain
-from medreward.rewards.box_plain import Predicted, predicted_boxes
-from medreward.rewards.box_reading import MAX_LENGTH
-from medreward.rewards.boxes import box_reward
-from medreward.rewards.verdict import Verdict
-from medreward.settings import RewardSettings
+from medreward.geometry.regions import MAX_BOXES
+from medreward.kinds.boxes import plain as box_plain
+from medreward.kinds.boxes.kind import box_reward
+from medreward.kinds.boxes.plain import Predicted, predicted_boxes
+from medreward.kinds.boxes.reading import MAX_LENGTH
+from medreward.kinds.verdict import Verdict
+from medreward.task.settings import RewardSettings
 
 PLACE = Task("place", kind="localisation")
 ONE_LABEL = Task("nodules", kind="localisation", labels=["nodule"])

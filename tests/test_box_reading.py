@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import Label, Task, explain
-from medreward.regions import MAX_BOXES, MIN_SIDE
-from medreward.rewards.box_reading import MAX_LENGTH, ReadBox, read_boxes
-from medreward.rewards.box_scan import Group, scan
-from medreward.rewards.reading import MAX_ANSWER_LENGTH
+from medreward.geometry.regions import MAX_BOXES, MIN_SIDE
+from medreward.kinds.boxes.reading import MAX_LENGTH, ReadBox, read_boxes
+from medreward.kinds.boxes.scan import Group, scan
+from medreward.kinds.reading import MAX_ANSWER_LENGTH
 
 PLACE = Task("place", kind="localisation")
 SMEAR = Task.load("bccd")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, Task, explain
-from medreward.audit.frames import frame_report
 from medreward.data.check import check_parquet
 from medreward.data.rows import ground_truth, target_of
-from medreward.rewards.frames import qwen_resized
+from medreward.geometry.frames import qwen_resized
+from medreward.runs.frame_report import frame_report
 from medreward_trl.rewards import reward_funcs
 from medreward_verl import compute_score
 from tests import prepare_support as support

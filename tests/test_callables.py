@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, shaped_reward
-from medreward.audit.callables import OwnReward, UserReward, load_reward, resolve
+from medreward.audit.user_rewards import OwnReward, UserReward, load_reward, resolve
 from tests.reading_tables import make
 
 CHEST = "pneumoniamnist"
@@ -156,7 +156,7 @@ def test_dotted_paths_and_our_own_rewards() -> None:
     ours = load_reward("shaped", CHEST)
     assert isinstance(ours, OwnReward)
     expected = shaped_reward(RIGHT, "pneumonia", task=CHEST)
-    paths = ("medreward:shaped_reward", "medreward.rewards.shaped.shaped_reward")
+    paths = ("medreward:shaped_reward", "medreward.scoring.shaped.shaped_reward")
     for reward in (ours, *(load_reward(path, CHEST) for path in paths)):
         assert reward(RIGHT, "pneumonia") == expected
     strict = load_reward("shaped", CHEST, settings={"weights": {"format": 0.5}})

@@ -13,9 +13,9 @@ import yaml
 from rapidfuzz import fuzz
 
 from medreward import ConfigError, Label, RewardSettings, Statement, Task
-from medreward.card import parse_card
-from medreward.rewards.scorer import Scorer
-from medreward.task import shipped
+from medreward.scoring.scorer import Scorer
+from medreward.task.card import parse_card
+from medreward.task.task import shipped
 from tests.reading_tables import make
 
 HEAD = "name: demo\nkind: classification\nquestion: Which?\n"

@@ -19,8 +19,8 @@ from medreward.audit.cases.case import EXPECTATIONS
 from medreward.audit.cases.judge import honest_answers
 from medreward.audit.cases.schema import CASE_FIELDS, FILE_FIELDS
 from medreward.audit.cases.show import as_dict, shown
-from medreward.cli import main
-from medreward.task import Task
+from medreward.commands.cli import main
+from medreward.task.task import Task
 
 HEAD = "task: pneumoniamnist\ntarget: pneumonia\nknowledge: ''\n"
 MINE = '''

@@ -13,7 +13,7 @@ import pytest
 from medreward import Task
 from medreward.audit.cases import Outcome, check_file, load_cases, shipped_cases
 from medreward.audit.cases.show import shown
-from medreward.rewards.reading import read_label
+from medreward.kinds.reading import read_label
 from tests import peers
 
 FILES = {path.name.partition(".")[0]: path for path in shipped_cases()}

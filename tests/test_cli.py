@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from medreward import explain
-from medreward.cli import main
+from medreward.commands.cli import main
 
 RIGHT = "<think>Dot bleeds.</think><answer>Grade 2</answer>"
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import RewardSettings, Task, explain
-from medreward.rewards.box_reading import read_boxes
-from medreward.rewards.boxes import box_reward
-from medreward.rewards.commitment import is_committed
-from medreward.rewards.label_set import f_beta
-from medreward.rewards.points import read_points
-from medreward.settings import BOX_QUALITIES
+from medreward.kinds.boxes.kind import box_reward
+from medreward.kinds.boxes.reading import read_boxes
+from medreward.kinds.multilabel import f_beta
+from medreward.kinds.pointing import read_points
+from medreward.language.commitment import is_committed
+from medreward.task.settings import BOX_QUALITIES
 from tests.test_boxes import box
 
 PLACE = Task("place", kind="localisation")

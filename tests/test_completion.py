@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward import completion
-from medreward.completion import Completion, completion_text, is_chat
-from medreward.reasons import FORMAT_REASONS
+from medreward.text import completion
+from medreward.text.completion import Completion, completion_text, is_chat
+from medreward.text.reasons import FORMAT_REASONS
 
 GOOD = "<think>Clear lungs.</think><answer>normal</answer>"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")

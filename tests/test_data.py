@@ -17,10 +17,10 @@ from PIL import Image
 
 from medreward import ConfigError, Task, shaped_reward
 from medreward.data import medmnist, mni152
-from medreward.data.atomic import replacing, write_text_atomic
 from medreward.data.example import Example
 from medreward.data.parquet import SCHEMA, write_parquet
 from medreward.data.rows import rows
+from medreward.files.atomic import replacing, write_text_atomic
 from medreward.priors.prompt import build_prompt
 
 LEVEL = Task.load("mni152_level")
@@ -171,7 +171,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     path.write_text("old")
     code = (
         "import sys, time\n"
-        "from medreward.data.atomic import replacing\n"
+        "from medreward.files.atomic import replacing\n"
         "with replacing(sys.argv[1]) as scratch:\n"
         "    scratch.write_text('half'); print('written', flush=True); time.sleep(60)\n"
     )

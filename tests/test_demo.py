@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data import mni152
 from medreward.data.parquet import SCHEMA
 from medreward_trl.demo.demonstrations import demonstration

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Label, RewardSettings, Task
-from medreward.rewards.ordinal import best_partial_credit, decay_table, mfrs_reward, read_grade
-from medreward.settings import DECAYS
+from medreward.kinds.ordinal import best_partial_credit, decay_table, mfrs_reward, read_grade
+from medreward.task.settings import DECAYS
 from tests.reading_tables import TASKS, make
 
 RETINA = TASKS["retina"]

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 
 from medreward import ConfigError, Task
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.sources.boxes import lost
 from medreward.data.sources.record import NamedBox, Record
-from medreward.perception.grounding import ANY, CARDS, Asking, Question, canonical, plan
-from medreward.perception.grounding_rows import GroundingRows
-from medreward.perception.phrases import wordings, words_of
+from medreward.grounding.phrases import wordings, words_of
+from medreward.grounding.questions import ANY, CARDS, Asking, Question, canonical, plan
+from medreward.grounding.rows import GroundingRows
 from medreward.priors.prompt import PromptBuilder
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet

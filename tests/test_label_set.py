@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score, jaccard_score
 
 from medreward import ConfigError, Label, Task, explain, shaped_reward
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.rows import ground_truth, target_of
-from medreward.rewards.label_set import best_partial_score, f_beta, read_label_set
+from medreward.kinds.multilabel import best_partial_score, f_beta, read_label_set
 
 CHEST = Task.load("chestmnist")
 NAMES = [label.name for label in CHEST.labels]

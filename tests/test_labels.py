@@ -8,11 +8,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from medreward import Task
-from medreward.lexicon import Lexicon
-from medreward.reasons import REASONS
-from medreward.rewards.label import label_reward
-from medreward.rewards.reading import MAX_ANSWER_LENGTH, read_label
-from medreward.task import shipped
+from medreward.kinds.classification import label_reward
+from medreward.kinds.reading import MAX_ANSWER_LENGTH, read_label
+from medreward.language.lexicon import Lexicon
+from medreward.task.task import shipped
+from medreward.text.reasons import REASONS
 from tests.reading_tables import BREAST, TABLES, TASKS, make
 
 CHEST = TASKS["chest"]

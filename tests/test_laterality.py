@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Label, Task
-from medreward.card import parse_card
 from medreward.data.example import Example
 from medreward.data.rows import rows
-from medreward.laterality import Laterality, check_quarter_turn, mirrored_texts, side_words
 from medreward.perception import Region, RowTransform, Sample, parse
 from medreward.perception.copies import OneTask
 from medreward.perception.sides import check_task
 from medreward.priors.prompt import build_prompt
-from medreward.task import shipped
+from medreward.task.card import parse_card
+from medreward.task.laterality import Laterality, check_quarter_turn, mirrored_texts, side_words
+from medreward.task.task import shipped
 from tests.prepare_support import noise
 
 EYES = """

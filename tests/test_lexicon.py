@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import DamerauLevenshtein
 
 from medreward import Task
-from medreward.lexicon import MIN_TYPO_LENGTH, Lexicon
-from medreward.task import shipped
-from medreward.words import split
+from medreward.language.lexicon import MIN_TYPO_LENGTH, Lexicon
+from medreward.task.task import shipped
+from medreward.text.words import split
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CARDS = [name for name in shipped() if Task.load(name).kind != "localisation"]

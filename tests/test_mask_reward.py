@@ -20,9 +20,9 @@ from sklearn.metrics import f1_score, jaccard_score
 
 from medreward import ConfigError, RewardSettings, Task, explain
 from medreward.data.rows import ground_truth, target_of
-from medreward.masks import MAX_SIDE, MaskError, rle_of_counts, rle_of_polygons
-from medreward.rewards.masks import MAX_LENGTH, mask_reward
-from medreward.rewards.verdict import BEST_WRONG, Verdict
+from medreward.geometry.masks import MAX_SIDE, MaskError, rle_of_counts, rle_of_polygons
+from medreward.kinds.segmentation import MAX_LENGTH, mask_reward
+from medreward.kinds.verdict import BEST_WRONG, Verdict
 
 TASK = Task("lesion", kind="segmentation", reward=RewardSettings(delta=0))
 SQUARE = {"polygons": [[0, 0, 8, 0, 8, 8, 0, 8]], "size": [20, 10]}

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medreward import ConfigError, Task, explain
-from medreward.answers import completion_with, right_answer
-from medreward.card import parse_card
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.check import problems
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import Row, rows
+from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.perception import Pipeline, RowTransform, parse
 from medreward.perception.copies import OneTask
 from medreward.perception.moving import MOVING
 from medreward.perception.rows import Content, changed
 from medreward.perception.transforms import GEOMETRIC, INTENSITY
-from medreward.task import KINDS
+from medreward.task.card import parse_card
+from medreward.task.task import KINDS
 from tests import prepare_support
 from tests.mask_support import (
     ELL,

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from medreward import ConfigError, Task
-from medreward.card import parse_card
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.check import problems
 from medreward.data.example import Example
 from medreward.data.rows import Row, rows
 from medreward.perception import RowTransform, parse
 from medreward.perception.copies import OneTask
+from medreward.task.card import parse_card
 from tests import prepare_support
 from tests.prepare_support import CELLS, card, content, folder_of_images, image, noise
 

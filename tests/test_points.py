@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Task, explain, shaped_reward
-from medreward.regions import MAX_BOXES, BoxTarget, TrueBox
-from medreward.rewards.box_reading import MAX_LENGTH
-from medreward.rewards.points import point_reward, read_points
-from medreward.rewards.verdict import BEST_WRONG, Verdict
-from medreward.settings import RewardSettings
+from medreward.geometry.regions import MAX_BOXES, BoxTarget, TrueBox
+from medreward.kinds.boxes.reading import MAX_LENGTH
+from medreward.kinds.pointing import point_reward, read_points
+from medreward.kinds.verdict import BEST_WRONG, Verdict
+from medreward.task.settings import RewardSettings
 
 TASK = Task.load("grounding_point")
 LABELS = (("WBC",), ("WBC", "RBC"))

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from medreward import ConfigError, Task
-from medreward.data.labels import parse_mapping
+from medreward.commands.prepare import add_parser
 from medreward.data.parquet import SCHEMA
-from medreward.data.prepare import Options, prepare
-from medreward.data.prepare_command import add_parser
 from medreward.data.sources import npz, table
 from medreward.data.splits import parse_fractions
+from medreward.prepare.labels import parse_mapping
+from medreward.prepare.prepare import Options, prepare
 from medreward_trl.dataset import from_parquet
 from tests import prepare_support as support
 from tests.prepare_support import boxes_of, card, folder_of_images, run
@@ -419,7 +419,7 @@ def test_rows_are_in_the_schema_and_knowledge_is_chosen(test_data: Path, tmp_pat
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['pyarrow'] = None\n"
-        "from medreward.cli import main\n"
+        "from medreward.commands.cli import main\n"
         "sys.exit(main(['prepare', '--task', 'retinamnist', '--folders', 'x', '--out', 'y']))"
     )
     done = subprocess.run(

@@ -27,7 +27,7 @@ FILES = sorted(str(p.relative_to(BUNDLED)) for p in BUNDLED.rglob("*") if p.is_f
 MARK = "Zebediah"
 LOUD = (  # the command, for a user who wants to see every log and warning
     "import logging, sys; logging.basicConfig(level=0)\n"
-    "from medreward.cli import main; sys.exit(main(sys.argv[1:]))"
+    "from medreward.commands.cli import main; sys.exit(main(sys.argv[1:]))"
 )
 TEXTS = "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split()
 

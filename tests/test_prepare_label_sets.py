@@ -11,13 +11,13 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from medreward import ConfigError, Task
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data import medmnist
-from medreward.data.labels import settled
 from medreward.data.sources import coco, huggingface, npz, table
 from medreward.data.sources.record import Flags, Record
+from medreward.prepare.labels import settled
 from medreward.priors.prompt import PromptBuilder
-from medreward.review import tally
+from medreward.task.review import tally
 from tests import prepare_support as support
 from tests.prepare_support import card, folder_of_images, run
 

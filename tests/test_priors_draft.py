@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, Task
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.priors import draft as drafting
 from medreward.priors.chat import Endpoint, EndpointError, key_from
 from medreward.priors.draft import HEADER, draft, read_answer
 from medreward.priors.lint import lint
-from medreward.review import is_draft
+from medreward.task.review import is_draft
 
 KEY = "sk-secret-0123456789"
 CARD = """\
@@ -405,7 +405,7 @@ def test_the_key_in_a_process_of_its_own(card: Path) -> None:
         "import http.client, logging, sys\n"
         "logging.basicConfig(level=logging.DEBUG)\n"
         "http.client.HTTPConnection.debuglevel = 1\n"
-        "from medreward.cli import main\n"
+        "from medreward.commands.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     with Server([attributes("Beta is oval.")]) as server:

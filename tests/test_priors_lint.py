@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from medreward import ConfigError, Label, Statement, Task
-from medreward.card import parse_card
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.priors.findings import CODES
 from medreward.priors.lint import lint
-from medreward.review import review_state
-from medreward.task import shipped
+from medreward.task.card import parse_card
+from medreward.task.review import review_state
+from medreward.task.task import shipped
 
 REFERENCE = "Author A, Author B. On the roundness of cells. Journal of Cells 1:2-3, 2020."
 ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}

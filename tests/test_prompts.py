@@ -17,14 +17,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from medreward import ConfigError, Label, Statement, Task, shaped_reward
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.example import Example
 from medreward.data.rows import rows
 from medreward.priors.prompt import PromptBuilder, build_prompt
 from medreward.priors.template import load_templates
 from medreward.priors.tokens import count_tokens, load_tokenizer
-from medreward.settings import FRAMES, RewardSettings
-from medreward.task import KNOWLEDGE_LEVELS, shipped
+from medreward.task.settings import FRAMES, RewardSettings
+from medreward.task.task import KNOWLEDGE_LEVELS, shipped
 from medreward_trl.dataset import trl_row
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from medreward import Task, explain
-from medreward.rewards import recitation
-from medreward.rewards.recitation import ORDER, Reference, reference
-from medreward.words import tokenize
+from medreward.scoring.parts import recitation
+from medreward.scoring.parts.recitation import ORDER, Reference, reference
+from medreward.text.words import tokenize
 
 KNOWLEDGE = Task.load("pneumoniamnist").knowledge_text()
 METHOD1 = SmoothingFunction().method1

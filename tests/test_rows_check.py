@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from medreward import ConfigError, Task
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.check import check_parquet
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet

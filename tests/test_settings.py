@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medreward import ConfigError, RewardSettings
-from medreward.settings import MAX_WEIGHT, Weights, number
+from medreward.task.settings import MAX_WEIGHT, Weights, number
 
 BOUNDS = {
     "under_grading": (0.0, 1.0),

@@ -29,11 +29,10 @@ from medreward import (
     shaped_reward,
 )
 from medreward.audit.exploits import cases_of
-from medreward.laterality import Laterality
-from medreward.reasons import REASONS
-from medreward.rewards.kinds import COMMON, KIND_REWARDS
-from medreward.rewards.scorer import PARTS, Scorer
-from medreward.settings import (
+from medreward.kinds.table import COMMON, KIND_REWARDS
+from medreward.scoring.scorer import PARTS, Scorer
+from medreward.task.laterality import Laterality
+from medreward.task.settings import (
     ANNOTATORS,
     DECAYS,
     FRAMES,
@@ -42,7 +41,8 @@ from medreward.settings import (
     QUALITIES,
     SET_QUALITIES,
 )
-from medreward.task import Label, Statement, shipped
+from medreward.task.task import Label, Statement, shipped
+from medreward.text.reasons import REASONS
 from tests.reading_tables import make
 
 RIGHT = "<think>Dot bleeds.</think><answer>2</answer>"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks.speed import bounds, chart, growth, measure, training
 from benchmarks.speed.command import TOPICS
-from medreward.rewards import box_scan
-from medreward.words import fold, tokenize
+from medreward.kinds.boxes import scan as box_scan
+from medreward.text.words import fold, tokenize
 
 
 @pytest.mark.parametrize("topic", TOPICS)

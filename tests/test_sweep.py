@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from medreward import ConfigError, Task, shaped_reward
-from medreward.audit.groups import gathered, zero_variance_share
-from medreward.audit.sweep import MAX_SETTINGS, Sweep, grid, group_advantages, kendall
-from medreward.audit.trace import TraceWriter
-from medreward.cli import main
-from medreward.rewards.scorer import scorer
+from medreward.commands.cli import main
+from medreward.runs.sweep import MAX_SETTINGS, Sweep, grid, group_advantages, kendall
+from medreward.scoring.groups import gathered, zero_variance_share
+from medreward.scoring.scorer import scorer
+from medreward.scoring.trace import TraceWriter
 from tests.test_why import KNOWN, THOUGHTS, answer, guess, run
 
 TASK = Task.load("retinamnist")
@@ -115,7 +115,7 @@ def test_kendall_is_scipys(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_a_group_whose_best_changes_is_counted() -> None:
-    from medreward.audit.trace import TraceRow
+    from medreward.scoring.trace import TraceRow
 
     texts = [answer(2), answer(2, KNOWN), answer(0)]
     group = [TraceRow(t, step=1, id="a", target="2", knowledge=KNOWN) for t in texts]
@@ -128,7 +128,7 @@ def test_a_group_whose_best_changes_is_counted() -> None:
 def test_each_text_is_scored_once_a_shape(
     groups: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medreward.rewards.scorer import Scorer
+    from medreward.scoring.scorer import Scorer
 
     calls: list[str] = []
     original = Scorer.score

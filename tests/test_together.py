@@ -16,16 +16,16 @@ import pytest
 import medreward
 from medreward import ConfigError, Label, RewardSettings, Score, Statement, Task, Weights
 from medreward.audit.battery import audit
-from medreward.audit.callables import load_reward
 from medreward.audit.cases.files import load_cases, shipped_cases
 from medreward.audit.exploits import cases_of, registered
-from medreward.completion import Completion
+from medreward.audit.user_rewards import load_reward
 from medreward.data.rows import ground_truth
+from medreward.kinds.classification import label_reward
+from medreward.kinds.reading import read_label
 from medreward.priors.prompt import build_prompt
-from medreward.rewards.label import label_reward
-from medreward.rewards.reading import read_label
-from medreward.rewards.recitation import Reference
-from medreward.rewards.scorer import Scorer
+from medreward.scoring.parts.recitation import Reference
+from medreward.scoring.scorer import Scorer
+from medreward.text.completion import Completion
 from medreward_trl.rewards import reward_funcs, shaped
 from medreward_verl.scoring import RowScorer, compute_score
 from tests.scoring_worker import Row, scored

@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from medreward import ConfigError, explain
-from medreward.audit.trace import TraceRow, TraceWriter, read_rows, trace_writer
+from medreward.scoring.trace import TraceRow, TraceWriter, read_rows, trace_writer
 
 TEXT = "<think>Dot bleeds.</think><answer>2</answer>"
 
@@ -110,7 +110,7 @@ def test_it_pickles(tmp_path: Path) -> None:
 
 WORKER = """
 import sys
-from medreward.audit.trace import TraceRow, TraceWriter
+from medreward.scoring.trace import TraceRow, TraceWriter
 writer = TraceWriter(sys.argv[1])
 print("ready", flush=True)
 for step in range(1, int(sys.argv[3]) + 1):
@@ -216,7 +216,7 @@ def test_a_full_disk_need_not_end_the_run(
 def test_a_file_size_limit_is_a_fault_like_a_full_disk(tmp_path: Path) -> None:
     code = """
 import resource, sys
-from medreward.audit.trace import TraceRow, TraceWriter
+from medreward.scoring.trace import TraceRow, TraceWriter
 from medreward.errors import ConfigError
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 warned = TraceWriter(sys.argv[1], on_error="warn")

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from medreward import ConfigError, Task, explain, shaped_reward
-from medreward.audit.groups import gathered
-from medreward.audit.trace_sources import read_trace
 from medreward.data.example import Example
 from medreward.data.rows import rows
+from medreward.runs.trace_sources import read_trace
+from medreward.scoring.groups import gathered
 from medreward_trl import reward_funcs, shaped, tasks
 
 RIGHT = "<think>Microaneurysms only.</think><answer>1</answer>"

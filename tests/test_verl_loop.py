@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from medreward.audit.groups import gathered
-from medreward.audit.trace_sources import read_trace
+from medreward.runs.trace_sources import read_trace
+from medreward.scoring.groups import gathered
 from medreward_verl import KEYS
 from medreward_verl.merge import merge
 

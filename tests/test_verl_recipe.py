@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medreward import ConfigError, Task
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data import mni152
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import rows

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, explain, shaped_reward
-from medreward.audit.groups import gathered
-from medreward.audit.trace_sources import read_trace, rescored
-from medreward.rewards.scorer import scorer
+from medreward.runs.trace_sources import read_trace, rescored
+from medreward.scoring.groups import gathered
+from medreward.scoring.scorer import scorer
 from medreward_verl import KEYS, RowScorer, compute_score
 from tests.verl_tools import FUNCTION, MANAGER, REWARD, batch, byte_tokenizer, compose, row
 

@@ -17,15 +17,15 @@ import pytest
 from PIL import Image
 
 from medreward import ConfigError, Task, explain
-from medreward.audit.pictures import Picture, picture
-from medreward.audit.shapes import named_boxes, predicted
-from medreward.audit.trace import TraceRow
-from medreward.audit.view import Look, write_sheet
-from medreward.audit.view_rows import Choice, chosen
-from medreward.cli import main
+from medreward.commands.cli import main
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import row as make_row
 from medreward.priors.prompt import Prompt
+from medreward.scoring.trace import TraceRow
+from medreward.sheets.pictures import Picture, picture
+from medreward.sheets.shapes import named_boxes, predicted
+from medreward.sheets.view import Look, write_sheet
+from medreward.sheets.view_rows import Choice, chosen
 from tests import prepare_support as support
 from tests.prepare_support import noise
 

@@ -17,15 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Task
-from medreward.audit import why_rules
-from medreward.audit.groups import gathered
-from medreward.audit.trace import TraceRow, TraceWriter, traced
-from medreward.audit.trace_sources import read_trace
-from medreward.audit.why import analyse, notes, summary, text
-from medreward.audit.why_rules import RULES, View, findings
-from medreward.audit.why_stats import measures
-from medreward.cli import main
-from medreward.rewards.scorer import Scorer, scorer
+from medreward.commands.cli import main
+from medreward.runs import why_rules
+from medreward.runs.trace_sources import read_trace
+from medreward.runs.why import analyse, notes, summary, text
+from medreward.runs.why_rules import RULES, View, findings
+from medreward.runs.why_stats import measures
+from medreward.scoring.groups import gathered
+from medreward.scoring.scorer import Scorer, scorer
+from medreward.scoring.trace import TraceRow, TraceWriter, traced
 
 Make = Callable[[random.Random, int, int], str]
 STEPS, GROUP, PROMPTS = 20, 4, 4

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward.words import fold, mixes_scripts, split, tokenize
+from medreward.text.words import fold, mixes_scripts, split, tokenize
 
 
 @pytest.mark.parametrize(

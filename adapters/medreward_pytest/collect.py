@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError
-from medreward.audit.callables import beside
 from medreward.audit.cases.files import load_cases
 from medreward.audit.cases.judge import GAP, SKIPPED, Judge, Outcome
 from medreward.audit.cases.show import shown
+from medreward.audit.user_rewards import beside
 
 
 class NotAsExpected(Exception):  # noqa: N818 - it is shown, never caught by name

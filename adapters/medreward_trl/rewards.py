@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score
-from medreward.audit.groups import by_prompt, zero_variance_share
-from medreward.audit.trace import TraceLike, TraceRow, trace_writer, traced
-from medreward.completion import CompletionLike, completion_text
 from medreward.data.rows import target_of
-from medreward.rewards.scorer import PARTS, Judged, Scorer, TaskLike, scorer, scores_of
+from medreward.scoring.groups import by_prompt, zero_variance_share
+from medreward.scoring.scorer import PARTS, Judged, Scorer, TaskLike, scorer, scores_of
+from medreward.scoring.trace import TraceLike, TraceRow, trace_writer, traced
+from medreward.text.completion import CompletionLike, completion_text
 
 Rewards: TypeAlias = list[float | None]
 LogExtra: TypeAlias = Callable[[str, list[Any]], None]
@@ -49,7 +49,7 @@ def reward_funcs(
         task: a task, or several of them in one data set; these must agree on the weights.
         target_column: the column with the truth.
         trace: a file to which the first function writes what it scores, for ``medreward why``: a
-            path, or a mapping of `medreward.audit.trace.TraceWriter`'s arguments.
+            path, or a mapping of `medreward.scoring.trace.TraceWriter`'s arguments.
         **settings: override the cards' reward settings, as in `medreward.shaped_reward`.
 
     Raises:

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from medreward import ConfigError, Score, Task
-from medreward.answers import completion_with, right_answer
 from medreward.data.check import check_parquet, first_rows
 from medreward.data.rows import target_of
 from medreward.errors import expected
+from medreward.kinds.right_answers import completion_with, right_answer
 from medreward_verl.scoring import RowScorer, row_scorer
 
 FIRST = 3  # rows of each file for which completions are scored

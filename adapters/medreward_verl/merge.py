@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from medreward import ConfigError
-from medreward.data.atomic import replacing
+from medreward.files.atomic import replacing
 
 
 def merge(checkpoint: Path, target: Path) -> None:

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
-from medreward.audit.trace import trace_writer, traced
 from medreward.data.rows import target_of
 from medreward.errors import expected
-from medreward.reasons import REASONS
-from medreward.rewards.scorer import PARTS, Judged, Scorer, scorer, scores_of
-from medreward.task import shipped
+from medreward.scoring.scorer import PARTS, Judged, Scorer, scorer, scores_of
+from medreward.scoring.trace import trace_writer, traced
+from medreward.task.task import shipped
+from medreward.text.reasons import REASONS
 
 Result: TypeAlias = dict[str, float]
 
@@ -46,7 +46,7 @@ def compute_score(
             of ``task`` and settings for this source alone; ``reasons`` lists the reason codes to
             report (default: all; veRL bootstraps every key where it validates with several
             completions a prompt); ``trace`` is a file to which all completions are written, for
-            ``medreward why``: a path, or a mapping of `medreward.audit.trace.TraceWriter`'s
+            ``medreward why``: a path, or a mapping of `medreward.scoring.trace.TraceWriter`'s
             arguments; everything else overrides the settings of every card: weights,
             delta, decay, under_grading, over_grading, gates.
 

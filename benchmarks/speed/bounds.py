@@ -13,8 +13,8 @@ import numpy as np
 from benchmarks.speed.measure import timed
 from benchmarks.speed.whole import PROMPTS, step
 from medreward import shaped_reward
-from medreward.completion import Completion
-from medreward.words import tokenize
+from medreward.text.completion import Completion
+from medreward.text.words import tokenize
 
 COPIED = 2**28  # bytes of an array, more than any cache holds
 RUNS = 5

@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.speed.measure import Pair, Row, compared, equal, installed
 from medreward import Task
-from medreward.rewards.boxes import Placed, box_reward, matched
-from medreward.rewards.frames import frame_of
+from medreward.geometry.frames import frame_of
+from medreward.kinds.boxes.kind import Placed, box_reward, matched
 from tests.peers import boxes_of
 
 TASK = Task.load("mni152_brain_box")

@@ -25,7 +25,7 @@ from benchmarks.speed import (
 )
 from benchmarks.speed.measure import Row, short_time, table
 from medreward import Task
-from medreward.data.atomic import write_text_atomic
+from medreward.files.atomic import write_text_atomic
 
 TOPICS = {
     "recitation": recitation.rows,

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmarks.linear import SEGMENTATION, SQUARE, slope
 from benchmarks.speed import boxes, texts
 from medreward import Task
-from medreward.rewards.scorer import Scorer
+from medreward.scoring.scorer import Scorer
 
 ENOUGH = 0.02  # seconds of a run, so that the clock and the machine's noise matter little
 RUNS = 3

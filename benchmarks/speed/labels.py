@@ -15,8 +15,8 @@ from rapidfuzz import fuzz, process
 from benchmarks.speed import texts
 from benchmarks.speed.measure import REPEATS, Pair, Row, compared
 from medreward import Task
-from medreward.completion import Completion
-from medreward.rewards.scorer import Scorer
+from medreward.scoring.scorer import Scorer
+from medreward.text.completion import Completion
 from tests.peers import format_by_pattern
 
 COUNT = 512

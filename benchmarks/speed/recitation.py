@@ -10,9 +10,9 @@ from sacrebleu.metrics.bleu import BLEU
 from benchmarks.speed import texts
 from benchmarks.speed.measure import REPEATS, Pair, Row, compared, equal
 from medreward import Task
-from medreward.completion import Completion
-from medreward.rewards.recitation import reference
-from medreward.words import tokenize
+from medreward.scoring.parts.recitation import reference
+from medreward.text.completion import Completion
+from medreward.text.words import tokenize
 
 BOUND = "splitting the text into words"
 KINDS = {"own words, 15% copied": 0.15, "half copied": 0.5, "nothing but the knowledge": 1.0}

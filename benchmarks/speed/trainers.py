@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.speed.measure import REPEATS, Pair, Row, compared, equal
 from benchmarks.speed.whole import step
 from medreward import Task, shaped_reward
-from medreward.rewards.scorer import Scorer
+from medreward.scoring.scorer import Scorer
 
 
 def as_trl_calls(completions: list[str], targets: list[int], task: Task) -> list[float]:

@@ -15,8 +15,8 @@ from benchmarks.speed import texts
 from benchmarks.speed.measure import Pair, Row, compared, equal
 from benchmarks.speed.recitation import nltk
 from medreward import Task, shaped_reward
-from medreward.completion import Completion
-from medreward.words import tokenize
+from medreward.text.completion import Completion
+from medreward.text.words import tokenize
 
 PROMPTS, GROUP = 512, 8
 _FORMAT = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)

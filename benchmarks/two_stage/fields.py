@@ -17,8 +17,8 @@ from medreward.data.example import Example
 from medreward.data.picture import load_file
 from medreward.data.sources import voc
 from medreward.data.sources.record import NamedBox, Reading, Record
-from medreward.regions import Box
-from medreward.task import Task
+from medreward.geometry.regions import Box
+from medreward.task.task import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from medreward.audit.exploits import Attack, Case, Family, Limit, Severity, cases_of, registered
 from medreward.errors import ConfigError
-from medreward.task import Task
+from medreward.task.task import Task
 
 SLOW = 10.0
 _TOLERANCE = 1e-6  # the float32 in which trainers add up rewards

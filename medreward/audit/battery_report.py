@@ -97,7 +97,7 @@ def ordered(audit: Audit) -> tuple[Result, ...]:
 
 def as_html(audits: Sequence[Audit]) -> str:
     """Return the audits as one self-contained HTML page."""
-    from medreward.audit.report import page
+    from medreward.sheets.report import page
 
     passed = all(audit.passed for audit in audits)
     return page(

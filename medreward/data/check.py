@@ -21,10 +21,10 @@ from medreward.data.picture import load_bytes
 from medreward.data.rows import target_of, target_size
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError, expected
+from medreward.geometry.regions import check_size
 from medreward.priors.template import IMAGE_MARK
-from medreward.regions import check_size
-from medreward.rewards.scorer import scorer
-from medreward.task import Task, shipped
+from medreward.scoring.scorer import scorer
+from medreward.task.task import Task, shipped
 
 TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from medreward.data.atomic import replacing
 from medreward.data.rows import Row
 from medreward.errors import ConfigError
+from medreward.files.atomic import replacing
 
 _TEXT = pa.string()
 SCHEMA = pa.schema(

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
 from medreward.errors import ConfigError
-from medreward.masks import mask_json
+from medreward.geometry.masks import mask_json
+from medreward.geometry.regions import Size, box_json, check_size
 from medreward.priors.prompt import Prompt, PromptBuilder
-from medreward.regions import Size, box_json, check_size
-from medreward.task import Task
+from medreward.task.task import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
+from medreward.geometry.regions import Box
 from medreward.perception.sample import Region, Sample
-from medreward.regions import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from medreward.data.check import shipped_task
-from medreward.data.pool import ordered_map
 from medreward.data.rows import Row
+from medreward.files.pool import ordered_map
 from medreward.perception.rows import RowTransform
 from medreward.perception.transforms.pipeline import Pipeline
-from medreward.task import Task
+from medreward.task.task import Task
 
 
 @dataclass(frozen=True)

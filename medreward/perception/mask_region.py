@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from medreward.masks import MaskTarget, coco, parse_mask
+from medreward.geometry.masks import MaskTarget, coco, parse_mask
+from medreward.geometry.regions import check_size
 from medreward.perception.affine import moved, resized
 from medreward.perception.sample import Region, Sample
-from medreward.regions import check_size
 
 Size = tuple[int, int]
 

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 from medreward.data.rows import ground_truth, target_of
 from medreward.errors import ConfigError
-from medreward.masks import mask_json
+from medreward.geometry.masks import mask_json
 from medreward.perception.mask_region import mask_regions, own_regions, with_mask
 from medreward.perception.sample import Region, Sample
 from medreward.perception.target import move_boxes, regions_of
-from medreward.task import Task
+from medreward.task.task import Task
 
 Size = tuple[int, int]
 _TEXT = "target"

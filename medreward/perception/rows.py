@@ -16,14 +16,14 @@ from medreward.data.picture import load_bytes, png_bytes
 from medreward.data.rows import Row, target_of, target_size
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError
+from medreward.geometry.regions import BoxTarget, check_size, parse_boxes
 from medreward.perception.moving import moving_type
 from medreward.perception.sample import Sample
 from medreward.perception.sides import check_knowledge, check_task
 from medreward.perception.target import OTHERS, move_boxes, regions_of
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.template import IMAGE_MARK
-from medreward.regions import BoxTarget, check_size, parse_boxes
-from medreward.task import Task
+from medreward.task.task import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image

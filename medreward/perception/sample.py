@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from medreward.errors import ConfigError
-from medreward.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
-from medreward.regions import Box
+from medreward.geometry.regions import Box
+from medreward.task.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
 
 if TYPE_CHECKING:
     from PIL.Image import Image

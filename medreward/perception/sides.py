@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medreward.errors import ConfigError
-from medreward.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
 from medreward.perception.moving import MovingTarget, moving_type
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
-from medreward.task import Task
+from medreward.task.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
+from medreward.task.task import Task
 
 _BOTH: tuple[Mirror, ...] = ("horizontal", "vertical")
 # Answers that depend on all that is on an image, and are no boxes that could be dropped with it.

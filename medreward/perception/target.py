@@ -9,8 +9,8 @@ from typing import Any
 from medreward.data.render import scaled
 from medreward.data.sources.record import NamedBox
 from medreward.errors import ConfigError
+from medreward.geometry.regions import BoxTarget, TrueBox, box_json, check_size
 from medreward.perception.sample import Region, Sample
-from medreward.regions import BoxTarget, TrueBox, box_json, check_size
 
 Size = tuple[int, int]
 OTHERS = 1_000_000  # keys of regions that are not the target's are from here on

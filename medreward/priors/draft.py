@@ -15,14 +15,14 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from medreward.card import parse_card
-from medreward.data.atomic import write_text_atomic
 from medreward.errors import ConfigError
+from medreward.files.atomic import write_text_atomic
 from medreward.priors.chat import Endpoint, EndpointError, Messages
 from medreward.priors.lint import Card, read_card
 from medreward.priors.template import fill
-from medreward.review import DRAFT, UNREVIEWED
-from medreward.task import Task
+from medreward.task.card import parse_card
+from medreward.task.review import DRAFT, UNREVIEWED
+from medreward.task.task import Task
 
 HEADER = "# Drafts of a language model: check every statement, and give each a source of its own.\n"
 MOST = 3  # attributes a label

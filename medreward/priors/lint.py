@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 
-from medreward.card import parse_card, read_yaml
 from medreward.errors import ConfigError
 from medreward.priors.findings import Finding
 from medreward.priors.lint_texts import text_findings
 from medreward.priors.prompt import build_prompt
 from medreward.priors.tokens import count_tokens
-from medreward.review import DRAFT, review_state
-from medreward.task import Task, shipped
+from medreward.task.card import parse_card, read_yaml
+from medreward.task.review import DRAFT, review_state
+from medreward.task.task import Task, shipped
 
 DEFAULT_BUDGET = 600  # words: some 800 tokens, which leaves 1,200 of 2,048 to the image
 _SHORTEST = 30  # characters of a citation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rapidfuzz import fuzz
 
 from medreward.priors.findings import Finding
-from medreward.words import tokenize
+from medreward.text.words import tokenize
 
 if TYPE_CHECKING:
     from medreward.priors.lint import Card

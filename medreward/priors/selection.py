@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from medreward.errors import expected
-from medreward.task import KNOWLEDGE_LEVELS, Statement, Task
+from medreward.task.task import KNOWLEDGE_LEVELS, Statement, Task
 
 _SHUFFLED = ("classification", "multilabel", "localisation")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from medreward.card import load_card
-from medreward.review import UNREVIEWED, is_draft, tally
-from medreward.settings import RewardSettings
-from medreward.task import Statement, Task, shipped
+from medreward.task.card import load_card
+from medreward.task.review import UNREVIEWED, is_draft, tally
+from medreward.task.settings import RewardSettings
+from medreward.task.task import Statement, Task, shipped
 
 _WIDTH = 100
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from medreward.errors import ConfigError, expected
-from medreward.task import Task
+from medreward.task.task import Task
 
 PLACEHOLDERS = ("question", "knowledge", "labels", "frame")
 IMAGE_MARK = "<image>"

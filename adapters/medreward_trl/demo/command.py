@@ -41,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"the demo needs {error.name}: pip install 'medreward[trl]' brings it"
         ) from error
-    from medreward.audit.report import write_report
+    from medreward.sheets.report import write_report
     from medreward_trl.demo.report import report, table
 
     _quieten()

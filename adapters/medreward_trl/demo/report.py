@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medreward.audit.report import Chart, Report, Row, Sample
+from medreward.sheets.report import Chart, Report, Row, Sample
 
 if TYPE_CHECKING:
     from medreward_trl.demo.run import Result

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from transformers.trainer_callback import PrinterCallback
 
 from medreward import ConfigError, Score, Task, explain, shaped_reward
-from medreward.audit.groups import zero_variance_share
-from medreward.audit.metrics import ordinal_metrics
 from medreward.data import mni152
-from medreward.data.atomic import replacing, write_text_atomic
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import rows
 from medreward.errors import expected
-from medreward.rewards.scorer import scorer
+from medreward.files.atomic import replacing, write_text_atomic
+from medreward.runs.metrics import ordinal_metrics
+from medreward.scoring.groups import zero_variance_share
+from medreward.scoring.scorer import scorer
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo import generation, model
 from medreward_trl.demo.demonstrations import demonstration

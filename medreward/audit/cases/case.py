@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medreward.completion import CompletionLike, completion_text
-from medreward.task import Task
+from medreward.task.task import Task
+from medreward.text.completion import CompletionLike, completion_text
 
 SUFFIXES = (".cases.yaml", ".cases.yml", ".cases.jsonl")
 TOLERANCE = 1e-6  # the float32 in which trainers add up rewards

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from medreward.audit.callables import OWN, SIGNATURES, beside
 from medreward.audit.cases.case import SUFFIXES, Case, CaseFile
 from medreward.audit.cases.schema import FILE_FIELDS, Defaults, mapping, text, unique
-from medreward.card import CardLoader
+from medreward.audit.user_rewards import OWN, SIGNATURES, beside
 from medreward.errors import ConfigError, expected
+from medreward.task.card import CardLoader
 
 
 class _Content(NamedTuple):

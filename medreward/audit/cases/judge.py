@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from medreward.audit.callables import OWN, Earned, Reward, load_reward, raised_in
 from medreward.audit.cases.case import HONEST, Case, CaseFile
 from medreward.audit.exploits.case import cases_of
+from medreward.audit.user_rewards import OWN, Earned, Reward, load_reward, raised_in
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
-from medreward.rewards.scorer import Score
-from medreward.task import Task
+from medreward.scoring.scorer import Score
+from medreward.task.task import Task
 
 _BOUNDS = {
     "at_least": operator.ge,

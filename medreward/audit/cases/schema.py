@@ -19,14 +19,14 @@ from medreward.audit.cases.case import (
     Case,
     well_formed,
 )
-from medreward.card import parse_task
-from medreward.completion import completion_text, is_chat
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
-from medreward.reasons import REASONS
-from medreward.rewards.scorer import Scorer
-from medreward.settings import number
-from medreward.task import Task
+from medreward.scoring.scorer import Scorer
+from medreward.task.card import parse_task
+from medreward.task.settings import number
+from medreward.task.task import Task
+from medreward.text.completion import completion_text, is_chat
+from medreward.text.reasons import REASONS
 
 # What a file gives for all of its cases, and a case may give for itself.
 DEFAULTS = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from medreward.audit.cases.judge import ERROR, Outcome
-from medreward.reasons import REASONS
+from medreward.text.reasons import REASONS
 
 _LONGEST = 600
 

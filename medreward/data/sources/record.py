@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from medreward.regions import Box
+from medreward.geometry.regions import Box
 
 if TYPE_CHECKING:
     from PIL.Image import Image

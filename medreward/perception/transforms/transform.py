@@ -7,10 +7,10 @@ from random import Random
 from typing import Self
 
 from medreward.errors import ConfigError
-from medreward.laterality import Mirror
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.notation import shown
 from medreward.perception.transforms.parameter import Kind, is_fixed, kind_of
+from medreward.task.laterality import Mirror
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from medreward.errors import ConfigError
+from medreward.geometry.regions import Box
 from medreward.perception.affine import KEEP, moved, window
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.parameter import Number, Pixels, bounds, box, number
 from medreward.perception.transforms.transform import Transform
-from medreward.regions import Box
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medreward.geometry.regions import Box
 from medreward.perception.affine import KEEP, box_area
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.geometric.crop import cropped
 from medreward.perception.transforms.notation import Range
 from medreward.perception.transforms.parameter import Number, Word, bounds, number, text, word
 from medreward.perception.transforms.transform import Transform
-from medreward.regions import Box
 
 CENTRED = (
     "it puts the region at the same place of every image; give margin, shift_x and shift_y as "

@@ -7,12 +7,12 @@ from typing import cast
 
 from PIL import Image
 
-from medreward.laterality import Mirror
 from medreward.perception.affine import Affine, Move, moved
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.notation import Choice
 from medreward.perception.transforms.parameter import Word, word
 from medreward.perception.transforms.transform import Transform
+from medreward.task.laterality import Mirror
 
 
 @dataclass(frozen=True)

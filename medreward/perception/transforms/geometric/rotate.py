@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medreward.laterality import Mirror
 from medreward.perception.affine import KEEP, around, moved, rotation, turned, warped, window
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.notation import Choice
 from medreward.perception.transforms.parameter import Flag, Number, bounds, flag, number, whole
 from medreward.perception.transforms.transform import Transform
+from medreward.task.laterality import Mirror
 
 
 @dataclass(frozen=True)

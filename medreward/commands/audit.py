@@ -1,0 +1,137 @@
+"""``medreward audit``: attack a reward with every exploit family, before a policy does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medreward.commands.reward_options import add_reward_options, reward_options
+from medreward.errors import ConfigError, expected
+
+_SUFFIXES = (".html", ".md", ".json")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command; what it needs is imported when it runs."""
+    parser = commands.add_parser(
+        "audit",
+        help="attack a reward with a battery of exploits",
+        description="Exit status: 0 where every exploit family passes, 1 where one pays, 2 for "
+        "wrong input.",
+    )
+    parser.add_argument(
+        "reward",
+        nargs="?",
+        default="shaped",
+        help="shaped (default), package.module:function or file.py:function",
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--task", action="append", help="a shipped task's name or a YAML card")
+    which.add_argument("--all", action="store_true", help="every shipped task")
+    which.add_argument("--list", action="store_true", help="list the exploit families")
+    parser.add_argument("--signature", help="how the reward is called (default: found out)")
+    parser.add_argument(
+        "--targets", type=Path, help="JSON lines with 'target', instead of the task's labels"
+    )
+    parser.add_argument("--family", action="append", help="only this family; may be repeated")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--out", type=Path, help="report to write: .html, .md or .json")
+    add_reward_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from medreward.audit.battery_report import as_json, as_text
+
+    if arguments.list:
+        _list()
+        return 0
+    if arguments.out and arguments.out.suffix not in _SUFFIXES:
+        raise expected("--out: suffix", arguments.out.suffix, _SUFFIXES)
+    audits = _audits(arguments)
+    if arguments.out:
+        _write(arguments.out, audits)
+    if arguments.json:
+        print(json.dumps(as_json(audits), ensure_ascii=False))
+    else:
+        print(printable(as_text(audits)))
+    return 0 if all(audit.passed for audit in audits) else 1
+
+
+def printable(text: str) -> str:
+    """Return text that any terminal can take: no half characters."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _list() -> None:
+    from medreward.audit.exploits import registered
+
+    for family in registered():
+        kinds = ", ".join(family.kinds) if len(family.kinds) < 4 else "all kinds"
+        print(f"{family.name:32} {family.severity.name.lower():7} {kinds:40} {family.about}")
+
+
+def _audits(arguments: argparse.Namespace) -> list[Any]:
+    from medreward.audit.battery import audit
+    from medreward.audit.user_rewards import load_reward
+    from medreward.task.task import Task, shipped
+
+    settings = reward_options(arguments)
+    found = []
+    for name in shipped() if arguments.all else arguments.task:
+        task = Task.load(name)
+        task = replace(task, reward=task.reward.updated(settings))
+        reward = load_reward(
+            arguments.reward, task, signature=arguments.signature, settings=settings
+        )
+        targets = _targets(arguments.targets, task) if arguments.targets else None
+        families = _families(arguments.family, task.kind)
+        found.append(audit(reward, task, name=arguments.reward, targets=targets, families=families))
+    return found
+
+
+def _families(names: list[str] | None, kind: str) -> list[Any] | None:
+    from medreward.audit.exploits import registered
+
+    if names is None:
+        return None
+    known = {family.name: family for family in registered(kind)}
+    for name in names:
+        if name not in known:
+            raise expected(f"--family for a {kind} task", name, known)
+    return [known[name] for name in names]
+
+
+def _targets(path: Path, task: Any) -> list[object]:
+    from medreward.data.rows import target_of
+
+    targets = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            targets.append(target_of(task, json.loads(line)["target"]))
+            task.parse_target(targets[-1])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path}, line {number}: no target to use: {error}") from error
+    return targets
+
+
+def _write(path: Path, audits: list[Any]) -> None:
+    from medreward.audit.battery_report import as_html, as_json, as_markdown
+    from medreward.files.atomic import write_text_atomic
+
+    if path.suffix == ".html":
+        text = as_html(audits)
+    elif path.suffix == ".md":
+        text = as_markdown(audits)
+    else:
+        text = json.dumps(as_json(audits), ensure_ascii=False, indent=1) + "\n"
+    write_text_atomic(path, printable(text))

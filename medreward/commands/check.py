@@ -1,0 +1,101 @@
+"""``medreward check``: hold a reward to labelled cases."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medreward.audit.cases.judge import Outcome
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command; what it needs is imported when it runs."""
+    check = commands.add_parser(
+        "check",
+        help="hold a reward to labelled cases",
+        description="Exit status 0 if every case is as expected, 1 if one is not, 2 for a file or "
+        "an option that is wrong.",
+    )
+    check.add_argument(
+        "files",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="case files, or folders of them (default: the library that comes with medreward)",
+    )
+    add_reward(check)
+    check.add_argument("--json", action="store_true", help="print every outcome as JSON")
+    check.add_argument("-v", "--verbose", action="store_true", help="show every case")
+    check.set_defaults(run=_run)
+
+
+def add_reward(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a reward."""
+    from medreward.audit.user_rewards import OWN, SIGNATURES
+
+    parser.add_argument(
+        "--reward",
+        metavar="PATH",
+        help=f"the reward: {OWN}, package.module:function or file.py:function "
+        f"(default: the one that the case file names, else {OWN})",
+    )
+    parser.add_argument("--signature", choices=SIGNATURES, help="how to call it (default: detect)")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from medreward.audit.cases.files import case_files, load_cases, shipped_cases
+    from medreward.audit.cases.judge import Judge
+
+    paths = case_files(arguments.files) if arguments.files else shipped_cases()
+    loaded = [load_cases(path) for path in paths]
+    cases = [
+        (file, judge, case)
+        for file in loaded
+        for judge in [Judge(file, arguments.reward, arguments.signature)]
+        for case in file.cases
+    ]
+    shown = tqdm(cases, unit="case", disable=None, leave=False)
+    outcomes = [(file.path, judge.judge(case)) for file, judge, case in shown]
+    if arguments.json:
+        _print_json(outcomes)
+    else:
+        _print_text(outcomes, verbose=arguments.verbose)
+    return 0 if all(outcome.passed for _, outcome in outcomes) else 1
+
+
+def _print_json(outcomes: list[tuple[str, Outcome]]) -> None:
+    from medreward.audit.cases.show import as_dict
+
+    rows = [{"file": file, **as_dict(outcome)} for file, outcome in outcomes]
+    print(json.dumps({"counts": _counts([o for _, o in outcomes]), "cases": rows}, default=str))
+
+
+def _print_text(outcomes: list[tuple[str, Outcome]], *, verbose: bool) -> None:
+    from medreward.audit.cases.show import shown
+
+    for _, outcome in outcomes:
+        if verbose or not outcome.passed:
+            print(f"{outcome.status.upper()} {shown(outcome)}\n")
+    for file in dict.fromkeys(file for file, _ in outcomes):
+        print(f"{file}: {_summary([o for f, o in outcomes if f == file])}")
+    print(f"{len(outcomes)} cases: {_summary([o for _, o in outcomes])}")
+
+
+def _summary(outcomes: list[Outcome]) -> str:
+    counts = _counts(outcomes)
+    unjudged = sum(bool(o.unjudged) and o.status != "skipped" for o in outcomes)
+    partly = f" ({unjudged} of them in part only)" if unjudged else ""
+    return ", ".join(f"{n} {status}" for status, n in counts.items() if n) + partly
+
+
+def _counts(outcomes: list[Outcome]) -> dict[str, int]:
+    from medreward.audit.cases.judge import STATUSES
+
+    found = Counter(outcome.status for outcome in outcomes)
+    return {status: found[status] for status in STATUSES}

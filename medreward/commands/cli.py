@@ -1,0 +1,151 @@
+"""The command line: parse arguments, call the library, print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from importlib.metadata import entry_points
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from medreward.commands.reward_options import add_reward_options, reward_options
+from medreward.data.rows import target_of
+from medreward.errors import ConfigError
+from medreward.files.atomic import replacing
+from medreward.scoring.scorer import Scorer, scorer
+from medreward.text.reasons import REASONS
+from medreward.version import __version__
+
+_COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `medreward` and return its exit status: 0, or 2 for wrong input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ConfigError as error:
+        print(f"medreward: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="medreward",
+        description="Rewards for visual reinforcement fine-tuning of medical models.",
+    )
+    parser.add_argument("--version", action="version", version=f"medreward {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_score(commands)
+    _add_explain(commands)
+    for entry in sorted(entry_points(group="medreward.commands"), key=lambda e: e.name):
+        entry.load()(commands)
+    return parser
+
+
+def _add_score(commands: Any) -> None:
+    score = commands.add_parser(
+        "score",
+        help="score the completions of a JSON lines file",
+        description="Each row has 'completion', 'target' and, optionally, 'knowledge'; the same "
+        "rows come out with 'total', 'parts', 'reasons', 'prediction' and 'correct'.",
+    )
+    score.add_argument("file", help="JSON lines; - for standard input")
+    score.add_argument("--out", default="-", help="where to write (default: standard output)")
+    _add_settings(score)
+    score.set_defaults(run=_run_score)
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser("explain", help="score one completion and say why")
+    explain.add_argument("completion", help="the completion's text; - for standard input")
+    explain.add_argument("--target", required=True, help="label, grade; labels or boxes as JSON")
+    explain.add_argument("--knowledge", help="text in the prompt (default: the card's)")
+    explain.add_argument("--json", action="store_true", help="print the score as JSON")
+    _add_settings(explain)
+    explain.set_defaults(run=_run_explain)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
+    add_reward_options(parser)
+
+
+def _scorer(arguments: argparse.Namespace) -> Scorer:
+    return scorer(arguments.task, reward_options(arguments))
+
+
+def _run_score(arguments: argparse.Namespace) -> int:
+    bound = _scorer(arguments)
+    with ExitStack() as files:
+        source = _open(arguments.file, files)
+        scored = tqdm(_scored(source, arguments.file, bound), unit="row", disable=None)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in scored)
+        if arguments.out == "-":
+            sys.stdout.writelines(lines)
+        else:
+            out = files.enter_context(replacing(arguments.out))
+            with out.open("w", encoding="utf-8") as file:
+                file.writelines(lines)
+    return 0
+
+
+def _open(name: str, files: ExitStack) -> TextIO:
+    if name == "-":
+        return sys.stdin
+    try:
+        return files.enter_context(open(name, encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror}") from error
+
+
+def _scored(source: TextIO, name: str, bound: Scorer) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(source, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = _row(line)
+            target = target_of(bound.task, row[_TARGET])
+            score = bound.score(row[_COMPLETION], target, row.get(_KNOWLEDGE))
+        except (ConfigError, TypeError) as error:
+            raise ConfigError(f"{name}, line {number}: {error}") from error
+        yield {**row, **score.as_dict()}
+
+
+def _row(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise ConfigError(f"{str(row)[:60]!r} is not an object with completion and target")
+    for field in (_COMPLETION, _TARGET):
+        if field not in row:
+            raise ConfigError(f"field {field!r} is missing; the row has {', '.join(row)}")
+    return row
+
+
+def _run_explain(arguments: argparse.Namespace) -> int:
+    text = sys.stdin.read() if arguments.completion == "-" else arguments.completion
+    bound = _scorer(arguments)
+    target = target_of(bound.task, arguments.target)
+    score = bound.score(text, target, arguments.knowledge)
+    if arguments.json:
+        print(json.dumps(score.as_dict(), ensure_ascii=False))
+        return 0
+    weights = vars(bound.settings.weights)
+    print(f"total       {score.total:+.4f}")
+    for part, value in score.parts.items():
+        print(f"{part:11} {value:+.4f}  x {weights[part]:g}")
+    print(f"read as     {score.prediction or '(nothing)'}")
+    for reason in score.reasons:
+        print(f"reason      {reason}: {REASONS[reason]}")
+    print(f"signature   {score.signature}")
+    return 0

@@ -1,0 +1,397 @@
+"""``medreward prepare``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medreward.commands.grounding_options import add_options, asking_of
+from medreward.errors import ConfigError
+from medreward.task.task import KNOWLEDGE_LEVELS, Task
+
+if TYPE_CHECKING:
+    from medreward.data.sources.record import Source
+    from medreward.data.sources.table import Columns
+    from medreward.prepare.prepare import Options
+
+_COMPANIONS = {"images": ("csv", "coco", "masks"), "dicom": ("csv",), "nifti": ("csv",)}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command; what it needs is imported when it runs."""
+    prepare = commands.add_parser(
+        "prepare",
+        help="turn images and labels into parquet rows for TRL and veRL",
+        description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and "
+        "contact_sheet.png, in one command. Nothing is written unless all goes well.",
+    )
+    prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
+    prepare.add_argument("--out", type=Path, required=True, help="folder to write to")
+    _add_sources(prepare)
+    _add_columns(prepare)
+    _add_rows(prepare)
+    _add_transforms(prepare)
+    _add_prompts(prepare)
+    _add_reading(prepare)
+    add_options(prepare)
+    prepare.set_defaults(run=partial(_run, prepare))
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sources (one of them)")
+    group.add_argument("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package")
+    group.add_argument("--npz", metavar="FILE", help="an npz file in MedMNIST's layout")
+    group.add_argument("--images", metavar="DIR", help="images, with --csv, --coco or --masks")
+    group.add_argument("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image")
+    group.add_argument("--voc", metavar="DIR", help="Pascal VOC: Annotations and JPEGImages")
+    group.add_argument("--dicom", metavar="DIR", help="DICOM files, with --csv")
+    group.add_argument("--nifti", metavar="DIR", help="NIfTI volumes, with --csv")
+    group.add_argument("--hf", metavar="NAME", help="a Hugging Face data set: folder or name")
+    group.add_argument("--csv", metavar="FILE", help="a row an image: path, label, split, patient")
+    group.add_argument(
+        "--coco",
+        metavar="[SPLIT=]FILE",
+        action="append",
+        help="COCO json, with --images; may be repeated, one a split",
+    )
+    group.add_argument("--masks", metavar="DIR", help="a mask an image, with --images")
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where the source has what")
+    group.add_argument("--image-column", default="image", metavar="NAME", help="default: image")
+    group.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    group.add_argument(
+        "--label-separator",
+        default="",
+        metavar="TEXT",
+        help="what stands between several labels in a cell, such as '|'",
+    )
+    group.add_argument(
+        "--label-columns",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a column of 0 and 1 for each label, instead of --label-column",
+    )
+    group.add_argument("--split-column", metavar="NAME", help="default: split, if there is one")
+    group.add_argument("--patient-column", metavar="NAME", help="default: patient, if there is one")
+    group.add_argument("--image-suffix", default="", metavar=".EXT", help="added to the column")
+    group.add_argument("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224")
+    group.add_argument("--hf-config", metavar="NAME", help="configuration of the data set")
+    group.add_argument("--plane", default="axial", help="of NIfTI slices (default: axial)")
+    group.add_argument(
+        "--mask-regions",
+        default="components",
+        metavar="HOW",
+        help="a box for each of the masks' components (default), or whole: one for each value",
+    )
+    group.add_argument(
+        "--slice-column", default="slice", help="index of the slice (default: slice)"
+    )
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("rows")
+    group.add_argument("--size", type=int, help="longest side in pixels (default: as it is)")
+    group.add_argument(
+        "--split",
+        metavar="SHARES",
+        help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
+    )
+    group.add_argument("--limit", type=int, help="at most so many images of each split")
+    group.add_argument("--seed", type=int, default=0, help="of split, limit and label order")
+    group.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="a label in the source and its name in the card; OLD= leaves it out",
+    )
+    group.add_argument("--map-file", metavar="FILE", help="the same as YAML, JSON or CSV")
+    group.add_argument(
+        "--box-label",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="for localisation: boxes that count (default: all); may be repeated",
+    )
+    group.add_argument(
+        "--seen",
+        nargs=3,
+        type=int,
+        metavar=("FACTOR", "MIN", "MAX"),
+        help="for boxes in frame resized: patch x merge size and pixel limits of a Qwen processor",
+    )
+    group.add_argument("--drop-duplicates", action="store_true", help="instead of an error")
+    group.add_argument(
+        "--on-error",
+        default="stop",
+        choices=("stop", "skip"),
+        help="at images that cannot be used: stop after naming all of them (default), or skip them",
+    )
+    group.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def _add_transforms(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("transforms (image, boxes and words together)")
+    group.add_argument(
+        "--transforms",
+        metavar="TEXT|FILE",
+        help="such as 'Rotate(degrees=-10..10) | Gamma(gamma=0.8..1.25)', or a YAML list",
+    )
+    group.add_argument(
+        "--copies",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep each row and add N transformed copies (default: transform the row itself)",
+    )
+    group.add_argument(
+        "--transform-splits",
+        default="train",
+        metavar="NAMES",
+        help="separated by commas (default: train)",
+    )
+
+
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("prompts")
+    group.add_argument(
+        "--knowledge",
+        default="full",
+        choices=KNOWLEDGE_LEVELS,
+        help="how much prior knowledge (default: full)",
+    )
+    group.add_argument(
+        "--shuffle-labels",
+        action=argparse.BooleanOptionalAction,
+        help="labels in an order of each row's own (default: unless they are grades)",
+    )
+    group.add_argument(
+        "--budget",
+        type=int,
+        metavar="TOKENS",
+        help="leave out statements until a prompt has no more, without the image",
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="NAME",
+        help="counts them: a Hugging Face name, a folder or a tokenizer.json",
+    )
+    group.add_argument("--template", metavar="FILE", help="templates in place of the shipped ones")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("reading")
+    group.add_argument(
+        "--max-pixels", type=int, default=100_000_000, help="larger ones are refused"
+    )
+    group.add_argument(
+        "--intensity",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="values that become black and white (more than 8 bits, DICOM, NIfTI)",
+    )
+    group.add_argument("--frame", default="middle", help="of a DICOM: first, middle or a number")
+    group.add_argument("--allow-burned-in", action="store_true", help="take DICOM that says so")
+
+
+def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    try:
+        from medreward.prepare.prepare import prepare
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"prepare needs {error.name}: pip install 'medreward[data]' brings it"
+        ) from error
+    task = Task.load(arguments.task)
+    options = _options(arguments)
+    command = _command(parser, arguments)
+    summary = prepare(_source(arguments), task, arguments.out, options, command=command)
+    print(summary.text())
+    print("\n".join(f"wrote {path}" for path in summary.files))
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from medreward.data.sources.record import Reading
+    from medreward.data.splits import parse_fractions
+    from medreward.perception import load
+    from medreward.prepare.labels import parse_mapping
+    from medreward.prepare.prepare import Options
+
+    frame = arguments.frame
+    return Options(
+        size=arguments.size,
+        knowledge=arguments.knowledge,
+        shuffle_labels=arguments.shuffle_labels,
+        budget=arguments.budget,
+        tokenizer=arguments.tokenizer,
+        template=arguments.template,
+        fractions=parse_fractions(arguments.split) if arguments.split else None,
+        limit=arguments.limit,
+        seed=arguments.seed,
+        mapping=parse_mapping(arguments.map, arguments.map_file),
+        box_labels=arguments.box_label,
+        on_error=arguments.on_error,
+        drop_duplicates=arguments.drop_duplicates,
+        seen=tuple(arguments.seen) if arguments.seen else None,
+        reading=Reading(
+            max_pixels=arguments.max_pixels,
+            intensity=tuple(arguments.intensity) if arguments.intensity else None,
+            frame=int(frame) if frame.isdecimal() else frame,
+            allow_burned_in=arguments.allow_burned_in,
+        ),
+        workers=arguments.workers,
+        transforms=load(arguments.transforms) if arguments.transforms else None,
+        copies=arguments.copies,
+        transform_splits=arguments.transform_splits.split(","),
+        asking=asking_of(arguments),
+    )
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    kind = _kind(arguments)
+    place = getattr(arguments, kind)
+    made: Source = _MAKERS[kind](place, arguments)
+    return made
+
+
+def _kind(arguments: argparse.Namespace) -> str:
+    """Return the one source given, with the companion that it needs."""
+    given = [name for name in _MAKERS if getattr(arguments, name)]
+    options = ", ".join(f"--{name}" for name in _MAKERS)
+    if len(given) != 1:
+        named = ", ".join(f"--{name}" for name in given) or "none"
+        raise ConfigError(f"one source is needed, out of {options}; given: {named}")
+    wanted = _COMPANIONS.get(given[0], ())
+    companions = [name for name in ("csv", "coco", "masks") if getattr(arguments, name)]
+    if len(companions) > 1 or (wanted and not companions) or set(companions) - set(wanted):
+        needed = f"--{' or --'.join(wanted)}" if wanted else "none of --csv, --coco, --masks"
+        raise ConfigError(f"--{given[0]} goes with {needed}")
+    return given[0]
+
+
+def _columns(arguments: argparse.Namespace) -> Columns:
+    from medreward.data.sources.table import Columns
+
+    return Columns(
+        image=arguments.image_column,
+        label=arguments.label_column,
+        split=arguments.split_column,
+        patient=arguments.patient_column,
+        suffix=arguments.image_suffix,
+        separator=arguments.label_separator,
+        flags=tuple(arguments.label_columns),
+    )
+
+
+def _medmnist(name: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import npz
+
+    return npz.source(npz.download(name, arguments.medmnist_size))
+
+
+def _npz(file: str, _: argparse.Namespace) -> Source:
+    from medreward.data.sources import npz
+
+    return npz.source(file)
+
+
+def _images(folder: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import coco, masks, table
+
+    if arguments.masks:
+        return masks.source(folder, arguments.masks, arguments.mask_regions)
+    if arguments.csv:
+        return table.source(folder, arguments.csv, _columns(arguments))
+    return coco.source(_coco_files(arguments.coco), folder)
+
+
+def _coco_files(given: list[str]) -> dict[str | None, str]:
+    if len(given) == 1 and "=" not in given[0]:
+        return {None: given[0]}
+    files: dict[str | None, str] = {}
+    for text in given:
+        split, equals, file = text.partition("=")
+        if not equals or split in files:
+            raise ConfigError(f"--coco: {text!r} is not SPLIT=FILE with a split of its own")
+        files[split] = file
+    return files
+
+
+def _folders(folder: str, _: argparse.Namespace) -> Source:
+    from medreward.data.sources import folders
+
+    return folders.source(folder)
+
+
+def _voc(folder: str, _: argparse.Namespace) -> Source:
+    from medreward.data.sources import voc
+
+    return voc.source(folder)
+
+
+def _dicom(folder: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import dicom
+
+    return dicom.source(folder, arguments.csv, _columns(arguments))
+
+
+def _nifti(folder: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import nifti
+
+    return nifti.source(
+        folder,
+        arguments.csv,
+        _columns(arguments),
+        plane=arguments.plane,
+        slice_column=arguments.slice_column,
+    )
+
+
+def _hf(name: str, arguments: argparse.Namespace) -> Source:
+    from medreward.data.sources import huggingface
+
+    return huggingface.source(
+        name,
+        config=arguments.hf_config,
+        image=arguments.image_column,
+        label=arguments.label_column,
+        patient=arguments.patient_column,
+    )
+
+
+_MAKERS = {
+    "medmnist": _medmnist,
+    "npz": _npz,
+    "images": _images,
+    "folders": _folders,
+    "voc": _voc,
+    "dicom": _dicom,
+    "nifti": _nifti,
+    "hf": _hf,
+}
+
+
+def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
+    """Return the command line without --out, --workers and what is as by default."""
+    from medreward.files.markdown import pathless
+
+    words = ["medreward", "prepare"]
+    for name, value in vars(arguments).items():
+        if name in ("run", "out", "workers") or value == parser.get_default(name):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        elif name in ("intensity", "label_columns"):
+            words += [option, *map(str, value)]
+        else:
+            for item in value if isinstance(value, list) else [value]:
+                words += [option, pathless(str(item))]
+    return shlex.join(words)

@@ -1,0 +1,48 @@
+"""``medreward tasks``: list the shipped tasks, or show one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from medreward.task.task import KNOWLEDGE_LEVELS, Task
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    tasks = commands.add_parser("tasks", help="list the shipped tasks, or show one")
+    tasks.set_defaults(run=_run_list)
+    actions = tasks.add_subparsers(metavar="ACTION")
+    show = actions.add_parser("show", help="print a card, or the prompt that it makes")
+    show.add_argument("task", metavar="NAME", help="a shipped task's name or a YAML card")
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print the card as JSON")
+    how.add_argument(
+        "--level",
+        choices=KNOWLEDGE_LEVELS,
+        help="print the prompt with this much knowledge, labels in the card's order",
+    )
+    show.set_defaults(run=_run_show)
+
+
+def _run_list(_: argparse.Namespace) -> int:
+    from medreward.priors.show import listing
+
+    print("\n".join(listing()))
+    return 0
+
+
+def _run_show(arguments: argparse.Namespace) -> int:
+    from medreward.priors.prompt import build_prompt
+    from medreward.priors.show import card_json, card_text
+
+    task = Task.load(arguments.task)
+    if arguments.level:
+        for message in build_prompt(task, arguments.level).messages:
+            print(f"[{message['role']}]\n{message['content']}")
+    elif arguments.json:
+        print(json.dumps(card_json(task), ensure_ascii=False, indent=2))
+    else:
+        print(card_text(task))
+    return 0

@@ -1,0 +1,81 @@
+"""``medreward why``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medreward.errors import ConfigError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command; what it needs is imported when it runs."""
+    why = commands.add_parser(
+        "why",
+        help="say why a run's rewards are what they are: reasons, dead groups, drift, hacking",
+        description="Reads a trace of medreward, TRL's completions tables (log_completions) or "
+        "veRL's dumps (trainer.rollout_data_dir), as files or folders.",
+    )
+    add_trace(why)
+    why.add_argument("--json", action="store_true", help="print everything as JSON")
+    why.add_argument("--html", type=Path, metavar="FILE", help="write a report as well")
+    why.set_defaults(run=_run)
+
+
+def add_trace(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a trace and how to read it."""
+    parser.add_argument("file", type=Path, nargs="+", help="JSON lines or parquet, or a folder")
+    parser.add_argument("--task", help="a shipped task's name or a YAML card, to score by")
+    parser.add_argument("--group-size", type=int, help="neighbours that are a group, if unnamed")
+    parser.add_argument("--split", help="the split to look at, where rows name theirs")
+
+
+def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
+    """Yield the trace's rows with a progress bar; say at the end which lines could not be read."""
+    from tqdm import tqdm
+
+    from medreward.runs.trace_sources import read_trace
+
+    if arguments.group_size is not None and arguments.group_size < 2:
+        raise ConfigError(f"--group-size: {arguments.group_size} is not a whole number from 2 on")
+    skipped: list[tuple[Path, int]] = []
+    yield from tqdm(read_trace(arguments.file, skipped), unit=" completions", disable=None)
+    for path, line in skipped:
+        print(f"medreward: {path}, line {line}: not JSON, left out", file=sys.stderr)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from medreward.runs import why
+    from medreward.runs.trace_sources import rescored
+    from medreward.scoring.scorer import scorer
+
+    rows = trace_rows(arguments)
+    if arguments.task:
+        bound = scorer(arguments.task)
+        rows = (rescored(row, bound) for row in rows)
+    view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split)
+    if view.all.known["reward"] == 0:
+        raise ConfigError(f"{arguments.file[0]}: there are no scores; --task names the task's card")
+    if arguments.json:
+        print(json.dumps(why.summary(view), ensure_ascii=False, indent=1))
+    else:
+        print(why.text(view))
+    if arguments.html:
+        _write_html(arguments, view)
+    return 0
+
+
+def _write_html(arguments: argparse.Namespace, view: Any) -> None:
+    from medreward.runs import why
+
+    try:
+        from medreward.sheets.report import write_report
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"--html needs {error.name}: pip install 'medreward[report]' brings it"
+        ) from error
+    write_report(arguments.html, why.report(view, f"Why: {arguments.file[0].name}"))

@@ -1,0 +1,1 @@
+"""Files and processes: atomic writes, a pool of processes, Markdown."""

@@ -1,0 +1,1 @@
+"""Questions made from boxes: where, how many, is there one."""

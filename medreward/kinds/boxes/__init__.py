@@ -1,0 +1,1 @@
+"""Localisation: how boxes in an answer are read, matched with the true ones and rewarded."""

@@ -1,0 +1,131 @@
+"""Multi-label accuracy: F-beta between the set of labels that an answer asserts and the truth.
+
+With costs c of the labels (1 unless the card says otherwise), predicted set P and true set T::
+
+    TP = sum of c over P & T,  FP = sum of c over P - T,  FN = sum of c over T - P
+    F_beta = (1 + beta^2) * TP / ((1 + beta^2) * TP + beta^2 * FN + FP)
+
+    jaccard = (1 + beta^2) * TP / ((1 + beta^2) * TP + 2 * (beta^2 * FN + FP))
+
+in [0, 1]; beta > 1 makes a missed finding cost more than a false one (van Rijsbergen, Information
+Retrieval, 1979, chapter 7). F-beta is largest, on average, for the set of all labels that are more
+likely than half of the best F-beta (Lipton et al., ECML PKDD 2014), so that two labels of which one
+is true earn 2/3, and either of them 1/2. With beta = 1 the other one is intersection over union, by
+which both earn 1/2 (`set_quality` in the settings). Two conventions that both leave open: where
+nothing is to be found, the answer that says so earns 1 and any finding 0; and naming every label of
+the task earns 0 unless all of them are true, so that it is no way to collect recall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import NamedTuple
+
+from medreward.kinds.reading import displayed, unreadable
+from medreward.kinds.verdict import Verdict
+from medreward.language.scope import Stance, stances
+from medreward.task.settings import RewardSettings
+from medreward.task.task import Task
+from medreward.text.words import mixes_scripts, split
+
+NO_FINDING = "no finding"
+
+
+class SetReading(NamedTuple):
+    """The indices of the labels that an answer asserts, or None and the reason code."""
+
+    labels: frozenset[int] | None
+    reason: str = ""
+
+
+def label_set_reward(
+    answer: str | None, target: Set[int], task: Task, settings: RewardSettings
+) -> Verdict:
+    """Return F_beta in [0, 1] of the labels that `answer` asserts; 0 if it cannot be read.
+
+    `target` holds the indices of the true labels; it is empty where nothing is to be found.
+
+    >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
+    >>> label_set_reward("Effusion, no mass.", {0, 1}, task, RewardSettings()).value.__round__(3)
+    0.667
+    >>> label_set_reward("no findings", set(), task, RewardSettings()).value
+    1.0
+    """
+    labels, reason = read_label_set(answer, task)
+    if labels is None:
+        return Verdict(0.0, reason)
+    named = ", ".join(task.labels[i].name for i in sorted(labels)) or NO_FINDING
+    if labels == target:
+        return Verdict(1.0, "correct", named)
+    if len(labels) == len(task.labels):
+        return Verdict(0.0, "all_labels", named)
+    costs = [label.cost for label in task.labels]
+    value = f_beta(labels, target, costs, settings.beta, error_factor(settings))
+    return Verdict(value, "labels_partial" if value else "wrong_label", named)
+
+
+def read_label_set(answer: str | None, task: Task) -> SetReading:
+    """Return the set of labels that `answer` asserts; labels that it denies may stand beside them.
+
+    An answer is not read when it leaves a label open, asserts and denies the same one, names a
+    finding beside "no finding", or names nothing but denied labels: "no pneumonia" does not say
+    that there is no other finding.
+
+    >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
+    >>> sorted(read_label_set("edema; effusion", task).labels)
+    [0, 2]
+    >>> read_label_set("effusion or mass", task)
+    SetReading(labels=None, reason='label_denied')
+    """
+    reason = unreadable(answer)
+    if reason:
+        return SetReading(None, reason)
+    text = split(displayed(answer or ""))
+    if any(map(mixes_scripts, text.words)):
+        return SetReading(None, "mixed_scripts")
+    mentions = task.lexicon.find(text)
+    if not mentions:
+        return SetReading(None, "label_unknown")
+    found = stances(text, mentions, task.absences)
+    asserted = {m.label for m, s in zip(mentions, found, strict=True) if s is Stance.ASSERTED}
+    denied = {m.label for m, s in zip(mentions, found, strict=True) if s is Stance.DENIED}
+    if Stance.OPEN in found or not asserted or asserted & denied:
+        return SetReading(None, "label_denied")
+    nothing = len(task.labels)
+    if nothing in asserted and len(asserted) > 1:
+        return SetReading(None, "finding_and_none")
+    return SetReading(frozenset(asserted - {nothing}))
+
+
+def error_factor(settings: RewardSettings) -> float:
+    """Return by how much errors weigh more than in F_beta."""
+    return 2.0 if settings.set_quality == "jaccard" else 1.0
+
+
+def f_beta(
+    predicted: Set[int], true: Set[int], costs: list[float], beta: float, factor: float = 1.0
+) -> float:
+    """Return F_beta of two different or equal sets of labels, 1 for two empty ones.
+
+    Errors count `factor` times; twice is, with a beta of 1, intersection over union.
+
+    >>> f_beta({0, 1}, {0}, [1.0, 1.0], beta=1.0).__round__(4), f_beta(set(), set(), [1.0], 1.0)
+    (0.6667, 1.0)
+    >>> f_beta({0, 1}, {0}, [1.0, 1.0], beta=1.0, factor=2.0)
+    0.5
+    """
+    if predicted == true:
+        return 1.0
+    hit, false, missed = (
+        sum(costs[i] for i in labels)
+        for labels in (predicted & true, predicted - true, true - predicted)
+    )
+    weighted = (1 + beta**2) * hit
+    return weighted / (weighted + factor * (beta**2 * missed + false))
+
+
+def best_partial_score(task: Task, beta: float, factor: float = 1.0) -> float:
+    """Return an upper bound of what a wrong set can earn: all labels right but the cheapest."""
+    costs = sorted(label.cost for label in task.labels)
+    weighted = (1 + beta**2) * sum(costs[1:])
+    return weighted / (weighted + factor * min(1.0, beta**2) * costs[0])

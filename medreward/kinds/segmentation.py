@@ -1,0 +1,163 @@
+"""Segmentation: how well the mask in an answer covers the true one.
+
+With A the answer's mask and B the true one, in pixels of the stored image::
+
+    dice  2 |A ∩ B| / (|A| + |B|)
+    iou     |A ∩ B| / |A ∪ B|
+
+in [0, 1], and 1 for two empty masks. A mask of the whole image earns a Dice of 2p/(1 + p) for a
+true mask with the share p of the image, and so 0 where there is nothing.
+
+An answer holds polygons ``[x1, y1, x2, y2, …]``, in the task's frame, or COCO's RLE of the stored
+image, as JSON; several are one mask, their union. A part that is not well formed spoils the answer,
+as does a key that is given twice, or polygons that hold no pixel.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from medreward.geometry.frames import Frame, frame_of
+from medreward.geometry.masks import MaskError, MaskTarget, coco, rle_of_counts, rle_of_polygons
+from medreward.geometry.regions import BoxTarget
+from medreward.kinds.boxes.reading import says_nothing
+from medreward.kinds.boxes.scan import Scan
+from medreward.kinds.reading import MAX_ANSWER_LENGTH, unreadable
+from medreward.kinds.verdict import Verdict, capped
+from medreward.task.settings import RewardSettings
+from medreward.task.task import Task
+
+# The packed RLE of a mask with a ragged outline on 1024 x 1024 takes about 10,000 characters.
+MAX_LENGTH = 100_000
+_FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
+_KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects", "counts")
+_MOST_PARTS = 100
+_DEEPEST = 20  # Python's own limit depends on its version and on who calls
+_MASK = re.compile(r"[\[{]\s*[-+.\d\[{\"']")  # the beginning of one, or of something else in JSON
+_NOTHING = Scan((), (), has_empty=False, has_empty_in_brace=False)
+
+
+class MaskReading(NamedTuple):
+    """The mask in an answer as pycocotools' RLE, or None and the reason code."""
+
+    rle: dict[str, Any] | None
+    reason: str = ""
+
+
+def mask_reward(
+    answer: str | None, target: MaskTarget, task: Task, settings: RewardSettings
+) -> Verdict:
+    """Return Dice or IoU, in [0, 1], of the mask in `answer`.
+
+    >>> task = Task("lesion", kind="segmentation")
+    >>> target = task.parse_target({"polygons": [[0, 0, 8, 0, 8, 8, 0, 8]], "size": [16, 16]})
+    >>> mask_reward("[[0, 0, 8, 0, 8, 4, 0, 4]]", target, task, RewardSettings()).value.__round__(3)
+    0.667
+    """
+    frame = frame_of(settings.frame, BoxTarget(((),), target.size, target.seen))
+    found, reason = read_mask(answer, task, target, frame)
+    if found is None:
+        return Verdict(0.0, reason)
+    value = capped(_agreement(found, target.rle(), settings.mask_quality))
+    said = json.dumps({"size": found["size"], "counts": found["counts"].decode("ascii")})
+    reason = "correct" if value == 1.0 else "mask_partial" if value else "mask_missed"
+    return Verdict(value, reason, said)
+
+
+def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) -> MaskReading:
+    """Return the mask that `answer` holds; of the target, only its size matters."""
+    reason = unreadable(answer, MAX_LENGTH)
+    if reason:
+        return MaskReading(None, reason)
+    text = _FENCE.sub(" ", answer or "").strip()
+    try:
+        content = json.loads(text, object_pairs_hook=_mapping)
+    except (ValueError, RecursionError) as error:
+        is_prose = len(text) <= MAX_ANSWER_LENGTH and _MASK.search(text) is None
+        if is_prose and says_nothing(text, _NOTHING, task):
+            return MaskReading(rle_of_polygons([], target.width, target.height))
+        spoilt = isinstance(error, MaskError)
+        return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable")
+    try:
+        parts = list(islice(_parts(content), _MOST_PARTS + 1))
+        if len(parts) > _MOST_PARTS:
+            return MaskReading(None, "mask_malformed")
+        rles = list(_rles(parts, target, frame))
+    except (MaskError, RecursionError):  # from Python 3.12 on, JSON may be nested more deeply
+        return MaskReading(None, "mask_malformed")
+    return MaskReading(coco().merge(rles))
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object that gives each key once; else one mask would hide another.
+
+    Raises:
+        MaskError: if a key is given twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MaskError("a key is given twice")
+    return found
+
+
+def _parts(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield the polygons (lists of numbers) and RLEs (mappings) in an answer's JSON.
+
+    Raises:
+        MaskError: if there is something else, or it is nested too deeply.
+    """
+    if depth > _DEEPEST:
+        raise MaskError("nested too deeply")
+    if isinstance(value, dict):
+        named = [key for key in _KEYS if key in value]
+        if len(named) != 1:
+            raise MaskError(f"none or several of {', '.join(_KEYS)}")
+        yield from [value] if named == ["counts"] else _parts(value[named[0]], depth + 1)
+    elif isinstance(value, list) and value and all(map(_is_number, value)):
+        yield value
+    elif isinstance(value, list) and value and all(map(_is_point, value)):
+        yield [number for point in value for number in point]
+    elif isinstance(value, list):
+        for item in value:
+            yield from _parts(item, depth + 1)
+    elif value is not None:
+        raise MaskError("neither a list nor an object")
+
+
+def _rles(parts: list[Any], target: MaskTarget, frame: Frame) -> Iterator[dict[str, Any]]:
+    width, height = target.width, target.height
+    polygons = [_in_pixels(part, frame) for part in parts if isinstance(part, list)]
+    if polygons or not parts:
+        rle = rle_of_polygons(polygons, width, height)
+        if polygons and not coco().area(rle):
+            raise MaskError("the polygons hold no pixel, which is no way to say that nothing is")
+        yield rle
+    for part in parts:
+        if isinstance(part, dict):
+            yield rle_of_counts(part["counts"], part.get("size"), width, height)
+
+
+def _in_pixels(polygon: list[float], frame: Frame) -> list[float]:
+    scale = frame.across, frame.down
+    return [float(v) * scale[i % 2] for i, v in enumerate(polygon)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e9
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _agreement(found: dict[str, Any], true: dict[str, Any], quality: str) -> float:
+    module = coco()
+    sizes = float(module.area(found)) + float(module.area(true))
+    if not sizes:
+        return 1.0
+    shared = float(module.area(module.merge([found, true], intersect=True)))
+    return 2 * shared / sizes if quality == "dice" else shared / (sizes - shared)

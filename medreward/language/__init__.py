@@ -1,0 +1,1 @@
+"""What a sentence asserts about labels: cues of denial and doubt, scope, commitment."""

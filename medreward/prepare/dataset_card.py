@@ -1,0 +1,217 @@
+"""What was prepared from what, and what was left out: for people, as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medreward.data.render import Rendered
+from medreward.data.sources.record import Record, Remark
+from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
+from medreward.files.markdown import cell, pairs, pathless, plain
+from medreward.prepare.prompt_section import prompt_section
+from medreward.priors.prompt import Prompt, PromptBuilder
+from medreward.task.task import Task
+from medreward.version import __version__
+
+if TYPE_CHECKING:
+    from medreward.prepare.prepare import Options
+
+# Not in the card: without effect, or shown field by field.
+_NO_TRACE = ("workers", "reading", "asking")
+_MOST_SHOWN = 40  # files a kind of remark, in the card
+
+
+@dataclass
+class Summary:
+    """What a run of `prepare` did.
+
+    Attributes:
+        source: the source's name.
+        images: split -> number of images; each is a row, unless questions are asked of it.
+        labels: split -> label -> number of images that have it (for localisation: of boxes).
+        facts: name of a header field -> value -> number of images; only allow-listed ones.
+        skipped: the images that cannot be used, and why.
+        remarks: what was done to others.
+        emptied: splits of which no image can be used.
+        left_out: statement that a budget had no room for -> number of prompts.
+        example: the first prompt.
+        files: what was written.
+        copies: split -> transformed copies of each row in it, beside the row.
+        questions: split -> grounding question, such as "where, no WBC" -> number of rows.
+    """
+
+    source: str
+    images: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    skipped: list[Remark] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    emptied: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    example: Prompt | None = None
+    files: tuple[Path, ...] = ()
+    copies: Counter[str] = field(default_factory=Counter)
+    questions: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def rows(self, split: str) -> int:
+        """Return the number of rows of a split: its images or questions, and copies of each."""
+        asked = self.questions[split].total() if split in self.questions else 0
+        return (asked if self.questions else self.images[split]) * (1 + self.copies[split])
+
+    def count(self, record: Record, result: Rendered, names: Sequence[str]) -> None:
+        """Add one row, with the names of its labels or boxes."""
+        split = str(record.split)
+        self.images[split] += 1
+        self.labels[split].update(names)
+        self.remarks += result.remarks
+        for name, value in result.facts.items():
+            self.facts[name][value or "(none)"] += 1
+
+    def prompt(self, prompt: Prompt) -> None:
+        """Add the prompt of one row."""
+        self.example = self.example or prompt
+        self.left_out.update(statement.text for statement in prompt.left_out)
+
+    def text(self) -> str:
+        """Return a few lines for a terminal: counts, and each thing that was done or left out."""
+        lines = [
+            f"{split:6}{self.images[split]:>8} images"
+            + (f", {self.rows(split)} rows" if self.copies[split] else "")
+            for split in SPLITS
+            if self.images[split]
+        ]
+        for split, counts in self.questions.items():
+            asked = "; ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+            lines.append(f"{split:6}{counts.total():>8} questions ({asked})")
+        for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
+            if remarks:
+                lines += [heading, *report_lines(remarks, most=10)]
+        return "\n".join(lines)
+
+
+def report_lines(remarks: Sequence[Remark], most: int = 50) -> list[str]:
+    """Return the remarks as lines, those of a kind together and at most `most` of each kind."""
+    kinds: dict[str, list[Remark]] = defaultdict(list)
+    for remark in sorted(remarks, key=_natural):
+        kinds[remark.what].append(remark)
+    lines = []
+    for what, found in kinds.items():
+        lines += [
+            f"  {r.where}: {what}" + (f" ({r.detail})" if r.detail else "") for r in found[:most]
+        ]
+        if len(found) > most:
+            lines.append(f"  and {len(found) - most} more: {what}")
+    return lines
+
+
+def _natural(remark: Remark) -> list[tuple[int, str]]:
+    """Return a key that sorts by what, then by where with "line 9" before "line 10"."""
+    parts = re.split(r"([0-9]+)", remark.where)
+    return [(0, remark.what), *((int(p) if p.isdecimal() else -1, p) for p in parts)]
+
+
+def card(summary: Summary, prompts: PromptBuilder, options: Options, command: str) -> str:
+    """Return the Markdown of a data set's card; it has no date, so the same run gives the same."""
+    task = prompts.task
+    parts = [
+        f"# {task.name}",
+        _opening(summary, task),
+        "## Source and licence",
+        pairs(_provenance(task)),
+        "## Rows",
+        _counts(summary),
+        *_questions(summary),
+        *_facts(summary),
+        "## Prompts",
+        *prompt_section(prompts, summary.example, summary.left_out, options.template),
+        "## Settings",
+        pairs(_settings(options)),
+        *([f"```\n{plain(command)}\n```"] if command else []),
+        "## Left out",
+        _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
+        "## Remarks",
+        _bullets(summary.remarks, _MOST_SHOWN) or "None.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(summary: Summary, task: Task) -> str:
+    rows = sum(map(summary.rows, SPLITS))
+    asked = ""
+    if summary.questions:
+        asked = ", as grounding questions, which are tasks of their own"
+    return (
+        f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "
+        f"{plain(summary.source)}, by medreward {__version__}."
+    )
+
+
+def _provenance(task: Task) -> dict[str, str]:
+    known = {"modality": task.modality, **task.data, "task card": task.digest}
+    known.setdefault("licence", "not stated in the task's card")
+    return {name: text for name, text in known.items() if text}
+
+
+def _counts(summary: Summary) -> str:
+    splits = [split for split in SPLITS if summary.images[split]]
+    last = ["**images**", *(str(summary.images[split]) for split in splits)]
+    return _table(splits, summary.labels, last)
+
+
+def _questions(summary: Summary) -> list[str]:
+    if not summary.questions:
+        return []
+    splits = [split for split in SPLITS if split in summary.questions]
+    last = ["**rows**", *(str(summary.questions[split].total()) for split in splits)]
+    return ["## Questions", _table(splits, summary.questions, last)]
+
+
+def _table(splits: Sequence[str], counts: Mapping[str, Counter[str]], last: list[str]) -> str:
+    """Return a table of names by split."""
+    names = sorted({name for split in splits for name in counts[split]})
+    rows = [["", *splits], ["---", *["---:"] * len(splits)]]
+    rows += [[name, *(str(counts[split][name]) for split in splits)] for name in names]
+    return "\n".join(f"| {' | '.join(cell(c) for c in line)} |" for line in [*rows, last])
+
+
+def _facts(summary: Summary) -> list[str]:
+    if not summary.facts:
+        return []
+    lines = [
+        f"- {name}: " + ", ".join(f"{cell(value)} {n}" for value, n in sorted(values.items()))
+        for name, values in sorted(summary.facts.items())
+    ]
+    return ["## From the headers", "\n".join(lines)]
+
+
+def _settings(options: Options) -> dict[str, str]:
+    shown = _fields(options) | _fields(options.reading)
+    if options.asking:
+        shown |= _fields(options.asking)
+    if options.fractions is None:
+        shown["fractions"] = f"the source's splits, or else {_value(DEFAULT_FRACTIONS)}"
+    return shown
+
+
+def _fields(settings: Any) -> dict[str, str]:
+    assert is_dataclass(settings)  # noqa: S101 - for the type checker
+    names = [f.name for f in fields(settings) if f.name not in _NO_TRACE]
+    return {name: _value(getattr(settings, name)) for name in names}
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{old} = {new or '(left out)'}" for old, new in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "all"
+    return "not set" if value is None else pathless(str(value))
+
+
+def _bullets(remarks: Iterable[Remark], most: int) -> str:
+    lines = report_lines(list(remarks), max(1, most))
+    return "\n".join(f"- {plain(line.strip())}" for line in lines)

@@ -1,0 +1,106 @@
+"""Several labels an image: as a source gives them -> a set of the card's labels."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from medreward.data.sources.record import Flags, Record, Remark, Unclear
+from medreward.errors import ConfigError
+from medreward.prepare.unknown import check_used, key_of, unknown_labels
+from medreward.task.task import Task
+
+_DROPPED = "left out: a label of it is mapped to nothing"
+
+
+def with_label_sets(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str]
+) -> tuple[list[Record], list[Remark]]:
+    """Return the records with the ground truth of a multi-label task, and what was left out.
+
+    A label that is mapped to a phrase for "no finding" is dropped from its set; one that is mapped
+    to nothing leaves its images out. Of boxes, the set of their names counts.
+
+    Raises:
+        ConfigError: for labels that the card does not know, an array of another length than the
+            card has labels, or an image that has "no finding" beside a finding.
+    """
+    found = [_keys(record, task) for record in records]
+    counts = Counter(key for keys in found for key in keys)
+    unclear = {key_of(x) for r in records for x in _parts(r.label) if isinstance(x, Unclear)}
+    known = {
+        key: None if key in unclear - {*mapping} else _meaning(task, mapping.get(key, key))
+        for key in counts
+        if key not in mapping or mapping[key]
+    }
+    unknown = {key: counts[key] for key, meaning in known.items() if meaning is None}
+    if unknown:
+        raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown))
+    check_used(mapping, counts)
+    kept, remarks = [], []
+    for record, keys in zip(records, found, strict=True):
+        gone = [key for key in keys if key not in known]
+        if gone:
+            remarks.append(Remark(record.where, _DROPPED, repr(gone[0])))
+            continue
+        _check_no_finding(record, keys, known, mapping)
+        indices = sorted(frozenset().union(*(known[key] or () for key in keys)))
+        truth = json.dumps([task.labels[i].name for i in indices])
+        kept.append(replace(record, label=truth, boxes=None, size=None))
+    return kept, remarks
+
+
+def _keys(record: Record, task: Task) -> list[str]:
+    """Return the labels of a record as texts, each once; an empty one where there is no label."""
+    label = record.label
+    if label is None and record.boxes is not None:
+        label = (*(box.name for box in record.boxes), *record.crowds)
+    elif isinstance(label, Flags):
+        _check_flags(record, label, task)
+        label = tuple(i for i, flag in enumerate(label.values) if flag)
+    return list(dict.fromkeys(map(key_of, _parts(label))))
+
+
+def _parts(label: Any) -> tuple[Any, ...]:
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _check_flags(record: Record, flags: Flags, task: Task) -> None:
+    if len(flags.values) != len(task.labels) or not {0, 1} >= {*flags.values}:
+        raise ConfigError(
+            f"{record.where}: its labels {list(flags.values)} are not a 0 or 1 for each of the "
+            f"{len(task.labels)} labels of task {task.name!r}"
+        )
+
+
+def _meaning(task: Task, text: str) -> frozenset[int] | None:
+    """Return the label that a text names, as a set; the empty one for "no finding"."""
+    try:
+        return task.target_set(text)
+    except ConfigError:
+        return None
+
+
+def _check_no_finding(
+    record: Record,
+    keys: Sequence[str],
+    known: Mapping[str, frozenset[int] | None],
+    mapping: Mapping[str, str],
+) -> None:
+    """Refuse "no finding" beside a finding, unless a mapping says that it is to be dropped."""
+    nothing = [key for key in keys if not known[key] and key not in mapping]
+    if nothing and any(known[key] for key in keys):
+        raise ConfigError(
+            f"{record.where}: {nothing[0]!r} stands beside {', '.join(k for k in keys if known[k])}"
+            f"; --map {nothing[0]!r}='no finding' drops it there, --map {nothing[0]!r}= the images"
+        )
+
+
+def _hint(unknown: Mapping[str, int]) -> str:
+    joined = next((key for key in unknown if any(c in key for c in "|;,")), None)
+    if joined is None:
+        return ""
+    return f"\nwhere {joined!r} is several labels, --label-separator says what stands between them"

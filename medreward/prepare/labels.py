@@ -1,0 +1,199 @@
+"""Labels from the wild -> the card's labels, or a report of those that it does not know."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medreward.data.rows import ground_truth
+from medreward.data.sources.record import Flags, NamedBox, Record, Remark
+from medreward.errors import ConfigError, expected
+from medreward.geometry.regions import MAX_BOXES
+from medreward.prepare.label_sets import with_label_sets
+from medreward.prepare.masks import settle_masks
+from medreward.prepare.unknown import check_used, key_of, unknown_labels
+from medreward.task.task import Task
+
+_DROPPED = "left out: its label is mapped to nothing"
+
+
+def settled(
+    records: Sequence[Record],
+    task: Task,
+    mapping: Mapping[str, str] | None = None,
+    box_labels: Iterable[str] = (),
+) -> tuple[list[Record], list[Remark]]:
+    """Return the records with targets as the task knows them, and what was left out.
+
+    Args:
+        records: with labels or boxes as in the source.
+        task: the card.
+        mapping: label in the source -> name in the card (or of a box); "" leaves the image, or
+            the box, out.
+        box_labels: for localisation, which boxes count; none: all.
+
+    Raises:
+        ConfigError: if the data have labels that the card does not know; the message gives their
+            counts and the nearest names. Also if the source does not have what the task needs.
+    """
+    mapping = mapping or {}
+    if task.kind == "localisation":
+        return _with_boxes(records, task, mapping, list(box_labels))
+    if task.kind == "multilabel":
+        return with_label_sets(records, task, mapping)
+    _check_single(records, task)
+    if task.kind == "segmentation":
+        return settle_masks(records, task, mapping)
+    return _with_labels(records, task, mapping)
+
+
+def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[str, str]:
+    """Return the mapping that ``OLD=NEW`` arguments and a file give; arguments win.
+
+    Raises:
+        ConfigError: if an argument has no "=" or the file is no mapping of labels to labels.
+    """
+    mapping = {} if file is None else read_mapping(file)
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--map: {pair!r} is not OLD=NEW")
+        mapping[old.strip()] = new.strip()
+    return mapping
+
+
+def read_mapping(path: str | Path) -> dict[str, str]:
+    """Return a mapping of labels from YAML, JSON, or a CSV file with two columns and no header."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = _parsed(text, path.suffix.lower(), path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, yaml.YAMLError, csv.Error) as error:
+        raise ConfigError(f"{path}: not a mapping of labels: {error}") from error
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: not a mapping of labels to labels")
+    for old, new in content.items():
+        if isinstance(old, bool) or isinstance(new, bool | list | dict):
+            raise ConfigError(f"{path}: {old!r}: {new!r} are not two labels (put them in quotes)")
+    return {
+        str(old).strip(): "" if new is None else str(new).strip() for old, new in content.items()
+    }
+
+
+def _parsed(text: str, suffix: str, path: Path) -> Any:
+    if suffix == ".json":
+        return json.loads(text)
+    if suffix in (".yaml", ".yml"):
+        return yaml.safe_load(text)
+    if suffix != ".csv":
+        raise expected(f"{path}: kind of mapping file", suffix, [".yaml", ".yml", ".json", ".csv"])
+    rows = [row for row in csv.reader(text.splitlines()) if row]
+    wrong = next((row for row in rows if len(row) != 2), None)
+    if wrong:
+        raise ConfigError(f"{path}: {wrong!r} has {len(wrong)} fields; OLD,NEW is expected")
+    return dict(rows)
+
+
+def _with_labels(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str]
+) -> tuple[list[Record], list[Remark]]:
+    counts = Counter(key_of(record.label) for record in records)
+    raw = {key_of(record.label): record.label for record in records}
+    known = {
+        key: _mapped(task, mapping[key]) if key in mapping else _truth(task, raw[key])
+        for key in counts
+    }
+    unknown = {key: n for key, n in counts.items() if known[key] is None}
+    if unknown:
+        raise ConfigError(unknown_labels(task, unknown, mapping))
+    check_used(mapping, counts)
+    kept, remarks = [], []
+    for record in records:
+        key = key_of(record.label)
+        if known[key]:
+            kept.append(replace(record, label=known[key]))
+        else:
+            remarks.append(Remark(record.where, _DROPPED, repr(key)))
+    return kept, remarks
+
+
+def _mapped(task: Task, name: str) -> str | None:
+    """Return the ground truth of a mapping's right side: "" stays "", which leaves images out."""
+    return _truth(task, name) if name else ""
+
+
+def _truth(task: Task, label: Any) -> str | None:
+    """Return the row's ground truth, or None for a label that the card does not know."""
+    try:
+        return ground_truth(task, label)
+    except ConfigError:
+        return None
+
+
+def _check_single(records: Sequence[Record], task: Task) -> None:
+    """Raise `ConfigError` if a source gives boxes or several labels for a task of one label."""
+    for record in records:
+        if record.label is None and record.boxes:
+            raise ConfigError(
+                f"task {task.name!r} is {task.kind}, the source has boxes; a "
+                f"localisation card fits, or a multilabel one for what is in an image"
+            )
+        if isinstance(record.label, Flags | tuple):
+            raise ConfigError(
+                f"{record.where}: the source has several labels an image, task {task.name!r} is "
+                f"{task.kind}; a multilabel card fits"
+            )
+
+
+def _with_boxes(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[list[Record], list[Remark]]:
+    unboxed = next((record for record in records if record.boxes is None), None)
+    if unboxed:
+        raise ConfigError(f"{unboxed.where}: a localisation task needs boxes; the source has none")
+    counts = Counter(box.name for record in records for box in record.boxes or ())
+    check_used(mapping, counts)
+    names = {mapping.get(name, name) for name in counts}
+    for name in wanted:
+        if name not in names:
+            raise expected("--box-label: label in the data", name, sorted(names))
+    chosen = set(wanted) or names - {""}
+    if len(task.labels) > 1:
+        _check_classes(task, counts, mapping, chosen)
+    kept, remarks = [], []
+    for record in records:
+        boxes = tuple(NamedBox(mapping.get(name, name), box) for name, box in record.boxes or ())
+        boxes = tuple(box for box in boxes if box.name in chosen)
+        if len(boxes) > MAX_BOXES:
+            remarks.append(Remark(record.where, f"left out: more than {MAX_BOXES} boxes"))
+            continue
+        dropped = {mapping.get(name, name) for name in record.dropped} & chosen
+        kept.append(replace(record, boxes=boxes, dropped=tuple(sorted(dropped))))
+    return kept, remarks
+
+
+def _check_classes(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], chosen: Collection[str]
+) -> None:
+    """Raise `ConfigError` if boxes that count have a label that the card does not know."""
+    unknown = {
+        name: count
+        for name, count in counts.items()
+        if mapping.get(name, name) in chosen and _class(task, mapping.get(name, name)) is None
+    }
+    if unknown:
+        raise ConfigError(unknown_labels(task, unknown, mapping, "boxes"))
+
+
+def _class(task: Task, name: str) -> int | None:
+    index = task.lexicon.label(name)
+    return index if index is not None and index < len(task.labels) else None

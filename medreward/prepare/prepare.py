@@ -1,0 +1,366 @@
+"""A source of images -> parquet rows for both trainers, a data set card and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from medreward.data.parquet import write_parquet
+from medreward.data.render import Job, Rendered, Renderer
+from medreward.data.rows import Row, ground_truth, row
+from medreward.data.sources.record import Reading, Record, Remark, Source
+from medreward.data.splits import SPLITS, assigned, check_groups, limited
+from medreward.errors import ConfigError, expected
+from medreward.files.atomic import write_text_atomic
+from medreward.files.pool import cores, ordered_map
+from medreward.geometry.frames import qwen_resized
+from medreward.grounding.questions import Asking, canonical, plan
+from medreward.grounding.rows import GroundingRows
+from medreward.perception.copies import transformed
+from medreward.perception.sides import check_task
+from medreward.perception.transforms.pipeline import Pipeline
+from medreward.prepare.dataset_card import Summary, card, report_lines
+from medreward.prepare.labels import settled
+from medreward.prepare.masks import mask_name, mask_truth
+from medreward.priors.prompt import PromptBuilder
+from medreward.priors.tokens import load_tokenizer
+from medreward.sheets.contact_sheet import Tile, contact_sheet, ranked
+from medreward.task.task import KNOWLEDGE_LEVELS, Task
+
+CARD, SHEET = "dataset_card.md", "contact_sheet.png"
+_PARTIAL = ".medreward-partial"
+_FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
+_FEW = 64  # images that are not worth starting processes for
+MAX_SIZE, MAX_COPIES = 8192, 100
+_TORN = (
+    "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `prepare` does with a source.
+
+    Attributes:
+        size: length of the images' longest side in pixels; None: as they are.
+        knowledge: level of knowledge in the prompt: "none", "context" or "full".
+        fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
+        shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
+            grades.
+        budget: how many tokens a prompt may have, without the image and the chat template.
+        tokenizer: counts them: a Hugging Face name, a local folder or a tokenizer.json.
+        template: a file with templates of prompts in place of the shipped ones.
+        limit: at most so many images of each split.
+        seed: of the split, of the choice under `limit` and of the order of labels.
+        mapping: label in the source -> label in the card; "" leaves it out.
+        box_labels: for localisation, which boxes count; none: all.
+        on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
+        drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
+            an error.
+        seen: factor, least and largest number of pixels of a Qwen processor, whose resized size
+            goes into the targets of boxes and masks (`medreward.geometry.frames.qwen_resized`);
+            None: none.
+        reading: how pictures are read.
+        workers: processes; None: one a core.
+        transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
+        copies: so many transformed copies follow each row; 0: the row itself is transformed.
+        transform_splits: the splits that are transformed.
+        asking: grounding questions to ask of each image, instead of the card's own; None: none.
+    """
+
+    size: int | None = None
+    knowledge: str = "full"
+    shuffle_labels: bool | None = None
+    budget: int | None = None
+    tokenizer: str | None = None
+    template: str | Path | None = None
+    fractions: Mapping[str, float] | None = None
+    limit: int | None = None
+    seed: int = 0
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    box_labels: Sequence[str] = ()
+    on_error: str = "stop"
+    drop_duplicates: bool = False
+    seen: tuple[int, int, int] | None = None
+    reading: Reading = field(default_factory=Reading)
+    workers: int | None = None
+    transforms: Pipeline | None = None
+    copies: int = 0
+    transform_splits: Sequence[str] = ("train",)
+    asking: Asking | None = None
+
+    def prompts(self, task: Task) -> PromptBuilder:
+        """Return what makes the prompts of a task's rows."""
+        return PromptBuilder(
+            task,
+            self.knowledge,
+            shuffle=self.shuffle_labels,
+            seed=self.seed,
+            budget=self.budget,
+            tokenizer=load_tokenizer(self.tokenizer) if self.tokenizer else None,
+            template=self.template,
+        )
+
+    def _check_transforms(self) -> None:
+        if not 0 <= self.copies <= MAX_COPIES:
+            raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
+        if self.copies and (self.transforms is None or self.transforms.is_fixed):
+            raise ConfigError("copies: they would all be the same; transforms needs a range or p")
+        for split in self.transform_splits:
+            if split not in SPLITS:
+                raise expected("transform_splits", split, SPLITS)
+
+    def __post_init__(self) -> None:
+        if self.knowledge not in KNOWLEDGE_LEVELS:
+            raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
+        if self.on_error not in ("stop", "skip"):
+            raise expected("on_error", self.on_error, ("stop", "skip"))
+        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
+            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
+        if self.asking and self.template:
+            raise ConfigError("template: grounding questions (ask) have templates of their own")
+        if self.tokenizer and self.budget is None:
+            raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
+        numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
+        for name, most in numbers.items():
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= most:
+                raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+        self._check_transforms()
+
+
+def prepare(
+    source: Source,
+    task: Task,
+    out: str | Path,
+    options: Options | None = None,
+    *,
+    command: str = "",
+) -> Summary:
+    """Write the rows of a source to ``out/{train,val,test}.parquet`` and say what was done.
+
+    The same source and options give the same bytes, whatever the number of workers and whenever an
+    earlier run was killed. Old files of an earlier run are replaced at the end, or not at all.
+
+    Args:
+        source: the images and their labels.
+        task: the card that says what is asked.
+        out: the folder to write to.
+        options: what to do.
+        command: the command line, for the data set's card.
+
+    Raises:
+        ConfigError: for labels that the card does not know, a patient or picture in two splits,
+            images that cannot be used (unless they are to be skipped), or a folder that cannot be
+            written to. Nothing is written then.
+    """
+    options = options or Options()
+    if options.transforms is not None and options.asking is None:
+        check_task(options.transforms, task)
+    prompts = options.prompts(task)
+    records, left_out = settled(source.records, task, options.mapping, options.box_labels)
+    records = assigned(records, options.fractions, options.seed)
+    check_groups(records, private=source.private)
+    records = limited(records, options.limit, options.seed)
+    if not records:
+        raise ConfigError(f"{source.name}: no image is left to write")
+    run = _Run(source, prompts, options, *_planned(records, prompts, options))
+    run.summary.remarks += [*source.remarks, *left_out]
+    with _partial(Path(out)) as folder, closing(run.results):
+        for split in _FIRST_TO_KEEP:
+            run.write(split, folder)
+        run.check()
+        contact_sheet(run.tiles, folder / SHEET)
+        write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
+        run.summary.files = _publish(folder, Path(out))
+    return run.summary
+
+
+def _planned(
+    records: Sequence[Record], prompts: PromptBuilder, options: Options
+) -> tuple[Sequence[Record], GroundingRows | None]:
+    """Return the records that give rows, and their grounding questions where these are asked."""
+    if options.asking is None:
+        return records, None
+    records = canonical(records, prompts.task)
+    planned = plan(records, prompts.task, options.asking, options.seed)
+    kept = [record for record in records if planned.questions.get(record.id)]
+    return kept, GroundingRows(planned, prompts, options.seen)
+
+
+class _Run:
+    """One pass over the records, split by split, and what was seen on it."""
+
+    def __init__(
+        self,
+        source: Source,
+        prompts: PromptBuilder,
+        options: Options,
+        records: Sequence[Record],
+        grounding: GroundingRows | None,
+    ) -> None:
+        self.source, self.options, self.records = source, options, records
+        self.prompts, self.task, self.grounding = prompts, prompts.task, grounding
+        self.summary = Summary(source=source.name)
+        if grounding:
+            self.summary.questions = grounding.counts
+            self.summary.remarks += grounding.plan.remarks
+        self.tiles: list[Tile] = []
+        self.results = self._rendered()
+        self._ranks = ranked(records)
+        self._seen: dict[bytes, Record] = {}
+        self._torn: list[Remark] = []
+
+    def write(self, split: str, folder: Path) -> None:
+        """Write the rows of a split, if it has any."""
+        records = self._of(split)
+        rows = self._rows(records)
+        first = next(rows, None)
+        if first is not None:
+            written = self._transformed(split, chain([first], rows))
+            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            total *= 1 + self.summary.copies[split]
+            write_parquet(folder / f"{split}.parquet", written, total=total)
+        elif records:
+            self.summary.emptied.append(split)
+
+    def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
+        options = self.options
+        if options.transforms is None or split not in options.transform_splits:
+            return rows
+        self.summary.copies[split] = options.copies
+        return transformed(
+            rows,
+            self.task,
+            options.transforms,
+            seed=options.seed,
+            copies=options.copies,
+            workers=self._workers,
+        )
+
+    def check(self) -> None:
+        """Raise `ConfigError` for what must not be passed over."""
+        if self._torn and not self.options.drop_duplicates:
+            raise ConfigError("\n".join([_TORN, *report_lines(self._torn)]))
+        problems = self.summary.skipped
+        emptied = self.summary.emptied
+        if problems and (self.options.on_error == "stop" or emptied):
+            heading = f"{len(problems)} images cannot be used (--on-error skip leaves them out):"
+            if emptied:
+                heading = f"no image of {' and '.join(emptied)} can be used:"
+            raise ConfigError("\n".join([heading, *report_lines(problems)]))
+        if emptied:
+            raise ConfigError(f"no image of {' and '.join(emptied)} is left: all are duplicates")
+        self.summary.remarks += [
+            torn._replace(what=f"left out: {torn.what}") for torn in self._torn
+        ]
+
+    def _of(self, split: str) -> list[Record]:
+        return [record for record in self.records if record.split == split]
+
+    def _rendered(self) -> Generator[Rendered | Remark, None, None]:
+        """Yield what came of each record, split by split, from one pool of workers."""
+        options = self.options
+        renderer = Renderer(self.source.load, options.reading, options.size)
+        records = (record for split in _FIRST_TO_KEEP for record in self._of(split))
+        jobs = (Job(record, self.source.fetch(record)) for record in records)
+        yield from ordered_map(renderer, jobs, workers=self._workers)
+
+    @property
+    def _workers(self) -> int:
+        return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
+
+    def _rows(self, records: Sequence[Record]) -> Iterator[Row]:
+        for record in records:
+            result = next(self.results)
+            if isinstance(result, Remark):
+                self.summary.skipped.append(result)
+            elif self._is_new(record, result.digest):
+                truth = self._noted(record, result)
+                if self.grounding:
+                    yield from self.grounding.rows(record, result, self.summary.prompt)
+                else:
+                    yield self._row(record, result, truth)
+
+    def _is_new(self, record: Record, digest: bytes) -> bool:
+        """Note a picture that was seen before; return False if it was in another split."""
+        before = self._seen.setdefault(digest, record)
+        if before is record:
+            return True
+        if before.split != record.split:
+            torn = f"{before.split}: {before.where}"
+            self._torn.append(Remark(record.where, "its picture is in another split", torn))
+            return False
+        what = "same pixels as another image of its split; kept"
+        if (before.label, before.boxes) != (record.label, record.boxes):
+            what = "same pixels as another image of its split with another target; kept"
+        self.summary.remarks.append(Remark(record.where, what, before.where))
+        return True
+
+    def _noted(self, record: Record, result: Rendered) -> str:
+        """Count an image, keep it for the contact sheet, and return its ground truth."""
+        if self.task.kind == "localisation":
+            boxes = [{"box": box, "label": name} for name, box in result.boxes]
+            seen = self._resized_by_processor(result)
+            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size, "seen": seen})
+            names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
+        elif self.task.kind == "segmentation":
+            seen = self._resized_by_processor(result)
+            truth = mask_truth(self.task, str(record.label), result.size, seen)
+            shown = mask_name(self.task, truth)
+            names = [shown]
+        else:
+            truth = str(record.label)
+            names = self._names(truth)
+            shown = ", ".join(names)
+        self.summary.count(record, result, names)
+        if record.id in self._ranks:
+            title, rank = f"{record.split}: {shown}", self._ranks[record.id]
+            self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
+        return truth
+
+    def _resized_by_processor(self, result: Rendered) -> tuple[int, int] | None:
+        return self.options.seen and qwen_resized(result.size, *self.options.seen)
+
+    def _row(self, record: Record, result: Rendered, truth: str) -> Row:
+        prompt = self.prompts(record.id)
+        self.summary.prompt(prompt)
+        split = str(record.split)
+        return row(self.task, prompt, truth, result.png, id=record.id, split=split)
+
+    def _names(self, truth: str) -> list[str]:
+        """Return the labels in a ground truth, or what says that there is none."""
+        if self.task.kind != "multilabel":
+            return [truth]
+        return json.loads(truth) or [self.task.no_finding[0] if self.task.no_finding else "(none)"]
+
+
+@contextmanager
+def _partial(out: Path) -> Iterator[Path]:
+    """Give an empty folder in `out` for what is not finished; a killed run's is removed."""
+    folder, is_new = out / _PARTIAL, not out.exists()
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _publish(folder: Path, out: Path) -> tuple[Path, ...]:
+    """Move the finished files to `out`, the card last: without it, a folder is not complete."""
+    (out / CARD).unlink(missing_ok=True)
+    for split in SPLITS:
+        (out / f"{split}.parquet").unlink(missing_ok=True)
+    rows = [f"{split}.parquet" for split in SPLITS if (folder / f"{split}.parquet").exists()]
+    return tuple((folder / name).replace(out / name) for name in (*rows, SHEET, CARD))

@@ -1,0 +1,48 @@
+"""What a data set's card says about the prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from medreward.files.markdown import pairs, pathless, plain, verbatim
+from medreward.priors.prompt import Prompt, PromptBuilder
+from medreward.priors.selection import selections
+from medreward.task.review import tally
+
+
+def prompt_section(
+    prompts: PromptBuilder,
+    example: Prompt | None,
+    left_out: Mapping[str, int],
+    template: str | Path | None,
+) -> list[str]:
+    """Return the paragraphs: what knowledge, in which order, what was left out, an example."""
+    task = prompts.task
+    whole = selections(task, prompts.level)[0]
+    counts = tally(task, whole.statements(task, range(len(task.labels))))
+    facts = {
+        "knowledge": f"{prompts.level}: {counts}",
+        "labels": f"in an order of each row's own (seed {prompts.seed})"
+        if prompts.shuffled
+        else "in the card's order",
+        "template": _template(template),
+    }
+    if prompts.budget is not None:
+        facts["budget"] = f"{prompts.budget} tokens, without the image and the chat template"
+    parts = [pairs(facts)]
+    if left_out:
+        lines = [f"- {plain(text)} ({count} prompts)" for text, count in left_out.items()]
+        parts += ["Left out, as the budget had no room:", "\n".join(lines)]
+    if example is not None:
+        shown = "\n".join(filter(None, (example.system, example.text)))
+        parts += ["The prompt of one row:", verbatim(shown)]
+    return parts
+
+
+def _template(path: str | Path | None) -> str:
+    if path is None:
+        return "medreward's"
+    digest = sha256(Path(path).read_bytes()).hexdigest()[:8]
+    return f"{pathless(str(path))} (SHA-256 {digest}…)"

@@ -1,1 +1,0 @@
-"""One small module a reward; :mod:`medreward.rewards.scorer` is where they meet."""

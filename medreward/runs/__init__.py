@@ -1,0 +1,1 @@
+"""What a training run did: why it learns nothing, what other settings would have paid."""

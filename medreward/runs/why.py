@@ -1,0 +1,250 @@
+"""Why is the reward what it is: a trace's reasons, dead groups, drift and what stands out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from medreward.errors import ConfigError
+from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
+from medreward.runs.why_stats import CAUSES, MEASURES, Example, Stats, Step, shares
+from medreward.scoring.groups import gathered
+from medreward.scoring.trace import TraceRow
+from medreward.text.reasons import REASONS
+
+if TYPE_CHECKING:
+    from medreward.sheets.report import Report
+
+_TRAIN = "train"
+_SHOWN, _WIDTH = 8, 160  # reasons with examples on the terminal, characters of a completion
+
+
+def analyse(
+    rows: Iterable[TraceRow], *, group_size: int | None = None, split: str | None = None
+) -> View:
+    """Return what a trace says.
+
+    Args:
+        rows: the trace, by rising step.
+        group_size: take so many neighbours for a group, where the rows name no group.
+        split: take the rows of this split only; by default those of "train", as soon as there are
+            several.
+
+    Raises:
+        ConfigError: if there are no rows.
+    """
+    splits: dict[str | None, Stats] = {}
+    for group in gathered(rows, group_size):
+        splits.setdefault(group[0].split, Stats()).add(group)
+    if not splits or (split is not None and split not in splits):
+        known = ", ".join(sorted(map(str, splits)))
+        wanted = f" of split {split!r}; there is {known}" if splits else ""
+        raise ConfigError(f"the trace has no rows{wanted}")
+    if split is None and len(splits) > 1:
+        split = _TRAIN if _TRAIN in splits else max(splits, key=lambda name: splits[name].rows)
+    return View(splits[split] if split in splits else next(iter(splits.values())))
+
+
+def notes(view: View) -> list[str]:
+    """Return what limits the conclusions."""
+    stats, found = view.stats, []
+    if stats.rows < MIN_ROWS:
+        found.append(f"only {stats.rows} completions: nothing is concluded below {MIN_ROWS}")
+    if stats.stepless:
+        found.append("no steps in the file: the order of its lines is taken for time")
+    if not view.enough:
+        found.append(f"only {len(view.steps)} steps: no trend (at least {2 * MIN_SIDE})")
+    if not view.all.groups:
+        found.append("no groups: the rows name neither an id nor a group (see --group-size)")
+    if not view.all.known["correct"]:
+        found.append("the file does not say which answers are right (see --task)")
+    return found
+
+
+def summary(view: View) -> dict[str, Any]:
+    """Return everything as a JSON-ready dictionary; what is not known is None."""
+    stats = view.stats
+    return {
+        "completions": stats.rows,
+        "steps": len(view.steps),
+        "tasks": dict(stats.tasks),
+        "splits": dict(stats.splits),
+        "signatures": list(stats.signatures),
+        "notes": notes(view),
+        "measures": {name: _change(view, name) for name in names(view)},
+        "zero_variance": {
+            **_change(view, "zero_variance"),
+            "groups": view.all.groups,
+            "causes": shares(view.all.dead, view.all.groups),
+        },
+        "reasons": {
+            code: {
+                "all": share,
+                "early": _share(code, view.early),
+                "late": _share(code, view.late),
+            }
+            for code, share in shares(view.all.reasons, view.all.rows).items()
+        },
+        "answers": shares(view.all.answers, view.all.answers.total()),
+        "groups_varied": {n: v / stats.spread.groups for n, v in stats.spread.varied.items()},
+        "constant_parts": stats.spread.constant(),
+        "correlations": {f"{a}, {b}": r for (a, b), r in stats.spread.correlations().items()},
+        "findings": [vars(finding) for finding in findings(view)],
+        "examples": {code: [vars(e) for e in found] for code, found in stats.examples.items()},
+    }
+
+
+def names(view: View) -> list[str]:
+    """Return the measures and parts that the trace knows."""
+    known = view.all.known
+    parts = sorted(name for name in known if name not in MEASURES)
+    return [name for name in (*MEASURES, *parts) if known[name]]
+
+
+def text(view: View) -> str:
+    """Return the analysis for a terminal."""
+    sections = (_head, _table, _dead, _varied, _reasons, _found)
+    return "\n".join(line for section in sections for line in section(view))
+
+
+def report(view: View, title: str) -> Report:
+    """Return the analysis as a report (`medreward.sheets.report`), with curves over the steps."""
+    from medreward.sheets.report import Chart, Report, Row
+
+    found = summary(view)
+    measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
+    columns = ("all", "early", "late")
+    rows = [
+        Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
+        for name, values in measured.items()
+    ]
+    rows += [
+        Row(f"reason {code}", [_or_nan(values[c]) for c in columns], REASONS.get(code, ""))
+        for code, values in found["reasons"].items()
+    ]
+    shown = [name for name in ("correct", "unreadable", "repetition") if name in measured]
+    curves = {name: [step.mean(name) for step in view.steps] for name in shown}
+    curves["zero-variance groups"] = [step.zero_variance() for step in view.steps]
+    parts = {n[5:]: [s.mean(n) for s in view.steps] for n in measured if n.startswith("part ")}
+    low = min((v for c in parts.values() for v in c if not math.isnan(v)), default=0.0)
+    length = [step.mean("length") for step in view.steps]
+    return Report(
+        title=title,
+        summary=" ".join(f"{note}." for note in notes(view)) or "Shares and means of a trace.",
+        facts={"completions": str(view.stats.rows), "steps": str(len(view.steps))},
+        columns=columns,
+        rows=rows,
+        heading="The whole trace, its first and its last steps",
+        findings=[(f"{f.rule}: {f.facts}", f.guess) for f in findings(view)],
+        charts=[
+            Chart("Shares", curves),
+            Chart("Parts of the reward", parts, low=min(0.0, low)),
+            Chart("Length", {"characters": length}, high=max([1.0, *length])),
+        ],
+        texts={
+            **{
+                f"example: {code}": _shown(found, 400)
+                for code, found in view.stats.examples.items()
+            },
+            "signatures": "\n".join(view.stats.signatures) or "(none)",
+        },
+    )
+
+
+def _change(view: View, name: str) -> dict[str, float | bool | None]:
+    if name == "zero_variance":
+        trend, overall = view.trend(lambda step: step.zero_variance()), view.all.zero_variance()
+    else:
+        trend, overall = view.trend(name), view.all.mean(name)
+    return {
+        "all": None if math.isnan(overall) else overall,
+        "early": trend.early if trend else None,
+        "late": trend.late if trend else None,
+        "certain": trend.certain if trend else None,
+    }
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _share(code: str, step: Step | None) -> float | None:
+    return None if step is None else step.reasons[code] / step.rows
+
+
+def _head(view: View) -> Iterator[str]:
+    stats = view.stats
+    tasks = ", ".join(stats.tasks) or "not named"
+    yield f"{stats.rows} completions, {len(view.steps)} steps, task {tasks}"
+    for note in notes(view):
+        yield f"note: {note}"
+    if view.enough:
+        yield f"early and late: the first and the last {max(MIN_SIDE, int(EDGE * len(view.steps)))}"
+
+
+def _table(view: View) -> Iterator[str]:
+    yield f"\n{'':24}{'all':>9}{'early':>9}{'late':>9}"
+    rows = {name: _change(view, name) for name in names(view)}
+    rows["zero-variance groups"] = _change(view, "zero_variance")
+    for name, row in rows.items():
+        mark = " *" if row["certain"] and row["early"] != row["late"] else ""
+        yield f"{name:24}" + "".join(_cell(row[c]) for c in ("all", "early", "late")) + mark
+    if view.enough:
+        yield "* a change larger than three standard errors"
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return f"{'-':>9}"
+    return f"{value:9.1f}" if abs(value) >= 10 else f"{value:9.3f}"
+
+
+def _dead(view: View) -> Iterator[str]:
+    if view.all.dead:
+        yield f"\nzero-variance groups: {view.all.dead.total()} of {view.all.groups}"
+        for name, share in shares(view.all.dead, view.all.dead.total()).items():
+            yield f"  {share:6.1%}  {name}: {CAUSES[name]}"
+
+
+def _varied(view: View) -> Iterator[str]:
+    spread = view.stats.spread
+    if spread.varied:
+        found = (f"{n} {spread.varied[n] / spread.groups:.0%}" for n in sorted(spread.varied))
+        yield f"\ngroups within which a part varies: {', '.join(found)}"
+
+
+def _reasons(view: View) -> Iterator[str]:
+    if view.all.reasons:
+        yield f"\n{'reasons (several may apply)':32}{'all':>9}{'early':>9}{'late':>9}"
+    for code, share in shares(view.all.reasons, view.all.rows).items():
+        edges = (_share(code, view.early), _share(code, view.late))
+        yield f"{code:32}" + "".join(_cell(value) for value in (share, *edges))
+
+
+def _found(view: View) -> Iterator[str]:
+    found = findings(view)
+    few = "too few completions to say what stands out"
+    nothing = few if view.stats.rows < MIN_ROWS else "nothing stands out by the rules"
+    yield "\nwhat stands out" if found else f"\n{nothing}"
+    for finding in found:
+        yield f"- {finding.rule}: {finding.facts}\n  first guess: {finding.guess}"
+    codes = list(shares(view.all.reasons, 1) or view.stats.examples)
+    yield f"\nexamples: the first and the latest of the {min(len(codes), _SHOWN)} main reasons"
+    for code in codes[:_SHOWN]:
+        yield f"- {code}: {REASONS.get(code, '')}\n" + _shown(view.stats.examples[code], _WIDTH)
+
+
+def _shown(examples: Iterable[Example], width: int) -> str:
+    return "\n".join(
+        f"  {_place(example)}: {_cut(example.completion, width)}" for example in examples
+    )
+
+
+def _place(example: Example) -> str:
+    total = "-" if example.total is None else f"{example.total:.3f}"
+    return f"step {example.step}, id {example.id}, target {example.target}, total {total}"
+
+
+def _cut(completion: str, width: int) -> str:
+    return repr(completion[:width]) + ("…" if len(completion) > width else "")

@@ -1,0 +1,372 @@
+"""What stands out in a trace, and a first guess at the fix: one function a rule.
+
+The thresholds are the constants below. A change over time counts where it is larger than its
+threshold and than `CERTAIN` standard errors, taken from the spread of the steps' means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from medreward.runs.why_stats import CAUSES, Stats, Step, pooled, shares
+
+MIN_ROWS = 50  # completions below which nothing is concluded
+MIN_SIDE = 5  # steps at either end below which no trend is looked for
+EDGE = 0.25  # share of the steps at either end that is compared
+CERTAIN = 3.0  # standard errors
+UNREADABLE = 0.3  # share of completions
+DEAD = 0.5  # share of groups
+SAME_TEXT = 0.3  # share of groups
+CORRELATED = 0.95  # |Pearson's r| within groups
+REWARD_UP = 0.05  # mean reward
+FLAT = 0.02  # share of right answers
+FALLS = 0.05  # share of right answers
+FORMAT_UP = 0.05  # mean of the part
+LONGER = 1.5  # times
+REPEATS = 0.1  # share of repeated word triples
+RECITES = 0.05  # mean of the part's absolute value
+ONE_ANSWER = 0.7  # share of the answers that could be read
+ABOVE_TARGETS = 0.2  # share of answers above that of the targets
+ONE_TARGET = 0.9  # share of the targets
+
+_FORMAT_HINT = (
+    "teach the format first: a short supervised warm start, or one worked example in the prompt"
+)
+HINTS = {
+    "no_answer": _FORMAT_HINT,
+    "no_answer_tag": _FORMAT_HINT,
+    "answer_unclosed": "completions are cut off: raise the longest completion's length, or shorten "
+    "the reasoning that the prompt asks for",
+    "think_unopened": "the chat template seems to open <think> already: leave it out of the "
+    "prompt's example, or put it back in front of the completion before scoring",
+    "several_answers": "the policy hedges or goes on after its answer: stop at </answer>",
+    "label_unknown": "the answers use words that the card does not know: list the allowed labels "
+    "in the prompt, and add true synonyms to the card",
+    "grade_unknown": "the answers name no grade: say in the prompt which grades there are",
+    "several_labels": "the policy hedges: say in the prompt that one label is wanted",
+    "several_grades": "the policy hedges: say in the prompt that one grade is wanted",
+    "answer_too_long": "the reasoning stands in the answer: show the format in the prompt",
+    "boxes_unreadable": "say in the prompt that boxes are [x1, y1, x2, y2], and in which frame",
+}
+_DEAD_HINTS = {
+    "all right": "these prompts are solved: take harder ones, or leave solved ones out",
+    "all unreadable": _FORMAT_HINT,
+    "all wrong, one answer": "too hard, or the policy has settled on one answer: warm start, "
+    "easier prompts first, more completions a prompt, a higher temperature",
+    "all wrong, same reward": "the reward cannot tell these answers apart: give partial credit "
+    "(decay: geometric or linear for grades, box_quality for boxes)",
+    "mixed": "right and wrong answers earn the same: check the gates and the weights",
+    "unknown": "write a trace with medreward, which says which answers are right",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that stands out: the rule's name, the facts, and a first guess at the fix."""
+
+    rule: str
+    facts: str
+    guess: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The mean of a measure over the first and the last steps.
+
+    Attributes:
+        early: the mean over the first steps, of the steps' means.
+        late: the same over the last steps.
+        error: the standard error of the difference.
+    """
+
+    early: float
+    late: float
+    error: float
+
+    @property
+    def change(self) -> float:
+        """The difference, late less early."""
+        return self.late - self.early
+
+    @property
+    def certain(self) -> bool:
+        """Whether the difference is larger than `CERTAIN` standard errors."""
+        return abs(self.change) > CERTAIN * self.error
+
+
+class View:
+    """A trace as the rules see it: all of it, its first and last steps, and what changed.
+
+    Attributes:
+        stats: the sums.
+        all: those of all steps together.
+        early: those of the first steps; None where there are too few for a trend.
+        late: those of the last steps, or None.
+    """
+
+    def __init__(self, stats: Stats) -> None:
+        self.stats = stats
+        steps = [stats.steps[number] for number in sorted(stats.steps)]
+        side = max(MIN_SIDE, int(EDGE * len(steps)))
+        self.enough = len(steps) >= 2 * MIN_SIDE
+        self._early, self._late = (steps[:side], steps[-side:]) if self.enough else ([], [])
+        self.steps = steps
+        self.all = pooled(steps)
+        self.early = pooled(self._early) if self.enough else None
+        self.late = pooled(self._late) if self.enough else None
+
+    @property
+    def now(self) -> Step:
+        """The last steps, or all of them where there are few."""
+        return self.late or self.all
+
+    def trend(self, value: str | Callable[[Step], float]) -> Trend | None:
+        """Return how a measure changed, None where there are too few steps that know it."""
+        measure = (lambda step: step.mean(value)) if isinstance(value, str) else value
+        sides = [[v for v in map(measure, side) if not math.isnan(v)] for side in self._sides()]
+        if min(map(len, sides), default=0) < MIN_SIDE:
+            return None
+        (early, first), (late, last) = map(_mean_and_error, sides)
+        return Trend(early, late, math.hypot(first, last))
+
+    def _sides(self) -> tuple[list[Step], list[Step]]:
+        return self._early, self._late
+
+
+def findings(view: View) -> list[Finding]:
+    """Return what stands out, by the rules in their order."""
+    if view.stats.rows < MIN_ROWS:
+        return []
+    return [finding for rule in RULES for finding in rule(view)]
+
+
+def never_right(view: View) -> Iterator[Finding]:
+    """Not one answer is right."""
+    if view.all.known["correct"] >= MIN_ROWS and view.all.sums["correct"] == 0:
+        yield Finding(
+            "never_right",
+            f"not one of {view.all.known['correct']} answers is right",
+            "score a hand-made right answer first (medreward explain); then check that targets, "
+            "labels and the task's card belong together",
+        )
+
+
+def unreadable(view: View) -> Iterator[Finding]:
+    """Many completions have no readable answer."""
+    share = view.now.mean("unreadable")
+    if share >= UNREADABLE:
+        reasons = [c for c, _ in view.now.reasons.most_common() if c in HINTS]
+        reasons.sort(key=lambda code: code == "no_answer")  # the others say more
+        why = f", most of them {reasons[0]}" if reasons else ""
+        yield Finding(
+            "unreadable",
+            f"{share:.0%} of the completions{_when(view)} have no readable answer{why}",
+            HINTS[reasons[0]] if reasons else "look at the examples below",
+        )
+
+
+def zero_variance(view: View) -> Iterator[Finding]:
+    """Many groups earn the same and teach nothing."""
+    share = view.now.zero_variance()
+    if share >= DEAD:
+        main, count = view.now.dead.most_common(1)[0]
+        yield Finding(
+            "zero_variance",
+            f"{share:.0%} of the groups{_when(view)} have zero variance, so that their advantages "
+            f"are 0; of these {count / view.now.dead.total():.0%}: {CAUSES[main]}",
+            _DEAD_HINTS[main],
+        )
+
+
+def same_text(view: View) -> Iterator[Finding]:
+    """Many groups consist of one and the same completion."""
+    share = view.now.same_text / view.now.groups if view.now.groups else 0.0
+    if share >= SAME_TEXT:
+        yield Finding(
+            "same_text",
+            f"in {share:.0%} of the groups{_when(view)} all completions are the same text",
+            "there is no exploration: raise the temperature or the KL or entropy term",
+        )
+
+
+def constant_part(view: View) -> Iterator[Finding]:
+    """A part never varies, in the whole trace."""
+    for name, value in view.stats.spread.constant().items():
+        yield Finding(
+            "constant_part", f"{name} is {value:g} for every completion", _constant(name, value)
+        )
+
+
+def _constant(name: str, value: float) -> str:
+    if name == "recitation" and value == 0:
+        return "recitation is off or never applies: delta 0, no knowledge, or unreadable answers"
+    if name == "format" and value == 0:
+        return f"the format is never right, so this part cannot teach it: {_FORMAT_HINT}"
+    if name == "format":
+        return "the format is learnt; its weight changes nothing any more"
+    return f"{name} has no influence on the advantages"
+
+
+def idle_part(view: View) -> Iterator[Finding]:
+    """Two parts move together within groups."""
+    for (one, other), r in sorted(view.stats.spread.correlations().items()):
+        if abs(r) >= CORRELATED:
+            how = "together" if r > 0 else "against each other"
+            yield Finding(
+                "idle_part",
+                f"{one} and {other} move {how} within groups (r = {r:+.2f})",
+                "one of the two adds no information: leave one out, or see what both depend on",
+            )
+
+
+def reward_without_accuracy(view: View) -> Iterator[Finding]:
+    """The reward rises, but not the share of right answers."""
+    reward, correct = view.trend("reward"), view.trend("correct")
+    if not (reward and correct and reward.certain) or reward.change < REWARD_UP:
+        return
+    if correct.change > FLAT and (correct.certain or correct.change > reward.change / 2):
+        return
+    parts = [n for n in view.all.known if n.startswith("part ")]
+    rises = {n: t.change for n in parts if (t := view.trend(n)) and t.certain and t.change > 0}
+    names = ", ".join(f"{n[5:]} {v:+.2f}" for n, v in sorted(rises.items())) or "no single part"
+    yield Finding(
+        "reward_without_accuracy",
+        f"the reward went from {reward.early:.2f} to {reward.late:.2f}, right answers from "
+        f"{correct.early:.0%} to {correct.late:.0%}"
+        f"{'' if correct.certain else ' (within the noise)'}; what rose: {names}",
+        "the policy earns more without answering better: lower the weight of what rose; while the "
+        "format is being learnt, this is no fault",
+    )
+
+
+def accuracy_falls(view: View) -> Iterator[Finding]:
+    """The share of right answers falls; worse where format rises at the same time."""
+    correct, form = view.trend("correct"), view.trend("part format")
+    if not (correct and correct.certain and correct.change < -FALLS):
+        return
+    facts = f"right answers went from {correct.early:.0%} to {correct.late:.0%}"
+    if form and form.certain and form.change > FORMAT_UP:
+        yield Finding(
+            "format_over_accuracy",
+            f"{facts} while format rose from {form.early:.2f} to {form.late:.2f}",
+            "the policy trades answers for format: lower weights.format or teach the format first",
+        )
+    else:
+        yield Finding(
+            "accuracy_falls",
+            facts,
+            "lower the learning rate or raise the KL term; compare held-out accuracy",
+        )
+
+
+def longer(view: View) -> Iterator[Finding]:
+    """Completions grow."""
+    length = view.trend("length")
+    if length and length.certain and length.late > LONGER * length.early:
+        yield Finding(
+            "longer",
+            f"completions grew from {length.early:.0f} to {length.late:.0f} characters",
+            "if right answers did not rise with it, bound the length (an overlong punishment in "
+            "the trainer) and look for filler in the late examples",
+        )
+
+
+def repetition(view: View) -> Iterator[Finding]:
+    """Completions repeat themselves more."""
+    trend = view.trend("repetition")
+    if trend and trend.certain and trend.change > REPEATS:
+        yield Finding(
+            "repetition",
+            f"repeated word triples went from {trend.early:.0%} to {trend.late:.0%}",
+            "the policy loops: lower the learning rate or raise the KL term, and stop at </answer>",
+        )
+
+
+def recitation(view: View) -> Iterator[Finding]:
+    """The reasoning copies more of the knowledge."""
+    trend = view.trend(lambda step: abs(step.mean("part recitation")))
+    if trend is None or not trend.certain or trend.change < RECITES:
+        return
+    paid = view.now.mean("part recitation") > 0
+    yield Finding(
+        "recitation",
+        f"recitation went from {trend.early:.2f} to {trend.late:.2f} and is "
+        f"{'rewarded' if paid else 'penalised'}",
+        "delta +1 pays for copying the prompt: lower weights.recitation, gate it with "
+        "recitation_needs_accuracy, or take delta -1"
+        if paid
+        else "copying grows against its penalty: something else pays for it, see what rose",
+    )
+
+
+def one_answer(view: View) -> Iterator[Finding]:
+    """One answer takes over (mode collapse)."""
+    answered, targets = view.now.answers, view.now.targets
+    if answered.total() < MIN_ROWS:
+        return
+    answer, count = answered.most_common(1)[0]
+    share = count / answered.total()
+    most = max(shares(targets, targets.total()).values(), default=1.0)
+    if share >= ONE_ANSWER and share >= most + ABOVE_TARGETS:
+        yield Finding(
+            "one_answer",
+            f"{share:.0%} of the answers{_when(view)} are {answer!r}, while the most frequent "
+            f"target makes up {most:.0%}",
+            "the policy has collapsed onto one answer: balance the classes, take partial credit "
+            "that does not favour the middle (decay: geometric or reported), lower the learning "
+            "rate or raise the KL term",
+        )
+
+
+def one_target(view: View) -> Iterator[Finding]:
+    """Nearly all targets are one and the same."""
+    targets = shares(view.all.targets, view.all.rows)
+    target, share = next(iter(targets.items()))
+    if target != str(None) and share >= ONE_TARGET:
+        yield Finding(
+            "one_target",
+            f"{share:.0%} of the targets are {target}",
+            "the policy can earn everything by one answer: check how the rows were drawn, and "
+            "balance the classes",
+        )
+
+
+def mixed_settings(view: View) -> Iterator[Finding]:
+    """Tasks apart, there are several sets of settings in one trace."""
+    if len(view.stats.signatures) > max(1, len(view.stats.tasks)):
+        yield Finding(
+            "mixed_settings",
+            f"the trace holds scores of {len(view.stats.signatures)} different settings",
+            "several runs wrote to one file, or settings changed on the way: totals before and "
+            "after do not compare",
+        )
+
+
+RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    mixed_settings,
+    one_target,
+    never_right,
+    unreadable,
+    zero_variance,
+    same_text,
+    one_answer,
+    reward_without_accuracy,
+    accuracy_falls,
+    longer,
+    repetition,
+    recitation,
+    constant_part,
+    idle_part,
+)
+
+
+def _when(view: View) -> str:
+    return " in the last steps" if view.late else ""
+
+
+def _mean_and_error(values: list[float]) -> tuple[float, float]:
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))

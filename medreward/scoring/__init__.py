@@ -1,0 +1,1 @@
+"""From rows to scores: the parts of the reward, the scorer, signatures, traces."""

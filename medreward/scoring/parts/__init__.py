@@ -1,0 +1,1 @@
+"""The parts of the reward, a module each."""

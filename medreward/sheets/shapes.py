@@ -1,0 +1,95 @@
+"""The boxes of a row's target and of an answer, as shapes to draw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medreward.geometry.regions import BoxTarget, TrueBox, parse_boxes
+from medreward.scoring.trace import TraceRow
+from medreward.sheets.pictures import Shape, styles
+from medreward.task.settings import number
+from medreward.task.task import Task
+
+_UNNAMED = 1  # the style of what is predicted without a class; true boxes without one have 0
+
+
+def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
+    """Return the boxes of a ground truth, or None where it is not one of boxes.
+
+    Labels are read as they stand where the task is not known. Of several annotators, each has the
+    boxes drawn, with who drew them.
+
+    >>> [shape.title for shape in named_boxes("[[0, 0, 4, 2]]", "localisation", None)]
+    ['true [0, 0, 4, 2]']
+    """
+    if (task.kind if task else kind) != "localisation":
+        return None
+    names: list[str] = [label.name for label in task.labels] if task else []
+    target = _target(truth, task, names)
+    if target is None:
+        return None
+    lists = target.annotators
+    style = styles([*names, ""])
+    return [
+        Shape(box.box, _name(box, names), style[_name(box, names)], _note(i, len(lists)))
+        for i, boxes in enumerate(lists)
+        for box in boxes
+    ]
+
+
+def predicted(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> list[Shape]:
+    """Return the boxes or points that were read from an answer, in pixels of the stored picture.
+
+    >>> [shape.title for shape in predicted(TraceRow("", prediction="[[3, 4]]"), None, {})]
+    ['predicted [3, 4]']
+    """
+    if task is not None and task.kind != "localisation":
+        return []
+    points = _points(answer.prediction or "")
+    if points:
+        return [Shape((x, y, x, y), "", _UNNAMED, "predicted") for x, y in points]
+    names: list[str] = []
+    target = _target(answer.prediction or "", None, names)
+    return [
+        Shape(box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted")
+        for box in (target.boxes if target else ())
+    ]
+
+
+def _target(text: str, task: Task | None, names: list[str]) -> BoxTarget | None:
+    """Return the target that a text holds, or None; `names` takes the labels of no known task."""
+    try:
+        value = json.loads(text)
+        return task.target_boxes(value) if task else parse_boxes(value, _namer(names))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    """Return the points that a prediction holds, or none where it is no list of points."""
+    try:
+        value = json.loads(text)
+        return [(number("x", x, -1e9, 1e9), number("y", y, -1e9, 1e9)) for x, y in value]
+    except (ValueError, TypeError, RecursionError):
+        return []
+
+
+def _namer(names: list[str]) -> Any:
+    def index(label: object) -> int | None:
+        if label is None:
+            return None
+        if str(label) not in names:
+            names.append(str(label))
+        return names.index(str(label))
+
+    return index
+
+
+def _name(box: TrueBox, names: Sequence[str]) -> str:
+    return "" if box.label is None else names[box.label]
+
+
+def _note(annotator: int, count: int) -> str:
+    return "true" if count == 1 else f"annotator {annotator + 1}"

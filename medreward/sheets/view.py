@@ -1,0 +1,216 @@
+"""Rows, and what was answered to them, as one self-contained HTML sheet.
+
+The sheet needs no network, script or mouse, reads in light and dark and on paper, and shows every
+text of rows and completions escaped. Pictures are scaled down, so that its size stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from medreward.data.check import TaskOf, shipped_task
+from medreward.errors import ConfigError
+from medreward.files.atomic import write_text_atomic
+from medreward.priors.template import IMAGE_MARK
+from medreward.scoring.trace import TraceRow
+from medreward.sheets.pictures import Picture, Shape, picture, styles
+from medreward.sheets.shapes import named_boxes, predicted
+from medreward.sheets.view_rows import ORDERS, Choice, Entry, Selection, chosen, facts_of
+from medreward.task.task import Task
+from medreward.text.reasons import REASONS
+from medreward.version import __version__
+
+_MOST_TEXT = 20_000  # characters of one text
+_FEW_BOXES = 8  # up to so many, each has its class written beside it
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a sheet looks.
+
+    Attributes:
+        pixels: the longest side of its pictures.
+        completions: at most so many of a row.
+    """
+
+    pixels: int = 512
+    completions: int = 8
+
+    def __post_init__(self) -> None:
+        for name, most in (("pixels", 4096), ("completions", 1000)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ConfigError(f"{name}: {getattr(self, name)!r} is not from 1 to {most}")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture with boxes, and the classes that they are of."""
+
+    picture: Picture
+    shapes: Sequence[Shape]
+    alt: str
+
+    @property
+    def keys(self) -> list[tuple[str, int, int]]:
+        """The classes: name, style, how many boxes."""
+        counts = Counter((shape.note, shape.name, shape.style) for shape in self.shapes)
+        return [
+            (" ".join(part for part in (note, name) if part) or "box", style, count)
+            for (note, name, style), count in counts.items()
+        ]
+
+    @property
+    def written(self) -> bool:
+        """Whether each box has its class beside it."""
+        return len(self.shapes) <= _FEW_BOXES
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A completion and its boxes over the row's picture; None where it has none."""
+
+    answer: TraceRow
+    completion: str
+    drawing: Drawing | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the sheet shows of a row; `boxes` is None where its target is not boxes."""
+
+    number: int
+    facts: Mapping[str, str]
+    boxes: int | None
+    drawings: Sequence[Drawing]
+    prompt: Sequence[tuple[str, str]]
+    knowledge: str
+    answers: Sequence[Answered]
+    hidden: int
+
+
+def write_sheet(
+    path: str | Path,
+    out: str | Path,
+    choice: Choice | None = None,
+    *,
+    trace: str | Path | None = None,
+    look: Look | None = None,
+    task_of: TaskOf = shipped_task,
+) -> Selection:
+    """Write the sheet of a parquet file of rows and return what it shows.
+
+    Args:
+        path: the rows.
+        out: the HTML file to write, whole or not at all.
+        choice: which rows, in which order.
+        trace: completions (`medreward.scoring.trace`) to show with the rows.
+        look: how it looks.
+        task_of: gives a row's task; rows of an unknown one are shown too.
+
+    Raises:
+        ConfigError: if a file cannot be read or written, or nothing is to be shown.
+    """
+    choice, look = choice or Choice(), look or Look()
+    selection = chosen(path, choice, trace)
+    cards = [_card(entry, look, choice.order, task_of) for entry in selection.entries]
+    heading = {
+        "title": f"Rows of {Path(path).name}",
+        "trace": Path(trace).name if trace else "",
+        "order": ORDERS[choice.order],
+        "filters": ", ".join(f"{name} = {pattern}" for name, pattern in choice.filters),
+    }
+    write_text_atomic(out, render(cards, selection, heading))
+    return selection
+
+
+def render(cards: Sequence[Card], selection: Selection, heading: Mapping[str, str]) -> str:
+    """Return the sheet as HTML."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    source = files("medreward").joinpath("sheets", "view.html.jinja").read_text(encoding="utf-8")
+    html: str = environment.from_string(source).render(
+        cards=cards,
+        selection=selection,
+        heading=heading,
+        reasons=REASONS,
+        version=__version__,
+    )
+    return html
+
+
+def _card(entry: Entry, look: Look, order: str, task_of: TaskOf) -> Card:
+    row, info = entry.row, entry.row.get("extra_info") or {}
+    task = _task(row, task_of)
+    facts = facts_of(row)
+    pictures = [picture(content, look.pixels) for content in row["images"] or []]
+    shapes = named_boxes(facts["target"], facts["kind"], task)
+    style = {shape.name: shape.style for shape in shapes or () if shape.name}
+    style |= styles([label.name for label in task.labels]) if task else {}
+    knowledge = str(info.get("knowledge") or "")
+    answers = sorted(entry.answers, key=lambda a: a.total or 0.0, reverse=order == "best")
+    shown = answers[: look.completions]
+    return Card(
+        number=entry.number,
+        facts=facts,
+        boxes=None if shapes is None else len(shapes),
+        drawings=_drawings(pictures, shapes or (), facts),
+        prompt=[_message(message, knowledge) for message in row["prompt"] or []],
+        knowledge=knowledge,
+        answers=[
+            Answered(
+                answer,
+                answer.completion[:_MOST_TEXT],
+                _answer_drawing(answer, pictures, shapes or (), task, style),
+            )
+            for answer in shown
+        ],
+        hidden=len(answers) - len(shown),
+    )
+
+
+def _task(row: Mapping[str, Any], task_of: TaskOf) -> Task | None:
+    try:
+        return task_of(str(row["data_source"]), row.get("extra_info") or {})
+    except ConfigError:
+        return None
+
+
+def _drawings(
+    pictures: Sequence[Picture], shapes: Sequence[Shape], facts: Mapping[str, str]
+) -> list[Drawing]:
+    """Return the pictures, with the target's boxes over the first."""
+    drawings = []
+    for i, one in enumerate(pictures):
+        alt = f"image {i + 1} of {len(pictures)} of row {facts['id']}"
+        over = shapes if i == 0 else ()
+        drawings.append(Drawing(one, over, f"{alt}, with {len(over)} true boxes" if over else alt))
+    return drawings
+
+
+def _answer_drawing(
+    answer: TraceRow,
+    pictures: Sequence[Picture],
+    truth: Sequence[Shape],
+    task: Task | None,
+    style: Mapping[str, int],
+) -> Drawing | None:
+    boxes = predicted(answer, task, style)
+    if not boxes or not pictures:
+        return None
+    what = "points" if boxes[0].is_point else "boxes"
+    note = f"{len(boxes)} predicted {what} and {len(truth)} true boxes"
+    return Drawing(pictures[0], [*truth, *boxes], note)
+
+
+def _message(message: Mapping[str, Any], knowledge: str) -> tuple[str, str]:
+    """Return a message's role and text, in which the knowledge, shown apart, is one short mark."""
+    text = str(message.get("content"))[:_MOST_TEXT].replace(IMAGE_MARK, "[image] ")
+    if knowledge:
+        text = text.replace(knowledge, "[knowledge, see below]")
+    return str(message.get("role")), text

@@ -1,0 +1,178 @@
+"""Task cards: YAML files -> :class:`medreward.task.task.Task`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medreward.errors import ConfigError, expected
+from medreward.task.laterality import Laterality
+from medreward.task.review import UNREVIEWED, review_state
+from medreward.task.settings import RewardSettings
+from medreward.task.task import Label, Statement, Task, shipped
+
+_TASK_FIELDS = [f.name for f in fields(Task)]
+_LABEL_FIELDS = [f.name for f in fields(Label)]
+_STATEMENT_FIELDS = [f.name for f in fields(Statement)]
+
+
+def load_card(task: str | Path) -> Task:
+    """Return the shipped task of that name, or the one in the YAML card at that path.
+
+    Raises:
+        ConfigError: if there is no such task or file, or the card is not valid; the message names
+            the file and the field.
+    """
+    if not isinstance(task, str | Path):
+        raise expected("task", task, shipped())
+    name = str(task)
+    if isinstance(task, str) and task in shipped():
+        return _load_shipped(task)
+    path = Path(task)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"task card {name!r} cannot be read: {error}") from error
+        return parse_card(text, where=name)
+    raise expected("task", name, [*shipped()]) from None
+
+
+@cache
+def _load_shipped(name: str) -> Task:
+    resource = files("medreward").joinpath("tasks", f"{name}.yaml")
+    return parse_card(resource.read_text(encoding="utf-8"), where=resource.name)
+
+
+def parse_card(text: str, where: str = "card") -> Task:
+    """Return the task that a card's YAML `text` describes; `where` names it in errors."""
+    try:
+        return _task(read_yaml(text))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
+        raise ConfigError(f"{where}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{where}: the YAML is nested too deeply") from error
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a card's YAML holds, before it is checked.
+
+    Raises:
+        YAMLError: if it is not YAML.
+        ValueError: if it has a key twice, or a date that is none.
+    """
+    return yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
+
+
+def parse_task(content: object, where: str) -> Task:
+    """Return the task that a card's content describes; `where` names it in errors."""
+    try:
+        return _task(content)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+class CardLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice instead of keeping the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise ConfigError(f"the key {key!r} is given twice in the mapping at line {line}")
+        return super().construct_mapping(node, deep)
+
+
+def _task(content: Any) -> Task:
+    values = _mapping("card", content, _TASK_FIELDS)
+    for name in ("name", "kind", "question"):
+        if name not in values:
+            raise ConfigError(f"{name}: missing")
+    for name in ("name", "kind", "question", "modality"):
+        _string(name, values.get(name, "unnamed"))
+    references = values.setdefault("references", {})
+    if not isinstance(references, Mapping):
+        raise ConfigError(f"references: {references!r} is not a mapping of keys to citations")
+    values["labels"] = tuple(
+        _label(f"labels[{i}]", label, references)
+        for i, label in enumerate(_list("labels", values.get("labels", [])))
+    )
+    if "no_finding" in values:
+        values["no_finding"] = _strings("no_finding", values["no_finding"])
+    values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
+    if "laterality" in values:
+        values["laterality"] = Laterality.of(values["laterality"])
+    settings = values.get("reward", {})
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"reward: {settings!r} is not a mapping")
+    values["reward"] = RewardSettings().updated(settings)
+    return Task(**values)
+
+
+def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
+    if isinstance(content, str):
+        return Label(content)
+    if not isinstance(content, Mapping):
+        _string(where, content)
+    values = _mapping(where, content, _LABEL_FIELDS)
+    name = _string(f"{where}.name", values.get("name"))
+    return Label(
+        name,
+        _strings(f"{where}.synonyms", values.get("synonyms", [])),
+        _boolean(f"{where}.absence", values.get("absence", False)),
+        _statements(f"{where}.attributes", values.get("attributes", []), references),
+        values.get("cost", 1.0),
+    )
+
+
+def _statements(where: str, content: Any, references: Mapping[str, str]) -> tuple[Statement, ...]:
+    found = []
+    for i, item in enumerate(_list(where, content)):
+        values = _mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
+        for name in ("text", "source"):
+            _string(f"{where}[{i}].{name}", values.get(name))
+        values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
+        if values["source"] not in references:
+            raise expected(f"{where}[{i}].source", values["source"], references)
+        found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))
+    return tuple(found)
+
+
+def _mapping(where: str, content: Any, allowed: list[str]) -> dict[str, Any]:
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where}: {content!r} is not a mapping with {', '.join(allowed)}")
+    for key in content:
+        if key not in allowed:
+            raise expected(f"{where}: field", key, allowed)
+    return dict(content)
+
+
+def _list(where: str, content: Any) -> list[Any]:
+    if not isinstance(content, list):
+        raise ConfigError(f"{where}: {content!r} is not a list")
+    return content
+
+
+def _strings(where: str, content: Any) -> tuple[str, ...]:
+    return tuple(_string(f"{where}[{i}]", s) for i, s in enumerate(_list(where, content)))
+
+
+def _string(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
+        raise ConfigError(f"{where}: {value!r} is not a non-empty text{hint}")
+    return value
+
+
+def _boolean(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: {value!r} is neither true nor false")
+    return value

@@ -1,0 +1,78 @@
+"""The review state of statements: whether a clinician signed them, who and when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from medreward.errors import ConfigError, expected
+
+if TYPE_CHECKING:
+    from medreward.task.task import Statement, Task
+
+UNREVIEWED = "unreviewed"
+DRAFT = "draft:"  # begins the citation of what a language model wrote: not a source
+_SIGNED = re.compile(r"\s*(\S.*?)\s*,\s*([0-9]{4}-[0-9]{2}-[0-9]{2})\s*")
+_HOW = (
+    "write unreviewed, or who signed it and when: NAME, YYYY-MM-DD, or {by: NAME, on: YYYY-MM-DD}"
+)
+
+
+def review_state(where: str, value: Any) -> str:
+    """Return a review state as "unreviewed" or "NAME, YYYY-MM-DD".
+
+    >>> review_state("review", {"by": "A. Clinician", "on": date(2026, 1, 31)})
+    'A. Clinician, 2026-01-31'
+
+    Raises:
+        ConfigError: if `value` is neither, lacks who or when, or has a date that is none.
+    """
+    if value == UNREVIEWED:
+        return UNREVIEWED
+    text = _joined(where, value) if isinstance(value, Mapping) else value
+    found = _SIGNED.fullmatch(text) if isinstance(text, str) else None
+    if not found:
+        raise ConfigError(f"{where}: {value!r} is no review state; {_HOW}")
+    try:
+        day = date.fromisoformat(found[2])
+    except ValueError as error:
+        raise ConfigError(f"{where}: {found[2]!r} is no date: {error}") from error
+    return f"{found[1]}, {day.isoformat()}"
+
+
+def _joined(where: str, value: Mapping[Any, Any]) -> str:
+    value = {"on" if key is True else key: x for key, x in value.items()}  # YAML's `on` is true
+    for key in value:
+        if key not in ("by", "on"):
+            raise expected(f"{where}: field", key, ("by", "on"))
+    who, when = value.get("by"), value.get("on")
+    if not isinstance(who, str) or not who.strip():
+        raise ConfigError(f"{where}: by: {who!r} does not say who; {_HOW}")
+    if isinstance(when, date) and not isinstance(when, datetime):
+        when = when.isoformat()
+    if not isinstance(when, str):
+        raise ConfigError(f"{where}: on: {when!r} does not say when; {_HOW}")
+    return f"{who}, {when}"
+
+
+def is_draft(task: Task, statement: Statement) -> bool:
+    """Whether a language model wrote a statement, for which nobody has given a source yet."""
+    return task.references.get(statement.source, "").startswith(DRAFT)
+
+
+def tally(task: Task, statements: Iterable[Statement]) -> str:
+    """Return how many statements there are, how many of them reviewed, how many drafted.
+
+    >>> from medreward.task.task import Task
+    >>> task = Task.load("pneumoniamnist")
+    >>> tally(task, task.knowledge)
+    '1 statement, 0 reviewed by a clinician'
+    """
+    found = list(statements)
+    reviewed = sum(statement.review != UNREVIEWED for statement in found)
+    drafts = sum(is_draft(task, statement) for statement in found)
+    text = f"{len(found)} statement{'' if len(found) == 1 else 's'}"
+    text += f", {reviewed} reviewed by a clinician" if found else ""
+    return text + (f", {drafts} drafted by a model without a source" if drafts else "")

@@ -1,0 +1,453 @@
+"""A task: what is asked about an image, what may be answered, and how answers are rewarded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from hashlib import sha256
+from importlib.resources import files
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from medreward.errors import ConfigError, expected
+from medreward.geometry.masks import MaskTarget, parse_mask
+from medreward.geometry.regions import BoxTarget, parse_boxes
+from medreward.language.lexicon import Lexicon
+from medreward.task.laterality import Laterality
+from medreward.task.review import review_state
+from medreward.task.settings import RewardSettings, number
+
+KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentation")
+_NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
+NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
+KNOWLEDGE_LEVELS = ("none", "context", "full")
+_DEFAULT = RewardSettings()
+# Fields that shape no score: those of prompts and of the card itself. A signature has its own items
+# for the name, the reward settings and the knowledge, of which the labels' attributes are a part.
+_NO_SCORE = frozenset(
+    ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
+)
+_NO_SCORE_OF_LABEL = frozenset(("attributes",))
+NOTHING_THERE = (
+    *NO_FINDING,
+    *("none", "null", "nothing", "nothing there", "nothing to find", "nothing found"),
+    *("no box", "no boxes", "no bounding box", "no bounding boxes", "no object", "no objects"),
+    *("no lesion", "no lesions", "not visible", "not present", "absent"),
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence of prior knowledge with its source and review state.
+
+    Attributes:
+        text: the sentence as it is injected into a prompt.
+        source: a key of the task's references.
+        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
+    """
+
+    text: str
+    source: str
+    review: str = "unreviewed"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class or a grade.
+
+    Attributes:
+        name: the name in the data set's own metadata.
+        synonyms: other ways to name it that count as the same answer.
+        absence: whether it says that nothing was found ("normal").
+        attributes: imaging attributes that tell it from its neighbours.
+        cost: how much it counts in a multi-label task, in [0.01, 100].
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    absence: bool = False
+    attributes: tuple[Statement, ...] = ()
+    cost: float = 1.0
+
+
+class _Labels:
+    """The field `Task.labels`: takes names as well as labels, and holds labels."""
+
+    def __get__(self, task: object | None, owner: type | None = None) -> tuple[Label, ...]:
+        """Return the task's labels, and of the class the default."""
+        found: tuple[Label, ...] = () if task is None else vars(task)["labels"]
+        return found
+
+    def __set__(self, task: object, labels: Iterable[Label | str]) -> None:
+        """Set them; what is no list is kept as it is, for the task to refuse."""
+        if not isinstance(labels, str) and isinstance(labels, Iterable):
+            labels = tuple(Label(x) if isinstance(x, str) else x for x in labels)
+        vars(task)["labels"] = labels
+
+
+class _Reward:
+    """The field `Task.reward`: takes a mapping of settings as well, and holds `RewardSettings`."""
+
+    def __get__(self, task: object | None, owner: type | None = None) -> RewardSettings:
+        """Return the task's settings, and of the class the default."""
+        found: RewardSettings = _DEFAULT if task is None else vars(task)["reward"]
+        return found
+
+    def __set__(self, task: object, reward: RewardSettings | Mapping[str, Any]) -> None:
+        """Set them; what is neither is kept as it is, for the task to refuse."""
+        if isinstance(reward, Mapping):
+            reward = _DEFAULT.updated(reward)
+        vars(task)["reward"] = reward
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task and the rules by which its answers are rewarded.
+
+    Attributes:
+        name: short name; the one in the rows' ``task`` column.
+        kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
+            rising order), "multilabel" (any number of the labels), "localisation" (boxes)
+            or "segmentation" (a mask).
+        labels: the labels or grades; for localisation the classes of boxes, or none.
+        question: what the prompt asks.
+        knowledge: general statements about the task (PA_p).
+        references: key -> citation, for the sources of the statements.
+        first_grade: the number of the first grade of an ordinal scale.
+        no_finding: the phrases that say that no label applies, for a multi-label task, or, beside
+            the usual ones, that there is nothing to find, for localisation.
+        max_typos: edits forgiven in a long word of an answer (0 or 1).
+        reward: how answers are rewarded (settings, or a mapping of some of them); keyword
+            arguments of the reward functions override it.
+        modality: imaging modality of the data.
+        data: where the data come from and under which licence.
+        laterality: what depends on side, and how words change in a flipped image; None: unsaid.
+
+    Raises:
+        ConfigError: if a field is not allowed, or labels could be confused with each other.
+
+    >>> task = Task("effusion", labels=["none", "small", "large"], kind="ordinal")
+    >>> task.target_index("small"), task.target_index(2)
+    (1, 2)
+    """
+
+    name: str
+    kind: str = "classification"
+    labels: _Labels = _Labels()
+    question: str = ""
+    knowledge: tuple[Statement, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
+    first_grade: int = 0
+    no_finding: tuple[str, ...] = NO_FINDING
+    max_typos: int = 1
+    reward: _Reward = _Reward()
+    modality: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    laterality: Laterality | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"name: {self.name!r} is not a non-empty string")
+        if self.kind not in KINDS:
+            raise expected(f"task {self.name!r}: kind", self.kind, KINDS)
+        if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
+            raise ConfigError(f"task {self.name!r}: labels: {self.labels!r} is not a list")
+        if not isinstance(self.reward, RewardSettings):
+            raise ConfigError(f"task {self.name!r}: reward: {self.reward!r} is not RewardSettings")
+        try:
+            self._check_fields()
+            self._check_labels()
+            self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
+        except ValueError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @classmethod
+    def load(cls, task: str | Path) -> Task:
+        """Return the shipped task of that name, or the one in the YAML card at that path."""
+        from medreward.task.card import load_card
+
+        return load_card(task)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
+        forms = [(label.name, *label.synonyms) for label in self.labels]
+        if self.kind == "ordinal":
+            forms = [(*f, str(self.first_grade + i)) for i, f in enumerate(forms)]
+        if self.kind == "multilabel":
+            forms.append(tuple(self.no_finding))
+        if self.kind in ("localisation", "segmentation"):
+            forms.append(self._nothing_there(forms))
+        return Lexicon(forms, self.max_typos)
+
+    @cached_property
+    def absences(self) -> frozenset[int]:
+        """The indices of the labels that say that nothing was found.
+
+        In tasks that need no label at all, the index after the last one stands for that.
+        """
+        if self.kind in _NAMES_NOTHING:
+            return frozenset({len(self.labels)})
+        return frozenset(i for i, label in enumerate(self.labels) if label.absence)
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hex digits that change with anything in the task that shapes a score.
+
+        The reward settings and the knowledge text are named by a signature one by one. Fields at
+        their default are left out, so that a new field does not change the digest of old cards.
+        """
+        content = _changed_fields(self, _NO_SCORE)
+        content["labels"] = [_changed_fields(label, _NO_SCORE_OF_LABEL) for label in self.labels]
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All prior knowledge: about the task, then label by label."""
+        return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
+
+    def answer_name(self, index: int) -> str:
+        """Return what prompts and rows call a label: its name, or the number of a grade.
+
+        >>> Task("effusion", labels=["none", "small"], kind="ordinal").answer_name(1)
+        '1'
+        """
+        return str(self.first_grade + index) if self.kind == "ordinal" else self.labels[index].name
+
+    def knowledge_text(self, level: str = "full") -> str:
+        """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
+        if level not in KNOWLEDGE_LEVELS:
+            raise expected("knowledge level", level, KNOWLEDGE_LEVELS)
+        statements = list(self.knowledge) if level != "none" else []
+        if level == "full":
+            statements += [s for label in self.labels for s in label.attributes]
+        return " ".join(statement.text for statement in statements)
+
+    def parse_target(self, target: object) -> Any:
+        """Return `target` in the form in which the task's reward compares it.
+
+        The index of a label or grade, a set of such indices, a `BoxTarget` or a `MaskTarget`.
+
+        Raises:
+            ConfigError: if `target` is not one of the task's.
+        """
+        if self.kind == "localisation":
+            return self.target_boxes(target)
+        if self.kind == "segmentation":
+            return self.target_mask(target)
+        if self.kind == "multilabel":
+            return self.target_set(target)
+        return self.target_index(target)
+
+    def target_index(self, target: object) -> int:
+        """Return the index of the label that `target` gives by name, synonym, index or grade.
+
+        Raises:
+            ConfigError: if `target` is not one of the task's labels or grades.
+        """
+        value = _unwrap(target)
+        index = self._named(value) if isinstance(value, str) else self._numbered(value)
+        if index is None or index >= len(self.labels):
+            raise ConfigError(
+                f"task {self.name!r}: target {target!r} is not one of its labels; "
+                f"allowed: {self._allowed_targets()}"
+            )
+        return index
+
+    def target_set(self, target: object) -> frozenset[int]:
+        """Return the indices of the labels in a multi-label target.
+
+        `target` is a collection of names or indices, empty where nothing is to be found; one of
+        them; a phrase for "no finding"; or an array of as many 0s and 1s as there are labels
+        (MedMNIST's form).
+
+        Raises:
+            ConfigError: if one of them is not a label of the task.
+
+        >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
+        >>> sorted(task.target_set(["mass", 0])), sorted(task.target_set("no finding"))
+        ([0, 1], [])
+        """
+        if isinstance(target, Real):
+            return frozenset({self.target_index(target)})
+        if isinstance(target, str):
+            if self.lexicon.label(target) == len(self.labels):
+                return frozenset()
+            return frozenset({self.target_index(target)})
+        if hasattr(target, "tolist"):
+            return self._flagged(target.tolist())
+        if not isinstance(target, Sequence | Set):
+            raise ConfigError(f"task {self.name!r}: target {target!r} is not a list of labels")
+        return frozenset(map(self.target_index, target))
+
+    def _flagged(self, flags: object) -> frozenset[int]:
+        if not isinstance(flags, list) or len(flags) != len(self.labels) or not {0, 1} >= {*flags}:
+            raise ConfigError(
+                f"task {self.name!r}: target {flags!r} is not an array of {len(self.labels)} "
+                f"zeros and ones; give labels as a list"
+            )
+        return frozenset(i for i, flag in enumerate(flags) if flag)
+
+    def target_boxes(self, target: object) -> BoxTarget:
+        """Return the boxes of a localisation target (`medreward.geometry.regions.parse_boxes`).
+
+        Raises:
+            ConfigError: if `target` is not in one of its forms, or a box's label is not the task's.
+
+        >>> task = Task("smear", kind="localisation", labels=["RBC", "WBC"])
+        >>> task.target_boxes([{"box": [0, 0, 9, 9], "label": "wbc"}]).boxes[0].label
+        1
+        """
+        try:
+            return parse_boxes(target, self._box_label)
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
+    def target_mask(self, target: object) -> MaskTarget:
+        """Return the mask of a segmentation target (`medreward.geometry.masks.parse_mask`).
+
+        Raises:
+            ConfigError: if `target` is not in one of its forms.
+        """
+        try:
+            return parse_mask(target)
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from error
+
+    def _box_label(self, label: object) -> int | None:
+        """Return the index of a true box's label; where there is one label, it may be left out."""
+        names = [known.name for known in self.labels]
+        if not names or (label is None and len(names) == 1):
+            return 0 if names else None
+        index = self.lexicon.label(label) if isinstance(label, str) else None
+        if index is None or index >= len(names):
+            raise expected("target box label", label, names)
+        return index
+
+    def _nothing_there(self, forms: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """Return the phrases that say that there is nothing to find."""
+        single = [f"no {form}" for form in forms[0]] if len(forms) == 1 else []
+        taken = {form.lower() for group in forms for form in group}
+        return tuple(p for p in (*NOTHING_THERE, *self.no_finding, *single) if p not in taken)
+
+    def _check_fields(self) -> None:
+        """Check the type of every field but the labels."""
+        if isinstance(self.max_typos, bool) or self.max_typos not in (0, 1):
+            raise ConfigError(f"max_typos: {self.max_typos!r} is not 0 or 1")
+        first = self.first_grade
+        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+            raise ConfigError(f"first_grade: {first!r} is not a whole number from 0 on")
+        if isinstance(self.no_finding, str) or not all(
+            isinstance(phrase, str) for phrase in self.no_finding
+        ):
+            raise ConfigError(f"no_finding: {self.no_finding!r} is not a list of phrases")
+        for name in ("question", "modality"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
+        if self.laterality is not None and not isinstance(self.laterality, Laterality):
+            raise ConfigError(f"laterality: {self.laterality!r} is not a Laterality")
+        _check_statements("knowledge", self.knowledge)
+        for name in ("references", "data"):
+            _check_texts(name, getattr(self, name))
+
+    def _check_labels(self) -> None:
+        if self.kind == "segmentation" and self.labels:
+            raise ConfigError(f"labels: {len(self.labels)} given; a segmentation task has none")
+        if len(self.labels) < 2 and self.kind not in ("localisation", "segmentation"):
+            raise ConfigError(f"labels: {len(self.labels)} given; a task has at least 2")
+        for i, label in enumerate(self.labels):
+            if not isinstance(label, Label) or not isinstance(label.name, str):
+                raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
+            _check_label(f"labels[{i}]", label)
+            grade, name = self.first_grade + i, label.name.strip()
+            if self.kind == "ordinal" and name.isdecimal() and name != str(grade):
+                raise ConfigError(
+                    f"labels[{i}]: {label.name!r} is the name of grade {grade}; grades rise by 1 "
+                    f"from first_grade {self.first_grade}"
+                )
+
+    def _named(self, text: str) -> int | None:
+        index = self.lexicon.label(text)
+        if index is None and re.fullmatch(r"\s*[0-9]{1,9}\s*", text):
+            return self._numbered(int(text.strip()))
+        return index
+
+    def _numbered(self, value: object) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return None
+        first = self.first_grade if self.kind == "ordinal" else 0
+        number: Any = value
+        is_one = first <= number < first + len(self.labels) and number % 1 == 0
+        return int(number) - first if is_one else None
+
+    def _allowed_targets(self) -> str:
+        if self.kind == "ordinal":
+            last = self.first_grade + len(self.labels) - 1
+            grades = f"the grades {self.first_grade} to {last}"
+        else:
+            grades = f"the indices 0 to {len(self.labels) - 1}"
+        names = ", ".join(repr(label.name) for label in self.labels[:20])
+        more = ", …" if len(self.labels) > 20 else ""
+        return f"{grades}, or a name out of {names}{more}"
+
+
+def _changed_fields(value: Task | Label, without: Set[str]) -> dict[str, Any]:
+    """Return the fields that are not at their default, but for some; sequences as lists."""
+    shaping = [known for known in fields(value) if known.name not in without]
+    found = {known.name: _as_list(getattr(value, known.name)) for known in shaping}
+    defaults = {known.name: _as_list(known.default) for known in shaping}
+    return {name: content for name, content in found.items() if content != defaults[name]}
+
+
+def _as_list(value: object) -> object:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _check_label(what: str, label: Label) -> None:
+    synonyms = label.synonyms
+    if not isinstance(synonyms, list | tuple) or not all(isinstance(s, str) for s in synonyms):
+        raise ConfigError(f"{what}.synonyms: {synonyms!r} is not a list of texts")
+    if not isinstance(label.absence, bool):
+        raise ConfigError(f"{what}.absence: {label.absence!r} is neither true nor false")
+    number(f"{what}.cost", label.cost, 0.01, 100.0)
+    _check_statements(f"{what}.attributes", label.attributes)
+
+
+def _check_statements(what: str, value: object) -> None:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigError(f"{what}: {value!r} is not a list of Statements")
+    for i, item in enumerate(value):
+        if not isinstance(item, Statement):
+            raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+        review_state(f"{what}[{i}].review", item.review)
+
+
+def _check_texts(what: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{what}: {value!r} is not a mapping of names to texts")
+    for key, text in value.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise ConfigError(f"{what}.{key}: {text!r} is not a text (put it in quotes)")
+
+
+def _unwrap(target: object) -> object:
+    """Return the one number in an array of one element (MedMNIST's labels), else `target`."""
+    if hasattr(target, "tolist"):
+        target = target.tolist()
+    while isinstance(target, list) and len(target) == 1:
+        target = target[0]
+    return target
+
+
+@cache
+def shipped() -> tuple[str, ...]:
+    """Return the names of the tasks that come with medreward."""
+    cards = files("medreward").joinpath("tasks").iterdir()
+    return tuple(sorted(card.name[:-5] for card in cards if card.name.endswith(".yaml")))

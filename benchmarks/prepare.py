@@ -24,7 +24,8 @@ from PIL import Image
 
 from medreward import Task
 from medreward.data.sources import table
-from medreward.prepare.prepare import Options, prepare
+from medreward.prepare.options import Options
+from medreward.prepare.prepare import prepare
 
 SIDES = (640, 480)
 RUNS = 3

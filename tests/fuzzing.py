@@ -23,7 +23,7 @@ from medreward.kinds.ordinal import read_grade
 from medreward.kinds.reading import read_label
 from medreward.scoring.parts.recitation import Reference
 from medreward.scoring.scorer import PARTS, Scorer
-from medreward.task.card import parse_card
+from medreward.task.task import parse_card
 from medreward.text.completion import Completion
 from medreward.text.reasons import REASONS
 from medreward.text.words import fold, split, tokenize

@@ -12,7 +12,7 @@ from pycocotools import mask as coco
 from medreward import Task
 from medreward.data.example import Example
 from medreward.data.rows import Row, rows
-from medreward.task.card import parse_card
+from medreward.task.task import parse_card
 from tests.prepare_support import image
 
 LESION = """

@@ -14,7 +14,7 @@ from PIL import Image
 
 from medreward import Task
 from medreward.commands.cli import main
-from medreward.task.card import parse_card
+from medreward.task.task import parse_card
 
 BUSI = """
 name: busi

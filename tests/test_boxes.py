@@ -18,12 +18,13 @@ from pycocotools import mask as coco
 from medreward import ConfigError, Label, RewardSettings, Task, explain, shaped_reward
 from medreward.data.rows import ground_truth, target_of
 from medreward.geometry.consensus import consensus
+from medreward.geometry.frames import FRAMES
 from medreward.geometry.quality import GIOU_SHARE, iou, quality_table
 from medreward.geometry.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
 from medreward.kinds.boxes.kind import box_reward
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.scoring.scorer import Scorer
-from medreward.task.settings import ANNOTATORS, BOX_QUALITIES, FRAMES
+from medreward.task.settings import ANNOTATORS, BOX_QUALITIES
 
 PLACE = Task("place", kind="localisation")
 SMEAR = Task("smear", kind="localisation", labels=tuple(map(Label, ("RBC", "WBC", "Platelets"))))

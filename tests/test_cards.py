@@ -14,8 +14,8 @@ from rapidfuzz import fuzz
 
 from medreward import ConfigError, Label, RewardSettings, Statement, Task
 from medreward.scoring.scorer import Scorer
-from medreward.task.card import parse_card
-from medreward.task.task import shipped
+from medreward.task.card import shipped
+from medreward.task.task import parse_card
 from tests.reading_tables import make
 
 HEAD = "name: demo\nkind: classification\nquestion: Which?\n"

@@ -12,11 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, RewardSettings, Task, explain
-from medreward.geometry.frames import frame_of, is_suspect, known_extents, qwen_resized
+from medreward.geometry.frames import FRAMES, frame_of, is_suspect, known_extents, qwen_resized
 from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox
 from medreward.kinds.boxes.kind import box_reward
 from medreward.runs.frame_report import frame_report
-from medreward.task.settings import FRAMES
 
 PLACE = Task("place", kind="localisation", reward=RewardSettings(delta=0))
 SIZE, SEEN = (640.0, 480.0), (364.0, 252.0)

@@ -11,7 +11,7 @@ from medreward import Task
 from medreward.kinds.classification import label_reward
 from medreward.kinds.reading import MAX_ANSWER_LENGTH, read_label
 from medreward.language.lexicon import Lexicon
-from medreward.task.task import shipped
+from medreward.task.card import shipped
 from medreward.text.reasons import REASONS
 from tests.reading_tables import BREAST, TABLES, TASKS, make
 

@@ -16,9 +16,9 @@ from medreward.perception import Region, RowTransform, Sample, parse
 from medreward.perception.copies import OneTask
 from medreward.perception.sides import check_task
 from medreward.priors.prompt import build_prompt
-from medreward.task.card import parse_card
+from medreward.task.card import shipped
 from medreward.task.laterality import Laterality, check_quarter_turn, mirrored_texts, side_words
-from medreward.task.task import shipped
+from medreward.task.task import parse_card
 from tests.prepare_support import noise
 
 EYES = """

@@ -11,7 +11,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from medreward import Task
 from medreward.language.lexicon import MIN_TYPO_LENGTH, Lexicon
-from medreward.task.task import shipped
+from medreward.task.card import shipped
 from medreward.text.words import split
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

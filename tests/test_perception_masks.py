@@ -27,8 +27,7 @@ from medreward.perception.copies import OneTask
 from medreward.perception.moving import MOVING
 from medreward.perception.rows import Content, changed
 from medreward.perception.transforms import GEOMETRIC, INTENSITY
-from medreward.task.card import parse_card
-from medreward.task.task import KINDS
+from medreward.task.task import KINDS, parse_card
 from tests import prepare_support
 from tests.mask_support import (
     ELL,

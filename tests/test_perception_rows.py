@@ -19,7 +19,7 @@ from medreward.data.example import Example
 from medreward.data.rows import Row, rows
 from medreward.perception import RowTransform, parse
 from medreward.perception.copies import OneTask
-from medreward.task.card import parse_card
+from medreward.task.task import parse_card
 from tests import prepare_support
 from tests.prepare_support import CELLS, card, content, folder_of_images, image, noise
 

@@ -21,7 +21,8 @@ from medreward.data.parquet import SCHEMA
 from medreward.data.sources import npz, table
 from medreward.data.splits import parse_fractions
 from medreward.prepare.labels import parse_mapping
-from medreward.prepare.prepare import Options, prepare
+from medreward.prepare.options import Options
+from medreward.prepare.prepare import prepare
 from medreward_trl.dataset import from_parquet
 from tests import prepare_support as support
 from tests.prepare_support import boxes_of, card, folder_of_images, run

@@ -309,7 +309,7 @@ def test_prompts_are_the_builders_and_the_card_says_what_they_hold(
     assert len(orders) == 2
     text = (out / "dataset_card.md").read_text()
     for line in (
-        f"- knowledge: full: {tally(task, task.statements)}",
+        f"- knowledge: full: {tally(task.references, task.statements)}",
         "- labels: in an order of each row's own (seed 3)",
         f"- budget: {budget} tokens, without the image and the chat template",
         f"- {task.labels[0].attributes[0].text} (18 prompts)",

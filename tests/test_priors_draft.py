@@ -139,7 +139,7 @@ def test_missing_attributes_are_drafted_and_nothing_else_changes(card: Path) -> 
     assert texts == [["A beta cell is oval."], ["Gamma é.", "Gamma b."]]
     for statement in new.statements[1:]:
         assert statement.review == "unreviewed"
-        assert is_draft(new, statement)
+        assert is_draft(new.references, statement)
         assert new.references[statement.source].startswith("draft: small model, 20")
     codes = [(finding.code, finding.field) for finding in lint(path) if finding.error]
     places = ("labels[1].attributes[0]", "labels[2].attributes[0]", "labels[2].attributes[1]")

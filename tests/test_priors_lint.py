@@ -13,9 +13,9 @@ from medreward import ConfigError, Label, Statement, Task
 from medreward.commands.cli import main
 from medreward.priors.findings import CODES
 from medreward.priors.lint import lint
-from medreward.task.card import parse_card
+from medreward.task.card import shipped
 from medreward.task.review import review_state
-from medreward.task.task import shipped
+from medreward.task.task import parse_card
 
 REFERENCE = "Author A, Author B. On the roundness of cells. Journal of Cells 1:2-3, 2020."
 ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}

@@ -20,11 +20,13 @@ from medreward import ConfigError, Label, Statement, Task, shaped_reward
 from medreward.commands.cli import main
 from medreward.data.example import Example
 from medreward.data.rows import rows
+from medreward.geometry.frames import FRAMES
 from medreward.priors.prompt import PromptBuilder, build_prompt
 from medreward.priors.template import load_templates
 from medreward.priors.tokens import count_tokens, load_tokenizer
-from medreward.task.settings import FRAMES, RewardSettings
-from medreward.task.task import KNOWLEDGE_LEVELS, shipped
+from medreward.task.card import shipped
+from medreward.task.settings import RewardSettings
+from medreward.task.task import KNOWLEDGE_LEVELS
 from medreward_trl.dataset import trl_row
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from medreward import ConfigError, RewardSettings
-from medreward.task.settings import MAX_WEIGHT, Weights, number
+from medreward.checks import number
+from medreward.task.settings import MAX_WEIGHT, Weights
 
 BOUNDS = {
     "under_grading": (0.0, 1.0),

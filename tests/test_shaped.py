@@ -29,19 +29,20 @@ from medreward import (
     shaped_reward,
 )
 from medreward.audit.exploits import cases_of
+from medreward.geometry.frames import FRAMES
 from medreward.kinds.table import COMMON, KIND_REWARDS
 from medreward.scoring.scorer import PARTS, Scorer
+from medreward.task.card import shipped
+from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
 from medreward.task.settings import (
     ANNOTATORS,
     DECAYS,
-    FRAMES,
     GATES,
     MASK_QUALITIES,
     QUALITIES,
     SET_QUALITIES,
 )
-from medreward.task.task import Label, Statement, shipped
 from medreward.text.reasons import REASONS
 from tests.reading_tables import make
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from medreward.task.task import shipped
+from medreward.task.card import shipped
 from medreward_trl.rewards import ShapedReward, shaped
 
 

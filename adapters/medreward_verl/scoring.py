@@ -12,7 +12,7 @@ from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward.scoring.scorer import PARTS, Judged, Scorer, scorer, scores_of
 from medreward.scoring.trace import trace_writer, traced
-from medreward.task.task import shipped
+from medreward.task.card import shipped
 from medreward.text.reasons import REASONS
 
 Result: TypeAlias = dict[str, float]

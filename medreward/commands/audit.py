@@ -77,7 +77,8 @@ def _list() -> None:
 def _audits(arguments: argparse.Namespace) -> list[Any]:
     from medreward.audit.battery import audit
     from medreward.audit.user_rewards import load_reward
-    from medreward.task.task import Task, shipped
+    from medreward.task.card import shipped
+    from medreward.task.task import Task
 
     settings = reward_options(arguments)
     found = []

@@ -15,7 +15,7 @@ from medreward.task.task import KNOWLEDGE_LEVELS, Task
 if TYPE_CHECKING:
     from medreward.data.sources.record import Source
     from medreward.data.sources.table import Columns
-    from medreward.prepare.prepare import Options
+    from medreward.prepare.options import Options
 
 _COMPANIONS = {"images": ("csv", "coco", "masks"), "dicom": ("csv",), "nifti": ("csv",)}
 
@@ -222,7 +222,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     from medreward.data.splits import parse_fractions
     from medreward.perception import load
     from medreward.prepare.labels import parse_mapping
-    from medreward.prepare.prepare import Options
+    from medreward.prepare.options import Options
 
     frame = arguments.frame
     return Options(

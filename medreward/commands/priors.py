@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError
-from medreward.task.task import Task, shipped
+from medreward.task.card import shipped
+from medreward.task.task import Task
 
 if TYPE_CHECKING:
     from medreward.priors.findings import Finding

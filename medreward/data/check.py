@@ -24,7 +24,8 @@ from medreward.errors import ConfigError, expected
 from medreward.geometry.regions import check_size
 from medreward.priors.template import IMAGE_MARK
 from medreward.scoring.scorer import scorer
-from medreward.task.task import Task, shipped
+from medreward.task.card import shipped
+from medreward.task.task import Task
 
 TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")

@@ -16,8 +16,13 @@ from typing import NamedTuple
 
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Box, BoxTarget, Size, around
-from medreward.task.settings import FRAMES
 
+FRAMES = {
+    "pixels": "pixels of the stored image",
+    "resized": "pixels of the image after the processor's resize (Qwen2.5-VL)",
+    "unit": "0 to 1 of the image's width and height",
+    "per-mille": "0 to 1000 of the image's width and height (Qwen2-VL, Qwen3-VL)",
+}
 # How far beyond the image's edge a corner may lie, as a share of the side: rounding, no more.
 SLACK = 0.01
 # What an answer cannot be held to: half a step of the numbers that models write in a frame.

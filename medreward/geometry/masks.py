@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from medreward.checks import number
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Size
-from medreward.task.settings import number
 
 MAX_SIDE = 16_384
 # A polygon longer than this many times the image's width plus height is no outline of anything.

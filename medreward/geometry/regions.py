@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
+from medreward.checks import number
 from medreward.errors import ConfigError, expected
-from medreward.task.settings import number
 
 Box: TypeAlias = tuple[float, float, float, float]
 Size: TypeAlias = tuple[float, float]

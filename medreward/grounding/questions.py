@@ -24,12 +24,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from medreward.checks import number as checked_number
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected
 from medreward.geometry.regions import MAX_BOXES
 from medreward.grounding.phrases import number, question, words_of
-from medreward.task.settings import number as checked_number
 from medreward.task.task import Task
 
 CARDS = {

@@ -23,7 +23,7 @@ class GroundingRows:
     Args:
         plan: the questions.
         prompts: of the user's card, whose knowledge, level, order and budget are kept.
-        seen: what the processor's resize goes by (`medreward.prepare.prepare.Options`).
+        seen: what the processor's resize goes by (`medreward.prepare.options.Options`).
 
     Attributes:
         plan: the questions.

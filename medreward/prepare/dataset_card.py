@@ -7,19 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medreward.data.render import Rendered
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.files.markdown import cell, pairs, pathless, plain
+from medreward.prepare.options import Options
 from medreward.prepare.prompt_section import prompt_section
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.task.task import Task
 from medreward.version import __version__
-
-if TYPE_CHECKING:
-    from medreward.prepare.prepare import Options
 
 # Not in the card: without effect, or shown field by field.
 _NO_TRACE = ("workers", "reading", "asking")

@@ -4,134 +4,39 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
 from medreward.data.rows import Row, ground_truth, row
-from medreward.data.sources.record import Reading, Record, Remark, Source
+from medreward.data.sources.record import Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError
 from medreward.files.atomic import write_text_atomic
 from medreward.files.pool import cores, ordered_map
 from medreward.geometry.frames import qwen_resized
-from medreward.grounding.questions import Asking, canonical, plan
+from medreward.grounding.questions import canonical, plan
 from medreward.grounding.rows import GroundingRows
 from medreward.perception.copies import transformed
 from medreward.perception.sides import check_task
-from medreward.perception.transforms.pipeline import Pipeline
 from medreward.prepare.dataset_card import Summary, card, report_lines
 from medreward.prepare.labels import settled
 from medreward.prepare.masks import mask_name, mask_truth
+from medreward.prepare.options import Options
 from medreward.priors.prompt import PromptBuilder
-from medreward.priors.tokens import load_tokenizer
 from medreward.sheets.contact_sheet import Tile, contact_sheet, ranked
-from medreward.task.task import KNOWLEDGE_LEVELS, Task
+from medreward.task.task import Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
 _PARTIAL = ".medreward-partial"
 _FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
 _FEW = 64  # images that are not worth starting processes for
-MAX_SIZE, MAX_COPIES = 8192, 100
 _TORN = (
     "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `prepare` does with a source.
-
-    Attributes:
-        size: length of the images' longest side in pixels; None: as they are.
-        knowledge: level of knowledge in the prompt: "none", "context" or "full".
-        fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
-        shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
-            grades.
-        budget: how many tokens a prompt may have, without the image and the chat template.
-        tokenizer: counts them: a Hugging Face name, a local folder or a tokenizer.json.
-        template: a file with templates of prompts in place of the shipped ones.
-        limit: at most so many images of each split.
-        seed: of the split, of the choice under `limit` and of the order of labels.
-        mapping: label in the source -> label in the card; "" leaves it out.
-        box_labels: for localisation, which boxes count; none: all.
-        on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
-        drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
-            an error.
-        seen: factor, least and largest number of pixels of a Qwen processor, whose resized size
-            goes into the targets of boxes and masks (`medreward.geometry.frames.qwen_resized`);
-            None: none.
-        reading: how pictures are read.
-        workers: processes; None: one a core.
-        transforms: applied to the rows, drawn from `seed` and a row's id; None: nothing.
-        copies: so many transformed copies follow each row; 0: the row itself is transformed.
-        transform_splits: the splits that are transformed.
-        asking: grounding questions to ask of each image, instead of the card's own; None: none.
-    """
-
-    size: int | None = None
-    knowledge: str = "full"
-    shuffle_labels: bool | None = None
-    budget: int | None = None
-    tokenizer: str | None = None
-    template: str | Path | None = None
-    fractions: Mapping[str, float] | None = None
-    limit: int | None = None
-    seed: int = 0
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    box_labels: Sequence[str] = ()
-    on_error: str = "stop"
-    drop_duplicates: bool = False
-    seen: tuple[int, int, int] | None = None
-    reading: Reading = field(default_factory=Reading)
-    workers: int | None = None
-    transforms: Pipeline | None = None
-    copies: int = 0
-    transform_splits: Sequence[str] = ("train",)
-    asking: Asking | None = None
-
-    def prompts(self, task: Task) -> PromptBuilder:
-        """Return what makes the prompts of a task's rows."""
-        return PromptBuilder(
-            task,
-            self.knowledge,
-            shuffle=self.shuffle_labels,
-            seed=self.seed,
-            budget=self.budget,
-            tokenizer=load_tokenizer(self.tokenizer) if self.tokenizer else None,
-            template=self.template,
-        )
-
-    def _check_transforms(self) -> None:
-        if not 0 <= self.copies <= MAX_COPIES:
-            raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
-        if self.copies and (self.transforms is None or self.transforms.is_fixed):
-            raise ConfigError("copies: they would all be the same; transforms needs a range or p")
-        for split in self.transform_splits:
-            if split not in SPLITS:
-                raise expected("transform_splits", split, SPLITS)
-
-    def __post_init__(self) -> None:
-        if self.knowledge not in KNOWLEDGE_LEVELS:
-            raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
-        if self.on_error not in ("stop", "skip"):
-            raise expected("on_error", self.on_error, ("stop", "skip"))
-        if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
-            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
-        if self.asking and self.template:
-            raise ConfigError("template: grounding questions (ask) have templates of their own")
-        if self.tokenizer and self.budget is None:
-            raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
-        numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
-        for name, most in numbers.items():
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= most:
-                raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
-        self._check_transforms()
 
 
 def prepare(

@@ -21,7 +21,7 @@ def prompt_section(
     """Return the paragraphs: what knowledge, in which order, what was left out, an example."""
     task = prompts.task
     whole = selections(task, prompts.level)[0]
-    counts = tally(task, whole.statements(task, range(len(task.labels))))
+    counts = tally(task.references, whole.statements(task, range(len(task.labels))))
     facts = {
         "knowledge": f"{prompts.level}: {counts}",
         "labels": f"in an order of each row's own (seed {prompts.seed})"

@@ -18,11 +18,10 @@ from tqdm import tqdm
 from medreward.errors import ConfigError
 from medreward.files.atomic import write_text_atomic
 from medreward.priors.chat import Endpoint, EndpointError, Messages
-from medreward.priors.lint import Card, read_card
+from medreward.priors.raw_card import RawCard, read_raw_card
 from medreward.priors.template import fill
-from medreward.task.card import parse_card
 from medreward.task.review import DRAFT, UNREVIEWED
-from medreward.task.task import Task
+from medreward.task.task import Task, parse_card
 
 HEADER = "# Drafts of a language model: check every statement, and give each a source of its own.\n"
 MOST = 3  # attributes a label
@@ -51,7 +50,7 @@ def draft(task: str | Path, endpoint: Endpoint, out: str | Path | None = None) -
         ConfigError: if the card is not valid, has nothing to draft, `out` is there already and not
             the file of drafts that is to be completed, or the endpoint fails.
     """
-    card = read_card(task)
+    card = read_raw_card(task)
     loaded = parse_card(card.text, card.file)
     missing = [i for i, label in enumerate(loaded.labels) if not label.attributes]
     if not missing:
@@ -135,7 +134,7 @@ def _asked() -> dict[str, str]:
     return content
 
 
-def _check_out(path: Path, card: Card) -> None:
+def _check_out(path: Path, card: RawCard) -> None:
     """Refuse to write over anything but a file of drafts that is being completed."""
     if not path.exists():
         return
@@ -146,7 +145,7 @@ def _check_out(path: Path, card: Card) -> None:
         )
 
 
-def _write(path: Path, card: Card, found: Mapping[int, list[str]], model: str) -> None:
+def _write(path: Path, card: RawCard, found: Mapping[int, list[str]], model: str) -> None:
     content: dict[str, Any] = copy.deepcopy(dict(card.content))
     key = _add_reference(content, model)
     labels = [dict(label) for label in card.labels]

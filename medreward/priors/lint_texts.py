@@ -6,15 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from rapidfuzz import fuzz
 
 from medreward.priors.findings import Finding
+from medreward.priors.raw_card import RawCard
 from medreward.text.words import tokenize
-
-if TYPE_CHECKING:
-    from medreward.priors.lint import Card
 
 _PICTURE = (
     r"(?:image|picture|photo(?:graph)?|radiograph|x-?ray|film|scan|slice|slide|smear|case|patient"
@@ -39,7 +36,7 @@ _RATIO = 3  # of the words of the label with most and the one with fewest
 _FEW = 15  # words that are no imbalance
 
 
-def text_findings(card: Card) -> Iterator[Finding]:
+def text_findings(card: RawCard) -> Iterator[Finding]:
     """Yield what is wrong with the texts of a card's statements."""
     yield from _forms(card)
     yield from _bare_labels(card)
@@ -48,7 +45,7 @@ def text_findings(card: Card) -> Iterator[Finding]:
     yield from _repetitions(card)
 
 
-def _forms(card: Card) -> Iterator[Finding]:
+def _forms(card: RawCard) -> Iterator[Finding]:
     for place, _, item in card.statements():
         text = str(item.get("text", ""))
         given, markup = _GIVEN.search(text), _MARKUP.search(text)
@@ -60,7 +57,7 @@ def _forms(card: Card) -> Iterator[Finding]:
             yield card.finding("markup", f"{place}.text", message)
 
 
-def _bare_labels(card: Card) -> Iterator[Finding]:
+def _bare_labels(card: RawCard) -> Iterator[Finding]:
     bare = [k for k, label in enumerate(card.labels) if not label.get("attributes")]
     some = len(bare) < len(card.labels)
     for k in bare:
@@ -69,7 +66,7 @@ def _bare_labels(card: Card) -> Iterator[Finding]:
         yield card.finding("no-attributes", f"labels[{k}]", message, error=False)
 
 
-def _balance(card: Card) -> Iterator[Finding]:
+def _balance(card: RawCard) -> Iterator[Finding]:
     words: dict[int, int] = defaultdict(int)
     for _, label, item in card.statements():
         if label is not None:
@@ -86,7 +83,7 @@ def _balance(card: Card) -> Iterator[Finding]:
         yield card.finding("unbalanced", f"labels[{most}].attributes", message, error=False)
 
 
-def _names(card: Card) -> Iterator[Finding]:
+def _names(card: RawCard) -> Iterator[Finding]:
     for place, label, item in card.statements():
         if label is None:
             continue
@@ -100,7 +97,7 @@ def _names(card: Card) -> Iterator[Finding]:
             yield card.finding("label-not-named", f"{place}.text", message, error=False)
 
 
-def _names_of(card: Card, label: int) -> list[str]:
+def _names_of(card: RawCard, label: int) -> list[str]:
     content = card.labels[label]
     synonyms = content.get("synonyms")
     names = [content.get("name"), *(synonyms if isinstance(synonyms, list) else [])]
@@ -115,14 +112,14 @@ def _named(form: str, words: list[str]) -> bool:
     )
 
 
-def _repetitions(card: Card) -> Iterator[Finding]:
+def _repetitions(card: RawCard) -> Iterator[Finding]:
     found = [(p, k, str(item.get("text", "")).strip()) for p, k, item in card.statements()]
     for one, other in combinations(found, 2):
         yield from _compared(card, one, other)
 
 
 def _compared(
-    card: Card, one: tuple[str, int | None, str], other: tuple[str, int | None, str]
+    card: RawCard, one: tuple[str, int | None, str], other: tuple[str, int | None, str]
 ) -> Iterator[Finding]:
     (first, a, text), (place, b, again) = one, other
     if text.lower() == again.lower():
@@ -137,7 +134,7 @@ def _compared(
             yield card.finding("near-duplicate", f"{place}.text", message, error=False)
 
 
-def _without(card: Card, label: int, text: str) -> str:
+def _without(card: RawCard, label: int, text: str) -> str:
     """Return a text in lower case without its label's names, the longest first."""
     text = text.lower()
     for form in sorted((name.lower() for name in _names_of(card, label)), key=len, reverse=True):

@@ -10,7 +10,8 @@ from medreward.errors import ConfigError
 from medreward.priors.selection import Selection, is_shuffled, label_order, selections
 from medreward.priors.template import IMAGE_MARK, Templates, load_templates
 from medreward.priors.tokens import count_tokens
-from medreward.task.task import Statement, Task
+from medreward.task.labels import Statement
+from medreward.task.task import Task
 
 
 class Prompt(NamedTuple):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from medreward.errors import expected
-from medreward.task.task import KNOWLEDGE_LEVELS, Statement, Task
+from medreward.task.labels import Statement
+from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 _SHUFFLED = ("classification", "multilabel", "localisation")
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from medreward.task.card import load_card
+from medreward.task.card import shipped
+from medreward.task.labels import Statement
 from medreward.task.review import UNREVIEWED, is_draft, tally
 from medreward.task.settings import RewardSettings
-from medreward.task.task import Statement, Task, shipped
+from medreward.task.task import Task
 
 _WIDTH = 100
 
@@ -19,7 +20,7 @@ def listing() -> list[str]:
     """Return a line for each shipped task: name, kind, statements, how many reviewed, labels."""
     lines = [f"{'task':20} {'kind':15} {'statements':>10} {'reviewed':>8}  labels"]
     for name in shipped():
-        task = load_card(name)
+        task = Task.load(name)
         reviewed = sum(s.review != UNREVIEWED for s in task.statements)
         labels = "; ".join(label.name for label in task.labels) or "boxes"
         lines.append(f"{name:20} {task.kind:15} {len(task.statements):10} {reviewed:8}  {labels}")
@@ -36,13 +37,13 @@ def card_json(task: Task) -> dict[str, Any]:
     content = asdict(task)
     content["references"], content["data"] = dict(task.references), dict(task.data)
     reviewed = sum(s.review != UNREVIEWED for s in task.statements)
-    drafted = sum(is_draft(task, s) for s in task.statements)
+    drafted = sum(is_draft(task.references, s) for s in task.statements)
     counts = {"total": len(task.statements), "reviewed": reviewed, "drafted": drafted}
     return {**content, "statements": counts, "digest": task.digest}
 
 
 def _lines(task: Task) -> Iterator[str]:
-    yield f"{task.name} ({task.kind}): {tally(task, task.statements)}"
+    yield f"{task.name} ({task.kind}): {tally(task.references, task.statements)}"
     yield from _wrapped(task.question, "question  ")
     if task.modality:
         yield from _wrapped(task.modality, "modality  ")
@@ -90,7 +91,7 @@ def _labels(task: Task) -> Iterator[str]:
 
 def _statements(task: Task, statements: Iterable[Statement], indent: str) -> Iterator[str]:
     for statement in statements:
-        draft = ", a draft without a source" if is_draft(task, statement) else ""
+        draft = ", a draft without a source" if is_draft(task.references, statement) else ""
         text = f"{statement.text} [{statement.source}{draft}; {statement.review}]"
         yield from _wrapped(text, f"{indent}- ")
 

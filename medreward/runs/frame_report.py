@@ -13,10 +13,10 @@ from statistics import fmean, stdev
 
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError
-from medreward.geometry.frames import known_extents
+from medreward.geometry.frames import FRAMES, known_extents
 from medreward.geometry.regions import Box, BoxTarget, TrueBox
 from medreward.scoring.scorer import Scorer
-from medreward.task.settings import FRAMES, RewardSettings
+from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.text.completion import CompletionLike
 

@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
 
+from medreward.checks import number
 from medreward.data.rows import ground_truth
 from medreward.errors import ConfigError, expected
 from medreward.scoring.scorer import Score
-from medreward.task.settings import number
 from medreward.task.task import Task
 
 ON_ERROR = ("raise", "warn")

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medreward.checks import number
 from medreward.geometry.regions import BoxTarget, TrueBox, parse_boxes
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import Shape, styles
-from medreward.task.settings import number
 from medreward.task.task import Task
 
 _UNNAMED = 1  # the style of what is predicted without a class; true boxes without one have 0

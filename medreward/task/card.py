@@ -1,4 +1,4 @@
-"""Task cards: YAML files -> :class:`medreward.task.task.Task`."""
+"""Task cards: YAML files -> the fields of a :class:`medreward.task.task.Task`."""
 
 from __future__ import annotations
 
@@ -7,57 +7,69 @@ from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from medreward.errors import ConfigError, expected
+from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
 from medreward.task.review import UNREVIEWED, review_state
 from medreward.task.settings import RewardSettings
-from medreward.task.task import Label, Statement, Task, shipped
 
-_TASK_FIELDS = [f.name for f in fields(Task)]
 _LABEL_FIELDS = [f.name for f in fields(Label)]
 _STATEMENT_FIELDS = [f.name for f in fields(Statement)]
+Made = TypeVar("Made")
 
 
-def load_card(task: str | Path) -> Task:
-    """Return the shipped task of that name, or the one in the YAML card at that path.
+@cache
+def shipped() -> tuple[str, ...]:
+    """Return the names of the tasks that come with medreward."""
+    cards = files("medreward").joinpath("tasks").iterdir()
+    return tuple(sorted(card.name[:-5] for card in cards if card.name.endswith(".yaml")))
+
+
+def card_text(task: str | Path) -> tuple[str, str]:
+    """Return the YAML of the shipped task of that name, or of the file, and what to call it.
 
     Raises:
-        ConfigError: if there is no such task or file, or the card is not valid; the message names
-            the file and the field.
+        ConfigError: if there is no such task or file; the message names the nearest.
     """
     if not isinstance(task, str | Path):
         raise expected("task", task, shipped())
     name = str(task)
     if isinstance(task, str) and task in shipped():
-        return _load_shipped(task)
+        resource = files("medreward").joinpath("tasks", f"{name}.yaml")
+        return resource.read_text(encoding="utf-8"), resource.name
     path = Path(task)
     if path.suffix in (".yaml", ".yml"):
         try:
-            text = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8"), name
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"task card {name!r} cannot be read: {error}") from error
-        return parse_card(text, where=name)
     raise expected("task", name, [*shipped()]) from None
 
 
-@cache
-def _load_shipped(name: str) -> Task:
-    resource = files("medreward").joinpath("tasks", f"{name}.yaml")
-    return parse_card(resource.read_text(encoding="utf-8"), where=resource.name)
+def read_card(text: str, where: str, make: type[Made]) -> Made:
+    """Return what `make` makes of the fields that a card's YAML `text` gives.
 
-
-def parse_card(text: str, where: str = "card") -> Task:
-    """Return the task that a card's YAML `text` describes; `where` names it in errors."""
+    Raises:
+        ConfigError: if the card is not valid; the message names the card and the field.
+    """
     try:
-        return _task(read_yaml(text))
+        return make(**_values(read_yaml(text), make))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
         raise ConfigError(f"{where}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: the YAML is nested too deeply") from error
+
+
+def make_task(content: object, where: str, make: type[Made]) -> Made:
+    """Return what `make` makes of a card's content; `where` names it in errors."""
+    try:
+        return make(**_values(content, make))
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def read_yaml(text: str) -> Any:
@@ -68,14 +80,6 @@ def read_yaml(text: str) -> Any:
         ValueError: if it has a key twice, or a date that is none.
     """
     return yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
-
-
-def parse_task(content: object, where: str) -> Task:
-    """Return the task that a card's content describes; `where` names it in errors."""
-    try:
-        return _task(content)
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from error
 
 
 class CardLoader(yaml.SafeLoader):
@@ -91,8 +95,9 @@ class CardLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _task(content: Any) -> Task:
-    values = _mapping("card", content, _TASK_FIELDS)
+def _values(content: Any, make: type[Any]) -> dict[str, Any]:
+    """Return the fields of a task that a card's content gives, each in its own type."""
+    values = _mapping("card", content, [f.name for f in fields(make)])
     for name in ("name", "kind", "question"):
         if name not in values:
             raise ConfigError(f"{name}: missing")
@@ -114,7 +119,7 @@ def _task(content: Any) -> Task:
     if not isinstance(settings, Mapping):
         raise ConfigError(f"reward: {settings!r} is not a mapping")
     values["reward"] = RewardSettings().updated(settings)
-    return Task(**values)
+    return values
 
 
 def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from medreward.errors import ConfigError, expected
-
-if TYPE_CHECKING:
-    from medreward.task.task import Statement, Task
 
 UNREVIEWED = "unreviewed"
 DRAFT = "draft:"  # begins the citation of what a language model wrote: not a source
@@ -57,22 +54,34 @@ def _joined(where: str, value: Mapping[Any, Any]) -> str:
     return f"{who}, {when}"
 
 
-def is_draft(task: Task, statement: Statement) -> bool:
+class Cited(Protocol):
+    """What has a source and a review state: a statement."""
+
+    @property
+    def source(self) -> str:
+        """A key of the task's references."""
+
+    @property
+    def review(self) -> str:
+        """Who signed it and when, or that nobody did."""
+
+
+def is_draft(references: Mapping[str, str], statement: Cited) -> bool:
     """Whether a language model wrote a statement, for which nobody has given a source yet."""
-    return task.references.get(statement.source, "").startswith(DRAFT)
+    return references.get(statement.source, "").startswith(DRAFT)
 
 
-def tally(task: Task, statements: Iterable[Statement]) -> str:
+def tally(references: Mapping[str, str], statements: Iterable[Cited]) -> str:
     """Return how many statements there are, how many of them reviewed, how many drafted.
 
     >>> from medreward.task.task import Task
     >>> task = Task.load("pneumoniamnist")
-    >>> tally(task, task.knowledge)
+    >>> tally(task.references, task.knowledge)
     '1 statement, 0 reviewed by a clinician'
     """
     found = list(statements)
     reviewed = sum(statement.review != UNREVIEWED for statement in found)
-    drafts = sum(is_draft(task, statement) for statement in found)
+    drafts = sum(is_draft(references, statement) for statement in found)
     text = f"{len(found)} statement{'' if len(found) == 1 else 's'}"
     text += f", {reviewed} reviewed by a clinician" if found else ""
     return text + (f", {drafts} drafted by a model without a source" if drafts else "")

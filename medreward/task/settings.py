@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
 from typing import Any
 
+from medreward.checks import number
 from medreward.errors import ConfigError, expected
+from medreward.geometry.frames import FRAMES
 
 GATES = {
     "accuracy_needs_format": "an answer in a malformed completion earns nothing",
@@ -20,12 +21,6 @@ DECAYS = {
     "linear": "1 - d/(K-1)",
     "quadratic": "1 - (d/(K-1))^2, the agreement weight of quadratic weighted kappa",
     "exact": "1 for the right grade, else 0",
-}
-FRAMES = {
-    "pixels": "pixels of the stored image",
-    "resized": "pixels of the image after the processor's resize (Qwen2.5-VL)",
-    "unit": "0 to 1 of the image's width and height",
-    "per-mille": "0 to 1000 of the image's width and height (Qwen2-VL, Qwen3-VL)",
 }
 BOX_QUALITIES = {
     "iou": "intersection over union",
@@ -143,17 +138,6 @@ class RewardSettings:
         if "weights" in values:
             values["weights"] = _weights(values["weights"], self.weights)
         return replace(self, **values)
-
-
-def number(what: str, value: object, low: float, high: float) -> float:
-    """Return `value` as a float, or raise a `ConfigError` if it is no number in [low, high]."""
-    if type(value) in (int, float) and low <= value <= high:  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
-    if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            if low <= float(value) <= high:
-                return float(value)
-    raise ConfigError(f"{what}: {value!r} is not a finite number from {low:g} to {high:g}")
 
 
 def _weights(value: object, base: Weights) -> Weights:

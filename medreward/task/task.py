@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from hashlib import sha256
-from importlib.resources import files
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from medreward.errors import ConfigError, expected
 from medreward.geometry.masks import MaskTarget, parse_mask
 from medreward.geometry.regions import BoxTarget, parse_boxes
 from medreward.language.lexicon import Lexicon
+from medreward.task.card import card_text, make_task, read_card, shipped
+from medreward.task.labels import Label, Statement, check_label, check_statements
 from medreward.task.laterality import Laterality
-from medreward.task.review import review_state
-from medreward.task.settings import RewardSettings, number
+from medreward.task.settings import RewardSettings
 
 KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentation")
 _NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
@@ -38,40 +38,6 @@ NOTHING_THERE = (
     *("no box", "no boxes", "no bounding box", "no bounding boxes", "no object", "no objects"),
     *("no lesion", "no lesions", "not visible", "not present", "absent"),
 )
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One sentence of prior knowledge with its source and review state.
-
-    Attributes:
-        text: the sentence as it is injected into a prompt.
-        source: a key of the task's references.
-        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
-    """
-
-    text: str
-    source: str
-    review: str = "unreviewed"
-
-
-@dataclass(frozen=True)
-class Label:
-    """A class or a grade.
-
-    Attributes:
-        name: the name in the data set's own metadata.
-        synonyms: other ways to name it that count as the same answer.
-        absence: whether it says that nothing was found ("normal").
-        attributes: imaging attributes that tell it from its neighbours.
-        cost: how much it counts in a multi-label task, in [0.01, 100].
-    """
-
-    name: str
-    synonyms: tuple[str, ...] = ()
-    absence: bool = False
-    attributes: tuple[Statement, ...] = ()
-    cost: float = 1.0
 
 
 class _Labels:
@@ -171,9 +137,9 @@ class Task:
     @classmethod
     def load(cls, task: str | Path) -> Task:
         """Return the shipped task of that name, or the one in the YAML card at that path."""
-        from medreward.task.card import load_card
-
-        return load_card(task)
+        if isinstance(task, str) and task in shipped():
+            return _load_shipped(task)
+        return parse_card(*card_text(task))
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -353,7 +319,7 @@ class Task:
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
         if self.laterality is not None and not isinstance(self.laterality, Laterality):
             raise ConfigError(f"laterality: {self.laterality!r} is not a Laterality")
-        _check_statements("knowledge", self.knowledge)
+        check_statements("knowledge", self.knowledge)
         for name in ("references", "data"):
             _check_texts(name, getattr(self, name))
 
@@ -365,7 +331,7 @@ class Task:
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):
                 raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
-            _check_label(f"labels[{i}]", label)
+            check_label(f"labels[{i}]", label)
             grade, name = self.first_grade + i, label.name.strip()
             if self.kind == "ordinal" and name.isdecimal() and name != str(grade):
                 raise ConfigError(
@@ -410,25 +376,6 @@ def _as_list(value: object) -> object:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
-def _check_label(what: str, label: Label) -> None:
-    synonyms = label.synonyms
-    if not isinstance(synonyms, list | tuple) or not all(isinstance(s, str) for s in synonyms):
-        raise ConfigError(f"{what}.synonyms: {synonyms!r} is not a list of texts")
-    if not isinstance(label.absence, bool):
-        raise ConfigError(f"{what}.absence: {label.absence!r} is neither true nor false")
-    number(f"{what}.cost", label.cost, 0.01, 100.0)
-    _check_statements(f"{what}.attributes", label.attributes)
-
-
-def _check_statements(what: str, value: object) -> None:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ConfigError(f"{what}: {value!r} is not a list of Statements")
-    for i, item in enumerate(value):
-        if not isinstance(item, Statement):
-            raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
-        review_state(f"{what}[{i}].review", item.review)
-
-
 def _check_texts(what: str, value: object) -> None:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{what}: {value!r} is not a mapping of names to texts")
@@ -446,8 +393,16 @@ def _unwrap(target: object) -> object:
     return target
 
 
+def parse_card(text: str, where: str = "card") -> Task:
+    """Return the task that a card's YAML `text` describes; `where` names it in errors."""
+    return read_card(text, where, Task)
+
+
+def parse_task(content: object, where: str) -> Task:
+    """Return the task that a card's content describes; `where` names it in errors."""
+    return make_task(content, where, Task)
+
+
 @cache
-def shipped() -> tuple[str, ...]:
-    """Return the names of the tasks that come with medreward."""
-    cards = files("medreward").joinpath("tasks").iterdir()
-    return tuple(sorted(card.name[:-5] for card in cards if card.name.endswith(".yaml")))
+def _load_shipped(name: str) -> Task:
+    return parse_card(*card_text(name))

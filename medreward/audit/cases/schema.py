@@ -19,12 +19,11 @@ from medreward.audit.cases.case import (
     Case,
     well_formed,
 )
+from medreward.checks import number
 from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
 from medreward.scoring.scorer import Scorer
-from medreward.task.card import parse_task
-from medreward.task.settings import number
-from medreward.task.task import Task
+from medreward.task.task import Task, parse_task
 from medreward.text.completion import completion_text, is_chat
 from medreward.text.reasons import REASONS
 

@@ -1,0 +1,72 @@
+"""A card as its file has it, valid or not: what is linted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medreward.priors.findings import Finding
+from medreward.task.card import card_text, read_yaml
+
+
+@dataclass
+class RawCard:
+    """A card as it stands in the file, whether valid or not.
+
+    Attributes:
+        file: what findings name it by.
+        text: the YAML.
+        content: what the YAML holds; empty if it cannot be read.
+    """
+
+    file: str
+    text: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    def statements(self) -> Iterator[tuple[str, int | None, Mapping[str, Any]]]:
+        """Yield the path, the label's index (None: about the task) and the content of each."""
+        for i, item in enumerate(_list(self.content.get("knowledge"))):
+            if isinstance(item, Mapping):
+                yield f"knowledge[{i}]", None, item
+        for k, label in enumerate(self.labels):
+            for i, item in enumerate(_list(label.get("attributes"))):
+                if isinstance(item, Mapping):
+                    yield f"labels[{k}].attributes[{i}]", k, item
+
+    @property
+    def labels(self) -> list[Mapping[str, Any]]:
+        """The labels, each as a mapping."""
+        found = _list(self.content.get("labels"))
+        return [label if isinstance(label, Mapping) else {"name": label} for label in found]
+
+    @property
+    def references(self) -> Mapping[str, Any]:
+        """The references."""
+        found = self.content.get("references")
+        return found if isinstance(found, Mapping) else {}
+
+    def finding(self, code: str, place: str, message: str, *, error: bool = True) -> Finding:
+        """Return a finding in this card."""
+        return Finding(code, error, self.file, place, message)
+
+
+def read_raw_card(task: str | Path) -> RawCard:
+    """Return a card to lint: a shipped one by its name, or a file.
+
+    Raises:
+        ConfigError: if it cannot be read. What is wrong in it are findings.
+    """
+    text, file = card_text(task)
+    try:
+        content = read_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        content = {}
+    return RawCard(file, text, content if isinstance(content, Mapping) else {})
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

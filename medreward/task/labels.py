@@ -1,0 +1,65 @@
+"""Labels and statements: what a card consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medreward.checks import number
+from medreward.errors import ConfigError
+from medreward.task.review import review_state
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence of prior knowledge with its source and review state.
+
+    Attributes:
+        text: the sentence as it is injected into a prompt.
+        source: a key of the task's references.
+        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
+    """
+
+    text: str
+    source: str
+    review: str = "unreviewed"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class or a grade.
+
+    Attributes:
+        name: the name in the data set's own metadata.
+        synonyms: other ways to name it that count as the same answer.
+        absence: whether it says that nothing was found ("normal").
+        attributes: imaging attributes that tell it from its neighbours.
+        cost: how much it counts in a multi-label task, in [0.01, 100].
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    absence: bool = False
+    attributes: tuple[Statement, ...] = ()
+    cost: float = 1.0
+
+
+def check_label(what: str, label: Label) -> None:
+    """Raise `ConfigError` if a field of a label is of the wrong type or out of its range."""
+    synonyms = label.synonyms
+    if not isinstance(synonyms, list | tuple) or not all(isinstance(s, str) for s in synonyms):
+        raise ConfigError(f"{what}.synonyms: {synonyms!r} is not a list of texts")
+    if not isinstance(label.absence, bool):
+        raise ConfigError(f"{what}.absence: {label.absence!r} is neither true nor false")
+    number(f"{what}.cost", label.cost, 0.01, 100.0)
+    check_statements(f"{what}.attributes", label.attributes)
+
+
+def check_statements(what: str, value: object) -> None:
+    """Raise `ConfigError` if a value is no list of statements, each with a review state."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigError(f"{what}: {value!r} is not a list of Statements")
+    for i, item in enumerate(value):
+        if not isinstance(item, Statement):
+            raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+        review_state(f"{what}[{i}].review", item.review)

@@ -57,7 +57,7 @@ def mean_reward(images: list[Image], answer: Answer, quality: str = "iou", **siz
     settings = RewardSettings(delta=0, box_quality=quality)
     values = []
     for boxes, size in images:
-        target = PLACE.target_boxes({"boxes": boxes, "size": size, **sizes})
+        target = PLACE.parse_target({"boxes": boxes, "size": size, **sizes})
         values.append(box_reward(json.dumps(answer(boxes, size)), target, PLACE, settings).value)
     return fmean(values)
 

@@ -64,7 +64,7 @@ def read() -> list[list[Drawn]]:
 
 
 def earned(one: Drawn, others: Sequence[Drawn], task: Task, settings: RewardSettings) -> float:
-    target = task.target_boxes({"annotators": list(others)})
+    target = task.parse_target({"annotators": list(others)})
     return box_reward(json.dumps(one), target, task, settings).value
 
 

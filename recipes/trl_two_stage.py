@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trl import SFTConfig, SFTTrainer
 
 from medreward import ConfigError, Task
-from medreward.data.rows import target_of
 from medreward.files.atomic import replacing
 from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.kinds.truth import target_of
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet
 from medreward_trl.recipe import check_fields, check_rows, command_line, read_config

@@ -17,10 +17,10 @@ import yaml
 
 from medreward import ConfigError, Score, Task
 from medreward.audit.cases.files import parse_cases
-from medreward.data.rows import target_of
 from medreward.kinds.boxes.reading import read_boxes
 from medreward.kinds.ordinal import read_grade
 from medreward.kinds.reading import read_label
+from medreward.kinds.truth import target_of
 from medreward.scoring.parts.recitation import Reference
 from medreward.scoring.scorer import PARTS, Scorer
 from medreward.task.task import parse_card

@@ -39,7 +39,7 @@ def both(answer: str, task: Task, **changed: Any) -> tuple[Verdict, Verdict]:
     boxes = [
         {"box": b, "label": labels[i % len(labels)]} if labels else b for i, b in enumerate(TRUE)
     ]
-    target = task.target_boxes({"boxes": boxes, "size": [100, 90], "seen": [140, 112]})
+    target = task.parse_target({"boxes": boxes, "size": [100, 90], "seen": [140, 112]})
     made = RewardSettings(**changed)
     with pytest.MonkeyPatch.context() as patch:
         quick = box_reward(answer, target, task, made)

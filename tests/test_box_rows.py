@@ -10,8 +10,8 @@ import pytest
 
 from medreward import ConfigError, Task, explain
 from medreward.data.check import check_parquet
-from medreward.data.rows import ground_truth, target_of
 from medreward.geometry.frames import qwen_resized
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.runs.frame_report import frame_report
 from medreward_trl.rewards import reward_funcs
 from medreward_verl import compute_score

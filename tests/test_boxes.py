@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from medreward import ConfigError, Label, RewardSettings, Task, explain, shaped_reward
-from medreward.data.rows import ground_truth, target_of
 from medreward.geometry.consensus import consensus
 from medreward.geometry.frames import FRAMES
 from medreward.geometry.quality import GIOU_SHARE, iou, quality_table
 from medreward.geometry.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
 from medreward.kinds.boxes.kind import box_reward
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.scoring.scorer import Scorer
 from medreward.task.settings import ANNOTATORS, BOX_QUALITIES
@@ -45,7 +45,7 @@ float_box = st.tuples(fraction, fraction, fraction, fraction).map(
 
 def reward(answer: object, target: object, task: Task = PLACE, **settings: Any) -> Verdict:
     text = answer if isinstance(answer, str) or answer is None else json.dumps(answer)
-    return box_reward(text, task.target_boxes(target), task, RewardSettings(**settings))
+    return box_reward(text, task.parse_target(target), task, RewardSettings(**settings))
 
 
 def pixels(one: Box) -> set[tuple[int, int]]:
@@ -438,7 +438,7 @@ def test_forms_of_a_target(target: object) -> None:
     text = ground_truth(task, target)
     again = target_of(task, text)
     assert ground_truth(task, again) == text
-    assert task.target_boxes(again) == task.target_boxes(target)
+    assert task.parse_target(again) == task.parse_target(target)
 
 
 labelled_target = st.builds(
@@ -455,7 +455,7 @@ labelled_target = st.builds(
 
 @given(labelled_target)
 def test_a_target_survives_its_row(target: BoxTarget) -> None:
-    again = SMEAR.target_boxes(target_of(SMEAR, ground_truth(SMEAR, target)))
+    again = SMEAR.parse_target(target_of(SMEAR, ground_truth(SMEAR, target)))
     assert again == target
     assert pickle.loads(pickle.dumps(again)) == target
 
@@ -486,7 +486,7 @@ def test_a_row_shows_labels_as_they_are_written() -> None:
 
 def test_the_largest_targets_are_admitted() -> None:
     whole = (-1e9, -1e9, 1e9, 1e9)
-    assert PLACE.target_boxes([whole] * MAX_BOXES).boxes == (TrueBox(whole),) * MAX_BOXES
+    assert PLACE.parse_target([whole] * MAX_BOXES).boxes == (TrueBox(whole),) * MAX_BOXES
 
 
 def test_targets_of_a_group() -> None:
@@ -538,11 +538,11 @@ def test_labels_of_a_target() -> None:
     for label in ("nucleus", None, 5, "no finding"):
         named = rf"task 'smear': target box label: {label!r} .*RBC, WBC"
         with pytest.raises(ConfigError, match=named):
-            SMEAR.target_boxes([{"box": [0, 0, 1, 1], "label": label}])
+            SMEAR.parse_target([{"box": [0, 0, 1, 1], "label": label}])
     with pytest.raises(ConfigError, match="box label: None"):
-        SMEAR.target_boxes([[0, 0, 1, 1]])
+        SMEAR.parse_target([[0, 0, 1, 1]])
     alone = Task("nodule", kind="localisation", labels=(Label("nodule"),))
-    assert alone.target_boxes([[0, 0, 1, 1]]).boxes == (TrueBox((0, 0, 1, 1), 0),)
+    assert alone.parse_target([[0, 0, 1, 1]]).boxes == (TrueBox((0, 0, 1, 1), 0),)
     assert reward("[0, 0, 9, 9]", [[0, 0, 9, 9]], alone).value == 1.0
     assert reward("no nodule", {"boxes": []}, alone).value == 1.0
 
@@ -553,7 +553,7 @@ def test_what_is_read_is_shown_in_pixels_of_the_image() -> None:
     verdict = reward(answer, target, SMEAR, frame="per-mille")
     shown = '[{"box": [0, 0, 320, 480], "label": "WBC"}]'
     assert verdict.prediction == shown
-    assert SMEAR.target_boxes(json.loads(shown)).boxes[0].label == 1
+    assert SMEAR.parse_target(json.loads(shown)).boxes[0].label == 1
     assert reward("none", target).prediction == "[]"
     assert reward("left", target).prediction is None
 

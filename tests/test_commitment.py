@@ -93,7 +93,7 @@ def test_other_fields_of_an_object_leave_no_box_open() -> None:
 
 def test_both_boxes_of_two_are_not_right_as_one_or_the_other() -> None:
     target = [[10, 20, 30, 40], [50, 60, 70, 80]]
-    settings, true = RewardSettings(), PLACE.target_boxes(target)
+    settings, true = RewardSettings(), PLACE.parse_target(target)
     assert box_reward(f"{ONE} or {TWO}", true, PLACE, settings)[:2] == (0.0, "boxes_open")
     assert box_reward(f"{ONE} {TWO}", true, PLACE, settings)[:2] == (1.0, "correct")
 
@@ -115,7 +115,7 @@ def test_boxes_beside_each_other_earn_no_more_than_a_guess_among_them(
     predicted: list[tuple[float, ...]], true: tuple[float, ...], quality: str
 ) -> None:
     """So listing n places for one thing is never worth more, on average, than the best of them."""
-    target, settings = PLACE.target_boxes([true]), RewardSettings(box_quality=quality)
+    target, settings = PLACE.parse_target([true]), RewardSettings(box_quality=quality)
 
     def value(boxes: list[tuple[float, ...]]) -> float:
         return box_reward(str([[*b] for b in boxes]), target, PLACE, settings).value

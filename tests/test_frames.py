@@ -41,7 +41,7 @@ def written(box: Sequence[float], frame: str) -> list[float]:
 
 def verdict(answer: Any, target: Any, frame: str) -> Any:
     settings = RewardSettings(frame=frame)
-    return box_reward(json.dumps(answer), PLACE.target_boxes(target), PLACE, settings)
+    return box_reward(json.dumps(answer), PLACE.parse_target(target), PLACE, settings)
 
 
 @given(st.lists(place, min_size=1, max_size=5, unique=True), st.sampled_from(sorted(FRAMES)))
@@ -255,4 +255,4 @@ def test_no_frame_is_named_without_evidence() -> None:
 
 def test_a_parsed_target_is_taken_as_it_is() -> None:
     target = BoxTarget(((TrueBox((0.0, 0.0, 9.0, 9.0)),),))
-    assert PLACE.target_boxes(target) is target
+    assert PLACE.parse_target(target) is target

@@ -14,8 +14,8 @@ from sklearn.metrics import fbeta_score, jaccard_score
 
 from medreward import ConfigError, Label, Task, explain, shaped_reward
 from medreward.commands.cli import main
-from medreward.data.rows import ground_truth, target_of
 from medreward.kinds.multilabel import best_partial_score, f_beta, read_label_set
+from medreward.kinds.truth import ground_truth, target_of
 
 CHEST = Task.load("chestmnist")
 NAMES = [label.name for label in CHEST.labels]
@@ -59,7 +59,7 @@ def subsets(count: int) -> list[frozenset[int]]:
     ],
 )
 def test_sets_that_are_read(text: str, labels: list[str]) -> None:
-    assert read_label_set(text, CHEST) == (CHEST.target_set(labels), "")
+    assert read_label_set(text, CHEST) == (CHEST.parse_target(labels), "")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_beta_weighs_missed_against_false_and_is_signed() -> None:
     ],
 )
 def test_targets(target: Any, labels: set[int]) -> None:
-    assert CHEST.target_set(target) == labels
+    assert CHEST.parse_target(target) == labels
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_wrong_targets_are_named(target: Any, message: str) -> None:
 def test_rows_hold_sets_as_json() -> None:
     for target in (["mass", "edema"], [], np.eye(14)[4]):
         truth = ground_truth(CHEST, target)
-        assert CHEST.parse_target(target_of(CHEST, truth)) == CHEST.target_set(target)
+        assert CHEST.parse_target(target_of(CHEST, truth)) == CHEST.parse_target(target)
     assert ground_truth(CHEST, ["edema", 4]) == '["mass", "edema"]'
     assert target_of(CHEST, "mass") == "mass"
     with pytest.raises(ConfigError, match="is not JSON labels"):

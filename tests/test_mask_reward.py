@@ -19,9 +19,9 @@ from pycocotools import mask as coco
 from sklearn.metrics import f1_score, jaccard_score
 
 from medreward import ConfigError, RewardSettings, Task, explain
-from medreward.data.rows import ground_truth, target_of
 from medreward.geometry.masks import MAX_SIDE, MaskError, rle_of_counts, rle_of_polygons
 from medreward.kinds.segmentation import MAX_LENGTH, mask_reward
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 
 TASK = Task("lesion", kind="segmentation", reward=RewardSettings(delta=0))

@@ -21,13 +21,14 @@ from medreward.data.check import problems
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import Row, rows
+from medreward.kinds.base import TargetType
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.perception import Pipeline, RowTransform, parse
 from medreward.perception.copies import OneTask
 from medreward.perception.moving import MOVING
 from medreward.perception.rows import Content, changed
 from medreward.perception.transforms import GEOMETRIC, INTENSITY
-from medreward.task.task import KINDS, parse_card
+from medreward.task.task import parse_card
 from tests import prepare_support
 from tests.mask_support import (
     ELL,
@@ -290,14 +291,8 @@ def test_a_window_at_random_places_is_allowed() -> None:
         assert decoded(truth_of(after)).sum() == decoded(ELL).sum()
 
 
-def test_a_kind_without_a_way_to_follow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(MOVING) == set(KINDS)
-    row = mask_row()
-    monkeypatch.delitem(MOVING, "segmentation")
-    with pytest.raises(ConfigError, match=r"row 'train-1': task 'lesion': kind: 'segmentation' is"):
-        apply("Gamma(2)", row)
-    with pytest.raises(ConfigError, match="nobody said how its targets follow"):
-        changed(parse("Gamma(2)"), TASK, Content([picture(decoded(ELL))], {}, ELL))
+def test_every_type_of_target_has_a_way_to_follow() -> None:
+    assert set(MOVING) == set(TargetType)
 
 
 WRONG_SIZES = [

@@ -30,7 +30,7 @@ POINTS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=5)
 
 def value(answer: str, target: Any, **settings: Any) -> float:
     made = RewardSettings(delta=0, box_quality="point", **settings)
-    return point_reward(answer, TASK.target_boxes(target), TASK, made).value
+    return point_reward(answer, TASK.parse_target(target), TASK, made).value
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
 )
 def test_what_is_not(answer: str | None, reason: str) -> None:
     assert read_points(answer, TASK) == (None, reason)
-    verdict = point_reward(answer, TASK.target_boxes(TWO), TASK, RewardSettings())
+    verdict = point_reward(answer, TASK.parse_target(TWO), TASK, RewardSettings())
     assert verdict == Verdict(0.0, reason)
 
 

@@ -30,11 +30,12 @@ from medreward import (
 )
 from medreward.audit.exploits import cases_of
 from medreward.geometry.frames import FRAMES
-from medreward.kinds.table import COMMON, KIND_REWARDS
-from medreward.scoring.scorer import PARTS, Scorer
+from medreward.kinds.base import kind_of
+from medreward.scoring.scorer import COMMON, PARTS, Scorer
 from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
+from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import (
     ANNOTATORS,
     DECAYS,
@@ -279,7 +280,8 @@ def signature(task: Task, **settings: Any) -> str:
 @pytest.mark.parametrize("name", [known.name for known in fields(RewardSettings)])
 def test_two_values_of_a_setting_never_share_a_signature(name: str) -> None:
     """For the kinds whose scores the setting shapes; each setting shapes some kind's."""
-    shaped = [k for k, reward in KIND_REWARDS.items() if name in (*COMMON, *reward.settings)]
+    kinds = {kind: rules_of(kind).settings for kind in kind_names()}
+    shaped = [kind for kind, own in kinds.items() if name in (*COMMON, *own)]
     assert shaped
     for task in map(Task.load, shipped()):
         found = {signature(task, **{name: value}) for value in NEAR_VALUES[name]}
@@ -291,7 +293,7 @@ def test_a_kind_names_every_setting_that_shapes_its_scores() -> None:
     names = {known.name for known in fields(RewardSettings)}
     for name in ("busi", "icdr", "chestmnist", "bccd", "grounding_where"):
         task = Task.load(name)
-        silent = names - {*COMMON, *KIND_REWARDS[task.kind].settings}
+        silent = names - {*COMMON, *kind_of(task).settings}
         bound = Scorer(task, replace(task.reward, delta=0))
         for case in cases_of(task):
             texts = [case.say(a) for a in (case.right, *case.wrong, *case.near)]

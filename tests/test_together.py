@@ -19,9 +19,9 @@ from medreward.audit.battery import audit
 from medreward.audit.cases.files import load_cases, shipped_cases
 from medreward.audit.exploits import cases_of, registered
 from medreward.audit.user_rewards import load_reward
-from medreward.data.rows import ground_truth
 from medreward.kinds.classification import label_reward
 from medreward.kinds.reading import read_label
+from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import build_prompt
 from medreward.scoring.parts.recitation import Reference
 from medreward.scoring.scorer import Scorer

@@ -98,7 +98,7 @@ def test_arms_differ_in_stages_and_steps(config: dict[str, Any]) -> None:
 
 def test_demonstrations_are_right(config: dict[str, Any]) -> None:
     from medreward import explain
-    from medreward.data.rows import target_of
+    from medreward.kinds.truth import target_of
 
     data = from_parquet(config["localisation"]["rows"])
     shown = demonstrations(data, BOXES, {})

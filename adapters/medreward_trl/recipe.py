@@ -13,9 +13,9 @@ import yaml
 from trl import GRPOConfig
 
 from medreward import ConfigError, Task, explain
-from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.kinds.truth import target_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

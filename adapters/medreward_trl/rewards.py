@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score
-from medreward.data.rows import target_of
+from medreward.kinds.truth import target_of
 from medreward.scoring.groups import by_prompt, zero_variance_share
 from medreward.scoring.scorer import PARTS, Judged, Scorer, TaskLike, scorer, scores_of
 from medreward.scoring.trace import TraceLike, TraceRow, trace_writer, traced

@@ -16,9 +16,9 @@ from typing import Any
 
 from medreward import ConfigError, Score, Task
 from medreward.data.check import check_parquet, first_rows
-from medreward.data.rows import target_of
 from medreward.errors import expected
 from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.kinds.truth import target_of
 from medreward_verl.scoring import RowScorer, row_scorer
 
 FIRST = 3  # rows of each file for which completions are scored

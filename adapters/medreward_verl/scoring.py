@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
-from medreward.data.rows import target_of
 from medreward.errors import expected
+from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import PARTS, Judged, Scorer, scorer, scores_of
 from medreward.scoring.trace import trace_writer, traced
 from medreward.task.card import shipped

@@ -90,7 +90,7 @@ def from_text(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Row]
     """Read the answer's text and score it."""
     answers = [json.dumps(predicted) for predicted, _ in made]
     tagged = [f"<answer>{answer}</answer>" for answer in answers]
-    targets = [TASK.target_boxes(true) for _, true in made]
+    targets = [TASK.parse_target(true) for _, true in made]
     settings = TASK.reward
 
     def ours() -> list[float]:
@@ -112,7 +112,7 @@ def from_text(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Row]
 def from_numbers(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Row]:
     """Score boxes that are read already."""
     settings = TASK.reward
-    targets = [TASK.target_boxes(true) for _, true in made]
+    targets = [TASK.parse_target(true) for _, true in made]
     frame = frame_of(settings.frame, targets[0])
     read = [
         Placed(len(predicted), [*map(tuple, predicted)], [None] * len(predicted))  # type: ignore[list-item]
@@ -145,7 +145,7 @@ def with_labels(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[Ro
         json.dumps([{"bbox_2d": box, "label": n} for (n, _), box in zip(named, boxes, strict=True)])
         for named, (boxes, _) in zip(true, made, strict=True)
     ]
-    targets = [CELLS.target_boxes([{"box": b, "label": n} for n, b in named]) for named in true]
+    targets = [CELLS.parse_target([{"box": b, "label": n} for n, b in named]) for named in true]
 
     def ours() -> list[float]:
         rows = zip(answers, targets, strict=True)

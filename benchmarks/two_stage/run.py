@@ -28,9 +28,10 @@ from two_stage.fields import BOXES, GRID, KIND, SIZE, fields
 
 from medreward import Task, explain
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows, target_of
+from medreward.data.rows import rows
 from medreward.files.atomic import replacing, write_text_atomic
 from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.kinds.truth import target_of
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo import generation, model
 from medreward_trl.demo.run import GRPO as TINY

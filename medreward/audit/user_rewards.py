@@ -34,8 +34,8 @@ from types import ModuleType
 from typing import Any, Protocol
 from zlib import crc32
 
-from medreward.data.rows import ground_truth, target_of
 from medreward.errors import ConfigError, expected
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.scoring.scorer import Score, Scorer
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -166,8 +166,8 @@ class UserReward(Reward):
     """A user's reward function, called with a batch of one as its trainer would call it.
 
     In the trainers' signatures the target is what a row of medreward's holds: text as it is given,
-    everything else as `medreward.data.rows.ground_truth` writes it. ``plain`` and ``batch`` get it
-    as it is given, and ``task``, ``prompt`` and ``knowledge`` if they have parameters so named.
+    all else as `medreward.kinds.truth.ground_truth` writes it. ``plain`` and ``batch`` get it as it
+    is given, and ``task``, ``prompt`` and ``knowledge`` if they have parameters so named.
     ``completion_ids`` are the bytes of the completion, as there is no tokenizer here.
     """
 

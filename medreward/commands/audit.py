@@ -107,7 +107,7 @@ def _families(names: list[str] | None, kind: str) -> list[Any] | None:
 
 
 def _targets(path: Path, task: Any) -> list[object]:
-    from medreward.data.rows import target_of
+    from medreward.kinds.truth import target_of
 
     targets = []
     try:

@@ -13,9 +13,9 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from medreward.commands.reward_options import add_reward_options, reward_options
-from medreward.data.rows import target_of
 from medreward.errors import ConfigError
 from medreward.files.atomic import replacing
+from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.text.reasons import REASONS
 from medreward.version import __version__

@@ -18,10 +18,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from medreward.data.picture import load_bytes
-from medreward.data.rows import target_of, target_size
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError, expected
 from medreward.geometry.regions import check_size
+from medreward.kinds.truth import target_of, target_size
 from medreward.priors.template import IMAGE_MARK
 from medreward.scoring.scorer import scorer
 from medreward.task.card import shipped

@@ -13,14 +13,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
 from medreward.errors import ConfigError
-from medreward.geometry.masks import mask_json
-from medreward.geometry.regions import Size, box_json, check_size
+from medreward.geometry.regions import check_size
+from medreward.kinds.truth import ground_truth, target_size
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.task.task import Task
 
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Row: TypeAlias = dict[str, Any]
-_JSON = {
-    "localisation": "boxes [[x1, y1, x2, y2]]",
-    "segmentation": 'a mask {"size": [height, width], "counts": …}',
-    "multilabel": 'labels ["name", …]',
-}
 
 
 def rows(
@@ -57,59 +51,6 @@ def rows(
             yield _row(example, task, prompts(example.id))
         except ConfigError as error:
             raise ConfigError(f"row {number}, example {example.id!r}: {error}") from error
-
-
-def ground_truth(task: Task, target: object) -> str:
-    """Return a target as the text that all rows of a data set can hold.
-
-    >>> ground_truth(Task.load("retinamnist"), 2), ground_truth(Task.load("pneumoniamnist"), 1)
-    ('2', 'pneumonia')
-    """
-    if task.kind == "localisation":
-        return box_json(task.target_boxes(target), [label.name for label in task.labels])
-    if task.kind == "segmentation":
-        return json.dumps(mask_json(task.target_mask(target)))
-    if task.kind == "multilabel":
-        return json.dumps([task.labels[i].name for i in sorted(task.target_set(target))])
-    index = task.target_index(target)
-    return task.answer_name(index)
-
-
-def target_of(task: Task, truth: Any) -> Any:
-    """Return the target that a row's ground truth stands for: the inverse of `ground_truth`.
-
-    >>> target_of(Task.load("mni152_brain_box"), "[[0, 0, 10, 5]]")
-    [[0, 0, 10, 5]]
-
-    Raises:
-        ConfigError: if boxes, or a list of labels, are not JSON.
-    """
-    if not isinstance(truth, str) or not _is_json(task, truth):
-        return truth
-    try:
-        return json.loads(truth)
-    except ValueError as error:
-        raise ConfigError(
-            f"task {task.name!r}: target {truth!r} is not JSON {_JSON[task.kind]}"
-        ) from error
-
-
-def _is_json(task: Task, truth: str) -> bool:
-    """Whether a ground truth is JSON: of boxes and masks always, of labels if it is a list."""
-    boxes_or_mask = task.kind in ("localisation", "segmentation")
-    return boxes_or_mask or (task.kind == "multilabel" and truth.startswith("["))
-
-
-def target_size(task: Task, truth: Any) -> Size | None:
-    """Return width and height of the image that a ground truth is for, where it says so.
-
-    >>> target_size(Task.load("mni152_brain_box"), '{"boxes": [], "size": [60, 40]}')
-    (60.0, 40.0)
-    """
-    if task.kind not in ("localisation", "segmentation"):
-        return None
-    size: Size | None = task.parse_target(target_of(task, truth)).size
-    return size
 
 
 def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002

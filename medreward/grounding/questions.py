@@ -30,6 +30,7 @@ from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected
 from medreward.geometry.regions import MAX_BOXES
 from medreward.grounding.phrases import number, question, words_of
+from medreward.kinds.base import TargetType, kind_of
 from medreward.task.task import Task
 
 CARDS = {
@@ -146,7 +147,7 @@ def plan(records: Sequence[Record], task: Task, asking: Asking, seed: int) -> Pl
     Raises:
         ConfigError: if there is no class to ask about, or nothing that can be asked.
     """
-    if task.kind != "localisation":
+    if kind_of(task).target_type is not TargetType.BOXES:
         raise ConfigError(
             f"ask: task {task.name!r} is {task.kind}; --ask needs a localisation card"
         )

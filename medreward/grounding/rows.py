@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from medreward.data.render import Rendered
-from medreward.data.rows import Row, ground_truth, row
+from medreward.data.rows import Row, row
 from medreward.data.sources.record import Record
 from medreward.geometry.frames import qwen_resized
 from medreward.geometry.regions import Box
 from medreward.grounding.phrases import slugs, wordings
 from medreward.grounding.questions import ANY, CARDS, Plan, Question
+from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.task.task import Task
 

@@ -18,14 +18,21 @@ the task earns 0 unless all of them are true, so that it is no way to collect re
 
 from __future__ import annotations
 
-from collections.abc import Set
+import json
+from collections.abc import Iterator, Sequence, Set
+from numbers import Real
 from typing import NamedTuple
 
+from medreward.errors import ConfigError
+from medreward.kinds.base import Kind, TargetType
+from medreward.kinds.honest import Honest
+from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import displayed, unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.scope import Stance, stances
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.words import mixes_scripts, split
 
 NO_FINDING = "no finding"
@@ -129,3 +136,98 @@ def best_partial_score(task: Task, beta: float, factor: float = 1.0) -> float:
     costs = sorted(label.cost for label in task.labels)
     weighted = (1 + beta**2) * sum(costs[1:])
     return weighted / (weighted + factor * min(1.0, beta**2) * costs[0])
+
+
+def parse_label_set(task: Task, target: object) -> frozenset[int]:
+    """Return the indices of the labels in a multi-label target.
+
+    `target` is a collection of names or indices, empty where nothing is to be found; one of them; a
+    phrase for "no finding"; or an array of as many 0s and 1s as there are labels (MedMNIST's form).
+
+    Raises:
+        ConfigError: if one of them is not a label of the task.
+
+    >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
+    >>> sorted(parse_label_set(task, ["mass", 0])), sorted(parse_label_set(task, "no finding"))
+    ([0, 1], [])
+    """
+    if isinstance(target, Real):
+        return frozenset({task.target_index(target)})
+    if isinstance(target, str):
+        if task.lexicon.label(target) == len(task.labels):
+            return frozenset()
+        return frozenset({task.target_index(target)})
+    if hasattr(target, "tolist"):
+        return _flagged(task, target.tolist())
+    if not isinstance(target, Sequence | Set):
+        raise ConfigError(f"task {task.name!r}: target {target!r} is not a list of labels")
+    return frozenset(map(task.target_index, target))
+
+
+def _flagged(task: Task, flags: object) -> frozenset[int]:
+    if not isinstance(flags, list) or len(flags) != len(task.labels) or not {0, 1} >= {*flags}:
+        raise ConfigError(
+            f"task {task.name!r}: target {flags!r} is not an array of {len(task.labels)} "
+            f"zeros and ones; give labels as a list"
+        )
+    return frozenset(i for i, flag in enumerate(flags) if flag)
+
+
+class Multilabel(Kind):
+    """Any number of the labels."""
+
+    name = "multilabel"
+    traits = frozenset((Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
+    target_type = TargetType.LABELS
+    settings = ("beta", "set_quality")
+
+    def forms(self, task: Task) -> list[tuple[str, ...]]:
+        """Return the forms of each label, and the phrases that say that none applies."""
+        return [*super().forms(task), tuple(task.no_finding)]
+
+    def parse(self, task: Task, target: object) -> frozenset[int]:
+        """Return the indices of the true labels."""
+        return parse_label_set(task, target)
+
+    def to_text(self, task: Task, target: Set[int]) -> str:
+        """Return the labels' names as a JSON list."""
+        return json.dumps([task.labels[i].name for i in sorted(target)])
+
+    def from_text(self, task: Task, text: str) -> object:
+        """Return a list of names; a text that is no JSON list stands for itself."""
+        if not text.startswith("["):
+            return text
+        return json_target(task, text, 'labels ["name", …]')
+
+    def reward(
+        self, answer: str | None, target: Set[int], task: Task, settings: RewardSettings
+    ) -> Verdict:
+        """Return F_beta of the labels that an answer asserts."""
+        return label_set_reward(answer, target, task, settings)
+
+    def best_wrong(self, task: Task, settings: RewardSettings) -> float:
+        """Return what all labels but the cheapest earn."""
+        return best_partial_score(task, settings.beta, error_factor(settings))
+
+    def right(self, task: Task, target: Set[int], settings: RewardSettings) -> str:
+        """Return the labels' names, or the first phrase for "no finding"."""
+        return ", ".join(task.labels[i].name for i in sorted(target)) or task.no_finding[0]
+
+    def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
+        """Yield the first labels one by one, a pair, a triple and none, or each of `targets`."""
+        names = [label.name for label in task.labels]
+        count = len(names)
+        if targets is None:
+            sets = [{i} for i in range(min(4, count))]
+            sets += [{0, 1}, {0, 1, 2}, set()] if count > 3 else [set()]
+        else:
+            sets = [{*parse_label_set(task, target)} for target in targets]
+        for true in sets:
+            inside = [names[i] for i in sorted(true)]
+            outside = [names[i] for i in range(count) if i not in true]
+            nothing = task.no_finding[0]
+            near = [", ".join([*inside, outside[0]])] if inside and outside else []
+            near += [", ".join(inside[:-1])] if len(inside) > 1 else []
+            wrong = (*outside[:3], nothing) if inside else (*outside[:3],)
+            own = tuple(inside) or (nothing,)
+            yield Honest(inside, ", ".join(own), wrong, (*near, *wrong), own, tuple(outside))

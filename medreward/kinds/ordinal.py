@@ -14,12 +14,15 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from medreward.errors import ConfigError
 from medreward.kinds.reading import Reading, displayed, one_asserted, unreadable
+from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
 from medreward.language.lexicon import Mention
 from medreward.language.scope import Stance, stances
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.words import Words, fold, split
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
@@ -193,3 +196,56 @@ def _is_compared(text: Words, start: int, stop: int, taken: set[int]) -> bool:
         and text.words[max(0, i - 1) : i + 1] not in _CONTRASTS
         for i in near
     )
+
+
+class Ordinal(SingleLabel):
+    """A grade on a scale; labels in rising order."""
+
+    name = "ordinal"
+    traits = frozenset((Trait.NAMES_LABELS, Trait.ONE_ANSWER, Trait.ORDERED, Trait.PARTIAL_CREDIT))
+    settings = ("decay", "under_grading", "over_grading")
+    shuffles = False  # the order of grades says something
+
+    def check(self, task: Task) -> None:
+        """Raise `ConfigError` if there are less than two grades, or a number names another one."""
+        super().check(task)
+        for i, label in enumerate(task.labels):
+            grade, name = task.first_grade + i, label.name.strip()
+            if name.isdecimal() and name != str(grade):
+                raise ConfigError(
+                    f"labels[{i}]: {label.name!r} is the name of grade {grade}; grades rise by 1 "
+                    f"from first_grade {task.first_grade}"
+                )
+
+    def forms(self, task: Task) -> list[tuple[str, ...]]:
+        """Return the forms of each grade, its number among them."""
+        return [(*f, str(task.first_grade + i)) for i, f in enumerate(super().forms(task))]
+
+    def reward(
+        self, answer: str | None, target: int, task: Task, settings: RewardSettings
+    ) -> Verdict:
+        """Return R_MFRS."""
+        return mfrs_reward(answer, target, task, settings)
+
+    def best_wrong(self, task: Task, settings: RewardSettings) -> float:
+        """Return the credit of a grade that is one off."""
+        return best_partial_credit(settings, len(task.labels))
+
+    def choices(self, task: Task, order: Sequence[int]) -> str:
+        """Return numbers and names, or nothing where they are the same."""
+        names = [task.labels[i].name for i in order]
+        grades = [task.answer_name(i) for i in order]
+        if names == grades:
+            return ""
+        return "; ".join(
+            grade if grade == name else f"{grade} = {name}"
+            for grade, name in zip(grades, names, strict=True)
+        )
+
+    def neighbours(self, task: Task, index: int) -> list[int]:
+        """Return the grades beside one."""
+        return [i for i in (index - 1, index + 1) if 0 <= i < len(task.labels)]
+
+    def sample(self, task: Task, index: int) -> int:
+        """Return the grade's number."""
+        return task.first_grade + index

@@ -53,7 +53,7 @@ def point_reward(
         ConfigError: if the target lacks the size that the frame needs.
 
     >>> task = Task("lesion", kind="localisation")
-    >>> target = task.target_boxes([[0, 0, 10, 5], [20, 0, 30, 5]])
+    >>> target = task.parse_target([[0, 0, 10, 5], [20, 0, 30, 5]])
     >>> point_reward("[[2, 3], [50, 50]]", target, task, RewardSettings()).value
     0.5
     """

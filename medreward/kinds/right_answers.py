@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from medreward.geometry.frames import frame_of
-from medreward.geometry.masks import mask_json
-from medreward.geometry.regions import BoxTarget, short
+from medreward.kinds.base import kind_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 
@@ -34,16 +29,8 @@ def right_answer(task: Task, target: object, settings: RewardSettings | None = N
     >>> right_answer(Task.load("bccd"), [{"box": [64, 48, 320, 240], "label": "WBC"}])
     '[{"bbox_2d": [64, 48, 320, 240], "label": "WBC"}]'
     """
-    parsed = task.parse_target(target)
-    if task.kind == "localisation":
-        places = _places(task, parsed, settings or task.reward)
-        return json.dumps(places, ensure_ascii=False)
-    if task.kind == "segmentation":
-        return json.dumps(mask_json(parsed))
-    if task.kind == "multilabel":
-        names = [task.labels[i].name for i in sorted(parsed)]
-        return ", ".join(names) or task.no_finding[0]
-    return task.answer_name(parsed)
+    kind = kind_of(task)
+    return kind.right(task, kind.parse(task, target), settings or task.reward)
 
 
 def completion_with(answer: str, reasoning: str = "Looking closely.") -> str:
@@ -53,21 +40,3 @@ def completion_with(answer: str, reasoning: str = "Looking closely.") -> str:
     '<think>Looking closely.</think><answer>2</answer>'
     """
     return f"<think>{reasoning}</think><answer>{answer}</answer>"
-
-
-def _places(task: Task, target: BoxTarget, settings: RewardSettings) -> list[Any]:
-    """Return the boxes of a target, or a point in each, as JSON-ready lists or mappings."""
-    frame = frame_of(settings.frame, target)
-    written: list[Any] = []
-    for box, label in target.boxes:
-        x1, y1, x2, y2 = box
-        if settings.box_quality == "point":
-            x, y = (x1 + x2) / 2, (y1 + y2) / 2
-            written.append([short(v) for v in frame.written((x, y, x, y))[:2]])
-            continue
-        corners = [short(v) for v in frame.written(box)]
-        if label is None:
-            written.append(corners)
-        else:
-            written.append({"bbox_2d": corners, "label": task.labels[label].name})
-    return written

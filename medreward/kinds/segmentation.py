@@ -17,19 +17,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from medreward.errors import ConfigError
 from medreward.geometry.frames import Frame, frame_of
-from medreward.geometry.masks import MaskError, MaskTarget, coco, rle_of_counts, rle_of_polygons
-from medreward.geometry.regions import BoxTarget
+from medreward.geometry.masks import (
+    MaskError,
+    MaskTarget,
+    coco,
+    mask_json,
+    parse_mask,
+    rle_of_counts,
+    rle_of_polygons,
+)
+from medreward.geometry.regions import BoxTarget, Size
+from medreward.kinds.base import Kind, TargetType
+from medreward.kinds.box_targets import with_nothing_there
 from medreward.kinds.boxes.reading import says_nothing
 from medreward.kinds.boxes.scan import Scan
+from medreward.kinds.honest import Honest
+from medreward.kinds.json_text import json_target
+from medreward.kinds.place_samples import honest_masks
 from medreward.kinds.reading import MAX_ANSWER_LENGTH, unreadable
-from medreward.kinds.verdict import Verdict, capped
+from medreward.kinds.verdict import BEST_WRONG, Verdict, capped
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 # The packed RLE of a mask with a ragged outline on 1024 x 1024 takes about 10,000 characters.
 MAX_LENGTH = 100_000
@@ -161,3 +176,59 @@ def _agreement(found: dict[str, Any], true: dict[str, Any], quality: str) -> flo
         return 1.0
     shared = float(module.area(module.merge([found, true], intersect=True)))
     return 2 * shared / sizes if quality == "dice" else shared / (sizes - shared)
+
+
+class Segmentation(Kind):
+    """A mask."""
+
+    name = "segmentation"
+    traits = frozenset((Trait.PLACES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
+    target_type = TargetType.MASK
+    settings = ("frame", "mask_quality")
+    shuffles = False  # there are no labels
+
+    def check(self, task: Task) -> None:
+        """Raise `ConfigError` if the card has labels."""
+        if task.labels:
+            raise ConfigError(f"labels: {len(task.labels)} given; a segmentation task has none")
+
+    def forms(self, task: Task) -> list[tuple[str, ...]]:
+        """Return the phrases that say that nothing is there."""
+        return with_nothing_there(task, [])
+
+    def parse(self, task: Task, target: object) -> MaskTarget:
+        """Return the mask of a target (`medreward.geometry.masks.parse_mask`)."""
+        try:
+            return parse_mask(target)
+        except ConfigError as error:
+            raise ConfigError(f"task {task.name!r}: {error}") from error
+
+    def to_text(self, task: Task, target: MaskTarget) -> str:
+        """Return the mask's run lengths as JSON."""
+        return json.dumps(mask_json(target))
+
+    def from_text(self, task: Task, text: str) -> object:
+        """Return what JSON text of a mask holds."""
+        return json_target(task, text, 'a mask {"size": [height, width], "counts": …}')
+
+    def size(self, target: MaskTarget) -> Size | None:
+        """Return the size of the image that the mask is for."""
+        return target.size
+
+    def reward(
+        self, answer: str | None, target: MaskTarget, task: Task, settings: RewardSettings
+    ) -> Verdict:
+        """Return Dice or IoU."""
+        return mask_reward(answer, target, task, settings)
+
+    def best_wrong(self, task: Task, settings: RewardSettings) -> float:
+        """Return what a mask that is nearly right earns."""
+        return BEST_WRONG
+
+    def right(self, task: Task, target: MaskTarget, settings: RewardSettings) -> str:
+        """Return the mask's run lengths as JSON."""
+        return json.dumps(mask_json(target))
+
+    def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
+        """Yield one place, two and none, or each of `targets`."""
+        return honest_masks(task, targets)

@@ -1,7 +1,7 @@
-"""How the target of each kind of task follows its image.
+"""How each type of target follows its image.
 
 A target gives a transform what it has to carry along, regions or a text, and says what it is
-afterwards. `MOVING` has an entry for each kind and no default: a target that stays where it was
+afterwards. `MOVING` has an entry for each type and no default: a target that stays where it was
 while its image moves is wrong, and nothing would show it.
 """
 
@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from medreward.data.rows import ground_truth, target_of
-from medreward.errors import ConfigError
 from medreward.geometry.masks import mask_json
+from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.perception.mask_region import mask_regions, own_regions, with_mask
 from medreward.perception.sample import Region, Sample
 from medreward.perception.target import move_boxes, regions_of
@@ -75,7 +75,7 @@ class MovingBoxes(MovingTarget):
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self.truth = truth
         self._names = [label.name for label in task.labels]
-        self._target = task.target_boxes(target_of(task, truth))
+        self._target = task.parse_target(target_of(task, truth))
         self.regions = regions_of(self._target, size, self._names)
 
     def follow(self, before: Sample, after: Sample) -> Any:
@@ -90,7 +90,7 @@ class MovingMask(MovingTarget):
 
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self.truth = truth
-        self._target = task.target_mask(target_of(task, truth))
+        self._target = task.parse_target(target_of(task, truth))
         self.regions = mask_regions(self._target, size)
 
     def follow(self, before: Sample, after: Sample) -> Any:
@@ -101,25 +101,14 @@ class MovingMask(MovingTarget):
         return json.dumps(moved) if isinstance(self.truth, str) else moved
 
 
-MOVING: Mapping[str, type[MovingTarget]] = {
-    "classification": MovingWords,
-    "ordinal": MovingWords,
-    "multilabel": MovingWords,
-    "localisation": MovingBoxes,
-    "segmentation": MovingMask,
+MOVING: Mapping[TargetType, type[MovingTarget]] = {
+    TargetType.LABEL: MovingWords,
+    TargetType.LABELS: MovingWords,
+    TargetType.BOXES: MovingBoxes,
+    TargetType.MASK: MovingMask,
 }
 
 
 def moving_type(task: Task) -> type[MovingTarget]:
-    """Return how a task's targets follow their images.
-
-    Raises:
-        ConfigError: if nobody said so for its kind.
-    """
-    if task.kind not in MOVING:
-        raise ConfigError(
-            f"task {task.name!r}: kind: {task.kind!r} is not one of {', '.join(MOVING)}: nobody "
-            f"said how its targets follow a transformed image; prepare and train it without "
-            f"transforms, or add the kind to medreward.perception.moving.MOVING"
-        )
-    return MOVING[task.kind]
+    """Return how a task's targets follow their images."""
+    return MOVING[kind_of(task).target_type]

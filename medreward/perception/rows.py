@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from medreward.data.check import TaskOf, shipped_task
 from medreward.data.picture import load_bytes, png_bytes
-from medreward.data.rows import Row, target_of, target_size
+from medreward.data.rows import Row
 from medreward.data.sources.record import Reading, UnusableError
 from medreward.errors import ConfigError
 from medreward.geometry.regions import BoxTarget, check_size, parse_boxes
+from medreward.kinds.truth import target_of, target_size
 from medreward.perception.moving import moving_type
 from medreward.perception.sample import Sample
 from medreward.perception.sides import check_knowledge, check_task

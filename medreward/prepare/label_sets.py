@@ -10,6 +10,7 @@ from typing import Any
 
 from medreward.data.sources.record import Flags, Record, Remark, Unclear
 from medreward.errors import ConfigError
+from medreward.kinds.multilabel import parse_label_set
 from medreward.prepare.unknown import check_used, key_of, unknown_labels
 from medreward.task.task import Task
 
@@ -79,7 +80,7 @@ def _check_flags(record: Record, flags: Flags, task: Task) -> None:
 def _meaning(task: Task, text: str) -> frozenset[int] | None:
     """Return the label that a text names, as a set; the empty one for "no finding"."""
     try:
-        return task.target_set(text)
+        return parse_label_set(task, text)
     except ConfigError:
         return None
 

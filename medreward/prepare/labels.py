@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
-from medreward.data.rows import ground_truth
 from medreward.data.sources.record import Flags, NamedBox, Record, Remark
 from medreward.errors import ConfigError, expected
 from medreward.geometry.regions import MAX_BOXES
+from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.truth import ground_truth
 from medreward.prepare.label_sets import with_label_sets
 from medreward.prepare.masks import settle_masks
 from medreward.prepare.unknown import check_used, key_of, unknown_labels
 from medreward.task.task import Task
 
+Settled: TypeAlias = tuple[list[Record], list[Remark]]
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -43,15 +45,7 @@ def settled(
         ConfigError: if the data have labels that the card does not know; the message gives their
             counts and the nearest names. Also if the source does not have what the task needs.
     """
-    mapping = mapping or {}
-    if task.kind == "localisation":
-        return _with_boxes(records, task, mapping, list(box_labels))
-    if task.kind == "multilabel":
-        return with_label_sets(records, task, mapping)
-    _check_single(records, task)
-    if task.kind == "segmentation":
-        return settle_masks(records, task, mapping)
-    return _with_labels(records, task, mapping)
+    return SETTLERS[kind_of(task).target_type](records, task, mapping or {}, list(box_labels))
 
 
 def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[str, str]:
@@ -197,3 +191,34 @@ def _check_classes(
 def _class(task: Task, name: str) -> int | None:
     index = task.lexicon.label(name)
     return index if index is not None and index < len(task.labels) else None
+
+
+def _settle_sets(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], _: Sequence[str]
+) -> Settled:
+    return with_label_sets(records, task, mapping)
+
+
+def _settle_single(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], _: Sequence[str]
+) -> Settled:
+    _check_single(records, task)
+    return _with_labels(records, task, mapping)
+
+
+def _settle_masks(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], _: Sequence[str]
+) -> Settled:
+    _check_single(records, task)
+    return settle_masks(records, task, mapping)
+
+
+SETTLERS: Mapping[
+    TargetType,
+    Callable[[Sequence[Record], Task, Mapping[str, str], Sequence[str]], Settled],
+] = {
+    TargetType.LABEL: _settle_single,
+    TargetType.LABELS: _settle_sets,
+    TargetType.BOXES: _with_boxes,
+    TargetType.MASK: _settle_masks,
+}

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medreward.data.rows import ground_truth, target_of
 from medreward.data.sources.record import Record, Remark
 from medreward.errors import ConfigError
 from medreward.geometry.masks import coco, mask_json
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.perception.mask_region import resize_mask
 from medreward.prepare.unknown import check_used
 from medreward.task.task import Task
@@ -39,7 +39,7 @@ def mask_truth(task: Task, truth: str, size: Size, seen: Size | None) -> str:
         size: width and height of the row's image.
         seen: the same after the processor's resize; None: as in `truth`, if the size is the same.
     """
-    mask = task.target_mask(target_of(task, truth))
+    mask = task.parse_target(target_of(task, truth))
     if mask.size != size:
         mask = resize_mask(mask, size)
     if seen:
@@ -49,7 +49,7 @@ def mask_truth(task: Task, truth: str, size: Size, seen: Size | None) -> str:
 
 def mask_name(task: Task, truth: str) -> str:
     """Return what a mask's ground truth is counted as: "mask", or "empty mask"."""
-    area = coco().area(task.target_mask(target_of(task, truth)).rle())
+    area = coco().area(task.parse_target(target_of(task, truth)).rle())
     return "mask" if area else "empty mask"
 
 

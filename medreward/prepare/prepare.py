@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
-from medreward.data.rows import Row, ground_truth, row
+from medreward.data.rows import Row, row
 from medreward.data.sources.record import Record, Remark, Source
 from medreward.data.splits import SPLITS, assigned, check_groups, limited
 from medreward.errors import ConfigError
@@ -23,8 +22,8 @@ from medreward.grounding.rows import GroundingRows
 from medreward.perception.copies import transformed
 from medreward.perception.sides import check_task
 from medreward.prepare.dataset_card import Summary, card, report_lines
+from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settled
-from medreward.prepare.masks import mask_name, mask_truth
 from medreward.prepare.options import Options
 from medreward.priors.prompt import PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, ranked
@@ -209,40 +208,19 @@ class _Run:
 
     def _noted(self, record: Record, result: Rendered) -> str:
         """Count an image, keep it for the contact sheet, and return its ground truth."""
-        if self.task.kind == "localisation":
-            boxes = [{"box": box, "label": name} for name, box in result.boxes]
-            seen = self._resized_by_processor(result)
-            truth = ground_truth(self.task, {"boxes": boxes, "size": result.size, "seen": seen})
-            names, shown = [box.name for box in result.boxes], f"boxes: {len(result.boxes)}"
-        elif self.task.kind == "segmentation":
-            seen = self._resized_by_processor(result)
-            truth = mask_truth(self.task, str(record.label), result.size, seen)
-            shown = mask_name(self.task, truth)
-            names = [shown]
-        else:
-            truth = str(record.label)
-            names = self._names(truth)
-            shown = ", ".join(names)
+        seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
+        truth, names, title = finish_target(self.task, record, result, seen)
         self.summary.count(record, result, names)
         if record.id in self._ranks:
-            title, rank = f"{record.split}: {shown}", self._ranks[record.id]
-            self.tiles.append(Tile(rank, title, record.id, result.png, result.boxes))
+            heading, rank = f"{record.split}: {title}", self._ranks[record.id]
+            self.tiles.append(Tile(rank, heading, record.id, result.png, result.boxes))
         return truth
-
-    def _resized_by_processor(self, result: Rendered) -> tuple[int, int] | None:
-        return self.options.seen and qwen_resized(result.size, *self.options.seen)
 
     def _row(self, record: Record, result: Rendered, truth: str) -> Row:
         prompt = self.prompts(record.id)
         self.summary.prompt(prompt)
         split = str(record.split)
         return row(self.task, prompt, truth, result.png, id=record.id, split=split)
-
-    def _names(self, truth: str) -> list[str]:
-        """Return the labels in a ground truth, or what says that there is none."""
-        if self.task.kind != "multilabel":
-            return [truth]
-        return json.loads(truth) or [self.task.no_finding[0] if self.task.no_finding else "(none)"]
 
 
 @contextmanager

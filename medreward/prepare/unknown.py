@@ -9,6 +9,7 @@ from rapidfuzz import process, utils
 
 from medreward.data.sources.record import printable
 from medreward.errors import expected
+from medreward.kinds.base import TargetType, kind_of
 from medreward.task.task import Task
 
 _MOST_NAMED = 20
@@ -25,7 +26,7 @@ def unknown_labels(
     """Return the message on labels that a card does not know: counts and the nearest names."""
     names = [form for label in task.labels for form in (label.name, *label.synonyms)]
     allowed = [label.name for label in task.labels[:40]]
-    if task.kind == "multilabel":
+    if kind_of(task).target_type is TargetType.LABELS:
         names += task.no_finding
         allowed += task.no_finding[:1]
     lines = []

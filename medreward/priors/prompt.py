@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from medreward.errors import ConfigError
+from medreward.kinds.base import kind_of
 from medreward.priors.selection import Selection, is_shuffled, label_order, selections
 from medreward.priors.template import IMAGE_MARK, Templates, load_templates
 from medreward.priors.tokens import count_tokens
@@ -126,7 +127,7 @@ abnormal opacity.
         values = {
             "question": self.task.question,
             "knowledge": knowledge,
-            "labels": _labels(self.task, order),
+            "labels": kind_of(self.task).choices(self.task, order),
             "frame": self._templates.frame(self.task),
         }
         user, system = self._template.fill(values)
@@ -136,17 +137,3 @@ abnormal opacity.
 def build_prompt(task: Task, level: str = "full") -> Prompt:
     """Return the prompt of a task with its knowledge at a level, labels in the card's order."""
     return PromptBuilder(task, level)()
-
-
-def _labels(task: Task, order: list[int]) -> str:
-    """Return the labels in order; of grades, numbers and names unless they are the same."""
-    names = [task.labels[i].name for i in order]
-    if task.kind != "ordinal":
-        return "; ".join(names)
-    grades = [str(task.first_grade + i) for i in order]
-    if names == grades:
-        return ""
-    return "; ".join(
-        grade if grade == name else f"{grade} = {name}"
-        for grade, name in zip(grades, names, strict=True)
-    )

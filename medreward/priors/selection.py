@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from medreward.errors import expected
+from medreward.kinds.base import kind_of
 from medreward.task.labels import Statement
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
-
-_SHUFFLED = ("classification", "multilabel", "localisation")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def selections(task: Task, level: str) -> list[Selection]:
 
 def is_shuffled(task: Task, shuffle: bool | None) -> bool:
     """Whether labels are shuffled; None: unless they are grades, whose order says something."""
-    return task.kind in _SHUFFLED if shuffle is None else shuffle
+    return kind_of(task).shuffles if shuffle is None else shuffle
 
 
 def label_order(task: Task, row: str, seed: int) -> list[int]:

@@ -12,6 +12,7 @@ from medreward.task.labels import Statement
 from medreward.task.review import UNREVIEWED, is_draft, tally
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 _WIDTH = 100
 
@@ -54,7 +55,7 @@ def _lines(task: Task) -> Iterator[str]:
         yield from ("", "about the task")
         yield from _statements(task, task.knowledge, "  ")
     if task.labels:
-        yield from ("", "labels" if task.kind != "ordinal" else "grades")
+        yield from ("", "grades" if Trait.ORDERED in task.traits else "labels")
         yield from _labels(task)
     if task.references:
         yield from ("", "references")
@@ -78,14 +79,14 @@ def _value(value: Any) -> str:
 
 def _labels(task: Task) -> Iterator[str]:
     for i, label in enumerate(task.labels):
-        grade = f"{task.first_grade + i}" if task.kind == "ordinal" else ""
+        grade = task.answer_name(i) if Trait.ORDERED in task.traits else ""
         name = label.name if label.name == grade or not grade else f"{grade} = {label.name}"
         notes = ["says that nothing was found"] if label.absence else []
         notes += [f"cost {label.cost:g}"] if label.cost != 1 else []
         notes += [f"also {', '.join(label.synonyms)}"] if label.synonyms else []
         yield from _wrapped(name + (f" ({'; '.join(notes)})" if notes else ""), "  ")
         yield from _statements(task, label.attributes, "    ")
-    if task.kind == "multilabel":
+    if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
         yield from _wrapped(f"none of them: {', '.join(task.no_finding)}", "  ")
 
 

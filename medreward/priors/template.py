@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from medreward.errors import ConfigError, expected
+from medreward.kinds.base import kind_of
 from medreward.task.task import Task
 
 PLACEHOLDERS = ("question", "knowledge", "labels", "frame")
@@ -63,14 +64,11 @@ class Templates:
 
     def of(self, task: Task) -> Template:
         """Return the template of a task's kind."""
-        labelled = task.kind == "localisation" and task.labels
-        return self.kinds["labelled_localisation" if labelled else task.kind]
+        return self.kinds[kind_of(task).template(task)]
 
     def frame(self, task: Task) -> str:
         """Return the sentence on the frame of the answer's boxes or polygons, else ""."""
-        if task.kind not in ("localisation", "segmentation"):
-            return ""
-        return self.frames[task.reward.frame]
+        return self.frames[task.reward.frame] if "frame" in kind_of(task).settings else ""
 
 
 def load_templates(path: str | Path | Templates | None = None) -> Templates:

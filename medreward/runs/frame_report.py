@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from medreward.data.rows import target_of
 from medreward.errors import ConfigError
 from medreward.geometry.frames import FRAMES, known_extents
 from medreward.geometry.regions import Box, BoxTarget, TrueBox
+from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -84,10 +85,10 @@ def frame_report(
     >>> frame_report(["<answer>[[100, 100, 500, 500]]</answer>"] * 2, [target] * 2, task).likely
     'per-mille'
     """
-    if task.kind != "localisation":
+    if kind_of(task).target_type is not TargetType.BOXES:
         raise ConfigError(f"task {task.name!r} is {task.kind}; frames are of localisation tasks")
     settings = settings or task.reward
-    parsed = [task.target_boxes(target_of(task, target)) for target in targets]
+    parsed = [task.parse_target(target_of(task, target)) for target in targets]
     rows = [
         (completion, target)
         for completion, target in zip(completions, parsed, strict=True)

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from medreward.data.rows import target_of
 from medreward.errors import ConfigError
+from medreward.kinds.truth import target_of
 from medreward.scoring.groups import SAME
 from medreward.scoring.scorer import PARTS, Scorer
 from medreward.scoring.trace import TraceRow

@@ -22,8 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from medreward.data.rows import target_of
 from medreward.errors import ConfigError
+from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import PARTS, Scorer
 from medreward.scoring.trace import MOST, TraceRow, read_rows, traced
 from medreward.text.completion import completion_text

@@ -4,9 +4,9 @@
 
     R = w_accuracy * R_accuracy + w_format * R_format + w_recitation * δ * R_recite
 
-R_accuracy is the reward of the task's kind (`medreward.kinds.table`); the paper calls the weights
-λ, α, γ, δ. `Score.parts` holds the terms after gates and sign, so that the total is always the
-weighted sum of the parts.
+R_accuracy is the reward of the task's kind (`medreward.kinds.base.Kind`); the paper calls the
+weights λ, α, γ, δ. `Score.parts` holds the terms after gates and sign, so that the total is always
+the weighted sum of the parts.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import medreward.kinds.table  # noqa: F401 - registers the kinds
 from medreward.errors import ConfigError
-from medreward.kinds.table import COMMON, KIND_REWARDS
+from medreward.kinds.base import kind_of
 from medreward.kinds.verdict import Verdict
 from medreward.scoring.parts.recitation import reference
 from medreward.task.settings import RewardSettings, Weights
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.completion import Completion, CompletionLike
 from medreward.version import __version__
 
+# The settings that shape the scores of every kind.
+COMMON = ("weights", "delta", "gates")
 PARTS = ("accuracy", "format", "recitation")
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
@@ -85,6 +89,7 @@ class Scorer:
 
     def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
         self.task = task
+        self.kind = kind_of(task)
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
 
@@ -147,9 +152,7 @@ class Scorer:
     def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
         text = self._knowledge(knowledge)
         parsed = Completion.parse(completion)
-        verdict = KIND_REWARDS[self.task.kind].reward(
-            parsed.answer, target, self.task, self.settings
-        )
+        verdict = self.kind.reward(parsed.answer, target, self.task, self.settings)
         recites = self._counts_recitation(verdict)
         return Judged(parsed.problems, verdict, text, parsed.reasoning if recites else None)
 
@@ -218,7 +221,7 @@ class Scorer:
             "kind": self.task.kind,
             "bleu": "4,method1",
         }
-        for name in (*COMMON, *KIND_REWARDS[self.task.kind].settings):
+        for name in (*COMMON, *self.kind.settings):
             items |= _signed(name, getattr(self.settings, name))
         return "|".join(f"{name}:{value}" for name, value in items.items())
 
@@ -261,17 +264,17 @@ def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
 def _check_dominance(task: Task, settings: RewardSettings) -> None:
     """Make sure that no wrong answer can outscore a right, well-formed one."""
     weights = settings.weights
-    if task.kind in ("localisation", "segmentation") and settings.delta and weights.recitation:
+    if Trait.PLACES in task.traits and settings.delta and weights.recitation:
         raise ConfigError(
             f"task {task.name!r}: recitation is not for {task.kind}, where overlap earns "
             f"credit up to 1 and any other term could outweigh it; set delta: 0"
         )
-    if settings.box_quality == "point" and len(task.labels) > 1 and task.kind == "localisation":
+    if settings.box_quality == "point" and len(task.labels) > 1 and Trait.PLACES in task.traits:
         raise ConfigError(
             f"task {task.name!r}: box_quality 'point' is for a task with one label or none, since "
             f"points name no label and one of a wrong label would be right; ask for one at a time"
         )
-    partial = KIND_REWARDS[task.kind].best_wrong(task, settings)
+    partial = kind_of(task).best_wrong(task, settings)
     gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
     at_stake = 0.0 if gated else weights.recitation
     room = weights.accuracy * (1 - partial)

@@ -6,7 +6,7 @@
 ``group``      optional: tells groups apart where the id does not (veRL's uid)
 ``split``      optional: the row's split, where the trainer scores held-out rows as well
 ``task``       the task's name
-``target``     the ground truth as text (`medreward.data.rows.ground_truth`)
+``target``     the ground truth as text (`medreward.kinds.truth.ground_truth`)
 ``completion`` the completion as the model wrote it
 ``knowledge``  the text injected into the prompt; null: the card's own
 ============== ==================================================================================
@@ -28,8 +28,8 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from medreward.checks import number
-from medreward.data.rows import ground_truth
 from medreward.errors import ConfigError, expected
+from medreward.kinds.truth import ground_truth
 from medreward.scoring.scorer import Score
 from medreward.task.task import Task
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medreward.checks import number
 from medreward.geometry.regions import BoxTarget, TrueBox, parse_boxes
+from medreward.kinds.base import TargetType, kind_of, target_type_of
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import Shape, styles
 from medreward.task.task import Task
@@ -24,8 +25,15 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
     >>> [shape.title for shape in named_boxes("[[0, 0, 4, 2]]", "localisation", None)]
     ['true [0, 0, 4, 2]']
     """
-    if (task.kind if task else kind) != "localisation":
-        return None
+    target_type = target_type_of(task.kind if task else kind)
+    return None if target_type is None else SHAPES[target_type](truth, task)
+
+
+def _no_shapes(truth: str, task: Task | None) -> None:
+    """Say that a target is shown as text: labels, and masks."""
+
+
+def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
     names: list[str] = [label.name for label in task.labels] if task else []
     target = _target(truth, task, names)
     if target is None:
@@ -39,13 +47,22 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
     ]
 
 
+# How a ground truth is drawn, by the type of the kind's targets.
+SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = {
+    TargetType.LABEL: _no_shapes,
+    TargetType.LABELS: _no_shapes,
+    TargetType.BOXES: _box_shapes,
+    TargetType.MASK: _no_shapes,
+}
+
+
 def predicted(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> list[Shape]:
     """Return the boxes or points that were read from an answer, in pixels of the stored picture.
 
     >>> [shape.title for shape in predicted(TraceRow("", prediction="[[3, 4]]"), None, {})]
     ['predicted [3, 4]']
     """
-    if task is not None and task.kind != "localisation":
+    if task is not None and SHAPES[kind_of(task).target_type] is _no_shapes:
         return []
     points = _points(answer.prediction or "")
     if points:
@@ -62,7 +79,7 @@ def _target(text: str, task: Task | None, names: list[str]) -> BoxTarget | None:
     """Return the target that a text holds, or None; `names` takes the labels of no known task."""
     try:
         value = json.loads(text)
-        return task.target_boxes(value) if task else parse_boxes(value, _namer(names))
+        return task.parse_target(value) if task else parse_boxes(value, _namer(names))
     except (ValueError, RecursionError):
         return None
 

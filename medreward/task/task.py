@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from medreward.errors import ConfigError, expected
-from medreward.geometry.masks import MaskTarget, parse_mask
-from medreward.geometry.regions import BoxTarget, parse_boxes
 from medreward.language.lexicon import Lexicon
 from medreward.task.card import card_text, make_task, read_card, shipped
 from medreward.task.labels import Label, Statement, check_label, check_statements
 from medreward.task.laterality import Laterality
+from medreward.task.registry import rules_of
 from medreward.task.settings import RewardSettings
+from medreward.task.traits import Trait
 
-KINDS = ("classification", "ordinal", "multilabel", "localisation", "segmentation")
-_NAMES_NOTHING = ("multilabel", "localisation", "segmentation")
 NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
 KNOWLEDGE_LEVELS = ("none", "context", "full")
 _DEFAULT = RewardSettings()
@@ -32,12 +30,6 @@ _NO_SCORE = frozenset(
     ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
 )
 _NO_SCORE_OF_LABEL = frozenset(("attributes",))
-NOTHING_THERE = (
-    *NO_FINDING,
-    *("none", "null", "nothing", "nothing there", "nothing to find", "nothing found"),
-    *("no box", "no boxes", "no bounding box", "no bounding boxes", "no object", "no objects"),
-    *("no lesion", "no lesions", "not visible", "not present", "absent"),
-)
 
 
 class _Labels:
@@ -118,8 +110,7 @@ class Task:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise ConfigError(f"name: {self.name!r} is not a non-empty string")
-        if self.kind not in KINDS:
-            raise expected(f"task {self.name!r}: kind", self.kind, KINDS)
+        rules_of(self.kind, f"task {self.name!r}: kind")
         if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
             raise ConfigError(f"task {self.name!r}: labels: {self.labels!r} is not a list")
         if not isinstance(self.reward, RewardSettings):
@@ -144,14 +135,7 @@ class Task:
     @cached_property
     def lexicon(self) -> Lexicon:
         """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
-        forms = [(label.name, *label.synonyms) for label in self.labels]
-        if self.kind == "ordinal":
-            forms = [(*f, str(self.first_grade + i)) for i, f in enumerate(forms)]
-        if self.kind == "multilabel":
-            forms.append(tuple(self.no_finding))
-        if self.kind in ("localisation", "segmentation"):
-            forms.append(self._nothing_there(forms))
-        return Lexicon(forms, self.max_typos)
+        return Lexicon(rules_of(self.kind).forms(self), self.max_typos)
 
     @cached_property
     def absences(self) -> frozenset[int]:
@@ -159,7 +143,7 @@ class Task:
 
         In tasks that need no label at all, the index after the last one stands for that.
         """
-        if self.kind in _NAMES_NOTHING:
+        if Trait.MAY_BE_EMPTY in self.traits:
             return frozenset({len(self.labels)})
         return frozenset(i for i, label in enumerate(self.labels) if label.absence)
 
@@ -175,6 +159,17 @@ class Task:
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
+    def traits(self) -> frozenset[Trait]:
+        """What the task's kind has in common with others."""
+        traits: frozenset[Trait] = rules_of(self.kind).traits
+        return traits
+
+    @property
+    def first_number(self) -> int:
+        """The number of the first label: the first grade of a scale, else 0."""
+        return self.first_grade if Trait.ORDERED in self.traits else 0
+
+    @property
     def statements(self) -> tuple[Statement, ...]:
         """All prior knowledge: about the task, then label by label."""
         return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
@@ -185,7 +180,8 @@ class Task:
         >>> Task("effusion", labels=["none", "small"], kind="ordinal").answer_name(1)
         '1'
         """
-        return str(self.first_grade + index) if self.kind == "ordinal" else self.labels[index].name
+        is_grade = Trait.ORDERED in self.traits
+        return str(self.first_grade + index) if is_grade else self.labels[index].name
 
     def knowledge_text(self, level: str = "full") -> str:
         """Return the prior knowledge of a level: "none", "context", or "full" with attributes."""
@@ -204,13 +200,7 @@ class Task:
         Raises:
             ConfigError: if `target` is not one of the task's.
         """
-        if self.kind == "localisation":
-            return self.target_boxes(target)
-        if self.kind == "segmentation":
-            return self.target_mask(target)
-        if self.kind == "multilabel":
-            return self.target_set(target)
-        return self.target_index(target)
+        return rules_of(self.kind).parse(self, target)
 
     def target_index(self, target: object) -> int:
         """Return the index of the label that `target` gives by name, synonym, index or grade.
@@ -226,82 +216,6 @@ class Task:
                 f"allowed: {self._allowed_targets()}"
             )
         return index
-
-    def target_set(self, target: object) -> frozenset[int]:
-        """Return the indices of the labels in a multi-label target.
-
-        `target` is a collection of names or indices, empty where nothing is to be found; one of
-        them; a phrase for "no finding"; or an array of as many 0s and 1s as there are labels
-        (MedMNIST's form).
-
-        Raises:
-            ConfigError: if one of them is not a label of the task.
-
-        >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
-        >>> sorted(task.target_set(["mass", 0])), sorted(task.target_set("no finding"))
-        ([0, 1], [])
-        """
-        if isinstance(target, Real):
-            return frozenset({self.target_index(target)})
-        if isinstance(target, str):
-            if self.lexicon.label(target) == len(self.labels):
-                return frozenset()
-            return frozenset({self.target_index(target)})
-        if hasattr(target, "tolist"):
-            return self._flagged(target.tolist())
-        if not isinstance(target, Sequence | Set):
-            raise ConfigError(f"task {self.name!r}: target {target!r} is not a list of labels")
-        return frozenset(map(self.target_index, target))
-
-    def _flagged(self, flags: object) -> frozenset[int]:
-        if not isinstance(flags, list) or len(flags) != len(self.labels) or not {0, 1} >= {*flags}:
-            raise ConfigError(
-                f"task {self.name!r}: target {flags!r} is not an array of {len(self.labels)} "
-                f"zeros and ones; give labels as a list"
-            )
-        return frozenset(i for i, flag in enumerate(flags) if flag)
-
-    def target_boxes(self, target: object) -> BoxTarget:
-        """Return the boxes of a localisation target (`medreward.geometry.regions.parse_boxes`).
-
-        Raises:
-            ConfigError: if `target` is not in one of its forms, or a box's label is not the task's.
-
-        >>> task = Task("smear", kind="localisation", labels=["RBC", "WBC"])
-        >>> task.target_boxes([{"box": [0, 0, 9, 9], "label": "wbc"}]).boxes[0].label
-        1
-        """
-        try:
-            return parse_boxes(target, self._box_label)
-        except ConfigError as error:
-            raise ConfigError(f"task {self.name!r}: {error}") from error
-
-    def target_mask(self, target: object) -> MaskTarget:
-        """Return the mask of a segmentation target (`medreward.geometry.masks.parse_mask`).
-
-        Raises:
-            ConfigError: if `target` is not in one of its forms.
-        """
-        try:
-            return parse_mask(target)
-        except ConfigError as error:
-            raise ConfigError(f"task {self.name!r}: {error}") from error
-
-    def _box_label(self, label: object) -> int | None:
-        """Return the index of a true box's label; where there is one label, it may be left out."""
-        names = [known.name for known in self.labels]
-        if not names or (label is None and len(names) == 1):
-            return 0 if names else None
-        index = self.lexicon.label(label) if isinstance(label, str) else None
-        if index is None or index >= len(names):
-            raise expected("target box label", label, names)
-        return index
-
-    def _nothing_there(self, forms: Sequence[Sequence[str]]) -> tuple[str, ...]:
-        """Return the phrases that say that there is nothing to find."""
-        single = [f"no {form}" for form in forms[0]] if len(forms) == 1 else []
-        taken = {form.lower() for group in forms for form in group}
-        return tuple(p for p in (*NOTHING_THERE, *self.no_finding, *single) if p not in taken)
 
     def _check_fields(self) -> None:
         """Check the type of every field but the labels."""
@@ -324,20 +238,11 @@ class Task:
             _check_texts(name, getattr(self, name))
 
     def _check_labels(self) -> None:
-        if self.kind == "segmentation" and self.labels:
-            raise ConfigError(f"labels: {len(self.labels)} given; a segmentation task has none")
-        if len(self.labels) < 2 and self.kind not in ("localisation", "segmentation"):
-            raise ConfigError(f"labels: {len(self.labels)} given; a task has at least 2")
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):
                 raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
             check_label(f"labels[{i}]", label)
-            grade, name = self.first_grade + i, label.name.strip()
-            if self.kind == "ordinal" and name.isdecimal() and name != str(grade):
-                raise ConfigError(
-                    f"labels[{i}]: {label.name!r} is the name of grade {grade}; grades rise by 1 "
-                    f"from first_grade {self.first_grade}"
-                )
+        rules_of(self.kind).check(self)
 
     def _named(self, text: str) -> int | None:
         index = self.lexicon.label(text)
@@ -348,13 +253,13 @@ class Task:
     def _numbered(self, value: object) -> int | None:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
-        first = self.first_grade if self.kind == "ordinal" else 0
+        first = self.first_number
         number: Any = value
         is_one = first <= number < first + len(self.labels) and number % 1 == 0
         return int(number) - first if is_one else None
 
     def _allowed_targets(self) -> str:
-        if self.kind == "ordinal":
+        if Trait.ORDERED in self.traits:
             last = self.first_grade + len(self.labels) - 1
             grades = f"the grades {self.first_grade} to {last}"
         else:

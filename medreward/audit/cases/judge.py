@@ -20,10 +20,11 @@ from typing import NamedTuple
 from medreward.audit.cases.case import HONEST, Case, CaseFile
 from medreward.audit.exploits.case import cases_of
 from medreward.audit.user_rewards import OWN, Earned, Reward, load_reward, raised_in
-from medreward.data.rows import target_of
 from medreward.errors import ConfigError
+from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Score
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 _BOUNDS = {
     "at_least": operator.ge,
@@ -175,7 +176,7 @@ class Judge:
         if earned.score is not None:
             seen = earned.score.prediction
             return () if seen == value else (Finding(f"read as {_name(value)}", _name(seen)),)
-        if case.task.kind not in ("classification", "ordinal"):
+        if Trait.ONE_ANSWER not in case.task.traits:
             return None
         found = []
         for target in _targets(case.task):
@@ -224,7 +225,7 @@ def honest_answers(task: Task, target: object) -> tuple[str, str]:
     ('1', '4')
     """
     honest = cases_of(task, [target_of(task, target)])[0]
-    if task.kind == "ordinal":
+    if Trait.ORDERED in task.traits:
         return honest.right, max(
             honest.wrong, key=lambda grade: abs(int(grade) - int(honest.right))
         )
@@ -233,9 +234,7 @@ def honest_answers(task: Task, target: object) -> tuple[str, str]:
 
 def _targets(task: Task) -> list[str]:
     """Return every target of a task with labels or grades, as rows hold them."""
-    if task.kind == "ordinal":
-        return [str(task.first_grade + i) for i in range(len(task.labels))]
-    return [label.name for label in task.labels]
+    return [task.answer_name(i) for i in range(len(task.labels))]
 
 
 def _number(name: str, total: float, value: float, slack: float) -> Iterator[Finding]:

@@ -20,10 +20,11 @@ from medreward.audit.cases.case import (
     well_formed,
 )
 from medreward.checks import number
-from medreward.data.rows import target_of
 from medreward.errors import ConfigError, expected
+from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer
 from medreward.task.task import Task, parse_task
+from medreward.task.traits import Trait
 from medreward.text.completion import completion_text, is_chat
 from medreward.text.reasons import REASONS
 
@@ -92,7 +93,7 @@ class Defaults:
         if "answer" not in values:
             raise ConfigError("answer: missing")
         task = self._task(self.given.get("task"))
-        if task.kind not in ("classification", "ordinal"):
+        if Trait.ONE_ANSWER not in task.traits:
             raise ConfigError(f"read: a {task.kind} task has no single label to read; use cases")
         index = 0 if label is None else task.target_index(label)
         target = task.answer_name(index)
@@ -233,7 +234,7 @@ def _prediction(where: str, value: object, task: Task) -> str | None:
     """Return the label or grade as scores name it; for other kinds of task the text as it is."""
     if value is None:
         return None
-    if task.kind not in ("classification", "ordinal"):
+    if Trait.ONE_ANSWER not in task.traits:
         return text(where, value)
     try:
         index = task.target_index(value)

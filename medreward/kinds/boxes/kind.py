@@ -17,18 +17,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from medreward.geometry.consensus import over_annotators
 from medreward.geometry.frames import Frame, frame_of, is_suspect
 from medreward.geometry.quality import Pairs, Table, columns, quality_of_pairs
-from medreward.geometry.regions import Box, BoxTarget, TrueBox, listed
+from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox, box_json, listed, short
+from medreward.kinds.base import Kind, TargetType
+from medreward.kinds.box_targets import box_target, with_nothing_there
 from medreward.kinds.boxes.plain import Predicted, predicted_boxes
+from medreward.kinds.honest import Honest
+from medreward.kinds.json_text import json_target
+from medreward.kinds.place_samples import honest_boxes
+from medreward.kinds.pointing import point_reward
 from medreward.kinds.verdict import BEST_WRONG, Verdict, capped
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 
 class Placed(NamedTuple):
@@ -54,7 +61,7 @@ def box_reward(
         ConfigError: if the target lacks the size that the frame needs.
 
     >>> task = Task("lesion", kind="localisation")
-    >>> target = task.target_boxes([0, 0, 10, 5])
+    >>> target = task.parse_target([0, 0, 10, 5])
     >>> box_reward("[[0, 0, 10, 10]]", target, task, RewardSettings()).value
     0.5
     """
@@ -166,3 +173,76 @@ def _notes(
     if found.boxes and found.total > max(map(len, target.annotators)):
         notes.add("box_surplus")
     return tuple(sorted(notes))
+
+
+class Localisation(Kind):
+    """Boxes, with labels where the card has some."""
+
+    name = "localisation"
+    traits = frozenset((Trait.PLACES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
+    target_type = TargetType.BOXES
+    settings = ("frame", "box_quality", "annotators")
+
+    def check(self, task: Task) -> None:
+        """Take any number of labels."""
+
+    def forms(self, task: Task) -> list[tuple[str, ...]]:
+        """Return the forms of each label, and the phrases that say that nothing is there."""
+        return with_nothing_there(task, super().forms(task))
+
+    def parse(self, task: Task, target: object) -> BoxTarget:
+        """Return the boxes of a target (`medreward.geometry.regions.parse_boxes`).
+
+        >>> task = Task("smear", kind="localisation", labels=["RBC", "WBC"])
+        >>> task.parse_target([{"box": [0, 0, 9, 9], "label": "wbc"}]).boxes[0].label
+        1
+        """
+        return box_target(task, target)
+
+    def to_text(self, task: Task, target: BoxTarget) -> str:
+        """Return the boxes as JSON."""
+        return box_json(target, [label.name for label in task.labels])
+
+    def from_text(self, task: Task, text: str) -> object:
+        """Return what JSON text of boxes holds."""
+        return json_target(task, text, "boxes [[x1, y1, x2, y2]]")
+
+    def size(self, target: BoxTarget) -> Size | None:
+        """Return the size of the image that the boxes are for."""
+        return target.size
+
+    def reward(
+        self, answer: str | None, target: BoxTarget, task: Task, settings: RewardSettings
+    ) -> Verdict:
+        """Return R_box, or R_point where the quality says so."""
+        reward = point_reward if settings.box_quality == "point" else box_reward
+        return reward(answer, target, task, settings)
+
+    def best_wrong(self, task: Task, settings: RewardSettings) -> float:
+        """Return what boxes that are nearly right earn."""
+        return BEST_WRONG
+
+    def template(self, task: Task) -> str:
+        """Return the template with labels for a card that has some."""
+        return "labelled_localisation" if task.labels else self.name
+
+    def right(self, task: Task, target: BoxTarget, settings: RewardSettings) -> str:
+        """Return the first annotator's boxes as JSON, in the settings' frame."""
+        frame = frame_of(settings.frame, target)
+        written: list[Any] = []
+        for box, label in target.boxes:
+            if settings.box_quality == "point":
+                x1, y1, x2, y2 = box
+                x, y = (x1 + x2) / 2, (y1 + y2) / 2
+                written.append([short(v) for v in frame.written((x, y, x, y))[:2]])
+                continue
+            corners = [short(v) for v in frame.written(box)]
+            if label is None:
+                written.append(corners)
+            else:
+                written.append({"bbox_2d": corners, "label": task.labels[label].name})
+        return json.dumps(written, ensure_ascii=False)
+
+    def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
+        """Yield one place, two and none, or each of `targets`."""
+        return honest_boxes(task, targets)

@@ -1,17 +1,18 @@
-"""Targets of localisation and segmentation tasks, with honest answers in the task's own frame."""
+"""Sample targets of tasks of places, with honest answers in the task's own frame."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from medreward.geometry.frames import frame_of
+from medreward.geometry.masks import parse_mask
 from medreward.geometry.regions import Box, BoxTarget
+from medreward.kinds.box_targets import box_target
+from medreward.kinds.honest import SAMPLE_SIZE, Honest
 from medreward.task.task import Task
 
-# The image of a task's own targets: width, height, and what is to be found in it.
-SIZE = (224.0, 224.0)
+# What is to be found in the image of a task's own targets.
 _BOXES: tuple[tuple[Box, ...], ...] = (
     ((40, 120, 100, 170),),
     ((20, 30, 60, 70), (120, 130, 180, 170)),
@@ -44,18 +45,16 @@ def answer_text(task: Task, boxes: Sequence[Box], names: Sequence[str] = ()) -> 
     return box_text([((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes])
 
 
-def moved(box: Box, share: float) -> Box:
+def moved_right(box: Box, share: float) -> Box:
     """Return a box moved to the right by a share of its width: IoU (1 - share) / (1 + share)."""
     step = (box[2] - box[0]) * share
     return (box[0] + step, box[1], box[2] + step, box[3])
 
 
-def localisation(
-    task: Task, targets: Sequence[object] | None
-) -> Iterator[tuple[object, dict[str, Any]]]:
+def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
     """Yield each target of a localisation task with its honest answers and its boxes."""
     for target in _own_targets(task) if targets is None else targets:
-        parsed = task.target_boxes(target)
+        parsed = box_target(task, target)
         extent = parsed.size or _extent(parsed)
         scale = _scale(task, parsed)
         boxes = [_scaled(box, scale) for box, _ in parsed.boxes]
@@ -68,35 +67,31 @@ def localisation(
             wrong += ["[]", *_renamed(boxes, names, task)]
         near = []
         if boxes:  # all of them half off, or one too many
-            near.append(answer_text(task, [moved(box, 0.5) for box in boxes], names))
+            near.append(answer_text(task, [moved_right(box, 0.5) for box in boxes], names))
             near.append(answer_text(task, [*boxes, far], [*names, *first]))
-        yield (
+        yield Honest(
             target,
-            {
-                "right": answer_text(task, boxes, names),
-                "wrong": tuple(wrong),
-                "near": (*near, *wrong),
-                "boxes": tuple(boxes),
-                "classes": tuple(names) or tuple(first),
-                "size": (extent[0] * scale[0], extent[1] * scale[1]),
-            },
+            right=answer_text(task, boxes, names),
+            wrong=tuple(wrong),
+            near=(*near, *wrong),
+            boxes=tuple(boxes),
+            classes=tuple(names) or tuple(first),
+            size=(extent[0] * scale[0], extent[1] * scale[1]),
         )
 
 
-def segmentation(
-    task: Task, targets: Sequence[object] | None
-) -> Iterator[tuple[object, dict[str, Any]]]:
+def honest_masks(task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
     """Yield each target of a segmentation task with its honest answers: run lengths, polygons."""
-    size = [*map(int, SIZE)]
+    size = [*map(int, SAMPLE_SIZE)]
     own = [{"polygons": [*map(_polygon, boxes)], "size": size, "seen": size} for boxes in _BOXES]
     for target in own if targets is None else targets:
-        parsed = task.target_mask(target)
+        parsed = parse_mask(target)
         right = json.dumps({"size": [parsed.height, parsed.width], "counts": parsed.counts})
         scale = _scale(task, BoxTarget(((),), parsed.size, parsed.seen))
         wrong = [json.dumps([_polygon(_scaled(_FAR, scale))])]
         if isinstance(target, dict) and target.get("polygons"):
             wrong.append("[]")
-        yield target, {"right": right, "wrong": tuple(wrong), "near": tuple(wrong)}
+        yield Honest(target, right, wrong=tuple(wrong), near=tuple(wrong))
 
 
 def _polygon(box: Box) -> list[float]:
@@ -112,15 +107,15 @@ def _own_targets(task: Task) -> Iterator[object]:
             {"box": [*box], "label": names[i % len(names)]} if names else [*box]
             for i, box in enumerate(boxes)
         ]
-        yield {"boxes": rows, "size": [*SIZE], "seen": [*SIZE]} if framed else rows
+        yield {"boxes": rows, "size": [*SAMPLE_SIZE], "seen": [*SAMPLE_SIZE]} if framed else rows
 
 
 def _extent(target: BoxTarget) -> tuple[float, float]:
-    """Return how far the boxes reach, and no less than `SIZE`."""
+    """Return how far the boxes reach, and no less than `SAMPLE_SIZE`."""
     corners: list[Box] = [box for box, _ in target.boxes]
     return (
-        max([SIZE[0], *(box[2] for box in corners)]),
-        max([SIZE[1], *(box[3] for box in corners)]),
+        max([SAMPLE_SIZE[0], *(box[2] for box in corners)]),
+        max([SAMPLE_SIZE[1], *(box[3] for box in corners)]),
     )
 
 

@@ -1,0 +1,68 @@
+"""The ground truth of a rendered image, and what it is counted and shown as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from medreward.data.render import Rendered
+from medreward.data.sources.record import Record
+from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.truth import ground_truth
+from medreward.prepare.masks import mask_name, mask_truth
+from medreward.task.task import Task
+
+Seen: TypeAlias = tuple[int, int] | None
+
+
+class FinishedTarget(NamedTuple):
+    """A row's ground truth, the names that it is counted by, and a title for the contact sheet."""
+
+    truth: str
+    names: list[str]
+    title: str
+
+
+def finish_target(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    """Return the ground truth of a settled record, now that the size of its image is known.
+
+    Args:
+        task: the task.
+        record: with a target as the task knows it.
+        image: the record's image as it was rendered.
+        seen: width and height after the processor's resize, or None.
+    """
+    return FINISHERS[kind_of(task).target_type](task, record, image, seen)
+
+
+def _finish_label(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    truth = str(record.label)
+    return FinishedTarget(truth, [truth], truth)
+
+
+def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    truth = str(record.label)
+    nothing = task.no_finding[0] if task.no_finding else "(none)"
+    names = json.loads(truth) or [nothing]
+    return FinishedTarget(truth, names, ", ".join(names))
+
+
+def _finish_boxes(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    boxes = [{"box": box, "label": name} for name, box in image.boxes]
+    truth = ground_truth(task, {"boxes": boxes, "size": image.size, "seen": seen})
+    return FinishedTarget(truth, [box.name for box in image.boxes], f"boxes: {len(image.boxes)}")
+
+
+def _finish_mask(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    truth = mask_truth(task, str(record.label), image.size, seen)
+    name = mask_name(task, truth)
+    return FinishedTarget(truth, [name], name)
+
+
+FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], FinishedTarget]] = {
+    TargetType.LABEL: _finish_label,
+    TargetType.LABELS: _finish_labels,
+    TargetType.BOXES: _finish_boxes,
+    TargetType.MASK: _finish_mask,
+}

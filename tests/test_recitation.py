@@ -122,12 +122,17 @@ RECITED = f"<think>{KNOWLEDGE}</think><answer>{{}}</answer>"
         ("normal", 1, 1.0),
         ("normal", -1, -1.0),
         ("who knows", 1, 0.0),
-        ("who knows", -1, 0.0),
-        ("normal or pneumonia", -1, 0.0),
+        ("who knows", -1, -1.0),
+        ("normal or pneumonia", -1, -1.0),
+        ("normal or pneumonia", 1, 0.0),
         ("no pneumonia", 1, 0.0),
+        ("no pneumonia", -1, -1.0),
+        ("", 1, 0.0),
+        ("", -1, -1.0),
+        ("who knows", 0, 0.0),
     ],
 )
-def test_the_sign_and_that_an_unread_answer_earns_and_loses_nothing(
+def test_the_penalty_charges_every_answer_and_the_reward_pays_what_can_be_read(
     answer: str, delta: int, part: float
 ) -> None:
     score = explain(RECITED.format(answer), "pneumonia", task="pneumoniamnist", delta=delta)

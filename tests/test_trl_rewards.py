@@ -14,7 +14,7 @@ from medreward import ConfigError, Task, explain, shaped_reward
 from medreward.data.example import Example
 from medreward.data.rows import rows
 from medreward.runs.trace_sources import read_trace
-from medreward.scoring.groups import gathered
+from medreward.scoring.groups import gathered, zero_variance_share
 from medreward_trl import reward_funcs, shaped, tasks
 
 RIGHT = "<think>Microaneurysms only.</think><answer>1</answer>"
@@ -37,7 +37,7 @@ def test_weighted_sum_of_the_functions_is_the_shaped_reward() -> None:
     assert totals == pytest.approx(
         shaped_reward(GROUP, 1, task="retinamnist", decay="reported"), abs=1e-12
     )
-    assert totals[0] > totals[1] > totals[2] == 0.0
+    assert totals[0] > totals[1] > totals[2] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_each_completion_is_scored_once_for_all_functions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +214,13 @@ def test_a_real_trainer_logs_the_parts(trainer: Any) -> None:
     for name in ("rewards/accuracy/mean", "rewards/format/mean", "rewards/recitation/mean"):
         assert name in logged
     assert 0.0 <= logged["correct"] <= 1.0
-    assert logged["zero_variance"] == 1.0  # an untrained model earns nothing, in any group
     assert len(trainer._logs["extra"]["reasons"]) == len(trainer._logs["completion"])
     assert all(trainer._logs["extra"]["reasons"])
     _compare_trace_and_table(Path(trainer.args.output_dir))
+    # The groups of a batch of four are those of the trace: unread text is charged what it recites.
+    groups = gathered(read_trace([Path(trainer.args.output_dir) / "trace.jsonl"]))
+    totals = [[row.total for row in group] for group in groups]
+    assert logged["zero_variance"] == zero_variance_share(totals)
 
 
 def _compare_trace_and_table(out: Path) -> None:
@@ -253,7 +256,7 @@ def test_a_real_trainer_adds_the_parts_up_to_the_shaped_reward(trainer: Any) -> 
         shaped_reward(texts, row["target"], task="pneumoniamnist", knowledge=row["knowledge"]),
         abs=1e-6,
     )
-    assert totals[0] > totals[1] > totals[2] > totals[3] == 0.0
+    assert totals[0] > totals[1] > totals[2] > totals[3] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_trl_finds_the_dotted_path_as_its_command_line_does() -> None:

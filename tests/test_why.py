@@ -123,8 +123,9 @@ FORMAT: dict[str, Any] = {"delta": 0, "weights": {"format": 0.8}}
 TABLE: list[tuple[str, Make, dict[str, Any], set[str]]] = [
     ("healthy", healthy, {"delta": 0, "decay": "linear"}, {"constant_part"}),
     ("wrong", wrong_only, {}, {"never_right"}),
-    ("untagged", untagged, {}, {"unreadable", "zero_variance", "never_right"}),
-    ("cut off", cut_off, {}, {"unreadable", "zero_variance", "never_right"}),
+    # Under δ⁻ unread answers are charged for their reasoning, so that their groups would differ.
+    ("untagged", untagged, {"delta": 0}, {"unreadable", "zero_variance", "never_right"}),
+    ("cut off", cut_off, {"delta": 0}, {"unreadable", "zero_variance", "never_right"}),
     ("solved", solved, {"delta": 0}, {"zero_variance", "constant_part"}),
     ("capped", hard, {"delta": 0, "decay": "exact"}, {"zero_variance", "never_right"}),
     ("greedy", greedy, {"delta": 0}, {"zero_variance", "same_text"}),

@@ -46,7 +46,7 @@ def explain(
     ...     "pneumonia",
     ...     task="pneumoniamnist",
     ... )
-    >>> score.total, score.reasons
+    >>> score.total.__round__(3), score.reasons
     (0.2, ('label_denied',))
     """
     bound = scorer(task, settings)

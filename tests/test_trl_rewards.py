@@ -219,7 +219,7 @@ def test_a_real_trainer_logs_the_parts(trainer: Any) -> None:
     _compare_trace_and_table(Path(trainer.args.output_dir))
     # The groups of a batch of four are those of the trace: unread text is charged what it recites.
     groups = gathered(read_trace([Path(trainer.args.output_dir) / "trace.jsonl"]))
-    totals = [[row.total for row in group] for group in groups]
+    totals = [[row.total or 0.0 for row in group] for group in groups]
     assert logged["zero_variance"] == zero_variance_share(totals)
 
 

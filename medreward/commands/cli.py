@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from medreward.commands.parser import LateParser
 from medreward.commands.reward_options import add_reward_options, reward_options
 from medreward.errors import ConfigError
 from medreward.files.atomic import replacing
@@ -25,8 +26,8 @@ _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `medreward` and return its exit status: 0, or 2 for wrong input."""
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         return int(arguments.run(arguments))
     except ConfigError as error:
         print(f"medreward: {error}", file=sys.stderr)
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Rewards for visual reinforcement fine-tuning of medical models.",
     )
     parser.add_argument("--version", action="version", version=f"medreward {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=LateParser)
     _add_score(commands)
     _add_explain(commands)
     for entry in sorted(entry_points(group="medreward.commands"), key=lambda e: e.name):

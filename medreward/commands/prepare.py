@@ -13,11 +13,7 @@ from medreward.errors import ConfigError
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
-    from medreward.data.sources.record import Source
-    from medreward.data.sources.table import Columns
     from medreward.prepare.options import Options
-
-_COMPANIONS = {"images": ("csv", "coco", "masks"), "dicom": ("csv",), "nifti": ("csv",)}
 
 
 def add_parser(commands: Any) -> None:
@@ -28,10 +24,17 @@ def add_parser(commands: Any) -> None:
         description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and "
         "contact_sheet.png, in one command. Nothing is written unless all goes well.",
     )
+    prepare.populate = _add_arguments
+
+
+def _add_arguments(prepare: argparse.ArgumentParser) -> None:
+    try:
+        from medreward.data.sources.registry import add_source_options
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
     prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
     prepare.add_argument("--out", type=Path, required=True, help="folder to write to")
-    _add_sources(prepare)
-    _add_columns(prepare)
+    add_source_options(prepare)
     _add_rows(prepare)
     _add_transforms(prepare)
     _add_prompts(prepare)
@@ -40,58 +43,8 @@ def add_parser(commands: Any) -> None:
     prepare.set_defaults(run=partial(_run, prepare))
 
 
-def _add_sources(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sources (one of them)")
-    group.add_argument("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package")
-    group.add_argument("--npz", metavar="FILE", help="an npz file in MedMNIST's layout")
-    group.add_argument("--images", metavar="DIR", help="images, with --csv, --coco or --masks")
-    group.add_argument("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image")
-    group.add_argument("--voc", metavar="DIR", help="Pascal VOC: Annotations and JPEGImages")
-    group.add_argument("--dicom", metavar="DIR", help="DICOM files, with --csv")
-    group.add_argument("--nifti", metavar="DIR", help="NIfTI volumes, with --csv")
-    group.add_argument("--hf", metavar="NAME", help="a Hugging Face data set: folder or name")
-    group.add_argument("--csv", metavar="FILE", help="a row an image: path, label, split, patient")
-    group.add_argument(
-        "--coco",
-        metavar="[SPLIT=]FILE",
-        action="append",
-        help="COCO json, with --images; may be repeated, one a split",
-    )
-    group.add_argument("--masks", metavar="DIR", help="a mask an image, with --images")
-
-
-def _add_columns(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("where the source has what")
-    group.add_argument("--image-column", default="image", metavar="NAME", help="default: image")
-    group.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
-    group.add_argument(
-        "--label-separator",
-        default="",
-        metavar="TEXT",
-        help="what stands between several labels in a cell, such as '|'",
-    )
-    group.add_argument(
-        "--label-columns",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="a column of 0 and 1 for each label, instead of --label-column",
-    )
-    group.add_argument("--split-column", metavar="NAME", help="default: split, if there is one")
-    group.add_argument("--patient-column", metavar="NAME", help="default: patient, if there is one")
-    group.add_argument("--image-suffix", default="", metavar=".EXT", help="added to the column")
-    group.add_argument("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224")
-    group.add_argument("--hf-config", metavar="NAME", help="configuration of the data set")
-    group.add_argument("--plane", default="axial", help="of NIfTI slices (default: axial)")
-    group.add_argument(
-        "--mask-regions",
-        default="components",
-        metavar="HOW",
-        help="a box for each of the masks' components (default), or whole: one for each value",
-    )
-    group.add_argument(
-        "--slice-column", default="slice", help="index of the slice (default: slice)"
-    )
+def _missing(error: ModuleNotFoundError) -> ConfigError:
+    return ConfigError(f"prepare needs {error.name}: pip install 'medreward[data]' brings it")
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
@@ -203,15 +156,14 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     try:
+        from medreward.data.sources.registry import open_source
         from medreward.prepare.prepare import prepare
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"prepare needs {error.name}: pip install 'medreward[data]' brings it"
-        ) from error
+        raise _missing(error) from error
     task = Task.load(arguments.task)
     options = _options(arguments)
     command = _command(parser, arguments)
-    summary = prepare(_source(arguments), task, arguments.out, options, command=command)
+    summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
     return 0
@@ -252,130 +204,6 @@ def _options(arguments: argparse.Namespace) -> Options:
         transform_splits=arguments.transform_splits.split(","),
         asking=asking_of(arguments),
     )
-
-
-def _source(arguments: argparse.Namespace) -> Source:
-    kind = _kind(arguments)
-    place = getattr(arguments, kind)
-    made: Source = _MAKERS[kind](place, arguments)
-    return made
-
-
-def _kind(arguments: argparse.Namespace) -> str:
-    """Return the one source given, with the companion that it needs."""
-    given = [name for name in _MAKERS if getattr(arguments, name)]
-    options = ", ".join(f"--{name}" for name in _MAKERS)
-    if len(given) != 1:
-        named = ", ".join(f"--{name}" for name in given) or "none"
-        raise ConfigError(f"one source is needed, out of {options}; given: {named}")
-    wanted = _COMPANIONS.get(given[0], ())
-    companions = [name for name in ("csv", "coco", "masks") if getattr(arguments, name)]
-    if len(companions) > 1 or (wanted and not companions) or set(companions) - set(wanted):
-        needed = f"--{' or --'.join(wanted)}" if wanted else "none of --csv, --coco, --masks"
-        raise ConfigError(f"--{given[0]} goes with {needed}")
-    return given[0]
-
-
-def _columns(arguments: argparse.Namespace) -> Columns:
-    from medreward.data.sources.table import Columns
-
-    return Columns(
-        image=arguments.image_column,
-        label=arguments.label_column,
-        split=arguments.split_column,
-        patient=arguments.patient_column,
-        suffix=arguments.image_suffix,
-        separator=arguments.label_separator,
-        flags=tuple(arguments.label_columns),
-    )
-
-
-def _medmnist(name: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import npz
-
-    return npz.source(npz.download(name, arguments.medmnist_size))
-
-
-def _npz(file: str, _: argparse.Namespace) -> Source:
-    from medreward.data.sources import npz
-
-    return npz.source(file)
-
-
-def _images(folder: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import coco, masks, table
-
-    if arguments.masks:
-        return masks.source(folder, arguments.masks, arguments.mask_regions)
-    if arguments.csv:
-        return table.source(folder, arguments.csv, _columns(arguments))
-    return coco.source(_coco_files(arguments.coco), folder)
-
-
-def _coco_files(given: list[str]) -> dict[str | None, str]:
-    if len(given) == 1 and "=" not in given[0]:
-        return {None: given[0]}
-    files: dict[str | None, str] = {}
-    for text in given:
-        split, equals, file = text.partition("=")
-        if not equals or split in files:
-            raise ConfigError(f"--coco: {text!r} is not SPLIT=FILE with a split of its own")
-        files[split] = file
-    return files
-
-
-def _folders(folder: str, _: argparse.Namespace) -> Source:
-    from medreward.data.sources import folders
-
-    return folders.source(folder)
-
-
-def _voc(folder: str, _: argparse.Namespace) -> Source:
-    from medreward.data.sources import voc
-
-    return voc.source(folder)
-
-
-def _dicom(folder: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import dicom
-
-    return dicom.source(folder, arguments.csv, _columns(arguments))
-
-
-def _nifti(folder: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import nifti
-
-    return nifti.source(
-        folder,
-        arguments.csv,
-        _columns(arguments),
-        plane=arguments.plane,
-        slice_column=arguments.slice_column,
-    )
-
-
-def _hf(name: str, arguments: argparse.Namespace) -> Source:
-    from medreward.data.sources import huggingface
-
-    return huggingface.source(
-        name,
-        config=arguments.hf_config,
-        image=arguments.image_column,
-        label=arguments.label_column,
-        patient=arguments.patient_column,
-    )
-
-
-_MAKERS = {
-    "medmnist": _medmnist,
-    "npz": _npz,
-    "images": _images,
-    "folders": _folders,
-    "voc": _voc,
-    "dicom": _dicom,
-    "nifti": _nifti,
-    "hf": _hf,
-}
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medreward.data.picture import load_file
+from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.boxes import cleaned, lost
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder
@@ -17,6 +19,41 @@ from medreward.errors import ConfigError
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
 _EMPTIED = "left out: none of its boxes can be used"
+
+
+class CocoFiles(SourceType):
+    """Images and COCO annotations, one file or one a split."""
+
+    flags = (
+        IMAGES,
+        option(
+            "--coco",
+            metavar="[SPLIT=]FILE",
+            action="append",
+            help="COCO json, with --images; may be repeated, one a split",
+        ),
+    )
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the images that the files annotate."""
+        return source(files_by_split(arguments.coco), arguments.images)
+
+
+def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
+    """Return the file of each split out of ``SPLIT=FILE``, or of None out of a single file.
+
+    Raises:
+        ConfigError: if one of several is not in this form, or a split has two.
+    """
+    if len(given) == 1 and "=" not in given[0]:
+        return {None: given[0]}
+    files: dict[str | None, str] = {}
+    for text in given:
+        split, equals, file = text.partition("=")
+        if not equals or split in files:
+            raise ConfigError(f"--coco: {text!r} is not SPLIT=FILE with a split of its own")
+        files[split] = file
+    return files
 
 
 def source(files: Mapping[str | None, str | Path], images: str | Path) -> Source:

@@ -10,6 +10,7 @@ header, so they are replaced by texts of ours.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import warnings
 from collections.abc import Iterator
@@ -22,8 +23,15 @@ import numpy as np
 from PIL import Image
 
 from medreward.data.picture import DECODER_ERRORS, check_pixels, path_within, stretched
+from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
-from medreward.data.sources.table import Columns, check_folder, read_table
+from medreward.data.sources.table import (
+    COLUMN_OPTIONS,
+    Columns,
+    check_folder,
+    columns_of,
+    read_table,
+)
 from medreward.errors import ConfigError
 
 # The only header elements whose values may appear in an output or a message.
@@ -44,6 +52,17 @@ _DECODERS = "a decoder may be missing: pip install pylibjpeg pylibjpeg-libjpeg p
 _CODE_LENGTH = 16  # of a code string (VR CS)
 _WRITTEN_ON = ("US", "OT", "SC", "ES", "XC", "IVUS", "DOC")  # where scanners draw text into images
 _GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+class DicomFolder(SourceType):
+    """DICOM files and a table with a row for each."""
+
+    flags = (option("--dicom", metavar="DIR", help="DICOM files, with --csv"), CSV)
+    options = COLUMN_OPTIONS
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the files that the table lists."""
+        return source(arguments.dicom, arguments.csv, columns_of(arguments))
 
 
 def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:

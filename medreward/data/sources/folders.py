@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path, PurePath
 
 from medreward.data.picture import load_file
+from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError
+
+
+class ClassFolders(SourceType):
+    """A folder a class."""
+
+    flags = (option("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image"),)
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the images with their folders for labels."""
+        return source(arguments.folders)
 
 
 def source(folder: str | Path) -> Source:

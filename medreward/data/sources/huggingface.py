@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from medreward.data.picture import load_bytes
+from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.sources.table import COLUMN_OPTIONS
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected
+
+
+class HuggingFaceDataset(SourceType):
+    """A Hugging Face data set."""
+
+    flags = (option("--hf", metavar="NAME", help="a Hugging Face data set: folder or name"),)
+    options = (
+        *COLUMN_OPTIONS,
+        option("--hf-config", metavar="NAME", help="configuration of the data set"),
+    )
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the data set's images."""
+        return source(
+            arguments.hf,
+            config=arguments.hf_config,
+            image=arguments.image_column,
+            label=arguments.label_column,
+            patient=arguments.patient_column,
+        )
 
 
 def source(

@@ -7,6 +7,7 @@ connected region (pixels that touch by side or corner), or around all pixels of 
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from medreward.data.picture import (
     load_file,
     path_within,
 )
+from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.record import (
     NamedBox,
     Reading,
@@ -37,6 +39,27 @@ REGIONS = ("components", "whole")
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".dib")
 _ENDINGS = ("", "_mask")
 _NO_MASK = "no mask; left out, as it may show something"
+
+
+class MaskFolder(SourceType):
+    """Images and a mask for each."""
+
+    flags = (
+        IMAGES,
+        option("--masks", metavar="DIR", help="a mask an image, with --images"),
+    )
+    options = (
+        option(
+            "--mask-regions",
+            default="components",
+            metavar="HOW",
+            help="a box for each of the masks' components (default), or whole: one for each value",
+        ),
+    )
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the images with the boxes of their masks."""
+        return source(arguments.images, arguments.masks, arguments.mask_regions)
 
 
 def source(folder: str | Path, masks: str | Path, regions: str = "components") -> Source:

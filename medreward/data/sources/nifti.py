@@ -9,6 +9,7 @@ rescaled linearly from the volume's 0.5th and 99.5th percentile to 0 and 255, or
 
 from __future__ import annotations
 
+import argparse
 import math
 import warnings
 from functools import cache, lru_cache
@@ -19,13 +20,42 @@ import numpy as np
 from PIL import Image
 
 from medreward.data.picture import DECODER_ERRORS, path_within, stretched
+from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
-from medreward.data.sources.table import Columns, check_folder, read_table, rows_of
+from medreward.data.sources.table import (
+    COLUMN_OPTIONS,
+    Columns,
+    check_folder,
+    columns_of,
+    read_table,
+    rows_of,
+)
 from medreward.errors import ConfigError, expected
 
 PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
 _PERCENTILES = (0.5, 99.5)
 _SLICES_ALLOWED = 10  # a volume may have so many times the voxels that a picture may have pixels
+
+
+class NiftiFolder(SourceType):
+    """NIfTI volumes and a table with a row for each slice."""
+
+    flags = (option("--nifti", metavar="DIR", help="NIfTI volumes, with --csv"), CSV)
+    options = (
+        *COLUMN_OPTIONS,
+        option("--plane", default="axial", help="of NIfTI slices (default: axial)"),
+        option("--slice-column", default="slice", help="index of the slice (default: slice)"),
+    )
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the slices that the table lists."""
+        return source(
+            arguments.nifti,
+            arguments.csv,
+            columns_of(arguments),
+            plane=arguments.plane,
+            slice_column=arguments.slice_column,
+        )
 
 
 def source(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from medreward.data.medmnist import SPLITS, arrays
+from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import Flags, Picture, Reading, Record, Source
 from medreward.errors import ConfigError, expected
 
@@ -16,6 +18,29 @@ if TYPE_CHECKING:
     import numpy as np
 
 SIZES = (28, 64, 128, 224)
+
+
+class MedMnistDownload(SourceType):
+    """A MedMNIST set by its name."""
+
+    flags = (option("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package"),)
+    options = (
+        option("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224"),
+    )
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Download the set and return it."""
+        return source(download(arguments.medmnist, arguments.medmnist_size))
+
+
+class NpzFile(SourceType):
+    """An npz file in MedMNIST's layout."""
+
+    flags = (option("--npz", metavar="FILE", help="an npz file in MedMNIST's layout"),)
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the images of the file."""
+        return source(arguments.npz)
 
 
 def source(path: str | Path) -> Source:

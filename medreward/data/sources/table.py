@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medreward.data.picture import SUFFIXES, load_file
+from medreward.data.sources.base import CSV, IMAGES, SourceType, option
 from medreward.data.sources.record import Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected
@@ -64,6 +66,52 @@ class Columns:
         if not self.separator:
             return text
         return tuple(part.strip() for part in text.split(self.separator))
+
+
+COLUMN_OPTIONS = (
+    option("--image-column", default="image", metavar="NAME", help="default: image"),
+    option("--label-column", default="label", metavar="NAME", help="default: label"),
+    option(
+        "--label-separator",
+        default="",
+        metavar="TEXT",
+        help="what stands between several labels in a cell, such as '|'",
+    ),
+    option(
+        "--label-columns",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="a column of 0 and 1 for each label, instead of --label-column",
+    ),
+    option("--split-column", metavar="NAME", help="default: split, if there is one"),
+    option("--patient-column", metavar="NAME", help="default: patient, if there is one"),
+    option("--image-suffix", default="", metavar=".EXT", help="added to the column"),
+)
+
+
+def columns_of(arguments: argparse.Namespace) -> Columns:
+    """Return the columns that the arguments name."""
+    return Columns(
+        image=arguments.image_column,
+        label=arguments.label_column,
+        split=arguments.split_column,
+        patient=arguments.patient_column,
+        suffix=arguments.image_suffix,
+        separator=arguments.label_separator,
+        flags=tuple(arguments.label_columns),
+    )
+
+
+class ImageTable(SourceType):
+    """Images and a table with a row for each."""
+
+    flags = (IMAGES, CSV)
+    options = COLUMN_OPTIONS
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the images that the table lists."""
+        return source(arguments.images, arguments.csv, columns_of(arguments))
 
 
 def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
@@ -159,14 +207,14 @@ def is_picture(path: str) -> bool:
 
 def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
     labels = columns.flags or (columns.label,)
-    for option, name in (
+    for which, name in (
         ("image", columns.image),
         *(("label", name) for name in labels),
         ("split", columns.split),
         ("patient", columns.patient),
     ):
         if name is not None and name not in names:
-            raise expected(f"{table}: {option} column", name, names)
+            raise expected(f"{table}: {which} column", name, names)
 
 
 def _cell(row: dict[str, str], column: str) -> str | None:

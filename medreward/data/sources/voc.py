@@ -7,11 +7,13 @@ ymin = ymax has no area in the file's own terms and is dropped.
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from xml.etree import ElementTree
 
 from medreward.data.picture import load_file
+from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.boxes import cleaned, lost
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
@@ -21,6 +23,16 @@ from medreward.errors import ConfigError
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _ABSENT = "no annotation names it; left out"
 _EMPTIED = "left out: none of its boxes can be used"
+
+
+class VocFolder(SourceType):
+    """Pascal VOC."""
+
+    flags = (option("--voc", metavar="DIR", help="Pascal VOC: Annotations and JPEGImages"),)
+
+    def open(self, arguments: argparse.Namespace) -> Source:
+        """Return the images with their boxes."""
+        return source(arguments.voc)
 
 
 def source(folder: str | Path) -> Source:

@@ -16,10 +16,10 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data as pictures
 
-from medreward.data.render import resized
+from medreward.data.render import resize_image
 from medreward.data.sources import voc
-from medreward.data.sources.boxes import cleaned
-from medreward.data.sources.record import Reading
+from medreward.data.sources.boxes import clean_boxes
+from medreward.data.sources.record import ReadingOptions
 from medreward.files.atomic import replacing
 from medreward.perception import Region, Sample, parse
 from medreward.perception.transforms import ALL
@@ -58,8 +58,8 @@ STAINED = ["", "StainJitter(haematoxylin=1.8)"]
 def smear(folder: Path) -> Sample:
     source = voc.source(folder)
     record = next(r for r in source.records if SMEAR in r.where)
-    image = source.load(source.fetch(record), Reading()).image
-    boxes, _ = cleaned(record.boxes or (), image.size, record.where)
+    image = source.load(source.fetch(record), ReadingOptions()).image
+    boxes, _ = clean_boxes(record.boxes or (), image.size, record.where)
     regions = [Region(box, name, key=key) for key, (name, box) in enumerate(boxes)]
     return Sample((image,), tuple(regions))
 
@@ -82,7 +82,7 @@ def tile(text: str, sample: Sample) -> Image.Image:
     shown = after if "Overlay" not in text else replace(after, regions=())
     images = [drawn(image, shown) for image in after.images]
     if len(images) > 1:  # side by side
-        images = [resized(image, WIDTH // len(images) - 2) for image in images]
+        images = [resize_image(image, WIDTH // len(images) - 2) for image in images]
     for i, image in enumerate(images):
         middle = WIDTH * (2 * i + 1) // (2 * len(images))
         canvas.paste(image, (middle - image.width // 2, LINE + (HEIGHT - image.height) // 2))

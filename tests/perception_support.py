@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from medreward.geometry.regions import Box
 from medreward.perception.sample import Region, Sample
 from medreward.perception.transforms import ALL
-from medreward.perception.transforms.parameter import Kind, kind_of
+from medreward.perception.transforms.parameter import ParameterKind, kind_of
 from tests.prepare_support import noise
 
 
@@ -57,7 +57,7 @@ def samples(draw: Any, mask: Any = None, most: int = 3, mode: str | None = None)
     return Sample((image,), tuple(regions))
 
 
-def _scalar(kind: Kind) -> st.SearchStrategy[Any]:
+def _scalar(kind: ParameterKind) -> st.SearchStrategy[Any]:
     if kind.flag:
         return st.booleans()
     if kind.words:
@@ -73,7 +73,7 @@ def _box(draw: Any) -> tuple[float, float, float, float]:
     return float(x1), float(y1), float(x1 + width + 1), float(y1 + height + 1)
 
 
-def _value(kind: Kind) -> st.SearchStrategy[Any]:
+def _value(kind: ParameterKind) -> st.SearchStrategy[Any]:
     from medreward.perception import Choice, Range
 
     if kind.box:

@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 from medreward import ConfigError, Task, explain
 from medreward.runs.metrics import ordinal_metrics
 from medreward.scoring.groups import by_prompt, zero_variance_share
-from medreward.sheets.report import Chart, Report, Row, Sample, render, write_report
+from medreward.sheets.report import Chart, Report, ReportSample, Row, render, write_report
 
 TASK = Task.load("mni152_level")
 GRADES = st.integers(0, 4)
@@ -87,7 +87,9 @@ def report() -> Report:
         columns=("before", "after"),
         rows=[Row("accuracy", (0.25, 0.75), "higher is better")],
         charts=[Chart("Reward", {"total": [0.0, 0.5, 1.0], "format": [1.0, float("nan"), 1.0]})],
-        samples=[Sample("slice-1", Image.new("L", (8, 8), 99), "2", {"after": (HOSTILE, score)})],
+        samples=[
+            ReportSample("slice-1", Image.new("L", (8, 8), 99), "2", {"after": (HOSTILE, score)})
+        ],
         texts={"Prompt": "<image>What?"},
     )
 

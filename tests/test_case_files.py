@@ -18,7 +18,7 @@ from medreward.audit.cases import case_files, check_file, check_text, load_cases
 from medreward.audit.cases.case import EXPECTATIONS
 from medreward.audit.cases.judge import honest_answers
 from medreward.audit.cases.schema import CASE_FIELDS, FILE_FIELDS
-from medreward.audit.cases.show import as_dict, shown
+from medreward.audit.cases.show import as_dict, show_outcome
 from medreward.commands.cli import main
 from medreward.task.task import Task
 
@@ -151,7 +151,7 @@ cases:
 """
     )
     assert [o.status for o in found] == ["gap", "failed"]
-    assert "take the mark away" in shown(found[1])
+    assert "take the mark away" in show_outcome(found[1])
 
 
 TWICE = """cases:
@@ -191,7 +191,7 @@ def test_a_file_may_be_about_a_users_reward(mine: str) -> None:
 def test_what_a_users_reward_raises_is_shown_and_the_others_are_judged(mine: str) -> None:
     found = check_text(HEAD + CASES, f"{mine}:raises")
     assert [o.status for o in found] == ["passed", "error", "skipped", "skipped", "error"]
-    said = shown(found[1])
+    said = show_outcome(found[1])
     for words in ("KeyError: 'boom'", "mine.py", "cases, line 7, case 'no pneumonia'"):
         assert words in said
 
@@ -201,7 +201,7 @@ def test_a_failure_shows_completion_parts_reasons_and_what_was_expected() -> Non
         HEAD
         + 'cases:\n- {completion: "<answer>a\\u200b</answer>", expect: {correct: true}, note: hm}\n'
     )
-    assert shown(outcome).splitlines() == [
+    assert show_outcome(outcome).splitlines() == [
         "cases, line 5: case '<answer>a\\u200b</answer>', task pneumoniamnist",
         "  about       hm",
         "  completion  '<answer>a\\u200b</answer>'",

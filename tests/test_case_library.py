@@ -12,7 +12,7 @@ import pytest
 
 from medreward import Task
 from medreward.audit.cases import Outcome, check_file, load_cases, shipped_cases
-from medreward.audit.cases.show import shown
+from medreward.audit.cases.show import show_outcome
 from medreward.kinds.reading import read_label
 from tests import peers
 
@@ -32,7 +32,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "cases.md"
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_our_reward_meets_every_case(name: str) -> None:
     outcomes = check_file(FILES[name])
-    assert [shown(outcome) for outcome in outcomes if not outcome.passed] == []
+    assert [show_outcome(outcome) for outcome in outcomes if not outcome.passed] == []
     assert not any(outcome.unjudged for outcome in outcomes)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from medreward import ConfigError, Task
 from medreward.commands.cli import main
-from medreward.data.sources.boxes import lost
+from medreward.data.sources.boxes import missing_names
 from medreward.data.sources.record import NamedBox, Record
 from medreward.grounding.phrases import wordings, words_of
 from medreward.grounding.questions import ANY, CARDS, Asking, Question, canonical, plan
@@ -300,7 +300,7 @@ def test_a_class_with_a_lost_box_is_not_asked_about() -> None:
     found = asked_of(records_of("aab", "b", dropped=("a",)), Asking(("where", "count", "all")))
     assert ("r0", "a") not in {(name, q.name) for name, q in found}
     assert {(name, q.ask) for name, q in found if q.name == ANY} == {("r1", "all")}
-    assert lost([NamedBox("a", (0, 0, 0, 0))], []) == ("a",)
+    assert missing_names([NamedBox("a", (0, 0, 0, 0))], []) == ("a",)
 
 
 def test_counts_beyond_the_limit_are_not_asked_for() -> None:

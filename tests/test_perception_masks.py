@@ -26,7 +26,7 @@ from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.perception import Pipeline, RowTransform, parse
 from medreward.perception.copies import OneTask
 from medreward.perception.moving import MOVING
-from medreward.perception.rows import Content, changed
+from medreward.perception.rows import Content, change_row
 from medreward.perception.transforms import GEOMETRIC, INTENSITY
 from medreward.task.task import parse_card
 from tests import prepare_support
@@ -103,7 +103,7 @@ def follow(drawn: Pipeline, values: Any, truth: Any) -> Content:
     A `Crop` that is off the picture is refused; such an example is not counted.
     """
     try:
-        return changed(drawn, TASK, Content([picture(values)], {}, truth))
+        return change_row(drawn, TASK, Content([picture(values)], {}, truth))
     except ConfigError as error:
         if "is not on the image" not in str(error):
             raise

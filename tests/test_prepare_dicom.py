@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 from medreward.data.picture import DECODER_ERRORS
 from medreward.data.sources import dicom
-from medreward.data.sources.record import Picture, Reading, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
 from tests import prepare_support as support
 from tests.prepare_support import card, run
 
@@ -57,7 +57,7 @@ def shown(folder: Path, made: FileDataset, **reading: Any) -> np.ndarray:
 
 def loaded(folder: Path, made: FileDataset, **reading: Any) -> Picture:
     made.save_as(folder / "x.dcm", enforce_file_format=True)
-    return dicom.load((str(folder), "x.dcm"), Reading(**reading))
+    return dicom.load((str(folder), "x.dcm"), ReadingOptions(**reading))
 
 
 # Pictures
@@ -120,7 +120,7 @@ def test_frames_and_their_own_window(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["SC_rgb_gdcm_KY.dcm", "SC_rgb_dcmtk_+eb+cy+np.dcm"])
 def test_colour_is_rgb(name: str) -> None:
-    picture = dicom.load((str(BUNDLED), name), Reading()).image
+    picture = dicom.load((str(BUNDLED), name), ReadingOptions()).image
     assert picture.mode == "RGB"
     red, green, blue = picture.getpixel((50, 5))
     assert red > 250
@@ -131,7 +131,7 @@ def test_bundled_ct_is_what_pydicom_gives() -> None:
     made = pydicom.dcmread(BUNDLED / "CT_small.dcm")
     units = pydicom.pixels.apply_modality_lut(made.pixel_array, made)
     wanted = np.round(255 * np.clip((units + 160) / 400, 0, 1))
-    picture = dicom.load((str(BUNDLED), "CT_small.dcm"), Reading(intensity=(-160, 240)))
+    picture = dicom.load((str(BUNDLED), "CT_small.dcm"), ReadingOptions(intensity=(-160, 240)))
     assert (np.asarray(picture.image) == wanted).all()
     assert picture.facts["Modality"] == "CT"
 

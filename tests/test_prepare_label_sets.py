@@ -15,7 +15,7 @@ from medreward.commands.cli import main
 from medreward.data import medmnist
 from medreward.data.sources import coco, huggingface, npz, table
 from medreward.data.sources.record import Flags, Record
-from medreward.prepare.labels import settled
+from medreward.prepare.labels import settle_labels
 from medreward.priors.prompt import PromptBuilder
 from medreward.task.review import tally
 from tests import prepare_support as support
@@ -89,17 +89,17 @@ def test_chestmnist_arrays(tmp_path: Path) -> None:
 def test_arrays_that_do_not_fit_the_card(flags: tuple[int, ...], message: str) -> None:
     records = [Record("a", "image a", "a", Flags(flags))]
     with pytest.raises(ConfigError, match=f"image a: its labels .* {message}"):
-        settled(records, support.task(CHEST))
+        settle_labels(records, support.task(CHEST))
 
 
 def test_several_labels_are_refused_by_a_task_of_one(test_data: Path) -> None:
     records = [Record("a", "image a", "a", ("alpha", "beta"))]
     with pytest.raises(ConfigError, match=r"the source has several labels an image, .* multilabel"):
-        settled(records, support.task(support.LETTERS))
+        settle_labels(records, support.task(support.LETTERS))
     source = npz.source(test_data / "medmnist" / "pneumoniamnist.npz")
     pneumonia = "\n".join([CHEST.replace("mass", "pneumonia"), "max_typos: 0"])
     with pytest.raises(ConfigError, match="does not know"):
-        settled([*source.records[:5], Record("b", "b", "b", 7)], support.task(pneumonia))
+        settle_labels([*source.records[:5], Record("b", "b", "b", 7)], support.task(pneumonia))
 
 
 # CSV with a separator, as NIH ChestX-ray14
@@ -165,11 +165,11 @@ def test_a_flag_that_is_neither_0_nor_1_is_never_taken_for_the_label(cell: str) 
     label = table.Columns(flags=("Mass",)).label_of({"Mass": cell})
     records = [Record("a", "image a", "a", label)]
     if cell.strip() == "1":
-        [kept], _ = settled(records, support.task(CHEST))
+        [kept], _ = settle_labels(records, support.task(CHEST))
         assert kept.label == '["mass"]'
         return
     with pytest.raises(ConfigError, match=r"'Mass: .*': 1 images; nearest: mass"):
-        settled(records, support.task(CHEST))
+        settle_labels(records, support.task(CHEST))
 
 
 def test_a_column_of_zeros_and_ones_a_label(
@@ -213,7 +213,7 @@ def test_a_table_of_flags_and_one_of_names_give_the_same(tmp_path: Path) -> None
         images = tmp_path / folder / "images"
         source = table.source(images, images / "labels.csv", columns)
         mapping = {"none": "no finding"} if folder == "b" else {}
-        kept, _ = settled(source.records, support.task(CHEST), mapping)
+        kept, _ = settle_labels(source.records, support.task(CHEST), mapping)
         found.append([record.label for record in kept])
     assert found[0] == found[1]
 
@@ -236,14 +236,14 @@ def test_coco_categories_are_a_set_and_crowds_count(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps(content))
     source = coco.source({None: tmp_path / "x.json"}, tmp_path)
     with pytest.raises(ConfigError, match="'Device': 1 images"):
-        settled(source.records, support.task(CHEST))
+        settle_labels(source.records, support.task(CHEST))
     out = tmp_path / "out"
     words = ("--images", tmp_path, "--coco", tmp_path / "x.json", "--out", out, *NO_SPLIT)
     task = card(tmp_path, CHEST)
     assert run("--task", task, *words, "--map", "Device=no finding") == 0
     assert truths(out) == [["effusion", "mass"], ["effusion"], [], []]
     with pytest.raises(ConfigError, match="a localisation card fits, or a multilabel one"):
-        settled(source.records, support.task(support.LETTERS))
+        settle_labels(source.records, support.task(support.LETTERS))
 
 
 @pytest.mark.parametrize("kind", ["class", "text"])

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from medreward.data.picture import load_bytes, load_file, png_bytes, stretched
-from medreward.data.render import resized, scaled
-from medreward.data.sources.record import NamedBox, Picture, Reading, UnusableError
+from medreward.data.picture import load_bytes, load_file, png_bytes, stretch_values
+from medreward.data.render import resize_image, scale_box
+from medreward.data.sources.record import NamedBox, Picture, ReadingOptions, UnusableError
 from tests import prepare_support as support
 from tests.prepare_support import card, noise, run
 
@@ -146,7 +146,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def read(image: Image.Image, kind: str = "PNG", **options: object) -> Picture:
-    return load_bytes(saved(image, kind, **options), Reading())
+    return load_bytes(saved(image, kind, **options), ReadingOptions())
 
 
 def test_eight_bit_pictures_are_unchanged() -> None:
@@ -158,9 +158,9 @@ def test_eight_bit_pictures_are_unchanged() -> None:
 def test_sixteen_bits_are_rescaled_by_the_picture_or_by_a_given_range() -> None:
     values = np.array([[1000, 2000], [3000, 4000]], np.uint16)
     content = saved(Image.fromarray(values))
-    own = np.asarray(load_bytes(content, Reading()).image)
+    own = np.asarray(load_bytes(content, ReadingOptions()).image)
     assert own.tolist() == [[0, 85], [170, 255]]
-    given_ = np.asarray(load_bytes(content, Reading(intensity=(0, 4000))).image)
+    given_ = np.asarray(load_bytes(content, ReadingOptions(intensity=(0, 4000))).image)
     assert given_.tolist() == [[64, 128], [191, 255]]
     float_ = read(Image.fromarray(np.array([[0.0, np.nan, 0.5]], np.float32)), "TIFF")
     assert np.asarray(float_.image).tolist() == [[0, 0, 255]]
@@ -192,7 +192,7 @@ def test_the_first_of_several_frames() -> None:
 
 def test_formats_that_run_programs_are_not_opened() -> None:
     with pytest.raises(UnusableError, match="not a picture in a known format"):
-        load_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", Reading())
+        load_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", ReadingOptions())
 
 
 @pytest.mark.parametrize("path", ["../outside.png", "/etc/hostname", "a/../../outside.png", "\0"])
@@ -200,7 +200,7 @@ def test_paths_out_of_the_folder_are_refused(path: str, tmp_path: Path) -> None:
     (tmp_path / "in" / "a").mkdir(parents=True)
     noise(0).save(tmp_path / "outside.png")
     with pytest.raises(UnusableError, match=r"leads out of the folder|cannot be followed"):
-        load_file((str(tmp_path / "in"), path), Reading())
+        load_file((str(tmp_path / "in"), path), ReadingOptions())
 
 
 GOOD = [
@@ -219,7 +219,7 @@ def test_damaged_files_are_read_or_refused_and_never_raise_anything_else(
     at %= len(content)
     damaged = content[:at] + damage + content[at + len(damage) :]
     try:
-        picture = load_bytes(damaged, Reading(max_pixels=10_000))
+        picture = load_bytes(damaged, ReadingOptions(max_pixels=10_000))
     except UnusableError:
         return
     assert picture.image.mode in ("L", "RGB")
@@ -235,9 +235,9 @@ def test_boxes_stay_in_the_picture_and_on_their_pixels(
 ) -> None:
     x1, y1 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     x2, y2 = data.draw(st.integers(x1 + 1, width)), data.draw(st.integers(y1 + 1, height))
-    new = resized(Image.new("L", (width, height)), size).size
+    new = resize_image(Image.new("L", (width, height)), size).size
     assert max(new) == size
-    box = scaled(NamedBox("x", (x1, y1, x2, y2)), (width, height), new).box
+    box = scale_box(NamedBox("x", (x1, y1, x2, y2)), (width, height), new).box
     assert 0 <= box[0] < box[2] <= new[0]
     assert 0 <= box[1] < box[3] <= new[1]
     for got, old, axis in zip(box, (x1, y1, x2, y2), (0, 1, 0, 1), strict=True):
@@ -247,8 +247,8 @@ def test_boxes_stay_in_the_picture_and_on_their_pixels(
 def test_a_bright_box_is_where_its_box_is_after_resizing() -> None:
     image = Image.new("L", (200, 100))
     image.paste(255, (40, 20, 120, 80))
-    small = resized(image, 50)
-    x1, y1, x2, y2 = scaled(NamedBox("x", (40, 20, 120, 80)), image.size, small.size).box
+    small = resize_image(image, 50)
+    x1, y1, x2, y2 = scale_box(NamedBox("x", (40, 20, 120, 80)), image.size, small.size).box
     assert (x1, y1, x2, y2) == (10, 5, 30, 20)
     bright = np.asarray(small) > 127
     assert bright[int(y1) : int(y2), int(x1) : int(x2)].all()
@@ -256,5 +256,5 @@ def test_a_bright_box_is_where_its_box_is_after_resizing() -> None:
 
 
 def test_stretching_survives_flat_and_infinite_values() -> None:
-    assert stretched(np.full(3, 7.0), 7, 7).tolist() == [0, 0, 0]
-    assert stretched(np.array([-np.inf, 0, np.inf]), -1, 1).tolist() == [0, 128, 255]
+    assert stretch_values(np.full(3, 7.0), 7, 7).tolist() == [0, 0, 0]
+    assert stretch_values(np.array([-np.inf, 0, np.inf]), -1, 1).tolist() == [0, 128, 255]

@@ -17,7 +17,7 @@ from scipy.stats import kendalltau
 from medreward import ConfigError, Task, shaped_reward
 from medreward.commands.cli import main
 from medreward.runs.sweep import MAX_SETTINGS, Sweep, grid, group_advantages, kendall
-from medreward.scoring.groups import gathered, zero_variance_share
+from medreward.scoring.groups import gather_groups, zero_variance_share
 from medreward.scoring.scorer import scorer
 from medreward.scoring.trace import TraceWriter
 from tests.test_why import KNOWN, THOUGHTS, answer, guess, run
@@ -41,7 +41,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def groups() -> list[Any]:
-    return list(gathered(run(mixed, scorer(TASK))))
+    return list(gather_groups(run(mixed, scorer(TASK))))
 
 
 GRID = [

@@ -14,7 +14,7 @@ from medreward import ConfigError, Task, explain, shaped_reward
 from medreward.data.example import Example
 from medreward.data.rows import rows
 from medreward.runs.trace_sources import read_trace
-from medreward.scoring.groups import gathered, zero_variance_share
+from medreward.scoring.groups import gather_groups, zero_variance_share
 from medreward_trl import reward_funcs, shaped, tasks
 
 RIGHT = "<think>Microaneurysms only.</think><answer>1</answer>"
@@ -218,7 +218,7 @@ def test_a_real_trainer_logs_the_parts(trainer: Any) -> None:
     assert all(trainer._logs["extra"]["reasons"])
     _compare_trace_and_table(Path(trainer.args.output_dir))
     # The groups of a batch of four are those of the trace: unread text is charged what it recites.
-    groups = gathered(read_trace([Path(trainer.args.output_dir) / "trace.jsonl"]))
+    groups = gather_groups(read_trace([Path(trainer.args.output_dir) / "trace.jsonl"]))
     totals = [[row.total or 0.0 for row in group] for group in groups]
     assert logged["zero_variance"] == zero_variance_share(totals)
 
@@ -237,7 +237,7 @@ def _compare_trace_and_table(out: Path) -> None:
         assert row.parts == pytest.approx(logged.parts)
         score = explain(row.completion, row.target, task=row.task or "", knowledge=row.knowledge)
         assert (row.total, row.signature) == (score.total, score.signature)
-    assert [len(group) for group in gathered(trace)] == [2, 2]
+    assert [len(group) for group in gather_groups(trace)] == [2, 2]
 
 
 def test_a_real_trainer_adds_the_parts_up_to_the_shaped_reward(trainer: Any) -> None:

@@ -18,7 +18,7 @@ from medreward.data.parquet import write_parquet
 from medreward.data.picture import load_file
 from medreward.data.rows import rows
 from medreward.data.sources import voc
-from medreward.data.sources.record import Reading, Record
+from medreward.data.sources.record import ReadingOptions, Record
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo.model import Tiny, build, load, save
 from medreward_trl.demo.warm_start import imitate
@@ -34,7 +34,7 @@ QUIET = {"report_to": "none", "logging_steps": 1, "disable_tqdm": True}
 
 def example(record: Record, task: Task) -> Example:
     """A whole smear at `SIZE` pixels with its white cells, or with the kinds of its cells."""
-    image = load_file(record.place, Reading()).image
+    image = load_file(record.place, ReadingOptions()).image
     across, down = SIZE / image.width, SIZE / image.height
     small = image.convert("RGB").resize((SIZE, SIZE), Resampling.BILINEAR)
     named = record.boxes or ()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from medreward.runs.trace_sources import read_trace
-from medreward.scoring.groups import gathered
+from medreward.scoring.groups import gather_groups
 from medreward_verl import KEYS
 from medreward_verl.merge import merge
 
@@ -80,8 +80,8 @@ def test_the_trace_holds_what_verl_dumps_and_trains_on(out: Path) -> None:
         )
         assert [text for text, _ in ours] == [text for text, _ in verls]
         assert [t for _, t in ours] == pytest.approx([t for _, t in verls], abs=1e-6)
-    sizes = {len(group) for group in gathered(trained)}
-    assert sizes == {len(group) for group in gathered(dumped)}
+    sizes = {len(group) for group in gather_groups(trained)}
+    assert sizes == {len(group) for group in gather_groups(dumped)}
     assert min(sizes) > 1
     assert any(row.split == "test" and row.step == 0 for row in rows)  # validated before training
 

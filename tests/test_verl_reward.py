@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, explain, shaped_reward
-from medreward.runs.trace_sources import read_trace, rescored
-from medreward.scoring.groups import gathered
+from medreward.runs.trace_sources import read_trace, rescore_row
+from medreward.scoring.groups import gather_groups
 from medreward.scoring.scorer import scorer
 from medreward_verl import KEYS, RowScorer, compute_score
 from tests.verl_tools import FUNCTION, MANAGER, REWARD, batch, byte_tokenizer, compose, row
@@ -269,13 +269,13 @@ def test_verls_dumps_are_read(module: str, tmp_path: Path) -> None:
     assert [r.step for r in rows] == [2] * 4 + [10] * 4
     assert [r.completion for r in rows[:4]] == texts
     assert [r.total for r in rows[:4]] == scores
-    assert [len(group) for group in gathered(rows)] == [2, 2, 2, 2]
+    assert [len(group) for group in gather_groups(rows)] == [2, 2, 2, 2]
     if old:
         assert [r.correct for r in rows[:4]] == [True, False, False, True]
         assert [r.unreadable for r in rows[:4]] == [False, False, True, False]
         assert rows[1].reasons == explain(NEAR, "1", task="retinamnist", knowledge="").reasons
         assert rows[1].parts["accuracy"] == 0.25
-    again = rescored(rows[1], scorer("retinamnist"))
+    again = rescore_row(rows[1], scorer("retinamnist"))
     assert again.correct is False
     assert again.prediction is not None
 

@@ -22,10 +22,10 @@ from medreward.data.parquet import write_parquet
 from medreward.data.rows import row as make_row
 from medreward.priors.prompt import Prompt
 from medreward.scoring.trace import TraceRow
-from medreward.sheets.pictures import Picture, picture
-from medreward.sheets.shapes import named_boxes, predicted
+from medreward.sheets.pictures import EmbeddedPicture, picture
+from medreward.sheets.shapes import named_boxes, predicted_shapes
 from medreward.sheets.view import Look, write_sheet
-from medreward.sheets.view_rows import Choice, chosen
+from medreward.sheets.view_rows import RowChoice, choose_rows
 from tests import prepare_support as support
 from tests.prepare_support import noise
 
@@ -131,7 +131,7 @@ def test_nothing_is_loaded_from_elsewhere(rows: Path, trace: Path) -> None:
 
 
 def test_boxes_are_drawn_where_they_are(rows: Path, trace: Path) -> None:
-    page = sheet(rows, trace=trace, choice=Choice(filters=[("id", "boxed")]))
+    page = sheet(rows, trace=trace, choice=RowChoice(filters=[("id", "boxed")]))
     drawn = [a for a in page.of("rect") if "line" in str(a["class"])]
     corners = [tuple(float(str(a[n])) for n in ("x", "y", "width", "height")) for a in drawn]
     truth, guess = (5.0, 6.0, 20.0, 24.0), (5.0, 6.0, 20.0, 14.0)
@@ -166,7 +166,7 @@ def test_rows_of_every_kind_are_shown(rows: Path) -> None:
 
 
 def test_reasons_and_parts_are_shown(rows: Path, trace: Path) -> None:
-    page = sheet(rows, trace=trace, choice=Choice(filters=[("id", "plain")]))
+    page = sheet(rows, trace=trace, choice=RowChoice(filters=[("id", "plain")]))
     assert "wrong_label: the answer names another label" in page.text.replace("\n", "")
     assert "accuracy +1.000" in page.text
     assert "step 3" in page.text
@@ -182,7 +182,7 @@ def test_reasons_and_parts_are_shown(rows: Path, trace: Path) -> None:
     ],
 )
 def test_order(rows: Path, trace: Path, order: str, names: list[str]) -> None:
-    found = chosen(rows, Choice(order=order), trace)
+    found = choose_rows(rows, RowChoice(order=order), trace)
     assert [entry.row["extra_info"]["id"] for entry in found.entries] == names
 
 
@@ -198,25 +198,27 @@ def test_order(rows: Path, trace: Path, order: str, names: list[str]) -> None:
     ],
 )
 def test_filters(rows: Path, trace: Path, filters: list[tuple[str, str]], names: list[str]) -> None:
-    choice = Choice(filters=filters, order="worst")
+    choice = RowChoice(filters=filters, order="worst")
     if not names:
         with pytest.raises(ConfigError, match="no row matches step=4"):
-            chosen(rows, choice, trace)
+            choose_rows(rows, choice, trace)
         return
-    found = chosen(rows, choice, trace)
+    found = choose_rows(rows, choice, trace)
     assert [entry.row["extra_info"]["id"] for entry in found.entries] == names
     assert found.matching == len(names)
 
 
 def test_limits_bound_the_sheet(rows: Path, trace: Path) -> None:
-    page = sheet(rows, trace=trace, choice=Choice(limit=1, order="worst"), look=Look(completions=1))
+    page = sheet(
+        rows, trace=trace, choice=RowChoice(limit=1, order="worst"), look=Look(completions=1)
+    )
     assert len(page.of("article")) == 1
     assert len(page.of("section")) == 1
     assert "1 of 2" in page.text
 
 
 def test_large_pictures_are_scaled_down_and_small_ones_kept() -> None:
-    def decoded(shown: Picture) -> Image.Image:
+    def decoded(shown: EmbeddedPicture) -> Image.Image:
         return Image.open(io.BytesIO(base64.b64decode(shown.url.partition(",")[2])))
 
     large = picture({"bytes": png(1, 1200, 900)}, 300)
@@ -229,7 +231,7 @@ def test_large_pictures_are_scaled_down_and_small_ones_kept() -> None:
 
 def test_an_answer_that_is_no_boxes_draws_none() -> None:
     for text in ("[[1, 2, 3]]", "{", "[" * 5000, "null", '[{"box": [9, 9, 1, 1]}]'):
-        assert predicted(TraceRow("x", prediction=text), SMEAR, {}) == []
+        assert predicted_shapes(TraceRow("x", prediction=text), SMEAR, {}) == []
     assert named_boxes("not json", "localisation", None) is None
     assert named_boxes("[[0, 0, 1, 1]]", "classification", PNEUMONIA) is None
 
@@ -262,7 +264,7 @@ def test_a_trace_of_other_rows_is_an_error(rows: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_text('{"id": "elsewhere", "completion": "x"}\n')
     with pytest.raises(ConfigError, match=r"none of its ids is a row of .*; it has elsewhere"):
-        chosen(rows, Choice(), other)
+        choose_rows(rows, RowChoice(), other)
 
 
 def test_the_command_writes_the_sheet(
@@ -282,7 +284,7 @@ def test_a_browser_shows_the_script_as_text(rows: Path, trace: Path, tmp_path: P
     if browser is None:
         pytest.skip("no chromium here")
     out = tmp_path / "view.html"
-    write_sheet(rows, out, Choice(), trace=trace)
+    write_sheet(rows, out, RowChoice(), trace=trace)
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", out.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
     assert "<title>Rows of rows.parquet</title>" in dom

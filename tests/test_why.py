@@ -23,9 +23,9 @@ from medreward.runs.trace_sources import read_trace
 from medreward.runs.why import analyse, notes, summary, text
 from medreward.runs.why_rules import RULES, View, findings
 from medreward.runs.why_stats import measures
-from medreward.scoring.groups import gathered
+from medreward.scoring.groups import gather_groups
 from medreward.scoring.scorer import Scorer, scorer
-from medreward.scoring.trace import TraceRow, TraceWriter, traced
+from medreward.scoring.trace import TraceRow, TraceWriter, trace_row
 
 Make = Callable[[random.Random, int, int], str]
 STEPS, GROUP, PROMPTS = 20, 4, 4
@@ -47,7 +47,7 @@ def run(make: Make, bound: Scorer, steps: int = STEPS, seed: int = 0) -> Iterato
                 completion = make(rng, step, target)
                 score = bound.score(completion, target, KNOWN)
                 place: dict[str, Any] = {"step": step, "id": f"p{prompt}"}
-                yield traced(score, bound.task, completion, target, KNOWN, **place)
+                yield trace_row(score, bound.task, completion, target, KNOWN, **place)
 
 
 def late(step: int) -> float:
@@ -205,7 +205,7 @@ def test_correlations_are_pearsons_of_the_deviations() -> None:
 
     rows = list(run(format_only, scorer("retinamnist", {"delta": 0})))
     deviations: dict[str, list[float]] = {"accuracy": [], "format": []}
-    for group in gathered(rows):
+    for group in gather_groups(rows):
         for name, values in deviations.items():
             mean = sum(row.parts[name] for row in group) / len(group)
             values += [row.parts[name] - mean for row in group]
@@ -255,16 +255,16 @@ def test_noise_is_no_trend() -> None:
 
 def test_groups_are_found_wherever_their_rows_stand() -> None:
     rows = list(run(healthy, scorer("retinamnist")))
-    expected = sorted(tuple(sorted(row.completion for row in g)) for g in gathered(rows))
+    expected = sorted(tuple(sorted(row.completion for row in g)) for g in gather_groups(rows))
     assert {len(group) for group in expected} == {GROUP}
     mixed = sorted(rows, key=lambda row: (row.step, row.completion))  # several workers write
-    assert sorted(tuple(sorted(r.completion for r in g)) for g in gathered(mixed)) == expected
+    assert sorted(tuple(sorted(r.completion for r in g)) for g in gather_groups(mixed)) == expected
     nameless = [replace(row, id=None) for row in rows]
-    assert {len(group) for group in gathered(nameless)} == {1}
+    assert {len(group) for group in gather_groups(nameless)} == {1}
     assert "no groups" in " ".join(notes(analyse(nameless)))
-    assert {len(group) for group in gathered(nameless, size=GROUP)} == {GROUP}
+    assert {len(group) for group in gather_groups(nameless, size=GROUP)} == {GROUP}
     stepless = [replace(row, step=None) for row in rows]
-    assert {len(group) for group in gathered(stepless)} == {GROUP}
+    assert {len(group) for group in gather_groups(stepless)} == {GROUP}
 
 
 def test_held_out_rows_do_not_mix_with_training() -> None:

@@ -10,7 +10,7 @@ import pytest
 from medreward import ConfigError
 from medreward.audit.cases.files import load_cases
 from medreward.audit.cases.judge import GAP, SKIPPED, Judge, Outcome
-from medreward.audit.cases.show import shown
+from medreward.audit.cases.show import show_outcome
 from medreward.audit.user_rewards import beside
 
 
@@ -62,7 +62,7 @@ class CaseItem(pytest.Item):
             outcome = excinfo.value.outcome
             # pytest repeats the first line in its summary.
             first = "; ".join(f.split("\n")[0] for f in map(str, outcome.findings))
-            return f"{first or 'the reward raised'}\n{shown(outcome)}"
+            return f"{first or 'the reward raised'}\n{show_outcome(outcome)}"
         if isinstance(excinfo.value, ConfigError):
             return f"{self.case.place}: case {self.case.id!r}: {excinfo.value}"
         return super().repr_failure(excinfo, style)

@@ -15,7 +15,7 @@ from medreward import ConfigError, Score
 from medreward.kinds.truth import target_of
 from medreward.scoring.groups import by_prompt, zero_variance_share
 from medreward.scoring.scorer import PARTS, Judged, Scorer, TaskLike, scorer, scores_of
-from medreward.scoring.trace import TraceLike, TraceRow, trace_writer, traced
+from medreward.scoring.trace import TraceLike, TraceRow, trace_row, trace_writer
 from medreward.text.completion import CompletionLike, completion_text
 
 Rewards: TypeAlias = list[float | None]
@@ -145,7 +145,7 @@ class BatchScorer:
             bound = self._scorer(name)
             if score is not None and bound is not None:
                 place = {"step": step, "id": _text(row_id), "split": _text(split)}
-                yield traced(score, bound.task, text, target, knowledge, **place)
+                yield trace_row(score, bound.task, text, target, knowledge, **place)
 
     def _judged(
         self, index: int, text: str, task: str | None, target: Any, knowledge: str | None

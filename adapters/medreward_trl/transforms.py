@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 from medreward import ConfigError, Task
 from medreward.errors import expected
 from medreward.perception import Pipeline, load
-from medreward.perception.rows import Content, changed
+from medreward.perception.rows import Content, change_row
 from medreward.perception.sample import MODES
 from medreward.perception.sides import check_task
 from medreward.perception.transforms.attention.contrast_beside import ContrastBeside
@@ -93,7 +93,7 @@ class BatchTransform:
         try:
             task = self._task(row)
             drawn = self.pipeline.draw(self.seed, str(row["id"]), int(self.epoch))
-            content = changed(drawn, task, _content(row))
+            content = change_row(drawn, task, _content(row))
         except ConfigError as error:
             raise ConfigError(f"row {row['id']!r}: {error}") from error
         images = list(content.images)

@@ -11,7 +11,7 @@ from medreward import ConfigError, Score, Task
 from medreward.errors import expected
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import PARTS, Judged, Scorer, scorer, scores_of
-from medreward.scoring.trace import trace_writer, traced
+from medreward.scoring.trace import trace_row, trace_writer
 from medreward.task.card import shipped
 from medreward.text.reasons import REASONS
 
@@ -150,7 +150,7 @@ class RowScorer:
         scores = scores_of([(row.scorer, row.judged) for row in rows])
         if self.trace is not None:
             self.trace.write(
-                traced(score, row.scorer.task, row.completion, row.ground_truth, **row.told)
+                trace_row(score, row.scorer.task, row.completion, row.ground_truth, **row.told)
                 for score, row in zip(scores, rows, strict=True)
             )
         return [as_result(score, self.keys) for score in scores]

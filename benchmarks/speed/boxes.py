@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.speed.measure import Pair, Row, compared, equal, installed
 from medreward import Task
 from medreward.geometry.frames import frame_of
-from medreward.kinds.boxes.kind import Placed, box_reward, matched
+from medreward.kinds.boxes.kind import Placed, box_reward, match_boxes
 from tests.peers import boxes_of
 
 TASK = Task.load("mni152_brain_box")
@@ -121,7 +121,7 @@ def from_numbers(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[R
 
     def ours() -> list[float]:
         rows = zip(read, targets, strict=True)
-        return [matched(placed, target.boxes, frame, "iou") for placed, target in rows]
+        return [match_boxes(placed, target.boxes, frame, "iou") for placed, target in rows]
 
     def by(table: Table) -> list[float]:
         return [assigned(table(predicted, true)) for predicted, true in made]

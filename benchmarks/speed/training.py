@@ -74,7 +74,7 @@ class Timed:
 def _train(steps: int) -> list[tuple[float, float]]:
     from transformers import TrainerCallback
 
-    from medreward_trl.demo.run import TASK, Options, grpo_trainer, warm_started
+    from medreward_trl.demo.run import TASK, DemoOptions, grpo_trainer, warm_started
     from medreward_trl.rewards import RewardFuncs, reward_funcs
 
     ends: list[tuple[float, float]] = []
@@ -84,7 +84,7 @@ def _train(steps: int) -> list[tuple[float, float]]:
             ends.append((perf_counter(), sum(f.seconds for f in watched)))
 
     with tempfile.TemporaryDirectory() as name:
-        options = Options(Path(name), steps=1 + WARM + steps)
+        options = DemoOptions(Path(name), steps=1 + WARM + steps)
         task = Task.load(TASK)
         funcs, weights = reward_funcs(task, trace=options.out / "trace.jsonl")
         watched = [Timed(function) for function in funcs]

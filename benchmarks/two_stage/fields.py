@@ -16,7 +16,7 @@ from PIL.Image import Resampling, Transpose
 from medreward.data.example import Example
 from medreward.data.picture import load_file
 from medreward.data.sources import voc
-from medreward.data.sources.record import NamedBox, Reading, Record
+from medreward.data.sources.record import NamedBox, ReadingOptions, Record
 from medreward.geometry.regions import Box
 from medreward.task.task import Task
 
@@ -75,7 +75,7 @@ def _balanced(records: Sequence[Record], count: int, seed: int) -> list[Field]:
 
 def _windows(record: Record, seed: int) -> Iterator[Field]:
     chance = random.Random(f"{seed} {record.id}")
-    smear = load_file(record.place, Reading()).image.convert("RGB")
+    smear = load_file(record.place, ReadingOptions()).image.convert("RGB")
     for number in range(TRIES):
         left = chance.randint(0, smear.width - WINDOW)
         top = chance.randint(0, smear.height - WINDOW)

@@ -27,7 +27,15 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from medreward.audit.exploits import Attack, Case, Family, Limit, Severity, cases_of, registered
+from medreward.audit.exploits import (
+    Attack,
+    AttackCase,
+    Family,
+    Limit,
+    Severity,
+    cases_of,
+    registered,
+)
 from medreward.errors import ConfigError
 from medreward.task.task import Task
 
@@ -45,7 +53,7 @@ class Rewards(Protocol):
 
 
 @dataclass(frozen=True)
-class Honest:
+class HonestMeans:
     """What honest answers earn on one case."""
 
     right: float
@@ -73,7 +81,7 @@ class Honest:
 
 
 @dataclass(frozen=True)
-class Finding:
+class PaidAttack:
     """An attack that does not pass, with what it earned and what it was held against."""
 
     text: str
@@ -86,7 +94,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Result:
+class FamilyResult:
     """What a family earned.
 
     Attributes:
@@ -111,7 +119,7 @@ class Result:
     highest: float
     mean: float
     seconds: float
-    worst: Finding | None
+    worst: PaidAttack | None
 
     @property
     def passed(self) -> bool:
@@ -136,8 +144,8 @@ class Audit:
     task: str
     kind: str
     cases: int
-    honest: Honest
-    results: tuple[Result, ...]
+    honest: HonestMeans
+    results: tuple[FamilyResult, ...]
 
     @property
     def passed(self) -> bool:
@@ -145,7 +153,7 @@ class Audit:
         return all(result.passed for result in self.results)
 
     @property
-    def failures(self) -> tuple[Result, ...]:
+    def failures(self) -> tuple[FamilyResult, ...]:
         """The families that did not pass, the most severe first."""
         order = [severity.name.lower() for severity in Severity]
         failed = [result for result in self.results if not result.passed]
@@ -181,17 +189,17 @@ def audit(
     sound = [(case, own) for case, own in zip(cases, honest, strict=True) if own.sound]
     results = [_control(cases, honest), *(_attack(reward, f, sound) for f in shown)]
     means = (_mean([getattr(h, field) for h in honest]) for field in ("right", "wrong", "near"))
-    return Audit(name, task.name, task.kind, len(cases), Honest(*means), tuple(results))
+    return Audit(name, task.name, task.kind, len(cases), HonestMeans(*means), tuple(results))
 
 
-def _honest(reward: Rewards, case: Case) -> Honest:
+def _honest(reward: Rewards, case: AttackCase) -> HonestMeans:
     def best(answers: Sequence[str]) -> float:
         return max((_honest_value(reward, case, answer) for answer in answers), default=-math.inf)
 
-    return Honest(_honest_value(reward, case, case.right), best(case.wrong), best(case.near))
+    return HonestMeans(_honest_value(reward, case, case.right), best(case.wrong), best(case.near))
 
 
-def _honest_value(reward: Rewards, case: Case, answer: str) -> float:
+def _honest_value(reward: Rewards, case: AttackCase, answer: str) -> float:
     text = case.say(answer)
     earned, problem, _ = _earned(reward, case, text)
     if problem:
@@ -199,10 +207,10 @@ def _honest_value(reward: Rewards, case: Case, answer: str) -> float:
     return earned
 
 
-def _control(cases: Sequence[Case], honest: Sequence[Honest]) -> Result:
+def _control(cases: Sequence[AttackCase], honest: Sequence[HonestMeans]) -> FamilyResult:
     """Check the yardstick itself: right answers have to beat near misses and wrong ones."""
     findings = [
-        Finding(
+        PaidAttack(
             case.say(case.right),
             str(case.target),
             "BELOW",
@@ -215,7 +223,7 @@ def _control(cases: Sequence[Case], honest: Sequence[Honest]) -> Result:
         if not h.allowed(Limit.BELOW, max(h.wrong, h.near))
     ]
     rights = [h.right for h in honest]
-    return Result(
+    return FamilyResult(
         CONTROL,
         "Gives plain right and wrong answers: a right one has to earn more",
         "high",
@@ -229,10 +237,12 @@ def _control(cases: Sequence[Case], honest: Sequence[Honest]) -> Result:
     )
 
 
-def _attack(reward: Rewards, family: Family, cases: Sequence[tuple[Case, Honest]]) -> Result:
+def _attack(
+    reward: Rewards, family: Family, cases: Sequence[tuple[AttackCase, HonestMeans]]
+) -> FamilyResult:
     earned: list[float] = []
     slowest = 0.0
-    findings: list[Finding] = []
+    findings: list[PaidAttack] = []
     for case, own in cases:
         for attack in family.attacks(case):
             value, problem, seconds = _earned(reward, case, attack.text)
@@ -242,7 +252,7 @@ def _attack(reward: Rewards, family: Family, cases: Sequence[tuple[Case, Honest]
             if problem:
                 findings.append(_finding(case, own, attack, value, problem))
     finite = [value for value in earned if math.isfinite(value)]
-    return Result(
+    return FamilyResult(
         family.name,
         family.about,
         family.severity.name.lower(),
@@ -256,7 +266,7 @@ def _attack(reward: Rewards, family: Family, cases: Sequence[tuple[Case, Honest]
     )
 
 
-def _earned(reward: Rewards, case: Case, text: str) -> tuple[float, str, float]:
+def _earned(reward: Rewards, case: AttackCase, text: str) -> tuple[float, str, float]:
     """Return what a completion earns, what is wrong with that, and the processor time it took."""
     start = process_time()
     try:
@@ -270,7 +280,7 @@ def _earned(reward: Rewards, case: Case, text: str) -> tuple[float, str, float]:
     return math.nan, f"returns {value!r}, which is no finite number"[:200], seconds
 
 
-def _excess(honest: Honest, attack: Attack, value: float) -> str:
+def _excess(honest: HonestMeans, attack: Attack, value: float) -> str:
     limit = attack.limit or Limit.RIGHT
     if honest.allowed(limit, value):
         return ""
@@ -279,12 +289,16 @@ def _excess(honest: Honest, attack: Attack, value: float) -> str:
     return f"earns {value:.5g}; allowed: {limit.value}, {honest.bound(limit):.5g}"
 
 
-def _finding(case: Case, honest: Honest, attack: Attack, value: float, problem: str) -> Finding:
+def _finding(
+    case: AttackCase, honest: HonestMeans, attack: Attack, value: float, problem: str
+) -> PaidAttack:
     limit = (attack.limit or Limit.RIGHT).name
-    return Finding(attack.text, str(case.target), limit, value, honest.right, honest.wrong, problem)
+    return PaidAttack(
+        attack.text, str(case.target), limit, value, honest.right, honest.wrong, problem
+    )
 
 
-def _gain(finding: Finding) -> float:
+def _gain(finding: PaidAttack) -> float:
     """How much an attack earns beyond the best wrong answer; what is no number comes first."""
     return finding.earned - finding.wrong if math.isfinite(finding.earned) else math.inf
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from medreward.audit.battery import Audit, Finding, Result
+from medreward.audit.battery import Audit, FamilyResult, PaidAttack
 from medreward.version import __version__
 
 _SHOWN = 160
@@ -16,8 +16,8 @@ _SHOWN = 160
 def summary(audit: Audit) -> str:
     """Return an audit in one line.
 
-    >>> from medreward.audit.battery import Honest
-    >>> summary(Audit("shaped", "demo", "ordinal", 5, Honest(1.2, 0.45, 0.45), ()))
+    >>> from medreward.audit.battery import HonestMeans
+    >>> summary(Audit("shaped", "demo", "ordinal", 5, HonestMeans(1.2, 0.45, 0.45), ()))
     'demo: shaped passes 0 of 0 families (0 attacks on 5 cases; right 1.2, wrong 0.45)'
     """
     passed = sum(result.passed for result in audit.results)
@@ -41,7 +41,7 @@ def _text_lines(audit: Audit) -> Iterator[str]:
         yield f"  {result.severity:6} {result.family}: {result.failed} of {result.attacks} pay"
         if result.worst is not None:
             yield f"         {result.worst.problem}; target {result.worst.target}"
-            yield f"         {' '.join(shortened(result.worst.text).split())}"
+            yield f"         {' '.join(shorten_text(result.worst.text).split())}"
 
 
 def as_json(audits: Sequence[Audit]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _overview(audits: Sequence[Audit]) -> Iterator[str]:
 def _families(audit: Audit) -> Iterator[str]:
     yield "| family | what it does | severity | verdict | most | mean | worst attack |"
     yield "|---|---|---|---|---:|---:|---|"
-    for result in ordered(audit):
+    for result in order_results(audit):
         verdict = "PASS" if result.passed else f"FAIL ({result.failed} of {result.attacks})"
         yield (
             f"| {result.family} | {_cell(result.about)} | {result.severity} | {verdict} "
@@ -90,7 +90,7 @@ def _families(audit: Audit) -> Iterator[str]:
         )
 
 
-def ordered(audit: Audit) -> tuple[Result, ...]:
+def order_results(audit: Audit) -> tuple[FamilyResult, ...]:
     """Return the results, those that did not pass first."""
     return (*audit.failures, *(result for result in audit.results if result.passed))
 
@@ -105,15 +105,15 @@ def as_html(audits: Sequence[Audit]) -> str:
         audits=audits,
         passed=passed,
         summary=summary,
-        ordered=ordered,
-        shortened=shortened,
+        ordered=order_results,
+        shortened=shorten_text,
     )
 
 
-def shortened(text: str) -> str:
+def shorten_text(text: str) -> str:
     r"""Return the end of a completion, which holds the answer, with what cannot be seen escaped.
 
-    >>> print(shortened("n\u200bormal"))
+    >>> print(shorten_text("n\u200bormal"))
     n\u200bormal
     """
     left_out = f"[{len(text) - _SHOWN} characters] … " if len(text) > _SHOWN else ""
@@ -121,10 +121,10 @@ def shortened(text: str) -> str:
     return left_out + "".join(end)
 
 
-def _worst(worst: Finding | None) -> str:
+def _worst(worst: PaidAttack | None) -> str:
     if worst is None:
         return ""
-    return f"{_cell(worst.problem)}: `{_cell(shortened(worst.text))}`"
+    return f"{_cell(worst.problem)}: `{_cell(shorten_text(worst.text))}`"
 
 
 def _cell(text: str) -> str:

@@ -60,8 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
         for judge in [Judge(file, arguments.reward, arguments.signature)]
         for case in file.cases
     ]
-    shown = tqdm(cases, unit="case", disable=None, leave=False)
-    outcomes = [(file.path, judge.judge(case)) for file, judge, case in shown]
+    show_outcome = tqdm(cases, unit="case", disable=None, leave=False)
+    outcomes = [(file.path, judge.judge(case)) for file, judge, case in show_outcome]
     if arguments.json:
         _print_json(outcomes)
     else:
@@ -77,11 +77,11 @@ def _print_json(outcomes: list[tuple[str, Outcome]]) -> None:
 
 
 def _print_text(outcomes: list[tuple[str, Outcome]], *, verbose: bool) -> None:
-    from medreward.audit.cases.show import shown
+    from medreward.audit.cases.show import show_outcome
 
     for _, outcome in outcomes:
         if verbose or not outcome.passed:
-            print(f"{outcome.status.upper()} {shown(outcome)}\n")
+            print(f"{outcome.status.upper()} {show_outcome(outcome)}\n")
     for file in dict.fromkeys(file for file, _ in outcomes):
         print(f"{file}: {_summary([o for f, o in outcomes if f == file])}")
     print(f"{len(outcomes)} cases: {_summary([o for _, o in outcomes])}")

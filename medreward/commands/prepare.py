@@ -170,7 +170,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    from medreward.data.sources.record import Reading
+    from medreward.data.sources.record import ReadingOptions
     from medreward.data.splits import parse_fractions
     from medreward.perception import load
     from medreward.prepare.labels import parse_mapping
@@ -192,7 +192,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         on_error=arguments.on_error,
         drop_duplicates=arguments.drop_duplicates,
         seen=tuple(arguments.seen) if arguments.seen else None,
-        reading=Reading(
+        reading=ReadingOptions(
             max_pixels=arguments.max_pixels,
             intensity=tuple(arguments.intensity) if arguments.intensity else None,
             frame=int(frame) if frame.isdecimal() else frame,

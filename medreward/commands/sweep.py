@@ -16,7 +16,7 @@ from medreward.commands.why import add_trace, trace_rows
 from medreward.errors import ConfigError
 
 if TYPE_CHECKING:
-    from medreward.runs.sweep import Outcome
+    from medreward.runs.sweep import SweepOutcome
     from medreward.scoring.trace import TraceRow
 
 _FIGURES = {
@@ -59,8 +59,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from medreward.runs.sweep import Sweep, changed, grid
-    from medreward.scoring.groups import gathered
+    from medreward.runs.sweep import Sweep, change_settings, grid
+    from medreward.scoring.groups import gather_groups
     from medreward.task.task import Task
 
     rows, name = _peeked(trace_rows(arguments), arguments.task)
@@ -68,9 +68,9 @@ def _run(arguments: argparse.Namespace) -> int:
     base = grid(arguments.set)
     if len(base) > 1:
         raise ConfigError(f"--set: {' '.join(arguments.set)} has several values; give one a name")
-    sweep = Sweep(task, grid(arguments.grid), changed(task.reward, base[0]))
+    sweep = Sweep(task, grid(arguments.grid), change_settings(task.reward, base[0]))
     chosen = _chosen(rows, task.name, arguments.split)
-    for group in gathered(chosen, arguments.group_size):
+    for group in gather_groups(chosen, arguments.group_size):
         sweep.add(group)
     found = sweep.results()
     if arguments.json:
@@ -106,18 +106,18 @@ def _chosen(rows: Iterable[TraceRow], task: str, split: str | None) -> Iterator[
         print(f"medreward: {others} rows of other tasks or splits left out", file=sys.stderr)
 
 
-def _plain(outcome: Outcome) -> dict[str, Any]:
+def _plain(outcome: SweepOutcome) -> dict[str, Any]:
     figures = {name: getattr(outcome, name) for name in _FIGURES}
     known = {name: None if math.isnan(value) else value for name, value in figures.items()}
     return {"changes": dict(outcome.changes), "refused": outcome.refused, **known}
 
 
-def _label(outcome: Outcome) -> str:
+def _label(outcome: SweepOutcome) -> str:
     pairs = (f"{k.removeprefix('weights.')}={v}" for k, v in outcome.changes.items())
     return " ".join(pairs) or "(reference)"
 
 
-def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _table(outcomes: Sequence[SweepOutcome]) -> Iterator[str]:
     width = max(len(_label(outcome)) for outcome in outcomes)
     yield f"{'setting':{width}}" + "".join(f"{head:>10}" for head in _HEADS)
     for outcome in outcomes:
@@ -134,7 +134,7 @@ def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"- {_label(outcome)}: {outcome.refused}"
 
 
-def _write_csv(path: Path, outcomes: Sequence[Outcome]) -> None:
+def _write_csv(path: Path, outcomes: Sequence[SweepOutcome]) -> None:
     from medreward.files.atomic import replacing
 
     names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.changes))

@@ -54,13 +54,13 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         from medreward.data.check import task_finder
         from medreward.sheets.view import Look, write_sheet
-        from medreward.sheets.view_rows import Choice
+        from medreward.sheets.view_rows import RowChoice
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"view needs {error.name}: pip install 'medreward[data,report]' brings it"
         ) from error
     order = arguments.sort or ("worst" if arguments.trace else "file")
-    choice = Choice(arguments.limit, [_pair(text) for text in arguments.filter], order)
+    choice = RowChoice(arguments.limit, [_pair(text) for text in arguments.filter], order)
     selection = write_sheet(
         arguments.file,
         arguments.out,

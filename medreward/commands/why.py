@@ -50,13 +50,13 @@ def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
 
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.runs import why
-    from medreward.runs.trace_sources import rescored
+    from medreward.runs.trace_sources import rescore_row
     from medreward.scoring.scorer import scorer
 
     rows = trace_rows(arguments)
     if arguments.task:
         bound = scorer(arguments.task)
-        rows = (rescored(row, bound) for row in rows)
+        rows = (rescore_row(row, bound) for row in rows)
     view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split)
     if view.all.known["reward"] == 0:
         raise ConfigError(f"{arguments.file[0]}: there are no scores; --task names the task's card")

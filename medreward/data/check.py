@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from medreward.data.picture import load_bytes
-from medreward.data.sources.record import Reading, UnusableError
+from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError, expected
 from medreward.geometry.regions import check_size
 from medreward.kinds.truth import target_of, target_size
@@ -166,7 +166,9 @@ def _size_problems(row: Mapping[str, Any], task_of: TaskOf) -> Iterator[str]:
     try:
         task = task_of(row["data_source"], row.get("extra_info") or {})
         size = target_size(task, row["reward_model"]["ground_truth"])
-        image = None if size is None else load_bytes(row["images"][0]["bytes"], Reading()).image
+        image = (
+            None if size is None else load_bytes(row["images"][0]["bytes"], ReadingOptions()).image
+        )
     except (ConfigError, UnusableError, LookupError, TypeError):
         return  # what cannot be read is a problem of its own
     try:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medreward.data.sources.record import Picture, Reading, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
 
 # Pillow also opens formats that run other programs (EPS); these do not.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
@@ -52,7 +52,7 @@ DECODER_ERRORS = (
 )
 
 
-def load_file(place: tuple[str, str], reading: Reading) -> Picture:
+def load_file(place: tuple[str, str], reading: ReadingOptions) -> Picture:
     """Return the picture in a file, given as a folder and a path within it.
 
     Raises:
@@ -64,7 +64,7 @@ def load_file(place: tuple[str, str], reading: Reading) -> Picture:
     return read_picture(path, reading)
 
 
-def load_bytes(content: bytes, reading: Reading) -> Picture:
+def load_bytes(content: bytes, reading: ReadingOptions) -> Picture:
     """Return the picture in the content of a file; raises `UnusableError` as `load_file` does."""
     if not content:
         raise UnusableError("the file is empty (0 bytes)")
@@ -90,7 +90,7 @@ def path_within(folder: str, relative: str) -> Path:
     return path
 
 
-def read_picture(file: Path | io.BytesIO, reading: Reading) -> Picture:
+def read_picture(file: Path | io.BytesIO, reading: ReadingOptions) -> Picture:
     """Return the picture in an open or named file; see the module for what is done to it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -110,7 +110,7 @@ def read_picture(file: Path | io.BytesIO, reading: Reading) -> Picture:
             raise UnusableError(f"cannot be decoded: {_reason(error)}") from error
 
 
-def check_pixels(width: int, height: int, reading: Reading) -> None:
+def check_pixels(width: int, height: int, reading: ReadingOptions) -> None:
     """Raise `UnusableError` for a picture of more pixels than allowed."""
     if width * height > reading.max_pixels:
         raise UnusableError(
@@ -127,10 +127,10 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def stretch_values(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return 8-bit values, linear from `low` (0) to `high` (255), clipped; 0 if they are equal.
 
-    >>> stretched(np.array([0, 100, 200, 300]), 0, 200)
+    >>> stretch_values(np.array([0, 100, 200, 300]), 0, 200)
     array([  0, 128, 255, 255], dtype=uint8)
     """
     width = high - low if high > low else np.inf
@@ -139,7 +139,7 @@ def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return eight_bit
 
 
-def _picture(opened: Image.Image, reading: Reading) -> Picture:
+def _picture(opened: Image.Image, reading: ReadingOptions) -> Picture:
     notes = []
     frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":
@@ -153,7 +153,7 @@ def _picture(opened: Image.Image, reading: Reading) -> Picture:
     return Picture(image, (*notes, note) if note else tuple(notes))
 
 
-def _eight_bit(image: Image.Image, reading: Reading) -> tuple[Image.Image, str]:
+def _eight_bit(image: Image.Image, reading: ReadingOptions) -> tuple[Image.Image, str]:
     mode = image.mode
     if mode.startswith(("I", "F")):
         return _rescaled(image, reading)
@@ -167,15 +167,15 @@ def _eight_bit(image: Image.Image, reading: Reading) -> tuple[Image.Image, str]:
     return image.convert("RGB"), note
 
 
-def _rescaled(image: Image.Image, reading: Reading) -> tuple[Image.Image, str]:
+def _rescaled(image: Image.Image, reading: ReadingOptions) -> tuple[Image.Image, str]:
     values = np.asarray(image)
     if reading.intensity:
         note = "more than 8 bits: rescaled linearly from the given intensity range"
-        return Image.fromarray(stretched(values, *reading.intensity)), note
+        return Image.fromarray(stretch_values(values, *reading.intensity)), note
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
     note = "more than 8 bits: rescaled linearly from its lowest to its highest value"
-    return Image.fromarray(stretched(values, float(low), float(high))), note
+    return Image.fromarray(stretch_values(values, float(low), float(high))), note
 
 
 def _on_black(image: Image.Image) -> Image.Image:

@@ -10,8 +10,15 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from medreward.data.picture import png_bytes
-from medreward.data.sources.boxes import cleaned
-from medreward.data.sources.record import Loader, NamedBox, Reading, Record, Remark, UnusableError
+from medreward.data.sources.boxes import clean_boxes
+from medreward.data.sources.record import (
+    Loader,
+    NamedBox,
+    ReadingOptions,
+    Record,
+    Remark,
+    UnusableError,
+)
 
 
 class Job(NamedTuple):
@@ -52,7 +59,7 @@ class Renderer:
     """
 
     load: Loader
-    reading: Reading
+    reading: ReadingOptions
     size: int | None = None
 
     def __call__(self, job: Job) -> Rendered | Remark:
@@ -63,22 +70,22 @@ class Renderer:
             boxes, said = _boxes(record, picture.image.size)
         except UnusableError as error:
             return Remark(record.where, str(error))
-        image = resized(picture.image, self.size)
+        image = resize_image(picture.image, self.size)
         notes = tuple(Remark(record.where, note) for note in picture.notes)
         return Rendered(
             png=png_bytes(image),
             size=image.size,
-            boxes=tuple(scaled(box, picture.image.size, image.size) for box in boxes),
+            boxes=tuple(scale_box(box, picture.image.size, image.size) for box in boxes),
             digest=_digest(picture.image),
             remarks=(*notes, *said),
             facts=picture.facts,
         )
 
 
-def resized(image: Image.Image, size: int | None) -> Image.Image:
+def resize_image(image: Image.Image, size: int | None) -> Image.Image:
     """Return the image with its longest side `size` pixels long, in proportion (bicubic).
 
-    >>> resized(Image.new("L", (40, 20)), 10).size
+    >>> resize_image(Image.new("L", (40, 20)), 10).size
     (10, 5)
     """
     if size is None or max(image.size) == size:
@@ -88,12 +95,12 @@ def resized(image: Image.Image, size: int | None) -> Image.Image:
     return image.resize(tuple(sides), Image.Resampling.BICUBIC)
 
 
-def scaled(named: NamedBox, old: tuple[int, int], new: tuple[int, int]) -> NamedBox:
+def scale_box(named: NamedBox, old: tuple[int, int], new: tuple[int, int]) -> NamedBox:
     """Return a box of an image of size `old` in whole pixels of the same image of size `new`.
 
     Corners go to the nearest pixel border; a box keeps at least the pixel of its centre.
 
-    >>> scaled(NamedBox("cell", (10, 10, 20, 30)), (100, 100), (50, 50)).box
+    >>> scale_box(NamedBox("cell", (10, 10, 20, 30)), (100, 100), (50, 50)).box
     (5, 5, 10, 15)
     """
     x1, y1, x2, y2 = named.box
@@ -123,7 +130,7 @@ def _boxes(
         raise UnusableError(f"its annotation is for an image of {old} pixels, it has {new}")
     if not record.boxes:
         return (), ()
-    boxes, said = cleaned(record.boxes, size, record.where)
+    boxes, said = clean_boxes(record.boxes, size, record.where)
     if not boxes:
         raise UnusableError("none of its boxes can be used: they have no area in the image")
     return boxes, tuple(said)

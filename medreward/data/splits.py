@@ -56,7 +56,7 @@ def parse_fractions(text: str) -> dict[str, float]:
     return shares
 
 
-def assigned(
+def assign_splits(
     records: Sequence[Record], fractions: Mapping[str, float] | None, seed: int
 ) -> list[Record]:
     """Return the records with their splits: the source's own, or by hash of the patient.
@@ -99,7 +99,7 @@ def check_groups(records: Iterable[Record], *, private: bool = False) -> None:
         raise ConfigError(_listed(f"{len(torn)} patients are in more than one split", lines))
 
 
-def limited(records: Sequence[Record], limit: int | None, seed: int) -> list[Record]:
+def limit_splits(records: Sequence[Record], limit: int | None, seed: int) -> list[Record]:
     """Return at most `limit` records of each split, drawn by the seed, in the given order."""
     if limit is None:
         return list(records)

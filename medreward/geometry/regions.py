@@ -91,7 +91,7 @@ def box_json(target: BoxTarget, names: Sequence[str]) -> str:
     >>> box_json(BoxTarget(((TrueBox((0.0, 0.0, 4.0, 2.5)),),)), [])
     '[[0, 0, 4, 2.5]]'
     """
-    lists = [listed(boxes, names) for boxes in target.annotators]
+    lists = [list_boxes(boxes, names) for boxes in target.annotators]
     sizes = {"size": target.size, "seen": target.seen}
     given = {name: [short(v) for v in sides] for name, sides in sizes.items() if sides}
     if len(lists) > 1:
@@ -99,7 +99,7 @@ def box_json(target: BoxTarget, names: Sequence[str]) -> str:
     return json.dumps({"boxes": lists[0], **given} if given else lists[0], ensure_ascii=False)
 
 
-def listed(boxes: Sequence[TrueBox], names: Sequence[str]) -> list[Any]:
+def list_boxes(boxes: Sequence[TrueBox], names: Sequence[str]) -> list[Any]:
     """Return boxes as JSON-ready lists, or as mappings where they have labels."""
     return [
         [short(v) for v in box]

@@ -62,11 +62,11 @@ def question(ask: str, words: Sequence[Sequence[str]], key: str) -> str:
     'What is the number of instances of white blood cell in this image?'
     """
     templates = wordings()[ask].questions
-    named = [drawn(forms, f"{key}/{i}") for i, forms in enumerate(words)]
-    return drawn(templates, key).replace("{name}", listed(named))
+    named = [draw_wording(forms, f"{key}/{i}") for i, forms in enumerate(words)]
+    return draw_wording(templates, key).replace("{name}", join_names(named))
 
 
-def drawn(choices: Sequence[str], key: str) -> str:
+def draw_wording(choices: Sequence[str], key: str) -> str:
     """Return the one of the choices that a hash of `key` says."""
     return choices[number(key) % len(choices)]
 
@@ -77,10 +77,10 @@ def number(key: str) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Return names as an enumeration.
 
-    >>> listed(["RBC"]), listed(["RBC", "WBC", "platelet"])
+    >>> join_names(["RBC"]), join_names(["RBC", "WBC", "platelet"])
     ('RBC', 'RBC, WBC or platelet')
     """
     return " or ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])

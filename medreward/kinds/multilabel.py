@@ -27,7 +27,7 @@ from medreward.errors import ConfigError
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
-from medreward.kinds.reading import displayed, unreadable
+from medreward.kinds.reading import unescape_answer, unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.scope import Stance, stances
 from medreward.task.settings import RewardSettings
@@ -87,7 +87,7 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     reason = unreadable(answer)
     if reason:
         return SetReading(None, reason)
-    text = split(displayed(answer or ""))
+    text = split(unescape_answer(answer or ""))
     if any(map(mixes_scripts, text.words)):
         return SetReading(None, "mixed_scripts")
     mentions = task.lexicon.find(text)

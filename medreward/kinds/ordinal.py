@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from medreward.errors import ConfigError
-from medreward.kinds.reading import Reading, displayed, one_asserted, unreadable
+from medreward.kinds.reading import LabelReading, read_one_asserted, unescape_answer, unreadable
 from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
 from medreward.language.lexicon import Mention
@@ -109,7 +109,7 @@ def mfrs_reward(answer: str | None, target: int, task: Task, settings: RewardSet
     return Verdict(credit, "wrong_grade", prediction)
 
 
-def read_grade(answer: str | None, task: Task) -> Reading:
+def read_grade(answer: str | None, task: Task) -> LabelReading:
     """Return the index of the one grade that `answer` asserts, by number, name or synonym.
 
     "2", "Grade 2", "2.0" and the grade's names are grade 2; "2 or 3", "2-3", "22", "-2", "2.5",
@@ -117,30 +117,30 @@ def read_grade(answer: str | None, task: Task) -> Reading:
     """
     reason = unreadable(answer)
     if reason:
-        return Reading(None, reason)
-    shown = displayed(answer or "")
+        return LabelReading(None, reason)
+    shown = unescape_answer(answer or "")
     if _RAISED.search(shown):
-        return Reading(None, "grade_out_of_scale")
+        return LabelReading(None, "grade_out_of_scale")
     scale = _scale(task.first_grade, task.first_grade + len(task.labels) - 1)
     folded = _EMPHASIS.sub(" ", fold(shown))
     folded = _CERTAINTY.sub(" ", _GLUED.sub(r"\1 \2", folded))
     folded = scale.sub(" ", folded)
     if any(not _is_plain(folded, number) for number in _NUMBER.finditer(folded)):
-        return Reading(None, "grade_out_of_scale")
+        return LabelReading(None, "grade_out_of_scale")
     text = split(folded)
     mentions = task.lexicon.find(text)
     taken = {i for mention in mentions for i in range(mention.start, mention.stop)}
     if any(word.isdigit() and i not in taken for i, word in enumerate(text.words)):
-        return Reading(None, "grade_out_of_scale")
+        return LabelReading(None, "grade_out_of_scale")
     found = stances(text, mentions, task.absences)
     for index, mention in enumerate(mentions):
         if found[index] is Stance.ASSERTED and _is_compared(
             text, mention.start, mention.stop, taken
         ):
             found[index] = Stance.OPEN
-    reading = one_asserted(text, mentions, found, "grade")
+    reading = read_one_asserted(text, mentions, found, "grade")
     if reading.label is not None and _is_contradicted(text, mentions, task.first_grade):
-        return Reading(None, "several_grades")
+        return LabelReading(None, "several_grades")
     return reading
 
 

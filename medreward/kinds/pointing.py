@@ -23,7 +23,7 @@ from medreward.geometry.regions import MAX_BOXES, BoxTarget, TrueBox, short
 from medreward.kinds.boxes.reading import MAX_LENGTH, says_nothing
 from medreward.kinds.boxes.scan import offers_empty, scan
 from medreward.kinds.reading import unreadable
-from medreward.kinds.verdict import Verdict, capped
+from medreward.kinds.verdict import Verdict, cap_partial
 from medreward.language.commitment import is_committed
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -63,7 +63,7 @@ def point_reward(
         return Verdict(0.0, reason)
     placed = [frame.pixels((x, y, x, y))[:2] for x, y in points]
     earned = over_annotators(target, settings.annotators, lambda boxes: _hit_share(placed, boxes))
-    value = capped(earned)
+    value = cap_partial(earned)
     reason = "correct" if value >= 1 else "points_partial" if value > 0 else "point_missed"
     return Verdict(value, reason, json.dumps([[short(x), short(y)] for x, y in placed]))
 

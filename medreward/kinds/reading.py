@@ -18,14 +18,14 @@ from medreward.text.words import Words, mixes_scripts, split
 MAX_ANSWER_LENGTH = 1000
 
 
-class Reading(NamedTuple):
+class LabelReading(NamedTuple):
     """The index of the label that an answer asserts, or None and the reason code."""
 
     label: int | None
     reason: str = ""
 
 
-def read_label(answer: str | None, task: Task) -> Reading:
+def read_label(answer: str | None, task: Task) -> LabelReading:
     """Return the one label of `task` that `answer` asserts.
 
     An answer is read when it names exactly one label that it neither denies nor leaves open;
@@ -33,19 +33,19 @@ def read_label(answer: str | None, task: Task) -> Reading:
 
     >>> task = Task("demo", labels=["normal", "pneumonia"])
     >>> read_label("The diagnosis is pneumonia.", task)
-    Reading(label=1, reason='')
+    LabelReading(label=1, reason='')
     >>> read_label("pneumonia or normal", task)
-    Reading(label=None, reason='several_labels')
+    LabelReading(label=None, reason='several_labels')
     """
     reason = unreadable(answer)
     if reason:
-        return Reading(None, reason)
-    text = split(displayed(answer or ""))
+        return LabelReading(None, reason)
+    text = split(unescape_answer(answer or ""))
     exact = task.lexicon.exact(text)
     if exact is not None:
-        return Reading(exact)
+        return LabelReading(exact)
     mentions = task.lexicon.find(text)
-    return one_asserted(text, mentions, stances(text, mentions, task.absences), "label")
+    return read_one_asserted(text, mentions, stances(text, mentions, task.absences), "label")
 
 
 def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
@@ -55,28 +55,30 @@ def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
     return "answer_too_long" if len(answer) > longest else ""
 
 
-def displayed(answer: str) -> str:
+def unescape_answer(answer: str) -> str:
     """Return an answer as a page shows it: "&#110;o&nbsp;pneumonia" is "no pneumonia".
 
-    >>> displayed("&not;pneumonia")
+    >>> unescape_answer("&not;pneumonia")
     '¬pneumonia'
     """
     return html.unescape(answer) if "&" in answer else answer
 
 
-def one_asserted(text: Words, mentions: list[Mention], found: list[Stance], noun: str) -> Reading:
+def read_one_asserted(
+    text: Words, mentions: list[Mention], found: list[Stance], noun: str
+) -> LabelReading:
     """Return the one label that is asserted, never denied, beside no other that is left open."""
     if any(map(mixes_scripts, text.words)):
-        return Reading(None, "mixed_scripts")
+        return LabelReading(None, "mixed_scripts")
     by_stance = {
         stance: {m.label for m, s in zip(mentions, found, strict=True) if s is stance}
         for stance in Stance
     }
     asserted, left_open = by_stance[Stance.ASSERTED], by_stance[Stance.OPEN]
     if not mentions:
-        return Reading(None, f"{noun}_unknown")
+        return LabelReading(None, f"{noun}_unknown")
     if len(asserted | left_open) > 1:
-        return Reading(None, f"several_{noun}s")
+        return LabelReading(None, f"several_{noun}s")
     if not asserted or asserted & (by_stance[Stance.DENIED] | left_open):
-        return Reading(None, f"{noun}_denied")
-    return Reading(asserted.pop())
+        return LabelReading(None, f"{noun}_denied")
+    return LabelReading(asserted.pop())

@@ -41,7 +41,7 @@ from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_masks
 from medreward.kinds.reading import MAX_ANSWER_LENGTH, unreadable
-from medreward.kinds.verdict import BEST_WRONG, Verdict, capped
+from medreward.kinds.verdict import BEST_WRONG, Verdict, cap_partial
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -77,7 +77,7 @@ def mask_reward(
     found, reason = read_mask(answer, task, target, frame)
     if found is None:
         return Verdict(0.0, reason)
-    value = capped(_agreement(found, target.rle(), settings.mask_quality))
+    value = cap_partial(_agreement(found, target.rle(), settings.mask_quality))
     said = json.dumps({"size": found["size"], "counts": found["counts"].decode("ascii")})
     reason = "correct" if value == 1.0 else "mask_partial" if value else "mask_missed"
     return Verdict(value, reason, said)

@@ -21,6 +21,6 @@ class Verdict(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def capped(value: float) -> float:
+def cap_partial(value: float) -> float:
     """Return a value of overlap: 1 stays, less than that is a wrong answer's."""
     return value if value >= 1.0 else min(value, BEST_WRONG)

@@ -42,7 +42,7 @@ def stances(
     >>> read("No pneumonia."), read("Pneumonia, not normal."), read("Pneumonia unlikely.")
     (['denied'], ['asserted', 'denied'], ['left open'])
     """
-    reader = _Reader(text, mentions, absences)
+    reader = _StanceReader(text, mentions, absences)
     found = [Stance.DENIED if reader.is_not_meant(m) else Stance.ASSERTED for m in mentions]
     for cue in reader.cues():
         stance = Stance.OPEN if cue.kind is CueKind.OPEN else Stance.DENIED
@@ -77,7 +77,7 @@ def _is_pause(gap: str) -> bool:
     return not {",", "(", ")", "\n"}.isdisjoint(gap) or cues.DASH.search(gap) is not None
 
 
-class _Reader:
+class _StanceReader:
     """The words of one answer, with the labels it mentions, as the scope rules see them."""
 
     def __init__(self, text: Words, mentions: Sequence[Mention], absences: frozenset[int]) -> None:

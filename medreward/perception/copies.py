@@ -52,7 +52,7 @@ class OneTask:
         return shipped_task(data_source, extra_info)
 
 
-def transformed(
+def transform_copies(
     rows: Iterable[Row], task: Task, pipeline: Pipeline, *, seed: int, copies: int, workers: int
 ) -> Iterator[Row]:
     """Yield the rows of one task, changed or followed by changed copies, in their order.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from medreward.data.check import TaskOf, shipped_task
 from medreward.data.picture import load_bytes, png_bytes
 from medreward.data.rows import Row
-from medreward.data.sources.record import Reading, UnusableError
+from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError
 from medreward.geometry.regions import BoxTarget, check_size, parse_boxes
 from medreward.kinds.truth import target_of, target_size
@@ -87,7 +87,7 @@ class RowTransform:
             if not drawn.transforms:
                 _check_size(row, task)
                 return {**row, "extra_info": {**info, "transforms": ""}}
-            content = changed(drawn, task, _content(row))
+            content = change_row(drawn, task, _content(row))
             images: list[Any] = list(content.images)
             if self.encode:
                 images = [{"bytes": png_bytes(image)} for image in images]
@@ -103,7 +103,7 @@ class RowTransform:
         return self.pipeline.draw(self.seed, id, epoch)
 
 
-def changed(drawn: Pipeline, task: Task, content: Content) -> Content:
+def change_row(drawn: Pipeline, task: Task, content: Content) -> Content:
     """Return what a fixed pipeline makes of the content of a row.
 
     Raises:
@@ -209,6 +209,6 @@ def _image(picture: Any) -> Image:
         given = picture.get("bytes") or picture.get("path")
     try:
         content = Path(given).read_bytes() if isinstance(given, str) else given
-        return load_bytes(content or b"", Reading()).image
+        return load_bytes(content or b"", ReadingOptions()).image
     except (UnusableError, OSError) as error:
         raise ConfigError(f"image: {error}") from error

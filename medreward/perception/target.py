@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from medreward.data.render import scaled
+from medreward.data.render import scale_box
 from medreward.data.sources.record import NamedBox
 from medreward.errors import ConfigError
 from medreward.geometry.regions import BoxTarget, TrueBox, box_json, check_size
@@ -87,6 +87,6 @@ def _region(box: TrueBox, size: Size, annotator: int, key: int, names: Sequence[
 
 
 def _true_box(region: Region, size: Size, before: TrueBox, names: Sequence[str]) -> TrueBox:
-    x1, y1, x2, y2 = scaled(NamedBox("", region.box), size, size).box
+    x1, y1, x2, y2 = scale_box(NamedBox("", region.box), size, size).box
     label = None if before.label is None else names.index(region.label)
     return TrueBox((float(x1), float(y1), float(x2), float(y2)), label)

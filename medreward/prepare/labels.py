@@ -26,7 +26,7 @@ Settled: TypeAlias = tuple[list[Record], list[Remark]]
 _DROPPED = "left out: its label is mapped to nothing"
 
 
-def settled(
+def settle_labels(
     records: Sequence[Record],
     task: Task,
     mapping: Mapping[str, str] | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medreward.data.sources.record import Reading
+from medreward.data.sources.record import ReadingOptions
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected
 from medreward.grounding.questions import Asking
@@ -63,7 +63,7 @@ class Options:
     on_error: str = "stop"
     drop_duplicates: bool = False
     seen: tuple[int, int, int] | None = None
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
     workers: int | None = None
     transforms: Pipeline | None = None
     copies: int = 0

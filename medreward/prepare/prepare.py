@@ -12,21 +12,21 @@ from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
 from medreward.data.rows import Row, row
 from medreward.data.sources.record import Record, Remark, Source
-from medreward.data.splits import SPLITS, assigned, check_groups, limited
+from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
 from medreward.errors import ConfigError
 from medreward.files.atomic import write_text_atomic
 from medreward.files.pool import cores, ordered_map
 from medreward.geometry.frames import qwen_resized
 from medreward.grounding.questions import canonical, plan
 from medreward.grounding.rows import GroundingRows
-from medreward.perception.copies import transformed
+from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
 from medreward.prepare.dataset_card import Summary, card, report_lines
 from medreward.prepare.finish import finish_target
-from medreward.prepare.labels import settled
+from medreward.prepare.labels import settle_labels
 from medreward.prepare.options import Options
 from medreward.priors.prompt import PromptBuilder
-from medreward.sheets.contact_sheet import Tile, contact_sheet, ranked
+from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.task import Task
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
@@ -67,10 +67,10 @@ def prepare(
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
     prompts = options.prompts(task)
-    records, left_out = settled(source.records, task, options.mapping, options.box_labels)
-    records = assigned(records, options.fractions, options.seed)
+    records, left_out = settle_labels(source.records, task, options.mapping, options.box_labels)
+    records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
-    records = limited(records, options.limit, options.seed)
+    records = limit_splits(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
     run = _Run(source, prompts, options, *_planned(records, prompts, options))
@@ -116,7 +116,7 @@ class _Run:
             self.summary.remarks += grounding.plan.remarks
         self.tiles: list[Tile] = []
         self.results = self._rendered()
-        self._ranks = ranked(records)
+        self._ranks = rank_records(records)
         self._seen: dict[bytes, Record] = {}
         self._torn: list[Remark] = []
 
@@ -138,7 +138,7 @@ class _Run:
         if options.transforms is None or split not in options.transform_splits:
             return rows
         self.summary.copies[split] = options.copies
-        return transformed(
+        return transform_copies(
             rows,
             self.task,
             options.transforms,

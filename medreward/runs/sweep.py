@@ -32,7 +32,7 @@ Changes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SweepOutcome:
     """What a setting does to the groups of a trace, against the reference.
 
     Attributes:
@@ -85,7 +85,7 @@ def _axis(option: str) -> tuple[str, list[Any]]:
     return name, parsed
 
 
-def changed(settings: RewardSettings, changes: Changes) -> RewardSettings:
+def change_settings(settings: RewardSettings, changes: Changes) -> RewardSettings:
     """Return settings with changes, in which ``weights.format`` names one weight.
 
     Raises:
@@ -123,11 +123,11 @@ class Sweep:
         self.task = task
         self.reference = task.reward if reference is None else reference
         Scorer(task, self.reference)
-        self.outcomes: list[Outcome] = [Outcome(changes) for changes in settings]
+        self.outcomes: list[SweepOutcome] = [SweepOutcome(changes) for changes in settings]
         self._valid: list[tuple[int, RewardSettings]] = []
         for number, outcome in enumerate(self.outcomes):
             try:
-                new = changed(self.reference, outcome.changes)
+                new = change_settings(self.reference, outcome.changes)
                 Scorer(task, new)
             except ConfigError as error:
                 self.outcomes[number] = replace(outcome, refused=str(error))
@@ -163,7 +163,7 @@ class Sweep:
         for sums, values in zip(self._sums, _compared(totals), strict=True):
             sums[:] = np.add(sums, values).tolist()
 
-    def results(self) -> list[Outcome]:
+    def results(self) -> list[SweepOutcome]:
         """Return what each setting does, the reference first.
 
         Raises:
@@ -176,11 +176,11 @@ class Sweep:
             found[number] = self._outcome(found[number].changes, use)
         return [self._outcome({}, 0), *found]
 
-    def _outcome(self, changes: Changes, use: int) -> Outcome:
+    def _outcome(self, changes: Changes, use: int) -> SweepOutcome:
         sums = {name: values[use] for name, values in zip(_SUMS, self._sums, strict=True)}
         norm = math.sqrt(sums["square"] * self._sums[_SUMS.index("square")][0])
         alive = sums["alive"]
-        return Outcome(
+        return SweepOutcome(
             changes,
             tau=sums["tau"] / alive if alive else math.nan,
             correlation=sums["product"] / norm if norm else math.nan,

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 from medreward.errors import ConfigError
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import PARTS, Scorer
-from medreward.scoring.trace import MOST, TraceRow, read_rows, traced
+from medreward.scoring.trace import MOST, TraceRow, read_rows, trace_row
 from medreward.text.completion import completion_text
 from medreward.text.reasons import ANSWER_REASONS, FORMAT_REASONS, RECITATION_REASONS
 
@@ -95,7 +95,7 @@ def trace_files(paths: Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def rescored(row: TraceRow, bound: Scorer) -> TraceRow:
+def rescore_row(row: TraceRow, bound: Scorer) -> TraceRow:
     """Return a row with the score that a reward gives it.
 
     Raises:
@@ -104,7 +104,7 @@ def rescored(row: TraceRow, bound: Scorer) -> TraceRow:
     if row.target is None:
         raise ConfigError(f"id {row.id!r}, step {row.step}: there is no target to score against")
     score = bound.score(row.completion, target_of(bound.task, row.target), row.knowledge)
-    new = traced(score, bound.task, row.completion, row.target, row.knowledge)
+    new = trace_row(score, bound.task, row.completion, row.target, row.knowledge)
     return replace(new, step=row.step, id=row.id, group=row.group, split=row.split)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError
 from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
-from medreward.runs.why_stats import CAUSES, MEASURES, Example, Stats, Step, shares
-from medreward.scoring.groups import gathered
+from medreward.runs.why_stats import CAUSES, MEASURES, Stats, Step, TraceExample, shares
+from medreward.scoring.groups import gather_groups
 from medreward.scoring.trace import TraceRow
 from medreward.text.reasons import REASONS
 
@@ -35,7 +35,7 @@ def analyse(
         ConfigError: if there are no rows.
     """
     splits: dict[str | None, Stats] = {}
-    for group in gathered(rows, group_size):
+    for group in gather_groups(rows, group_size):
         splits.setdefault(group[0].split, Stats()).add(group)
     if not splits or (split is not None and split not in splits):
         known = ", ".join(sorted(map(str, splits)))
@@ -235,13 +235,13 @@ def _found(view: View) -> Iterator[str]:
         yield f"- {code}: {REASONS.get(code, '')}\n" + _shown(view.stats.examples[code], _WIDTH)
 
 
-def _shown(examples: Iterable[Example], width: int) -> str:
+def _shown(examples: Iterable[TraceExample], width: int) -> str:
     return "\n".join(
         f"  {_place(example)}: {_cut(example.completion, width)}" for example in examples
     )
 
 
-def _place(example: Example) -> str:
+def _place(example: TraceExample) -> str:
     total = "-" if example.total is None else f"{example.total:.3f}"
     return f"step {example.step}, id {example.id}, target {example.target}, total {total}"
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from medreward.runs.why_stats import CAUSES, Stats, Step, pooled, shares
+from medreward.runs.why_stats import CAUSES, Stats, Step, pool_steps, shares
 
 MIN_ROWS = 50  # completions below which nothing is concluded
 MIN_SIDE = 5  # steps at either end below which no trend is looked for
@@ -63,7 +63,7 @@ _DEAD_HINTS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """Something that stands out: the rule's name, the facts, and a first guess at the fix."""
 
     rule: str
@@ -113,9 +113,9 @@ class View:
         self.enough = len(steps) >= 2 * MIN_SIDE
         self._early, self._late = (steps[:side], steps[-side:]) if self.enough else ([], [])
         self.steps = steps
-        self.all = pooled(steps)
-        self.early = pooled(self._early) if self.enough else None
-        self.late = pooled(self._late) if self.enough else None
+        self.all = pool_steps(steps)
+        self.early = pool_steps(self._early) if self.enough else None
+        self.late = pool_steps(self._late) if self.enough else None
 
     @property
     def now(self) -> Step:
@@ -135,17 +135,17 @@ class View:
         return self._early, self._late
 
 
-def findings(view: View) -> list[Finding]:
+def findings(view: View) -> list[Diagnosis]:
     """Return what stands out, by the rules in their order."""
     if view.stats.rows < MIN_ROWS:
         return []
     return [finding for rule in RULES for finding in rule(view)]
 
 
-def never_right(view: View) -> Iterator[Finding]:
+def never_right(view: View) -> Iterator[Diagnosis]:
     """Not one answer is right."""
     if view.all.known["correct"] >= MIN_ROWS and view.all.sums["correct"] == 0:
-        yield Finding(
+        yield Diagnosis(
             "never_right",
             f"not one of {view.all.known['correct']} answers is right",
             "score a hand-made right answer first (medreward explain); then check that targets, "
@@ -153,26 +153,26 @@ def never_right(view: View) -> Iterator[Finding]:
         )
 
 
-def unreadable(view: View) -> Iterator[Finding]:
+def unreadable(view: View) -> Iterator[Diagnosis]:
     """Many completions have no readable answer."""
     share = view.now.mean("unreadable")
     if share >= UNREADABLE:
         reasons = [c for c, _ in view.now.reasons.most_common() if c in HINTS]
         reasons.sort(key=lambda code: code == "no_answer")  # the others say more
         why = f", most of them {reasons[0]}" if reasons else ""
-        yield Finding(
+        yield Diagnosis(
             "unreadable",
             f"{share:.0%} of the completions{_when(view)} have no readable answer{why}",
             HINTS[reasons[0]] if reasons else "look at the examples below",
         )
 
 
-def zero_variance(view: View) -> Iterator[Finding]:
+def zero_variance(view: View) -> Iterator[Diagnosis]:
     """Many groups earn the same and teach nothing."""
     share = view.now.zero_variance()
     if share >= DEAD:
         main, count = view.now.dead.most_common(1)[0]
-        yield Finding(
+        yield Diagnosis(
             "zero_variance",
             f"{share:.0%} of the groups{_when(view)} have zero variance, so that their advantages "
             f"are 0; of these {count / view.now.dead.total():.0%}: {CAUSES[main]}",
@@ -180,21 +180,21 @@ def zero_variance(view: View) -> Iterator[Finding]:
         )
 
 
-def same_text(view: View) -> Iterator[Finding]:
+def same_text(view: View) -> Iterator[Diagnosis]:
     """Many groups consist of one and the same completion."""
     share = view.now.same_text / view.now.groups if view.now.groups else 0.0
     if share >= SAME_TEXT:
-        yield Finding(
+        yield Diagnosis(
             "same_text",
             f"in {share:.0%} of the groups{_when(view)} all completions are the same text",
             "there is no exploration: raise the temperature or the KL or entropy term",
         )
 
 
-def constant_part(view: View) -> Iterator[Finding]:
+def constant_part(view: View) -> Iterator[Diagnosis]:
     """A part never varies, in the whole trace."""
     for name, value in view.stats.spread.constant().items():
-        yield Finding(
+        yield Diagnosis(
             "constant_part", f"{name} is {value:g} for every completion", _constant(name, value)
         )
 
@@ -209,19 +209,19 @@ def _constant(name: str, value: float) -> str:
     return f"{name} has no influence on the advantages"
 
 
-def idle_part(view: View) -> Iterator[Finding]:
+def idle_part(view: View) -> Iterator[Diagnosis]:
     """Two parts move together within groups."""
     for (one, other), r in sorted(view.stats.spread.correlations().items()):
         if abs(r) >= CORRELATED:
             how = "together" if r > 0 else "against each other"
-            yield Finding(
+            yield Diagnosis(
                 "idle_part",
                 f"{one} and {other} move {how} within groups (r = {r:+.2f})",
                 "one of the two adds no information: leave one out, or see what both depend on",
             )
 
 
-def reward_without_accuracy(view: View) -> Iterator[Finding]:
+def reward_without_accuracy(view: View) -> Iterator[Diagnosis]:
     """The reward rises, but not the share of right answers."""
     reward, correct = view.trend("reward"), view.trend("correct")
     if not (reward and correct and reward.certain) or reward.change < REWARD_UP:
@@ -231,7 +231,7 @@ def reward_without_accuracy(view: View) -> Iterator[Finding]:
     parts = [n for n in view.all.known if n.startswith("part ")]
     rises = {n: t.change for n in parts if (t := view.trend(n)) and t.certain and t.change > 0}
     names = ", ".join(f"{n[5:]} {v:+.2f}" for n, v in sorted(rises.items())) or "no single part"
-    yield Finding(
+    yield Diagnosis(
         "reward_without_accuracy",
         f"the reward went from {reward.early:.2f} to {reward.late:.2f}, right answers from "
         f"{correct.early:.0%} to {correct.late:.0%}"
@@ -241,31 +241,31 @@ def reward_without_accuracy(view: View) -> Iterator[Finding]:
     )
 
 
-def accuracy_falls(view: View) -> Iterator[Finding]:
+def accuracy_falls(view: View) -> Iterator[Diagnosis]:
     """The share of right answers falls; worse where format rises at the same time."""
     correct, form = view.trend("correct"), view.trend("part format")
     if not (correct and correct.certain and correct.change < -FALLS):
         return
     facts = f"right answers went from {correct.early:.0%} to {correct.late:.0%}"
     if form and form.certain and form.change > FORMAT_UP:
-        yield Finding(
+        yield Diagnosis(
             "format_over_accuracy",
             f"{facts} while format rose from {form.early:.2f} to {form.late:.2f}",
             "the policy trades answers for format: lower weights.format or teach the format first",
         )
     else:
-        yield Finding(
+        yield Diagnosis(
             "accuracy_falls",
             facts,
             "lower the learning rate or raise the KL term; compare held-out accuracy",
         )
 
 
-def longer(view: View) -> Iterator[Finding]:
+def longer(view: View) -> Iterator[Diagnosis]:
     """Completions grow."""
     length = view.trend("length")
     if length and length.certain and length.late > LONGER * length.early:
-        yield Finding(
+        yield Diagnosis(
             "longer",
             f"completions grew from {length.early:.0f} to {length.late:.0f} characters",
             "if right answers did not rise with it, bound the length (an overlong punishment in "
@@ -273,24 +273,24 @@ def longer(view: View) -> Iterator[Finding]:
         )
 
 
-def repetition(view: View) -> Iterator[Finding]:
+def repetition(view: View) -> Iterator[Diagnosis]:
     """Completions repeat themselves more."""
     trend = view.trend("repetition")
     if trend and trend.certain and trend.change > REPEATS:
-        yield Finding(
+        yield Diagnosis(
             "repetition",
             f"repeated word triples went from {trend.early:.0%} to {trend.late:.0%}",
             "the policy loops: lower the learning rate or raise the KL term, and stop at </answer>",
         )
 
 
-def recitation(view: View) -> Iterator[Finding]:
+def recitation(view: View) -> Iterator[Diagnosis]:
     """The reasoning copies more of the knowledge."""
     trend = view.trend(lambda step: abs(step.mean("part recitation")))
     if trend is None or not trend.certain or trend.change < RECITES:
         return
     paid = view.now.mean("part recitation") > 0
-    yield Finding(
+    yield Diagnosis(
         "recitation",
         f"recitation went from {trend.early:.2f} to {trend.late:.2f} and is "
         f"{'rewarded' if paid else 'penalised'}",
@@ -301,7 +301,7 @@ def recitation(view: View) -> Iterator[Finding]:
     )
 
 
-def one_answer(view: View) -> Iterator[Finding]:
+def one_answer(view: View) -> Iterator[Diagnosis]:
     """One answer takes over (mode collapse)."""
     answered, targets = view.now.answers, view.now.targets
     if answered.total() < MIN_ROWS:
@@ -310,7 +310,7 @@ def one_answer(view: View) -> Iterator[Finding]:
     share = count / answered.total()
     most = max(shares(targets, targets.total()).values(), default=1.0)
     if share >= ONE_ANSWER and share >= most + ABOVE_TARGETS:
-        yield Finding(
+        yield Diagnosis(
             "one_answer",
             f"{share:.0%} of the answers{_when(view)} are {answer!r}, while the most frequent "
             f"target makes up {most:.0%}",
@@ -320,12 +320,12 @@ def one_answer(view: View) -> Iterator[Finding]:
         )
 
 
-def one_target(view: View) -> Iterator[Finding]:
+def one_target(view: View) -> Iterator[Diagnosis]:
     """Nearly all targets are one and the same."""
     targets = shares(view.all.targets, view.all.rows)
     target, share = next(iter(targets.items()))
     if target != str(None) and share >= ONE_TARGET:
-        yield Finding(
+        yield Diagnosis(
             "one_target",
             f"{share:.0%} of the targets are {target}",
             "the policy can earn everything by one answer: check how the rows were drawn, and "
@@ -333,10 +333,10 @@ def one_target(view: View) -> Iterator[Finding]:
         )
 
 
-def mixed_settings(view: View) -> Iterator[Finding]:
+def mixed_settings(view: View) -> Iterator[Diagnosis]:
     """Tasks apart, there are several sets of settings in one trace."""
     if len(view.stats.signatures) > max(1, len(view.stats.tasks)):
-        yield Finding(
+        yield Diagnosis(
             "mixed_settings",
             f"the trace holds scores of {len(view.stats.signatures)} different settings",
             "several runs wrote to one file, or settings changed on the way: totals before and "
@@ -344,7 +344,7 @@ def mixed_settings(view: View) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (
+RULES: tuple[Callable[[View], Iterator[Diagnosis]], ...] = (
     mixed_settings,
     one_target,
     never_right,

@@ -119,7 +119,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Example:
+class TraceExample:
     """A completion that shows a reason code."""
 
     step: int | None
@@ -135,7 +135,7 @@ class Stats:
     def __init__(self) -> None:
         self.steps: dict[int, Step] = defaultdict(Step)
         self.spread = Spread()
-        self.examples: dict[str, list[Example]] = {}
+        self.examples: dict[str, list[TraceExample]] = {}
         self.rows = 0
         self.stepless = 0
         self.tasks: Counter[str] = Counter()
@@ -175,7 +175,7 @@ class Stats:
 
     def _show(self, code: str, row: TraceRow) -> None:
         """Keep the first and the latest example of a code."""
-        example = Example(row.step, row.id, str(row.target), row.completion[:400], row.total)
+        example = TraceExample(row.step, row.id, str(row.target), row.completion[:400], row.total)
         self.examples[code] = [*self.examples.get(code, [])[:1], example]
 
 
@@ -205,7 +205,7 @@ def repetition(text: str) -> float:
     return 1 - len(set(triples)) / len(triples) if triples else 0.0
 
 
-def pooled(steps: Iterable[Step]) -> Step:
+def pool_steps(steps: Iterable[Step]) -> Step:
     """Return the sums of several steps."""
     total = Step()
     for step in steps:

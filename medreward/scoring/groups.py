@@ -42,7 +42,7 @@ def by_prompt(keys: Sequence[Hashable], rewards: Sequence[float]) -> list[list[f
     return [[reward for _, reward in group] for _, group in groupby(rows, key=lambda row: row[0])]
 
 
-def gathered(rows: Iterable[TraceRow], size: int | None = None) -> Iterator[list[TraceRow]]:
+def gather_groups(rows: Iterable[TraceRow], size: int | None = None) -> Iterator[list[TraceRow]]:
     """Yield the groups of a trace that comes by rising step.
 
     Rows of the same step and ``group`` (or ``id``) are a group, wherever they stand among the rows

@@ -110,7 +110,7 @@ _RIGHT: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def traced(
+def trace_row(
     score: Score, task: Task, completion: str, target: Any, knowledge: str | None, **place: Any
 ) -> TraceRow:
     """Return the row of a score.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from medreward.data.render import resized, scaled
+from medreward.data.render import resize_image, scale_box
 from medreward.data.sources.record import NamedBox, Record
 from medreward.files.atomic import replacing
 
@@ -32,7 +32,7 @@ class Tile(NamedTuple):
     boxes: Sequence[NamedBox] = ()
 
 
-def ranked(records: Sequence[Record]) -> dict[str, int]:
+def rank_records(records: Sequence[Record]) -> dict[str, int]:
     """Return the rank of records to show, by id: each split and label in turn, all by hash.
 
     There are more of them than a sheet shows, as some may turn out to be unusable.
@@ -66,8 +66,8 @@ def contact_sheet(tiles: Sequence[Tile], path: str | Path) -> None:
 
 def _draw(sheet: Image.Image, tile: Tile, corner: tuple[int, int], colours: dict[str, str]) -> None:
     with Image.open(io.BytesIO(tile.png)) as opened:
-        small = resized(opened, _SIDE).convert("RGB")
-        boxes = [scaled(box, opened.size, small.size) for box in tile.boxes]
+        small = resize_image(opened, _SIDE).convert("RGB")
+        boxes = [scale_box(box, opened.size, small.size) for box in tile.boxes]
     pen = ImageDraw.Draw(small)
     for name, (x1, y1, x2, y2) in boxes:
         pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colours[name], width=2)

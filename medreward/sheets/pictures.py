@@ -47,7 +47,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """A picture as the sheet holds it.
 
     Attributes:
@@ -65,7 +65,7 @@ class Picture:
     problem: str = ""
 
 
-def picture(content: Any, most: int) -> Picture:
+def picture(content: Any, most: int) -> EmbeddedPicture:
     """Return a row's picture, given as its entry in ``images``, at most `most` pixels wide or high.
 
     A picture that cannot be decoded gives one with a problem, and does not raise.
@@ -75,7 +75,9 @@ def picture(content: Any, most: int) -> Picture:
             opened.load()
             return _encoded(opened, most)
     except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
-        return Picture("", 4, 3, problem=f"this image cannot be shown: {type(error).__name__}")
+        return EmbeddedPicture(
+            "", 4, 3, problem=f"this image cannot be shown: {type(error).__name__}"
+        )
 
 
 def styles(names: Sequence[str]) -> dict[str, int]:
@@ -96,7 +98,7 @@ def _source(content: Any) -> Any:
     return io.BytesIO(content)
 
 
-def _encoded(image: Image.Image, most: int) -> Picture:
+def _encoded(image: Image.Image, most: int) -> EmbeddedPicture:
     width, height = image.size
     crisp = max(width, height) <= _CRISP
     small = image if crisp else _shrunk(image, most)
@@ -105,7 +107,7 @@ def _encoded(image: Image.Image, most: int) -> Picture:
     mode = "L" if small.mode in ("1", "L") else "RGB"
     small.convert(mode).save(buffer, format=kind, quality=_QUALITY)
     text = base64.b64encode(buffer.getvalue()).decode()
-    return Picture(f"data:image/{kind.lower()};base64,{text}", width, height, crisp)
+    return EmbeddedPicture(f"data:image/{kind.lower()};base64,{text}", width, height, crisp)
 
 
 def _shrunk(image: Image.Image, most: int) -> Image.Image:

@@ -48,7 +48,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ReportSample:
     """An image with its target and what each policy answered."""
 
     id: str
@@ -80,7 +80,7 @@ class Report:
     columns: Sequence[str]
     rows: Sequence[Row]
     charts: Sequence[Chart] = ()
-    samples: Sequence[Sample] = ()
+    samples: Sequence[ReportSample] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     heading: str = "Held-out metrics"
     findings: Sequence[tuple[str, str]] = ()
@@ -111,10 +111,10 @@ def write_report(path: str | Path, report: Report) -> None:
     write_text_atomic(path, render(report))
 
 
-def smoothed(values: Sequence[float], window: int = _SMOOTHING) -> list[float]:
+def smooth_line(values: Sequence[float], window: int = _SMOOTHING) -> list[float]:
     """Return the mean of each value with the up to `window` - 1 before it.
 
-    >>> smoothed([0.0, 1.0, 1.0], window=2)
+    >>> smooth_line([0.0, 1.0, 1.0], window=2)
     [0.0, 0.5, 1.0]
     """
     spans = (values[max(0, i + 1 - window) : i + 1] for i in range(len(values)))
@@ -143,8 +143,8 @@ def _drawing(chart: Chart) -> dict[str, Any]:
             {
                 "name": name,
                 "raw": _points(values, chart),
-                "smooth": _points(smoothed(values), chart),
-                "last": smoothed(values)[-1] if values else math.nan,
+                "smooth": _points(smooth_line(values), chart),
+                "last": smooth_line(values)[-1] if values else math.nan,
             }
             for name, values in chart.curves.items()
         ],

@@ -56,21 +56,23 @@ SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = 
 }
 
 
-def predicted(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> list[Shape]:
+def predicted_shapes(answer: TraceRow, task: Task | None, style: Mapping[str, int]) -> list[Shape]:
     """Return the boxes or points that were read from an answer, in pixels of the stored picture.
 
-    >>> [shape.title for shape in predicted(TraceRow("", prediction="[[3, 4]]"), None, {})]
+    >>> [shape.title for shape in predicted_shapes(TraceRow("", prediction="[[3, 4]]"), None, {})]
     ['predicted [3, 4]']
     """
     if task is not None and SHAPES[kind_of(task).target_type] is _no_shapes:
         return []
     points = _points(answer.prediction or "")
     if points:
-        return [Shape((x, y, x, y), "", _UNNAMED, "predicted") for x, y in points]
+        return [Shape((x, y, x, y), "", _UNNAMED, "predicted_shapes") for x, y in points]
     names: list[str] = []
     target = _target(answer.prediction or "", None, names)
     return [
-        Shape(box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted")
+        Shape(
+            box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted_shapes"
+        )
         for box in (target.boxes if target else ())
     ]
 

@@ -20,9 +20,9 @@ from medreward.errors import ConfigError
 from medreward.files.atomic import write_text_atomic
 from medreward.priors.template import IMAGE_MARK
 from medreward.scoring.trace import TraceRow
-from medreward.sheets.pictures import Picture, Shape, picture, styles
-from medreward.sheets.shapes import named_boxes, predicted
-from medreward.sheets.view_rows import ORDERS, Choice, Entry, Selection, chosen, facts_of
+from medreward.sheets.pictures import EmbeddedPicture, Shape, picture, styles
+from medreward.sheets.shapes import named_boxes, predicted_shapes
+from medreward.sheets.view_rows import ORDERS, Entry, RowChoice, RowSelection, choose_rows, facts_of
 from medreward.task.task import Task
 from medreward.text.reasons import REASONS
 from medreward.version import __version__
@@ -53,7 +53,7 @@ class Look:
 class Drawing:
     """A picture with boxes, and the classes that they are of."""
 
-    picture: Picture
+    picture: EmbeddedPicture
     shapes: Sequence[Shape]
     alt: str
 
@@ -98,12 +98,12 @@ class Card:
 def write_sheet(
     path: str | Path,
     out: str | Path,
-    choice: Choice | None = None,
+    choice: RowChoice | None = None,
     *,
     trace: str | Path | None = None,
     look: Look | None = None,
     task_of: TaskOf = shipped_task,
-) -> Selection:
+) -> RowSelection:
     """Write the sheet of a parquet file of rows and return what it shows.
 
     Args:
@@ -117,8 +117,8 @@ def write_sheet(
     Raises:
         ConfigError: if a file cannot be read or written, or nothing is to be shown.
     """
-    choice, look = choice or Choice(), look or Look()
-    selection = chosen(path, choice, trace)
+    choice, look = choice or RowChoice(), look or Look()
+    selection = choose_rows(path, choice, trace)
     cards = [_card(entry, look, choice.order, task_of) for entry in selection.entries]
     heading = {
         "title": f"Rows of {Path(path).name}",
@@ -130,7 +130,7 @@ def write_sheet(
     return selection
 
 
-def render(cards: Sequence[Card], selection: Selection, heading: Mapping[str, str]) -> str:
+def render(cards: Sequence[Card], selection: RowSelection, heading: Mapping[str, str]) -> str:
     """Return the sheet as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     source = files("medreward").joinpath("sheets", "view.html.jinja").read_text(encoding="utf-8")
@@ -182,7 +182,7 @@ def _task(row: Mapping[str, Any], task_of: TaskOf) -> Task | None:
 
 
 def _drawings(
-    pictures: Sequence[Picture], shapes: Sequence[Shape], facts: Mapping[str, str]
+    pictures: Sequence[EmbeddedPicture], shapes: Sequence[Shape], facts: Mapping[str, str]
 ) -> list[Drawing]:
     """Return the pictures, with the target's boxes over the first."""
     drawings = []
@@ -195,12 +195,12 @@ def _drawings(
 
 def _answer_drawing(
     answer: TraceRow,
-    pictures: Sequence[Picture],
+    pictures: Sequence[EmbeddedPicture],
     truth: Sequence[Shape],
     task: Task | None,
     style: Mapping[str, int],
 ) -> Drawing | None:
-    boxes = predicted(answer, task, style)
+    boxes = predicted_shapes(answer, task, style)
     if not boxes or not pictures:
         return None
     what = "points" if boxes[0].is_point else "boxes"

@@ -29,7 +29,7 @@ MOST = 1000
 
 
 @dataclass(frozen=True)
-class Choice:
+class RowChoice:
     """What to show.
 
     Attributes:
@@ -66,7 +66,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Selection:
+class RowSelection:
     """The rows that are shown, and of how many.
 
     Attributes:
@@ -93,7 +93,9 @@ class _Light:
     answers: list[TraceRow] = field(default_factory=list)
 
 
-def chosen(path: str | Path, choice: Choice, trace: str | Path | None = None) -> Selection:
+def choose_rows(
+    path: str | Path, choice: RowChoice, trace: str | Path | None = None
+) -> RowSelection:
     """Return the rows to show.
 
     Raises:
@@ -109,7 +111,7 @@ def chosen(path: str | Path, choice: Choice, trace: str | Path | None = None) ->
         raise ConfigError(f"{path}: no row matches {_said(choice)}")
     shown = _ordered(kept, choice.order)[: choice.limit]
     rows = _full_rows(path, [light.number for light in shown])
-    return Selection(
+    return RowSelection(
         entries=[Entry(light.number, rows[light.number], light.answers) for light in shown],
         total=len(lights),
         matching=len(kept),
@@ -177,7 +179,7 @@ def _joined(
     return sum(len(answers[name]) for name in strangers)
 
 
-def _filter(choice: Choice) -> Callable[[_Light], _Light | None]:
+def _filter(choice: RowChoice) -> Callable[[_Light], _Light | None]:
     of_row = [pair for pair in choice.filters if pair[0] in ROW_FIELDS]
     of_answer = [pair for pair in choice.filters if pair[0] in ANSWER_FIELDS]
     needs_answers = of_answer or choice.order != "file"
@@ -231,9 +233,9 @@ def _group(answer: TraceRow) -> tuple[int, str]:
     return answer.step or 0, answer.group or ""
 
 
-def _names(choice: Choice) -> set[str]:
+def _names(choice: RowChoice) -> set[str]:
     return {name for name, _ in choice.filters}
 
 
-def _said(choice: Choice) -> str:
+def _said(choice: RowChoice) -> str:
     return " and ".join(f"{name}={pattern}" for name, pattern in choice.filters) or "the choice"

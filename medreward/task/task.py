@@ -32,7 +32,7 @@ _NO_SCORE = frozenset(
 _NO_SCORE_OF_LABEL = frozenset(("attributes",))
 
 
-class _Labels:
+class _LabelsField:
     """The field `Task.labels`: takes names as well as labels, and holds labels."""
 
     def __get__(self, task: object | None, owner: type | None = None) -> tuple[Label, ...]:
@@ -47,7 +47,7 @@ class _Labels:
         vars(task)["labels"] = labels
 
 
-class _Reward:
+class _RewardField:
     """The field `Task.reward`: takes a mapping of settings as well, and holds `RewardSettings`."""
 
     def __get__(self, task: object | None, owner: type | None = None) -> RewardSettings:
@@ -95,14 +95,14 @@ class Task:
 
     name: str
     kind: str = "classification"
-    labels: _Labels = _Labels()
+    labels: _LabelsField = _LabelsField()
     question: str = ""
     knowledge: tuple[Statement, ...] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     first_grade: int = 0
     no_finding: tuple[str, ...] = NO_FINDING
     max_typos: int = 1
-    reward: _Reward = _Reward()
+    reward: _RewardField = _RewardField()
     modality: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     laterality: Laterality | None = None

@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Threads that wait sleep: on a busy machine, spinning makes torch several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        from medreward_trl.demo.run import Options, run
+        from medreward_trl.demo.run import DemoOptions, run
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the demo needs {error.name}: pip install 'medreward[trl]' brings it"
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward_trl.demo.report import report, table
 
     _quieten()
-    options = Options(arguments.out, arguments.seed, arguments.steps, arguments.reward)
+    options = DemoOptions(arguments.out, arguments.seed, arguments.steps, arguments.reward)
     result = run(options)
     write_report(options.out / "report.html", report(result))
     print(table(result))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medreward.sheets.report import Chart, Report, Row, Sample
+from medreward.sheets.report import Chart, Report, ReportSample, Row
 
 if TYPE_CHECKING:
-    from medreward_trl.demo.run import Result
+    from medreward_trl.demo.run import DemoResult
 
 COLUMNS = ("warm start", "after GRPO")
 METRICS = {
@@ -28,14 +28,14 @@ METRICS = {
 _SAMPLES = 8
 
 
-def table(result: Result) -> str:
+def table(result: DemoResult) -> str:
     """Return the held-out metrics before and after as lines of text."""
     lines = [f"{'held-out slices':26}{COLUMNS[0]:>12}{COLUMNS[1]:>12}"]
     lines += [f"{row.name:26}{row.values[0]:12.3f}{row.values[1]:12.3f}" for row in _rows(result)]
     return "\n".join(lines)
 
 
-def report(result: Result) -> Report:
+def report(result: DemoResult) -> Report:
     """Return what the HTML report shows."""
     options = result.options
     return Report(
@@ -58,12 +58,12 @@ def report(result: Result) -> Report:
     )
 
 
-def _rows(result: Result) -> list[Row]:
+def _rows(result: DemoResult) -> list[Row]:
     before, after = result.before.metrics, result.after.metrics
     return [Row(name, (before[key], after[key]), note) for key, (name, note) in METRICS.items()]
 
 
-def _charts(result: Result) -> list[Chart]:
+def _charts(result: DemoResult) -> list[Chart]:
     def logged(key: str) -> Sequence[float]:
         return [float(step[key]) for step in result.history]
 
@@ -100,14 +100,14 @@ def _charts(result: Result) -> list[Chart]:
     ]
 
 
-def _samples(result: Result) -> list[Sample]:
+def _samples(result: DemoResult) -> list[ReportSample]:
     """Return slices of all grades, those whose answer changed first."""
     changed = sorted(
         range(len(result.test)),
         key=lambda i: result.before.scores[i].correct == result.after.scores[i].correct,
     )
     return [
-        Sample(
+        ReportSample(
             id=result.test[i].id,
             image=result.test[i].image,
             target=str(result.test[i].target),

@@ -59,7 +59,7 @@ GROUPS_JUDGED = 50  # held-out prompts whose groups are sampled for the zero-var
 
 
 @dataclass(frozen=True)
-class Options:
+class DemoOptions:
     """What can be chosen.
 
     Attributes:
@@ -100,7 +100,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Result:
+class DemoResult:
     """What a run of the demo did.
 
     Attributes:
@@ -114,7 +114,7 @@ class Result:
         seconds: how long it took.
     """
 
-    options: Options
+    options: DemoOptions
     signature: str
     before: Evaluation
     after: Evaluation
@@ -135,7 +135,7 @@ class Result:
         }
 
 
-def run(options: Options) -> Result:
+def run(options: DemoOptions) -> DemoResult:
     """Train the demo's model and write what was made to ``options.out``.
 
     ``train.parquet``, ``test.parquet``: the rows; ``warm_start/``, ``policy/``: the model before
@@ -158,12 +158,12 @@ def run(options: Options) -> Result:
     after = evaluate(tiny, held_out, task, options)
     signature = scorer(task, {"decay": REWARDS[options.reward]}).signature()
     seconds = time.monotonic() - started
-    result = Result(options, signature, before, after, history, test, prompt, seconds)
+    result = DemoResult(options, signature, before, after, history, test, prompt, seconds)
     _write(result, held_out)
     return result
 
 
-def warm_started(task: Task, options: Options) -> tuple[model.Tiny, Dataset]:
+def warm_started(task: Task, options: DemoOptions) -> tuple[model.Tiny, Dataset]:
     """Return the model that imitated some demonstrations, and the rows to train it on."""
     train = mni152.examples(TASK, split="train", count=TRAIN, seed=options.seed, size=SIZE)
     data = _dataset(options.out / "train.parquet", task, train)
@@ -180,7 +180,7 @@ def grpo_trainer(
     tiny: model.Tiny,
     data: Dataset,
     reward: RewardFuncs,
-    options: Options,
+    options: DemoOptions,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> GRPOTrainer:
     """Return TRL's GRPOTrainer as the demo sets it."""
@@ -204,7 +204,7 @@ def grpo_trainer(
     return trainer
 
 
-def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> Evaluation:
+def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: DemoOptions) -> Evaluation:
     """Return what the policy does on held-out rows."""
     decay = REWARDS[options.reward]
     texts = generation.most_likely(tiny, data)
@@ -234,7 +234,9 @@ def _dataset(path: Path, task: Task, examples: Sequence[Example]) -> Dataset:
     return from_parquet(path)
 
 
-def _grpo(tiny: model.Tiny, data: Dataset, task: Task, options: Options) -> list[dict[str, float]]:
+def _grpo(
+    tiny: model.Tiny, data: Dataset, task: Task, options: DemoOptions
+) -> list[dict[str, float]]:
     """Run TRL's GRPOTrainer and return its log."""
     trace = options.out / "trace.jsonl"
     trace.unlink(missing_ok=True)  # a trace is continued, not replaced
@@ -249,7 +251,7 @@ def _save(tiny: model.Tiny, folder: Path) -> None:
         model.save(tiny, scratch)
 
 
-def _write(result: Result, data: Dataset) -> None:
+def _write(result: DemoResult, data: Dataset) -> None:
     told = data.select_columns(["id", "target", "knowledge"])  # without decoding the images
     lines = [
         {

@@ -64,7 +64,7 @@ class Case:
 
     def say(self, answer: str) -> str:
         """Return a well-formed completion with this answer and the case's reasoning."""
-        return well_formed(self.think, answer)
+        return write_completion(self.think, answer)
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,6 @@ class CaseFile:
     signature: str | None = None
 
 
-def well_formed(think: str, answer: str) -> str:
+def write_completion(think: str, answer: str) -> str:
     """Return a well-formed completion."""
     return f"<think>{think}</think><answer>{answer}</answer>"

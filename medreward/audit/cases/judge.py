@@ -44,7 +44,7 @@ PASSED, FAILED, ERROR, GAP, SKIPPED = "passed", "failed", "error", "gap", "skipp
 STATUSES = (PASSED, FAILED, ERROR, GAP, SKIPPED)
 
 
-class Finding(NamedTuple):
+class Mismatch(NamedTuple):
     """An expectation that is not met: what was expected and what is."""
 
     expected: str
@@ -71,7 +71,7 @@ class Outcome:
     case: Case
     status: str
     earned: Earned | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Mismatch, ...] = ()
     unjudged: tuple[str, ...] = ()
     error: str = ""
 
@@ -130,10 +130,10 @@ class Judge:
             status, findings = _with_gap(case, status, findings)
         return Outcome(case, status, earned, findings, unjudged)
 
-    def _check(self, name: str, case: Case, earned: Earned) -> tuple[Finding, ...] | None:
+    def _check(self, name: str, case: Case, earned: Earned) -> tuple[Mismatch, ...] | None:
         """Return what is not as expected, or None where that cannot be judged."""
         value = case.expect[name]
-        found: Iterable[Finding] | None
+        found: Iterable[Mismatch] | None
         if name in _ABOUT_OWN and not self.own:
             found = None
         elif name in _ORDERS:
@@ -152,19 +152,19 @@ class Judge:
 
     def _ordered(
         self, name: str, case: Case, total: float, others: tuple[str, ...]
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Mismatch]:
         words, holds = _ORDERS[name]
         for other in others:
             honest = other in HONEST
             than = self._honest(case, other) if honest else self._earns(self._cases[other]).total
             if not holds(total, than, case.tolerance):
                 named = f"the honest {other} answer" if honest else f"case {other!r}"
-                yield Finding(f"{words} {named} ({than:g})", f"{total:g}")
+                yield Mismatch(f"{words} {named} ({than:g})", f"{total:g}")
 
-    def _correct(self, case: Case, earned: Earned, value: bool) -> Iterator[Finding]:
+    def _correct(self, case: Case, earned: Earned, value: bool) -> Iterator[Mismatch]:
         if earned.score is not None:
             if earned.score.correct is not value:
-                yield Finding(f"correct: {str(value).lower()}", str(earned.score.correct).lower())
+                yield Mismatch(f"correct: {str(value).lower()}", str(earned.score.correct).lower())
         elif value:
             yield from self._ordered("better_than", case, earned.total, ("wrong",))
         else:
@@ -172,10 +172,10 @@ class Judge:
 
     def _predicted(
         self, case: Case, earned: Earned, value: str | None
-    ) -> tuple[Finding, ...] | None:
+    ) -> tuple[Mismatch, ...] | None:
         if earned.score is not None:
             seen = earned.score.prediction
-            return () if seen == value else (Finding(f"read as {_name(value)}", _name(seen)),)
+            return () if seen == value else (Mismatch(f"read as {_name(value)}", _name(seen)),)
         if Trait.ONE_ANSWER not in case.task.traits:
             return None
         found = []
@@ -184,7 +184,7 @@ class Judge:
             right = value == target
             for finding in self._correct(asked, self._earns(asked), right):
                 about = f"with target {target!r}: {finding.expected}"
-                found.append(Finding(about, finding.found))
+                found.append(Mismatch(about, finding.found))
         return tuple(found)
 
     def _honest(self, case: Case, which: str) -> float:
@@ -237,15 +237,15 @@ def _targets(task: Task) -> list[str]:
     return [task.answer_name(i) for i in range(len(task.labels))]
 
 
-def _number(name: str, total: float, value: float, slack: float) -> Iterator[Finding]:
+def _number(name: str, total: float, value: float, slack: float) -> Iterator[Mismatch]:
     if name == "total":
         if abs(total - value) > slack:
-            yield Finding(f"a total of {value:g} (± {slack:g})", f"{total:g}")
+            yield Mismatch(f"a total of {value:g} (± {slack:g})", f"{total:g}")
     elif not _BOUNDS[name](total, value):
-        yield Finding(f"a total {name.replace('_', ' ')} {value:g}", f"{total:g}")
+        yield Mismatch(f"a total {name.replace('_', ' ')} {value:g}", f"{total:g}")
 
 
-def _parts(earned: Earned, parts: Mapping[str, float], slack: float) -> tuple[Finding, ...] | None:
+def _parts(earned: Earned, parts: Mapping[str, float], slack: float) -> tuple[Mismatch, ...] | None:
     known = [name for name in parts if name in earned.parts]
     if not known and earned.score is None:
         return None
@@ -253,7 +253,7 @@ def _parts(earned: Earned, parts: Mapping[str, float], slack: float) -> tuple[Fi
     for name, value in parts.items():
         seen = earned.parts.get(name)
         if seen is None or abs(seen - value) > slack:
-            found.append(Finding(f"{name} {value:g} (± {slack:g})", _shown(seen, earned)))
+            found.append(Mismatch(f"{name} {value:g} (± {slack:g})", _shown(seen, earned)))
     return tuple(found)
 
 
@@ -261,18 +261,18 @@ def _shown(seen: float | None, earned: Earned) -> str:
     return f"no part; the parts are {', '.join(earned.parts)}" if seen is None else f"{seen:g}"
 
 
-def _reasons(score: Score, codes: tuple[str, ...]) -> Iterator[Finding]:
+def _reasons(score: Score, codes: tuple[str, ...]) -> Iterator[Mismatch]:
     missing = [code for code in codes if code not in score.reasons]
     if missing:
-        yield Finding(f"reason {', '.join(missing)}", ", ".join(score.reasons))
+        yield Mismatch(f"reason {', '.join(missing)}", ", ".join(score.reasons))
 
 
 def _with_gap(
-    case: Case, status: str, findings: tuple[Finding, ...]
-) -> tuple[str, tuple[Finding, ...]]:
+    case: Case, status: str, findings: tuple[Mismatch, ...]
+) -> tuple[str, tuple[Mismatch, ...]]:
     """Return what becomes of a case with a known gap: one that is closed fails, to be unmarked."""
     if status == PASSED:
-        return FAILED, (Finding(f"a known gap ({case.gap})", "closed: take the mark away"),)
+        return FAILED, (Mismatch(f"a known gap ({case.gap})", "closed: take the mark away"),)
     return (GAP, findings) if status == FAILED else (status, findings)
 
 

@@ -17,7 +17,7 @@ from medreward.audit.cases.case import (
     THINK,
     TOLERANCE,
     Case,
-    well_formed,
+    write_completion,
 )
 from medreward.checks import number
 from medreward.errors import ConfigError, expected
@@ -194,7 +194,7 @@ def _completion(values: Mapping[str, Any], think: str) -> Any:
     if ("completion" in values) == ("answer" in values):
         raise ConfigError("give either completion or answer")
     if "answer" in values:
-        return well_formed(think, text("answer", values["answer"], empty=True))
+        return write_completion(think, text("answer", values["answer"], empty=True))
     completion = values["completion"]
     return completion if is_chat(completion) else text("completion", completion, empty=True)
 

@@ -13,7 +13,7 @@ from medreward.text.reasons import REASONS
 _LONGEST = 600
 
 
-def shown(outcome: Outcome) -> str:
+def show_outcome(outcome: Outcome) -> str:
     """Return several lines about an outcome."""
     case = outcome.case
     lines = [f"{case.place}: case {case.id!r}, task {case.task.name}"]

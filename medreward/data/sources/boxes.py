@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from medreward.data.sources.record import NamedBox, Remark
 
 
-def cleaned(
+def clean_boxes(
     boxes: Iterable[NamedBox], size: tuple[int, int] | None, where: str
 ) -> tuple[tuple[NamedBox, ...], list[Remark]]:
     """Return the boxes clipped to the image, without degenerate ones, and what was done.
@@ -27,11 +27,11 @@ def cleaned(
     return tuple(kept), remarks
 
 
-def lost(given: Iterable[NamedBox], kept: Iterable[NamedBox]) -> tuple[str, ...]:
+def missing_names(given: Iterable[NamedBox], kept: Iterable[NamedBox]) -> tuple[str, ...]:
     """Return the name of each box that was given and not kept, sorted.
 
     >>> a, b = NamedBox("a", (0, 0, 1, 1)), NamedBox("b", (0, 0, 0, 0))
-    >>> lost([a, b, b], [a])
+    >>> missing_names([a, b, b], [a])
     ('b', 'b')
     """
     missing = Counter(box.name for box in given) - Counter(box.name for box in kept)

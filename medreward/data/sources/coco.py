@@ -11,7 +11,7 @@ from typing import Any
 
 from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
-from medreward.data.sources.boxes import cleaned, lost
+from medreward.data.sources.boxes import clean_boxes, missing_names
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder
 from medreward.data.splits import split_name
@@ -96,13 +96,13 @@ def _read(
     for number, (key, name, size) in enumerate(images, start=before + 1):
         where = printable(name)
         remarks += [Remark(where, _CROWD)] * len(crowds[key])
-        kept, said = cleaned(boxes[key], size, where)
+        kept, said = clean_boxes(boxes[key], size, where)
         remarks += said
         if boxes[key] and not kept:
             remarks.append(Remark(where, _EMPTIED))
             continue
         place = (str(folder), name)
-        dropped = (*lost(boxes[key], kept), *crowds[key])
+        dropped = (*missing_names(boxes[key], kept), *crowds[key])
         records.append(
             Record(
                 id=f"image-{number:06d}",

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medreward.data.picture import DECODER_ERRORS, check_pixels, path_within, stretched
+from medreward.data.picture import DECODER_ERRORS, check_pixels, path_within, stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
-from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
     Columns,
@@ -91,7 +91,7 @@ def source(folder: str | Path, table: str | Path, columns: Columns | None = None
     return Source(f"DICOM files listed in {Path(table).name}", records, load, private=True)
 
 
-def load(place: tuple[str, str], reading: Reading) -> Picture:
+def load(place: tuple[str, str], reading: ReadingOptions) -> Picture:
     """Return the picture in a DICOM file, given as a folder and a path within it.
 
     Raises:
@@ -159,7 +159,7 @@ def _patient(record: Record) -> str | None:
             return None
 
 
-def _check(header: Any, reading: Reading) -> None:
+def _check(header: Any, reading: ReadingOptions) -> None:
     burned = str(header.get("BurnedInAnnotation") or "").strip().upper()
     if burned == "YES" and not reading.allow_burned_in:
         raise UnusableError("its header says burned-in annotation (--allow-burned-in takes it)")
@@ -189,7 +189,7 @@ def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
     return frame, f"several frames: the {wanted if isinstance(wanted, str) else 'given'} one taken"
 
 
-def _pixels(header: Any, frame: int, reading: Reading) -> np.ndarray:
+def _pixels(header: Any, frame: int, reading: ReadingOptions) -> np.ndarray:
     pixels = _pydicom().pixels.pixel_array(header, index=frame)
     if str(header.PhotometricInterpretation) == "PALETTE COLOR":
         coloured = _pydicom().pixels.apply_color_lut(pixels, header)
@@ -205,23 +205,23 @@ def _pixels(header: Any, frame: int, reading: Reading) -> np.ndarray:
 def _full_range(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels
-    return stretched(pixels, 0, float(np.iinfo(pixels.dtype).max))
+    return stretch_values(pixels, 0, float(np.iinfo(pixels.dtype).max))
 
 
-def _grey(pixels: np.ndarray, header: Any, reading: Reading) -> np.ndarray:
+def _grey(pixels: np.ndarray, header: Any, reading: ReadingOptions) -> np.ndarray:
     values = np.asarray(_pydicom().pixels.apply_modality_lut(pixels, header))
     if reading.intensity:
-        return stretched(values, *reading.intensity)
+        return stretch_values(values, *reading.intensity)
     if header.get("VOILUTSequence"):
         bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
         shown = _pydicom().pixels.apply_voi_lut(values, header)
-        return stretched(np.asarray(shown), 0, float(2**bits - 1))
+        return stretch_values(np.asarray(shown), 0, float(2**bits - 1))
     if "WindowCenter" in header and "WindowWidth" in header:
         return _windowed(values, header)
     padding = header.get("PixelPaddingValue")
     real = values[pixels != padding] if padding is not None else values
     real = real if real.size else values
-    return stretched(values, float(real.min()), float(real.max()))
+    return stretch_values(values, float(real.min()), float(real.max()))
 
 
 def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
@@ -231,7 +231,9 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
     )
     far = np.array([centre - 1e4 * abs(width), centre + 1e4 * abs(width)])
     low, high = _pydicom().pixels.apply_windowing(far, header)
-    return stretched(_pydicom().pixels.apply_windowing(values, header), float(low), float(high))
+    return stretch_values(
+        _pydicom().pixels.apply_windowing(values, header), float(low), float(high)
+    )
 
 
 def _lift_frame_settings(header: Any, frame: int) -> None:

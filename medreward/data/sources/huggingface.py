@@ -9,7 +9,7 @@ from typing import Any
 
 from medreward.data.picture import load_bytes
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import COLUMN_OPTIONS
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected
@@ -77,7 +77,7 @@ def source(
         ]
     if not records:
         raise ConfigError(f"{name}: the data set has no rows")
-    return Source(f"Hugging Face {Path(name).name}", records, _load, _Fetch(content, image))
+    return Source(f"Hugging Face {Path(name).name}", records, _load, _FetchRow(content, image))
 
 
 def _splits(name: str, config: str | None) -> Mapping[str, Any]:
@@ -132,7 +132,7 @@ def _name(feature: Any, value: Any) -> Any:
     return names[value] if names and value is not None and value >= 0 else value
 
 
-class _Fetch:
+class _FetchRow:
     """Takes an image's file content in the main process, from memory-mapped tables."""
 
     def __init__(self, content: Mapping[str, Any], image: str) -> None:
@@ -144,7 +144,7 @@ class _Fetch:
         return file
 
 
-def _load(file: Mapping[str, Any], reading: Reading) -> Picture:
+def _load(file: Mapping[str, Any], reading: ReadingOptions) -> Picture:
     if file.get("bytes") is not None:
         return load_bytes(file["bytes"], reading)
     if not file.get("path"):

@@ -25,7 +25,7 @@ from medreward.data.picture import (
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.record import (
     NamedBox,
-    Reading,
+    ReadingOptions,
     Record,
     Remark,
     Source,
@@ -136,7 +136,7 @@ def _values(folder: str | Path, name: str) -> np.ndarray:
     where = Path(folder) / name
     try:
         with Image.open(path_within(str(folder), name)) as opened:
-            check_pixels(opened.width, opened.height, Reading())
+            check_pixels(opened.width, opened.height, ReadingOptions())
             values = np.asarray(opened)
     except (UnusableError, *DECODER_ERRORS, Image.DecompressionBombError) as error:
         raise ConfigError(f"{where}: a mask that cannot be read: {error}") from error

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medreward.data.picture import DECODER_ERRORS, path_within, stretched
+from medreward.data.picture import DECODER_ERRORS, path_within, stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
-from medreward.data.sources.record import Picture, Reading, Record, Source, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
     Columns,
@@ -146,14 +146,14 @@ def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
         )
 
 
-def _load(place: tuple[str, str, int, int | None], reading: Reading) -> Picture:
+def _load(place: tuple[str, str, int, int | None], reading: ReadingOptions) -> Picture:
     folder, relative, axis, index = place
     values, zooms, percentiles = _volume(path_within(folder, relative), reading.max_pixels)
     count = values.shape[axis]
     if index is not None and index >= count:
         raise UnusableError(f"slice {index} asked for; there are {count}")
     layer = np.moveaxis(values, axis, 0)[count // 2 if index is None else index]
-    grey = Image.fromarray(stretched(layer.T[::-1], *(reading.intensity or percentiles)))
+    grey = Image.fromarray(stretch_values(layer.T[::-1], *(reading.intensity or percentiles)))
     return Picture(_square(grey, *(z for a, z in enumerate(zooms) if a != axis)))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from medreward.data.medmnist import SPLITS, arrays
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.record import Flags, Picture, Reading, Record, Source
+from medreward.data.sources.record import Flags, Picture, ReadingOptions, Record, Source
 from medreward.errors import ConfigError, expected
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def source(path: str | Path) -> Source:
         for i, label in enumerate(labels)
     ]
     images = {split: images for split, (images, _) in content.items()}
-    return Source(f"MedMNIST {Path(path).name}", records, _load, _Fetch(images))
+    return Source(f"MedMNIST {Path(path).name}", records, _load, _FetchPixels(images))
 
 
 def _label(label: np.ndarray) -> int | Flags:
@@ -109,7 +109,7 @@ def download(name: str, size: int = 28, root: str | Path | None = None) -> Path:
     return file
 
 
-class _Fetch:
+class _FetchPixels:
     """Takes an image's pixels in the main process, so that workers need not load the file."""
 
     def __init__(self, images: Mapping[str, np.ndarray]) -> None:
@@ -121,5 +121,5 @@ class _Fetch:
         return pixels
 
 
-def _load(pixels: Any, _: Reading) -> Picture:
+def _load(pixels: Any, _: ReadingOptions) -> Picture:
     return Picture(Image.fromarray(pixels))

@@ -45,7 +45,7 @@ class Remark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """How pictures are read.
 
     Attributes:
@@ -108,7 +108,7 @@ class Record:
     crowds: tuple[str, ...] = ()
 
 
-Loader: TypeAlias = Callable[[Any, Reading], Picture]
+Loader: TypeAlias = Callable[[Any, ReadingOptions], Picture]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from medreward.data.picture import load_file
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.boxes import cleaned, lost
+from medreward.data.sources.boxes import clean_boxes, missing_names
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import SPLITS
@@ -55,7 +55,7 @@ def source(folder: str | Path) -> Source:
         stem = os.path.splitext(file)[0]
         image = images.pop(stem, stem + ".jpg")
         size, found = _annotation(folder / "Annotations" / file)
-        boxes, said = cleaned(found, size, printable(f"Annotations/{file}"))
+        boxes, said = clean_boxes(found, size, printable(f"Annotations/{file}"))
         remarks += said
         where = printable(f"JPEGImages/{image}")
         if found and not boxes:
@@ -70,7 +70,7 @@ def source(folder: str | Path) -> Source:
                 size=size,
                 split=splits.get(stem),
                 key=stem,
-                dropped=lost(found, boxes),
+                dropped=missing_names(found, boxes),
             )
         )
     remarks += [Remark(printable(f"JPEGImages/{p}"), _ABSENT) for p in images.values()]

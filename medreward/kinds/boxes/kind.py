@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from medreward.geometry.consensus import over_annotators
 from medreward.geometry.frames import Frame, frame_of, is_suspect
 from medreward.geometry.quality import Pairs, Table, columns, quality_of_pairs
-from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox, box_json, listed, short
+from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox, box_json, list_boxes, short
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.box_targets import box_target, with_nothing_there
 from medreward.kinds.boxes.plain import Predicted, predicted_boxes
@@ -32,7 +32,7 @@ from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_boxes
 from medreward.kinds.pointing import point_reward
-from medreward.kinds.verdict import BEST_WRONG, Verdict, capped
+from medreward.kinds.verdict import BEST_WRONG, Verdict, cap_partial
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -73,9 +73,9 @@ def box_reward(
     earned = over_annotators(
         target,
         settings.annotators,
-        lambda true: matched(placed, true, frame, settings.box_quality),
+        lambda true: match_boxes(placed, true, frame, settings.box_quality),
     )
-    value = capped(earned)
+    value = cap_partial(earned)
     notes = _notes(found, target, frame, settings)
     return Verdict(value, _reason(value, placed, target), _written(placed, found, task), notes)
 
@@ -93,14 +93,14 @@ def _placed(found: Predicted, frame: Frame, task: Task) -> Placed:
     return Placed(found.total, frame.all_pixels(boxes), labels)
 
 
-def matched(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
+def match_boxes(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
     """Return R_box against the boxes of one annotator."""
     if not (placed.boxes and true):
         return float(placed.total == len(true) == 0)
-    return _assigned(placed, true, frame, quality) / max(placed.total, len(true))
+    return _assign_boxes(placed, true, frame, quality) / max(placed.total, len(true))
 
 
-def _assigned(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
+def _assign_boxes(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
     """Return the largest sum of quality over one-to-one matches within labels."""
     import numpy as np
     from scipy.optimize import linear_sum_assignment
@@ -150,7 +150,7 @@ def _written(placed: Placed, found: Predicted, task: Task) -> str:
     if found.text and placed.boxes is found.boxes:
         return found.text
     names = [label.name for label in task.labels]
-    return json.dumps(listed([*map(TrueBox, placed.boxes, placed.labels)], names))
+    return json.dumps(list_boxes([*map(TrueBox, placed.boxes, placed.labels)], names))
 
 
 def _reason(value: float, placed: Placed, target: BoxTarget) -> str:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from medreward.kinds.boxes.scan import Group, Scan, without_markup
-from medreward.kinds.reading import MAX_ANSWER_LENGTH, one_asserted
+from medreward.kinds.reading import MAX_ANSWER_LENGTH, read_one_asserted
 from medreward.language.scope import stances
 from medreward.task.task import Task
 from medreward.text.words import split
@@ -108,4 +108,4 @@ class _Reader:
             for mention, stance, following in zip(mentions, found, after, strict=True)
             if mention.label != nothing and not (following and following.label == nothing)
         ]
-        return one_asserted(words, [m for m, _ in kept], [s for _, s in kept], "label").label
+        return read_one_asserted(words, [m for m, _ in kept], [s for _, s in kept], "label").label

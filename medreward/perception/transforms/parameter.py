@@ -17,7 +17,7 @@ Pixels: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Kind:
+class ParameterKind:
     """What a parameter may be.
 
     Attributes:
@@ -93,7 +93,7 @@ class Kind:
         raise expected(where, value, ["a text"] if self.words == ("",) else self.words)
 
     def _box(self, where: str, value: Any) -> Pixels:
-        number = Kind(-1e6, 1e6)
+        number = ParameterKind(-1e6, 1e6)
         if isinstance(value, list | tuple) and len(value) == 4:
             x1, y1, x2, y2 = (number.check(where, one) for one in value)
             if x1 < x2 and y1 < y2:
@@ -103,42 +103,42 @@ class Kind:
 
 def number(default: Any, low: float, high: float) -> Any:
     """Return a field for a number, a range or a choice of numbers."""
-    return _field(default, Kind(low, high))
+    return _field(default, ParameterKind(low, high))
 
 
 def whole(default: Any, low: int, high: int) -> Any:
     """Return a field for a whole number, a range or a choice of them."""
-    return _field(default, Kind(low, high, whole=True))
+    return _field(default, ParameterKind(low, high, whole=True))
 
 
 def seed() -> Any:
     """Return a field for the seed of random pixels, which is drawn if it is not given."""
-    return _field(None, Kind(0, 2**31 - 1, whole=True, none=True))
+    return _field(None, ParameterKind(0, 2**31 - 1, whole=True, none=True))
 
 
 def word(default: str, *words: str) -> Any:
     """Return a field for one of some words."""
-    return _field(default, Kind(words=words))
+    return _field(default, ParameterKind(words=words))
 
 
 def text(default: str) -> Any:
     """Return a field for any text."""
-    return _field(default, Kind(words=("",)))
+    return _field(default, ParameterKind(words=("",)))
 
 
 def flag(default: bool) -> Any:
     """Return a field for true or false."""
-    return _field(default, Kind(flag=True))
+    return _field(default, ParameterKind(flag=True))
 
 
 def box() -> Any:
     """Return a field for a box, which has to be given."""
-    return field(metadata={"kind": Kind(box=True, fixed=True)})
+    return field(metadata={"kind": ParameterKind(box=True, fixed=True)})
 
 
-def kind_of(a_field: Field[Any]) -> Kind:
+def kind_of(a_field: Field[Any]) -> ParameterKind:
     """Return what a transform's field may be."""
-    kind: Kind = a_field.metadata["kind"]
+    kind: ParameterKind = a_field.metadata["kind"]
     return kind
 
 
@@ -154,5 +154,5 @@ def bounds(value: Number) -> tuple[float, ...]:
     return tuple(map(float, value.values)) if isinstance(value, Choice) else (value,)
 
 
-def _field(default: Any, kind: Kind) -> Any:
+def _field(default: Any, kind: ParameterKind) -> Any:
     return field(default=default, metadata={"kind": kind})

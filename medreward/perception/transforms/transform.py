@@ -9,7 +9,7 @@ from typing import Self
 from medreward.errors import ConfigError
 from medreward.perception.sample import Sample
 from medreward.perception.transforms.notation import shown
-from medreward.perception.transforms.parameter import Kind, is_fixed, kind_of
+from medreward.perception.transforms.parameter import ParameterKind, is_fixed, kind_of
 from medreward.task.laterality import Mirror
 
 
@@ -27,7 +27,9 @@ class Transform:
         ConfigError: if a parameter is not allowed.
     """
 
-    p: float = field(default=1.0, kw_only=True, metadata={"kind": Kind(0.0, 1.0, fixed=True)})
+    p: float = field(
+        default=1.0, kw_only=True, metadata={"kind": ParameterKind(0.0, 1.0, fixed=True)}
+    )
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -83,6 +83,22 @@ def test_what_stands_farther_off_changes_nothing(pattern: str) -> None:
     assert read_points(pattern.format("[10, 20]", "[50, 60]"), PLACE).points
 
 
+@pytest.mark.parametrize(
+    "pattern", [one for one in NOT_COMMITTED if "{1}" not in one and one != "no: {0}"]
+)
+def test_an_empty_list_that_is_denied_does_not_say_that_there_is_nothing(pattern: str) -> None:
+    assert read_boxes(pattern.format("[]"), PLACE) == (None, "boxes_unreadable")
+    assert read_points(pattern.format("[]"), PLACE) == (None, "points_unreadable")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "No: []", "No, there is none: []", "[] (not visible)", "```json\n[]\n```", '{"a": []}'],
+)
+def test_an_empty_list_says_that_there_is_nothing(text: str) -> None:
+    assert (read_boxes(text, PLACE).boxes, read_points(text, PLACE).points) == ((), ())
+
+
 def test_other_fields_of_an_object_leave_no_box_open() -> None:
     named = f'[{{"bbox_2d": {ONE}, "label": "mass or nodule"}}, {{"a": "or", "bbox_2d": {TWO}}}]'
     assert len(read_boxes(named, PLACE).boxes or ()) == 2

@@ -112,6 +112,10 @@ def test_only_the_ascii_tags_are_tags() -> None:
         (GOOD, "Clear lungs."),
         ("Clear lungs. <answer>normal</answer> Really.", "Clear lungs. <> Really."),
         ("<think>Clear lungs.", "Clear lungs."),
+        ("<think>Clear <answer>normal or not</answer> lungs.", "Clear lungs."),
+        ("Clear <answer>a</answer><answer>b</answer> lungs.", "Clear lungs."),
+        ("Clear lungs. <answer>normal or", "Clear lungs."),
+        ("<answer>Clear<think>lungs.</think></answer>", "lungs."),
         ("Clear lungs.", "Clear lungs."),
     ],
 )

@@ -7,9 +7,8 @@ import json
 import math
 import pickle
 from array import array
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,28 +23,16 @@ from medreward import (
     RewardSettings,
     Task,
     Weights,
-    __version__,
     explain,
     shaped_reward,
 )
-from medreward.audit.exploits import cases_of
-from medreward.geometry.frames import FRAMES
-from medreward.kinds.base import kind_of
-from medreward.scoring.scorer import COMMON, PARTS, Scorer
+from medreward.scoring.scorer import PARTS, Scorer
 from medreward.task.card import shipped
-from medreward.task.labels import Label, Statement
-from medreward.task.laterality import Laterality
-from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import (
-    ANNOTATORS,
     DECAYS,
     GATES,
-    MASK_QUALITIES,
-    QUALITIES,
-    SET_QUALITIES,
 )
 from medreward.text.reasons import REASONS
-from tests.reading_tables import make
 
 RIGHT = "<think>Dot bleeds.</think><answer>2</answer>"
 NAMED = tuple(name for name in shipped() if Task.load(name).kind != "localisation")
@@ -59,9 +46,9 @@ weights = st.builds(
 
 
 @st.composite
-def scorers(draw: st.DrawFn, names: tuple[str, ...] = NAMED) -> Scorer:
+def scorers(draw: st.DrawFn) -> Scorer:
     """Any of these tasks with any settings that validation admits."""
-    task = Task.load(draw(st.sampled_from(names)))
+    task = Task.load(draw(st.sampled_from(NAMED)))
     places = task.kind in ("localisation", "segmentation")
     delta = 0 if places else draw(st.sampled_from([-1, 0, 1]))
     gates = [
@@ -90,54 +77,6 @@ def thinkings(task: Task) -> st.SearchStrategy[str]:
         lambda cut: " ".join(words[cut[0] : cut[0] + cut[1]]) or "zzz"
     )
     return st.one_of(st.just("zzz"), st.just(" ".join(words)), part)
-
-
-@examples(max_examples=400)
-@given(scorers(), st.data())
-def test_a_right_well_formed_completion_outscores_every_wrong_one(
-    scorer: Scorer, data: st.DataObject
-) -> None:
-    task = scorer.task
-    target = data.draw(st.integers(0, len(task.labels) - 1))
-    wrong = data.draw(st.integers(0, len(task.labels) - 1).filter(lambda i: i != target))
-    names = [label.name for label in task.labels]
-    answers = [names[wrong], f"{names[target]} or {names[wrong]}", f"not {names[target]}", "", "?"]
-    frames = ["<think>{}</think><answer>{}</answer>", "{}<answer>{}</answer>", "{}{}"]
-    right = frames[0].format(data.draw(thinkings(task)), names[target])
-    losing = data.draw(st.sampled_from(frames)).format(
-        data.draw(thinkings(task)), data.draw(st.sampled_from(answers))
-    )
-    high, low = (scorer.score(text, target).total for text in (right, losing))
-    assert high > low
-    assert high - low > 2**-24 * sum(vars(scorer.settings.weights).values())  # float32 sees it
-
-
-# Answers that commit to nothing, whatever the task's kind; "{0}" and "{1}" are two of its labels.
-NO_ANSWERS = (
-    *("{0} or {1}", "{1} or {0}", "not {0}", "no {0}", "{0}?", "possibly {0}, possibly {1}"),
-    *("?", "", " ", "I cannot tell", "[[1, 2, 3]] or [[4, 5, 6, 7]]", "[", "{{", "-"),
-)
-
-
-@examples(max_examples=400)
-@given(scorers(shipped()), st.data())
-def test_an_answer_that_cannot_be_read_earns_no_more_than_an_honest_wrong_one(
-    scorer: Scorer, data: st.DataObject
-) -> None:
-    task = scorer.task
-    case = data.draw(st.sampled_from(cases_of(task)))
-    names = [*case.names, *case.others, "lesion", "nothing"]
-    asked = st.permutations(names).map(lambda pair: pair[:2])
-    answer = data.draw(st.sampled_from(NO_ANSWERS)).format(*data.draw(asked))
-    think = data.draw(thinkings(task))
-    frame = data.draw(
-        st.sampled_from(["<think>{}</think><answer>{}</answer>", "{}<answer>{}</answer>"])
-    )
-    score = scorer.score(frame.format(think, answer), case.target)
-    if score.prediction is None:
-        honest = [scorer.score(frame.format(think, wrong), case.target) for wrong in case.wrong]
-        assert score.parts["accuracy"] == 0.0
-        assert score.total <= max(one.total for one in honest)
 
 
 @pytest.mark.parametrize(
@@ -219,159 +158,6 @@ def test_the_order_of_a_group_does_not_matter(order: list[int]) -> None:
 )
 def test_golden_totals(completion: str, settings: dict[str, Any], total: float) -> None:
     assert shaped_reward(completion, 2, task="retinamnist", knowledge="", **settings) == total
-
-
-def test_golden_signatures() -> None:
-    """As sacreBLEU's: whatever shapes a score stands in one line, and changes it."""
-    plain = explain(RIGHT, 2, task="retinamnist", knowledge="").signature
-    digest = Task.load("retinamnist").digest
-    assert plain == (
-        f"medreward:{__version__}|task:retinamnist:{digest}|kind:ordinal|bleu:4,method1|accuracy:1|"
-        "format:0.2|recitation:0.05|delta:-1|gates:none|decay:geometric|under_grading:1|"
-        "over_grading:1|knowledge:none"
-    )
-    changed = explain(
-        RIGHT,
-        2,
-        task="retinamnist",
-        knowledge="Red dots.",
-        weights={"accuracy": 2, "format": 0, "recitation": 1e-3},
-        delta="+",
-        decay=[1, 0.5],
-        under_grading=0.5,
-        gates=["recitation_needs_accuracy", "accuracy_needs_format"],
-    ).signature
-    assert changed == (
-        f"medreward:{__version__}|task:retinamnist:{digest}|kind:ordinal|bleu:4,method1|accuracy:2|"
-        "format:0|recitation:0.001|delta:+1|gates:accuracy_needs_format,recitation_needs_accuracy|"
-        "decay:1,0.5|under_grading:0.5|over_grading:1|knowledge:c775cd11"
-    )
-    chest = explain(RIGHT, 0, task="pneumoniamnist", knowledge="").signature
-    assert "decay" not in chest
-    assert Scorer(Task.load("retinamnist")).signature("") == plain
-
-
-# Two values of each setting that are as near to each other as they can be.
-NEAR_VALUES: dict[str, Sequence[Any]] = {
-    "weights": [Weights(), *(Weights(**{part: vars(Weights())[part] + 1e-15}) for part in PARTS)],
-    "delta": [-1, 0, 1],
-    "decay": [*DECAYS, (1.0, 0.25), (1.0, 0.25 + 1e-15), (1.0,)],
-    "under_grading": [1.0, 1.0 - 1e-15],
-    "over_grading": [1.0, 1.0 - 1e-15],
-    "beta": [1.0, 1.0 + 1e-15],
-    "gates": [(), ("accuracy_needs_format",), ("recitation_needs_accuracy",), tuple(GATES)],
-    "frame": [*FRAMES],
-    "box_quality": [*QUALITIES],
-    "annotators": [*ANNOTATORS],
-    "mask_quality": [*MASK_QUALITIES],
-    "set_quality": [*SET_QUALITIES],
-}
-
-
-def signature(task: Task, **settings: Any) -> str:
-    """Return the signature of settings, those that the dominance check refuses included."""
-    scorer = Scorer(task, replace(RewardSettings(), delta=0))
-    if settings.get("gates"):
-        settings.setdefault("delta", 1)
-    scorer.settings = replace(RewardSettings(), **settings)
-    return scorer.signature()
-
-
-@pytest.mark.parametrize("name", [known.name for known in fields(RewardSettings)])
-def test_two_values_of_a_setting_never_share_a_signature(name: str) -> None:
-    """For the kinds whose scores the setting shapes; each setting shapes some kind's."""
-    kinds = {kind: rules_of(kind).settings for kind in kind_names()}
-    shaped = [kind for kind, own in kinds.items() if name in (*COMMON, *own)]
-    assert shaped
-    for task in map(Task.load, shipped()):
-        found = {signature(task, **{name: value}) for value in NEAR_VALUES[name]}
-        assert len(found) == (len(NEAR_VALUES[name]) if task.kind in shaped else 1)
-
-
-def test_a_kind_names_every_setting_that_shapes_its_scores() -> None:
-    """Whatever setting a kind does not name changes no score of any attack of the audit."""
-    names = {known.name for known in fields(RewardSettings)}
-    for name in ("busi", "icdr", "chestmnist", "bccd", "grounding_where"):
-        task = Task.load(name)
-        silent = names - {*COMMON, *kind_of(task).settings}
-        bound = Scorer(task, replace(task.reward, delta=0))
-        for case in cases_of(task):
-            texts = [case.say(a) for a in (case.right, *case.wrong, *case.near)]
-            for setting in silent:
-                for value in NEAR_VALUES[setting]:
-                    other = Scorer(task, replace(bound.settings, **{setting: value}))
-                    for text in texts:
-                        assert (
-                            other.score(text, case.target).parts
-                            == bound.score(text, case.target).parts
-                        )
-
-
-def test_knowledge_changes_the_signature() -> None:
-    plain, other = (explain(RIGHT, 2, task="retinamnist", knowledge=k) for k in (None, "other"))
-    assert plain.signature != other.signature
-
-
-def test_knowledge_may_hold_half_characters() -> None:
-    one, other = (explain(RIGHT, 2, task="retinamnist", knowledge=c) for c in "\ud800\ud801")
-    assert one.signature != other.signature
-
-
-DEMO = Task(
-    "demo",
-    labels=[Label("a", attributes=(Statement("A is round.", "book"),)), Label("b")],
-    knowledge=(Statement("Look twice.", "book"),),
-    references={"book": "A book"},
-)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"labels": ["a", "c"]},
-        {"labels": ["b", "a"]},
-        {"labels": [Label("a", synonyms=("x",)), "b"]},
-        {"labels": [Label("a", absence=True), "b"]},
-        {"labels": [Label("a", cost=2.0), "b"]},
-        {"kind": "ordinal"},
-        {"first_grade": 1},
-        {"no_finding": ("clear",)},
-        {"max_typos": 0},
-    ],
-)
-def test_the_digest_changes_with_whatever_shapes_a_score(changes: dict[str, Any]) -> None:
-    assert replace(DEMO, **changes).digest != DEMO.digest
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"labels": ["a", "b"]},
-        {
-            "labels": [
-                Label("a", attributes=(Statement("A is round.", "book", "Dr N, 2026-01-02"),)),
-                "b",
-            ]
-        },
-        {"knowledge": (Statement("Look twice.", "book", "Dr N, 2026-01-02"),)},
-        {"references": {"book": "A book, second edition"}},
-        {"question": "Which?"},
-        {"modality": "MRI"},
-        {"data": {"licence": "MIT"}},
-        {"laterality": Laterality()},
-        {"name": "other"},
-        {"reward": RewardSettings(delta=0)},
-        {"no_finding": [*DEMO.no_finding]},
-    ],
-)
-def test_the_digest_does_not_change_with_what_shapes_no_score(changes: dict[str, Any]) -> None:
-    """Above all not when a clinician signs a statement: scores stay comparable."""
-    assert replace(DEMO, **changes).digest == DEMO.digest
-
-
-def test_the_digest_of_a_plain_task_is_fixed() -> None:
-    """A new field at its default must not change it, or old scores could not be compared."""
-    assert make("demo", "a", "b").digest == "1a25dfb7"
 
 
 KNOWLEDGE = "Dot bleeds and hard exudates."

@@ -67,7 +67,9 @@ def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
             wrong += ["[]", *_renamed(boxes, names, task)]
         near = []
         if boxes:  # all of them half off, or one too many
-            near.append(answer_text(task, [moved_right(box, 0.5) for box in boxes], names))
+            # A point half a width off lies on the edge, and by rounding perhaps inside of it.
+            share = 0.6 if task.reward.box_quality == "point" else 0.5
+            near.append(answer_text(task, [moved_right(box, share) for box in boxes], names))
             near.append(answer_text(task, [*boxes, far], [*names, *first]))
         yield Honest(
             target,

@@ -31,7 +31,7 @@ _BEHIND = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    rf"(?:(?<!\w)(?:{_OR}|{_WRONG}|{_NO})|~~|{_STRIKE}|\\(?:cancel|xcancel|sout))"
+    rf"(?:(?<!\w)(?P<word>{_OR}|{_WRONG}|{_NO})|~~|{_STRIKE}|\\(?:cancel|xcancel|sout))"
     rf"(?:(?!{_STRIKE}){_TAG}|[\s\"'`*_:;,.(){{}}\[\]])*\Z",
     re.IGNORECASE,
 )
@@ -43,9 +43,29 @@ def is_committed(text: str, spans: Sequence[tuple[int, int]]) -> bool:
     >>> is_committed("[1, 2] or [3, 4]", [(0, 6), (10, 16)]), is_committed("[1, 2]", [(0, 6)])
     (False, True)
     """
+    before, behind = _gaps(text, spans)
+    return not (any(map(_BEHIND.match, behind)) or any(map(_BEFORE.search, before)))
+
+
+def is_empty_committed(text: str, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a text stands by the empty lists at `spans`, in their order.
+
+    As `is_committed`, but for "no" before one, which agrees with it: "Is there any? No: []".
+
+    >>> is_empty_committed("[] is ruled out", [(0, 2)]), is_empty_committed("No, []", [(4, 6)])
+    (False, True)
+    """
+    before, behind = _gaps(text, spans)
+    words = (found["word"] for found in map(_BEFORE.search, before) if found)
+    denied = any((word or "").lower() != "no" for word in words)
+    return not (denied or any(map(_BEHIND.match, behind)))
+
+
+def _gaps(text: str, spans: Sequence[tuple[int, int]]) -> tuple[set[str], set[str]]:
+    """Return what stands before each span and behind each, without the fields of JSON objects."""
     starts, stops = zip(*spans, strict=True)
     before = {text[stop:start] for stop, start in zip((0, *stops[:-1]), starts, strict=True)}
     behind = {text[stop:start] for stop, start in zip(stops, (*starts[1:], len(text)), strict=True)}
     behind = {_FIELD.sub(" ", gap) for gap in behind}
     before |= {_FIELD.sub(" ", gap) for gap in before}  # as it is, too: {"not": [1, 2, 3, 4]}
-    return not (any(map(_BEHIND.match, behind)) or any(map(_BEFORE.search, before)))
+    return before, behind

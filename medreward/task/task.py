@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, cached_property
 from hashlib import sha256
 from numbers import Real
@@ -272,12 +272,19 @@ class Task:
 def _changed_fields(value: Task | Label, without: Set[str]) -> dict[str, Any]:
     """Return the fields that are not at their default, but for some; sequences as lists."""
     shaping = [known for known in fields(value) if known.name not in without]
-    found = {known.name: _as_list(getattr(value, known.name)) for known in shaping}
-    defaults = {known.name: _as_list(known.default) for known in shaping}
+    found = {known.name: _plain(getattr(value, known.name)) for known in shaping}
+    defaults = {known.name: _plain(_default_of(known)) for known in shaping}
     return {name: content for name, content in found.items() if content != defaults[name]}
 
 
-def _as_list(value: object) -> object:
+def _default_of(known: Field[Any]) -> object:
+    return known.default if known.default_factory is MISSING else known.default_factory()
+
+
+def _plain(value: object) -> object:
+    """Return a field's value in one form: sequences as lists, whole numbers without a point."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 

@@ -50,16 +50,21 @@ class Completion:
 
     @property
     def reasoning(self) -> str:
-        """The text to hold against the injected knowledge: everything outside the answer.
+        """The text to hold against the injected knowledge: everything outside of answers.
 
         Where the format is right, that is the think text. Where it is not, neither leaving the
-        tags out nor writing beside them is a way round the recitation penalty.
+        tags out nor writing beside them is a way round the recitation penalty. What follows an
+        ``<answer>`` up to the next tag is left out whether it can be read or not: with the same
+        reasoning and the same tags, the penalty is the same whatever the answer.
         """
         if self.well_formed and self.think is not None:
             return self.think
-        span = _answer_span(_tags(self.text))
-        outside = self.text if span is None else self.text[: span[0]] + self.text[span[1] :]
-        return _TAG.sub(" ", outside)
+        tags = _tags(self.text)
+        starts = [0, *(tag.end for tag in tags)]
+        ends = [*(tag.start for tag in tags), len(self.text)]
+        names = ["", *(tag.name for tag in tags)]
+        pieces = zip(names, starts, ends, strict=True)
+        return " ".join(self.text[start:end] for name, start, end in pieces if name != "answer")
 
     @classmethod
     def parse(cls, completion: CompletionLike) -> Completion:

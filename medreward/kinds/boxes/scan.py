@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from medreward.language.commitment import is_empty_committed
+
 _FINITE = r"\d+(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+"
 _PIECES = (
     r"(?P<open>[\[({]|<b?box>|<\|box_start\|>)"
@@ -27,6 +29,7 @@ _OFFERED = re.compile(
     r"|\[\s*\]\W{0,8}(?:or|if|when|unless|otherwise|but|is (?:not|wrong))\b",
     re.IGNORECASE,
 )
+_EMPTY = re.compile(r"\[\s*\]")
 _SEPARATORS = frozenset(" \t\r\n,;'\"")
 _CLOSES = {"[": "]", "(": ")"}
 
@@ -75,12 +78,15 @@ def scan(text: str) -> Scan:
 
 
 def offers_empty(text: str) -> bool:
-    """Whether a text offers an empty list as a choice, as prompts do, instead of giving it.
+    """Whether a text offers an empty list as a choice, as prompts do, or denies it.
 
     >>> offers_empty("Answer with boxes, or [] if there is none"), offers_empty("[]")
     (True, False)
     """
-    return _OFFERED.search(text) is not None
+    if _OFFERED.search(text):
+        return True
+    spans = [found.span() for found in _EMPTY.finditer(text)]
+    return bool(spans) and not is_empty_committed(text, spans)
 
 
 def without_markup(text: str) -> str:

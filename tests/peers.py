@@ -113,6 +113,14 @@ def greedy_iou(completion: str, target: Sequence[Box]) -> float:
     return sum(matched) / len(matched) if matched else float(not target)
 
 
+def points_hit(completion: str, target: Sequence[Box]) -> float:
+    """The share of the true boxes with any of the answered points in them."""
+    numbers = r"[-+]?[0-9]+(?:\.[0-9]+)?"
+    pairs = re.findall(rf"\[({numbers}), ({numbers})\]", completion)
+    hit = [any(a <= float(x) < c and b <= float(y) < d for x, y in pairs) for a, b, c, d in target]
+    return sum(hit) / len(hit) if hit else 1.0
+
+
 def first_box(completion: str, target: Sequence[Box]) -> float:
     """1 where the first box overlaps the first true one by half."""
     boxes = boxes_of(completion)

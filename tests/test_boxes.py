@@ -249,6 +249,54 @@ def test_copies_never_pay(predicted: list[Box], true: list[Box], quality: str) -
         assert reward([*predicted, copied], true, box_quality=quality).value <= once + 1e-12
 
 
+TWINS = [[0, 0, 1, 1], [0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("name", QUALITIES)
+@pytest.mark.parametrize("others", [[], TWINS, TWINS * 3, [[0, 0, 1, 1], [0, 0, 1, 1.4]]], ids=str)
+def test_twins_elsewhere_do_not_make_copies_pay(others: list[Any], name: str) -> None:
+    """Two boxes of which one lies between them are two things, whatever else is there twice."""
+    between, pair = [11, 10, 21, 20], [[10, 10, 20, 20], [12, 10, 22, 20]]
+    for true in ([*others, *pair], [*pair[::-1], *others]):
+        values = [reward([between] * n, true, box_quality=name).value for n in (1, 2)]
+        assert values[0] > 0
+        assert values[1] <= values[0]
+
+
+def test_a_copy_is_matched_with_a_twin_of_what_it_fits_best_only() -> None:
+    """Beside a pair of equal boxes, a copy of a box that fits them best gets no other one."""
+    pair, other = [[0, 0, 10, 10], [0, 0, 10, 10]], [4, 0, 14, 10]
+    fitting = [1, 0, 11, 10]
+    once, twice, thrice = (reward([fitting] * n, [*pair, other]).value for n in (1, 2, 3))
+    assert twice == pytest.approx(2 * once)
+    assert thrice == pytest.approx(twice)
+
+
+@given(st.lists(box, min_size=1, max_size=4), st.lists(box, max_size=4), quality)
+def test_a_copy_pays_for_twins_of_what_it_fits_best_only(
+    predicted: list[Box], true: list[Box], quality: str
+) -> None:
+    """A copy never pays more than once for each true box that is there once more."""
+    best = {one: max((fit(one, t, quality) for t in true), default=0.0) for one in predicted}
+    for copied in predicted:
+        near = [t for t in true if fit(copied, t, quality) == best[copied]]
+        twins = min((sum(alike(t, other) for other in true) for t in near), default=0)
+        if predicted.count(copied) >= twins:
+            once = reward(predicted, true, box_quality=quality).value
+            assert reward([*predicted, copied], true, box_quality=quality).value <= once + 1e-12
+
+
+def fit(one: Box, other: Box, name: str) -> float:
+    """What a match is worth: 1 within half a pixel, and never as much otherwise."""
+    if all(abs(a - b) <= 0.5 for a, b in zip(one, other, strict=True)):
+        return 1.0
+    return min(float(quality_table([one], [other], name)[0, 0]), BEST_WRONG)
+
+
+def alike(one: Box, other: Box) -> bool:
+    return all(abs(a - b) <= 1 for a, b in zip(one, other, strict=True))
+
+
 def test_a_place_with_two_labels_does_not_make_copies_pay() -> None:
     """Where one place is a red and a white cell, a copy still does not match its neighbour."""
     rows = [([0, 0, 10, 10], "RBC"), ([0, 0, 10, 10], "WBC"), ([3, 0, 13, 10], "RBC")]

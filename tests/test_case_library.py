@@ -14,6 +14,7 @@ from medreward import Task
 from medreward.audit.cases import Outcome, check_file, load_cases, shipped_cases
 from medreward.audit.cases.show import show_outcome
 from medreward.kinds.reading import read_label
+from medreward.task.registry import kind_names
 from tests import peers
 
 FILES = {path.name.partition(".")[0]: path for path in shipped_cases()}
@@ -41,6 +42,7 @@ def test_the_library_covers_every_kind_of_task() -> None:
     kinds = Counter(case.task.kind for case in cases)
     assert len(cases) >= 300
     assert min(kinds[k] for k in ("classification", "ordinal", "multilabel", "localisation")) >= 40
+    assert min(kinds[k] for k in kind_names()) >= 20
     assert sum(case.task.name == "yes_no" for case in cases) >= 80
     assert sum(bool(case.gap) for case in cases) < len(cases) / 50
 

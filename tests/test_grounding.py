@@ -18,6 +18,8 @@ from medreward.grounding.phrases import wordings, words_of
 from medreward.grounding.questions import ANY, CARDS, Asking, Question, canonical, plan
 from medreward.grounding.rows import GroundingRows
 from medreward.priors.prompt import PromptBuilder
+from medreward.task.registry import rules_of
+from medreward.task.traits import Trait
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet
 from medreward_verl import compute_score
@@ -192,7 +194,7 @@ def completion(answer: str) -> str:
 def right_answer(row: dict[str, Any]) -> str:
     """Answer a question from its ground truth in the form that its prompt asks for."""
     truth = row["reward_model"]["ground_truth"]
-    if row["ability"] != "localisation":
+    if Trait.PLACES not in rules_of(row["ability"]).traits:
         return str(truth)
     boxes = boxes_of(row)
     if row["data_source"] == "grounding_point":

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from itertools import permutations
+from itertools import combinations, permutations
 from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Task, explain, shaped_reward
 from medreward.geometry.regions import MAX_BOXES, BoxTarget, TrueBox
 from medreward.kinds.boxes.reading import MAX_LENGTH
 from medreward.kinds.pointing import point_reward, read_points
+from medreward.kinds.right_answers import right_answer
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.task.settings import RewardSettings
 
 TASK = Task.load("grounding_point")
-LABELS = (("WBC",), ("WBC", "RBC"))
 TWO = [[10, 10, 40, 40], [60, 10, 90, 40]]
 SIDE = st.integers(1, 20)
 BOXES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), SIDE, SIDE), max_size=4).map(
@@ -29,7 +29,7 @@ POINTS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=5)
 
 
 def value(answer: str, target: Any, **settings: Any) -> float:
-    made = RewardSettings(delta=0, box_quality="point", **settings)
+    made = RewardSettings(delta=0, **settings)
     return point_reward(answer, TASK.parse_target(target), TASK, made).value
 
 
@@ -109,7 +109,7 @@ def test_a_box_holds_its_left_and_top_edge_but_not_the_others(
 
 
 def brute_force(points: list[tuple[int, int]], boxes: list[list[int]]) -> float:
-    """The most hits of any one-to-one match, over the larger number."""
+    """The most hits of any one-to-one match, over the larger number; no point is given twice."""
     if not points or not boxes:
         return float(len(points) == len(boxes))
     few, many = sorted((list(range(len(points))), list(range(len(boxes)))), key=len)
@@ -125,7 +125,7 @@ def brute_force(points: list[tuple[int, int]], boxes: list[list[int]]) -> float:
     return best / max(len(points), len(boxes))
 
 
-@given(POINTS, BOXES)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=5, unique=True), BOXES)
 @example([], [TWO[0]])
 @example([(1, 1)], [])
 def test_hits_are_those_of_the_best_match(
@@ -138,10 +138,36 @@ def test_hits_are_those_of_the_best_match(
 def test_one_point_more_never_turns_a_right_answer_better(
     boxes: list[list[int]], extra: list[tuple[int, int]]
 ) -> None:
-    centres = [[(x1 + x2) / 2, (y1 + y2) / 2] for x1, y1, x2, y2 in boxes]
-    assert value(json.dumps(centres), boxes) == 1.0
-    more = value(json.dumps([*centres, *extra]), boxes)
+    points = json.loads(right_answer(TASK, boxes))
+    assert value(json.dumps(points), boxes) == 1.0
+    more = value(json.dumps([*points, *extra]), boxes)
     assert more == 1.0 if not extra else more < 1.0
+
+
+@given(POINTS.filter(bool), BOXES, st.data())
+@example([(75, 75)], [[0, 0, 100, 100], [50, 50, 150, 150]], None)
+def test_a_copy_of_a_point_never_pays(
+    points: list[tuple[int, int]], boxes: list[list[int]], data: Any
+) -> None:
+    """As long as no two true boxes are the same, up to a pixel."""
+    apart = (max(abs(a - b) for a, b in zip(p, q, strict=True)) for p, q in combinations(boxes, 2))
+    assume(all(gap > 1 for gap in apart))
+    copied = points[0] if data is None else data.draw(st.sampled_from(points))
+    once, twice = (value(json.dumps(p), boxes) for p in (points, [*points, copied]))
+    assert twice <= once
+
+
+def test_a_copy_pays_where_its_box_is_there_twice_and_nowhere_else() -> None:
+    twice, beside = [[0, 0, 9, 9], [0, 0, 9, 10]], [40, 40, 60, 60]
+    assert value("[[4, 4], [4, 4]]", twice) == 1.0
+    assert value("[[4, 4], [4, 4], [4, 4]]", twice) == pytest.approx(2 / 3)
+    assert value("[[4, 4], [4, 4]]", [*twice, beside]) == pytest.approx(2 / 3)
+    # The twins are elsewhere, or around the box that the point is in.
+    overlapping = [beside, [50, 50, 70, 70]]
+    assert value("[[55, 55], [55, 55]]", [*twice, *overlapping]) == 0.25
+    assert value("[[50, 50], [50, 50]]", [[0, 0, 99, 99], [0, 0, 99, 99], beside]) == pytest.approx(
+        1 / 3
+    )
 
 
 def test_frames() -> None:
@@ -170,7 +196,7 @@ def test_annotators(annotators: str, expected: float) -> None:
 
 def test_a_wrong_answer_stays_below_a_right_one_for_any_number_of_annotators() -> None:
     drawn, nothing = (TrueBox((0.0, 0.0, 9.0, 9.0)),), ()
-    target = BoxTarget(((drawn,) * 20_000) + (nothing,))
+    target = BoxTarget((*((drawn,) * 20_000), nothing))
     verdict = point_reward("[1, 1]", target, TASK, RewardSettings(annotators="mean"))
     assert verdict[:2] == (BEST_WRONG, "points_partial")
 
@@ -178,12 +204,10 @@ def test_a_wrong_answer_stays_below_a_right_one_for_any_number_of_annotators() -
 def test_several_labels_are_refused_since_a_point_names_none() -> None:
     text = "<think>x</think><answer>WBC at [1, 1]</answer>"
     target = [{"box": [0, 0, 9, 9], "label": "WBC"}]
-    settings = RewardSettings(delta=0, box_quality="point")
-    one, two = (Task("smear", "localisation", labels, reward=settings) for labels in LABELS)
-    assert explain(text, target, task=one).correct
-    with pytest.raises(ConfigError, match="task 'smear': box_quality 'point' is for a task with"):
-        explain(text, target, task=two)
-    assert "box_malformed" in explain(text, target, task=two, box_quality="iou").reasons
+    settings = RewardSettings(delta=0)
+    assert explain(text, target, task=Task("smear", "pointing", ["WBC"], reward=settings)).correct
+    with pytest.raises(ConfigError, match="task 'smear': labels: 2 given; a pointing task has one"):
+        Task("smear", "pointing", ["WBC", "RBC"], reward=settings)
 
 
 def test_reasons_and_prediction() -> None:
@@ -192,7 +216,7 @@ def test_reasons_and_prediction() -> None:
     assert (right.total, right.correct, right.reasons) == (1.2, True, ("correct",))
     assert right.prediction == "[[25, 25], [75, 30]]"
     assert (half.parts["accuracy"], half.correct, half.reasons) == (0.5, False, ("points_partial",))
-    assert "quality:point" in right.signature
+    assert "|kind:pointing|" in right.signature
     miss = explain("<think>x</think><answer>[1, 1]</answer>", [], task=TASK)
     assert miss.reasons == ("point_missed",)
 

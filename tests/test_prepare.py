@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import shlex
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from medreward import ConfigError, Task
+from medreward.commands.parser import LateParser
 from medreward.commands.prepare import add_parser
 from medreward.data.parquet import SCHEMA
 from medreward.data.sources import npz, table
@@ -449,7 +449,7 @@ def test_the_commands_in_the_documentation_are_commands() -> None:
     page = Path(__file__).parent.parent / "docs" / "data.md"
     lines = [x for x in page.read_text(encoding="utf-8").splitlines() if x.startswith("medreward ")]
     assert len(lines) >= 10
-    parser = argparse.ArgumentParser()
+    parser = LateParser()
     add_parser(parser.add_subparsers())
     for line in lines:
         parser.parse_args(shlex.split(line)[1:])

@@ -27,10 +27,10 @@ from medreward.task.labels import Label, Statement
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import (
     ANNOTATORS,
+    BOX_QUALITIES,
     DECAYS,
     GATES,
     MASK_QUALITIES,
-    QUALITIES,
     SET_QUALITIES,
 )
 
@@ -53,7 +53,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "beta": st.floats(0.1, 10),
     "gates": st.sets(st.sampled_from([*GATES])).map(lambda gates: tuple(sorted(gates))),
     "frame": st.sampled_from([*FRAMES]),
-    "box_quality": st.sampled_from([*QUALITIES]),
+    "box_quality": st.sampled_from([*BOX_QUALITIES]),
     "annotators": st.sampled_from([*ANNOTATORS]),
     "mask_quality": st.sampled_from([*MASK_QUALITIES]),
     "set_quality": st.sampled_from([*SET_QUALITIES]),
@@ -119,8 +119,6 @@ def scorer_of(name: str, values: dict[str, Any]) -> Scorer | None:
     values = dict(values)
     if values["delta"] != 1:
         values["gates"] = tuple(g for g in values["gates"] if g != "recitation_needs_accuracy")
-    if task.kind == "localisation" and len(task.labels) > 1 and values["box_quality"] == "point":
-        values["box_quality"] = "iou"
     for weights in (values["weights"], replace(values["weights"], recitation=0.0)):
         with suppress(ConfigError):
             return Scorer(task, RewardSettings(**values | {"weights": weights}))
@@ -221,7 +219,7 @@ def discrete(kind: str) -> Iterator[dict[str, Any]]:
     """Yield every combination of the settings of a kind that have names, with every δ and gate."""
     named = {
         "frame": FRAMES,
-        "box_quality": QUALITIES,
+        "box_quality": BOX_QUALITIES,
         "annotators": ANNOTATORS,
         "mask_quality": MASK_QUALITIES,
         "set_quality": SET_QUALITIES,

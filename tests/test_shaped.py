@@ -32,10 +32,11 @@ from medreward.task.settings import (
     DECAYS,
     GATES,
 )
+from medreward.task.traits import Trait
 from medreward.text.reasons import REASONS
 
 RIGHT = "<think>Dot bleeds.</think><answer>2</answer>"
-NAMED = tuple(name for name in shipped() if Task.load(name).kind != "localisation")
+NAMED = tuple(name for name in shipped() if Trait.PLACES not in Task.load(name).traits)
 
 weights = st.builds(
     Weights,
@@ -49,7 +50,7 @@ weights = st.builds(
 def scorers(draw: st.DrawFn) -> Scorer:
     """Any of these tasks with any settings that validation admits."""
     task = Task.load(draw(st.sampled_from(NAMED)))
-    places = task.kind in ("localisation", "segmentation")
+    places = Trait.PLACES in task.traits
     delta = 0 if places else draw(st.sampled_from([-1, 0, 1]))
     gates = [
         g for g in GATES if (delta == 1 or not g.startswith("recitation")) and draw(st.booleans())

@@ -27,10 +27,10 @@ from medreward.task.laterality import Laterality
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import (
     ANNOTATORS,
+    BOX_QUALITIES,
     DECAYS,
     GATES,
     MASK_QUALITIES,
-    QUALITIES,
     SET_QUALITIES,
 )
 
@@ -45,6 +45,7 @@ TASKS = {
     "multilabel": Task.load("chestmnist"),
     "localisation": Task.load("grounding_where"),
     "segmentation": Task("mask", kind="segmentation", reward={"delta": 0}),
+    "pointing": Task.load("grounding_point"),
 }
 
 
@@ -88,7 +89,7 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "beta": [1.0, 1.0 + 1e-15],
     "gates": [(), ("accuracy_needs_format",), ("recitation_needs_accuracy",), tuple(GATES)],
     "frame": [*FRAMES],
-    "box_quality": [*QUALITIES],
+    "box_quality": [*BOX_QUALITIES],
     "annotators": [*ANNOTATORS],
     "mask_quality": [*MASK_QUALITIES],
     "set_quality": [*SET_QUALITIES],

@@ -70,7 +70,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="for localisation: boxes that count (default: all); may be repeated",
+        help="for localisation and pointing: boxes that count (default: all); may be repeated",
     )
     group.add_argument(
         "--seen",

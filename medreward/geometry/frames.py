@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Box, BoxTarget, Size, around
@@ -28,6 +28,18 @@ SLACK = 0.01
 # What an answer cannot be held to: half a step of the numbers that models write in a frame.
 _STEP = {"pixels": 1.0, "resized": 1.0, "unit": 0.001, "per-mille": 1.0}
 _NEEDED = {"unit": "size", "per-mille": "size", "resized": "seen"}
+
+
+class OnImage(Protocol):
+    """A target that says of what size its image is: width and height, as stored and as seen."""
+
+    @property
+    def size(self) -> Size | None:
+        """Of the stored image, in pixels."""
+
+    @property
+    def seen(self) -> Size | None:
+        """After the processor's resize."""
 
 
 class Frame(NamedTuple):
@@ -77,7 +89,7 @@ class Frame(NamedTuple):
         )
 
 
-def frame_of(name: str, target: BoxTarget) -> Frame:
+def frame_of(name: str, target: OnImage) -> Frame:
     """Return the frame of that name for a target's image.
 
     Raises:

@@ -128,6 +128,11 @@ def rle_of_polygons(polygons: Sequence[Sequence[float]], width: int, height: int
     return rle
 
 
+def is_empty(target: MaskTarget) -> bool:
+    """Whether no pixel of a mask is set."""
+    return not coco().area(target.rle())
+
+
 def coco() -> Any:
     """Return pycocotools' module of masks.
 

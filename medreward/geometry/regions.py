@@ -78,7 +78,7 @@ def parse_boxes(target: object, label_of: Callable[[object], int | None]) -> Box
             raise expected("target: field", name, _FIELDS)
     if ("boxes" in value) == ("annotators" in value):
         raise ConfigError("target: it has either 'boxes' or, of several annotators, 'annotators'")
-    size, seen = (_size(name, value.get(name)) for name in ("size", "seen"))
+    size, seen = (parse_size(name, value.get(name)) for name in ("size", "seen"))
     lists = _plain(value["annotators"]) if "annotators" in value else [value["boxes"]]
     if not isinstance(lists, Sequence) or isinstance(lists, str) or not lists:
         raise ConfigError(f"target annotators: {lists!r} is not a list of lists of boxes")
@@ -175,7 +175,12 @@ def _box(item: object) -> Box:
     raise ConfigError(f"target box {item!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
 
 
-def _size(name: str, value: object) -> Size | None:
+def parse_size(name: str, value: object) -> Size | None:
+    """Return width and height in pixels as a target gives them; None: it does not.
+
+    Raises:
+        ConfigError: if they are not two numbers from 1 on.
+    """
     value = _plain(value)
     if value is None:
         return None

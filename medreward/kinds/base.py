@@ -34,6 +34,7 @@ class TargetType(Enum):
     LABELS = "a set of indices of labels"
     BOXES = "boxes, a BoxTarget"
     MASK = "a mask, a MaskTarget"
+    PLACES = "boxes or masks to point at, a BoxTarget or MaskPlaces"
 
 
 class Kind(ABC):

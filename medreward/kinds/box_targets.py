@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medreward.errors import ConfigError, expected
+from medreward.geometry.places import PointTarget, parse_places
 from medreward.geometry.regions import BoxTarget, parse_boxes
 from medreward.task.task import NO_FINDING, Task
 
@@ -24,6 +25,18 @@ def box_target(task: Task, target: object) -> BoxTarget:
     """
     try:
         return parse_boxes(target, lambda label: _box_label(task, label))
+    except ConfigError as error:
+        raise ConfigError(f"task {task.name!r}: {error}") from error
+
+
+def place_target(task: Task, target: object) -> PointTarget:
+    """Return the boxes or masks of a pointing target (`medreward.geometry.places.parse_places`).
+
+    Raises:
+        ConfigError: if `target` is not in one of its forms, or a box's label is not the task's.
+    """
+    try:
+        return parse_places(target, lambda label: _box_label(task, label))
     except ConfigError as error:
         raise ConfigError(f"task {task.name!r}: {error}") from error
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from medreward.geometry.frames import frame_of
+from medreward.geometry.frames import OnImage, frame_of
 from medreward.geometry.masks import parse_mask
+from medreward.geometry.places import PointTarget, bounds, places_of
 from medreward.geometry.regions import Box, BoxTarget
-from medreward.kinds.box_targets import box_target
+from medreward.kinds.box_targets import box_target, place_target
 from medreward.kinds.honest import SAMPLE_SIZE, Honest
 from medreward.task.task import Task
 
@@ -34,17 +35,6 @@ def box_text(boxes: Sequence[Sequence[float]], names: Sequence[str] = ()) -> str
     return json.dumps([{"bbox_2d": row, "label": name} for row, name in pairs])
 
 
-def answer_text(task: Task, boxes: Sequence[Box], names: Sequence[str] = ()) -> str:
-    """Return an answer that gives these boxes, or a point in each where the task asks for points.
-
-    >>> answer_text(Task.load("grounding_point"), [(0, 0, 10, 4)])
-    '[[5, 2]]'
-    """
-    if task.reward.box_quality != "point":
-        return box_text(boxes, names)
-    return box_text([((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes])
-
-
 def moved_right(box: Box, share: float) -> Box:
     """Return a box moved to the right by a share of its width: IoU (1 - share) / (1 + share)."""
     step = (box[2] - box[0]) * share
@@ -62,18 +52,16 @@ def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
         shift = (extent[0] + 5, extent[1] + 5) if parsed.size is None else (0.0, 0.0)
         far: Box = _scaled(tuple(v + shift[i % 2] for i, v in enumerate(_FAR)), scale)  # type: ignore[arg-type]
         first = [label.name for label in task.labels[:1]]
-        wrong = [answer_text(task, [far], first)]
+        wrong = [box_text([far], first)]
         if boxes:
             wrong += ["[]", *_renamed(boxes, names, task)]
         near = []
         if boxes:  # all of them half off, or one too many
-            # A point half a width off lies on the edge, and by rounding perhaps inside of it.
-            share = 0.6 if task.reward.box_quality == "point" else 0.5
-            near.append(answer_text(task, [moved_right(box, share) for box in boxes], names))
-            near.append(answer_text(task, [*boxes, far], [*names, *first]))
+            near.append(box_text([moved_right(box, 0.5) for box in boxes], names))
+            near.append(box_text([*boxes, far], [*names, *first]))
         yield Honest(
             target,
-            right=answer_text(task, boxes, names),
+            right=box_text(boxes, names),
             wrong=tuple(wrong),
             near=(*near, *wrong),
             boxes=tuple(boxes),
@@ -89,11 +77,38 @@ def honest_masks(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
     for target in own if targets is None else targets:
         parsed = parse_mask(target)
         right = json.dumps({"size": [parsed.height, parsed.width], "counts": parsed.counts})
-        scale = _scale(task, BoxTarget(((),), parsed.size, parsed.seen))
+        scale = _scale(task, parsed)
         wrong = [json.dumps([_polygon(_scaled(_FAR, scale))])]
         if isinstance(target, dict) and target.get("polygons"):
             wrong.append("[]")
         yield Honest(target, right, wrong=tuple(wrong), near=tuple(wrong))
+
+
+def honest_points(
+    task: Task, targets: Sequence[object] | None, right: Callable[[PointTarget], str]
+) -> Iterator[Honest]:
+    """Yield each target of a pointing task, boxes or masks, with its honest answers."""
+    size = [*SAMPLE_SIZE]
+    mask = {"masks": [{"polygons": [_polygon(_BOXES[0][0])]}], "size": size, "seen": size}
+    for target in [*_own_targets(task), mask] if targets is None else targets:
+        parsed = place_target(task, target)
+        boxes = bounds(parsed)
+        extent = parsed.size or _extent(parsed)
+        scale = _scale(task, parsed)
+        points = json.loads(right(parsed))
+        far = [(extent[0] - 1) * scale[0], (extent[1] - 1) * scale[1]]
+        if places_of(parsed).hits([(extent[0] - 1, extent[1] - 1)]).any():
+            far = [0.0, 0.0]
+        wrong = [box_text([far]), *(["[]"] if points else [])]
+        near = [box_text([*points, far]), box_text(points[:-1])] if points else []
+        yield Honest(
+            target,
+            right=json.dumps(points),
+            wrong=tuple(wrong),
+            near=(*near, *wrong),
+            boxes=tuple(_scaled(box, scale) for box in boxes),
+            size=(extent[0] * scale[0], extent[1] * scale[1]),
+        )
 
 
 def _polygon(box: Box) -> list[float]:
@@ -121,7 +136,7 @@ def _extent(target: BoxTarget) -> tuple[float, float]:
     )
 
 
-def _scale(task: Task, target: BoxTarget) -> tuple[float, float]:
+def _scale(task: Task, target: OnImage) -> tuple[float, float]:
     """Return what a pixel across and down is in the frame of the answers."""
     frame = frame_of(task.reward.frame, target)
     return 1 / frame.across, 1 / frame.down

@@ -11,8 +11,8 @@ def right_answer(task: Task, target: object, settings: RewardSettings | None = N
     """Return the answer that is right for a target, as the task's prompt asks for it.
 
     Boxes are those of the first annotator, in the settings' frame and rounded to its steps: half a
-    pixel, or half a thousandth of the image's side, is the most that they are off. Where points are
-    asked for, they are the boxes' centres; a mask is run lengths.
+    pixel, or half a thousandth of the image's side, is the most that they are off. Points are the
+    middles of boxes or masks, or near to them: no two are the same. A mask is run lengths.
 
     Args:
         task: the task.

@@ -32,7 +32,7 @@ from medreward.geometry.masks import (
     rle_of_counts,
     rle_of_polygons,
 )
-from medreward.geometry.regions import BoxTarget, Size
+from medreward.geometry.regions import Size
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.box_targets import with_nothing_there
 from medreward.kinds.boxes.reading import says_nothing
@@ -73,7 +73,7 @@ def mask_reward(
     >>> mask_reward("[[0, 0, 8, 0, 8, 4, 0, 4]]", target, task, RewardSettings()).value.__round__(3)
     0.667
     """
-    frame = frame_of(settings.frame, BoxTarget(((),), target.size, target.seen))
+    frame = frame_of(settings.frame, target)
     found, reason = read_mask(answer, task, target, frame)
     if found is None:
         return Verdict(0.0, reason)

@@ -6,8 +6,9 @@ from medreward.kinds.boxes.kind import Localisation
 from medreward.kinds.classification import Classification
 from medreward.kinds.multilabel import Multilabel
 from medreward.kinds.ordinal import Ordinal
+from medreward.kinds.pointing import Pointing
 from medreward.kinds.segmentation import Segmentation
 from medreward.task.registry import register_kind
 
-for kind in (Classification, Ordinal, Multilabel, Localisation, Segmentation):
+for kind in (Classification, Ordinal, Multilabel, Localisation, Segmentation, Pointing):
     register_kind(kind())

@@ -1,4 +1,4 @@
-"""A segmentation target -> a region with a mask, and back after it was moved."""
+"""A target of masks -> a region for each, and back after they were moved."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image
 
 from medreward.geometry.masks import MaskTarget, coco, parse_mask
+from medreward.geometry.places import MaskPlaces
 from medreward.geometry.regions import check_size
 from medreward.perception.affine import moved, resized
 from medreward.perception.sample import Region, Sample
+from medreward.perception.target import OTHERS
 
 Size = tuple[int, int]
 
@@ -27,8 +29,8 @@ def mask_regions(target: MaskTarget, size: Size) -> tuple[Region, ...]:
 
 
 def own_regions(sample: Sample) -> list[Region]:
-    """Return the region of a sample that is the target's, in a list; an empty one if it is gone."""
-    return [region for region in sample.regions if region.key == 0]
+    """Return the regions of a sample that are the target's, not those of attention aids."""
+    return [region for region in sample.regions if region.key < OTHERS]
 
 
 def with_mask(target: MaskTarget, sample: Sample) -> MaskTarget:
@@ -39,6 +41,16 @@ def with_mask(target: MaskTarget, sample: Sample) -> MaskTarget:
     masks = [region.mask for region in own_regions(sample)]
     found = parse_mask(np.asarray(masks[0] if masks else Image.new("L", sample.size)))
     return replace(found, seen=target.seen if found.size == target.size else None)
+
+
+def with_masks(target: MaskPlaces, sample: Sample) -> MaskPlaces:
+    """Return a pointing target with the masks of the regions of a sample that are left.
+
+    What the processor makes of an image (``seen``) is forgotten if the image has another size now.
+    """
+    size = float(sample.size[0]), float(sample.size[1])
+    masks = tuple(parse_mask(np.asarray(region.mask)) for region in own_regions(sample))
+    return MaskPlaces(masks, size, target.seen if target.size == size else None)
 
 
 def resize_mask(target: MaskTarget, size: Size) -> MaskTarget:

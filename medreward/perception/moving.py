@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from medreward.geometry.masks import mask_json
+from medreward.geometry.places import MaskPlaces, places_json
+from medreward.geometry.regions import check_size
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import ground_truth, target_of
-from medreward.perception.mask_region import mask_regions, own_regions, with_mask
+from medreward.perception.mask_region import mask_regions, own_regions, with_mask, with_masks
 from medreward.perception.sample import Region, Sample
 from medreward.perception.target import move_boxes, regions_of
 from medreward.task.task import Task
@@ -101,11 +104,36 @@ class MovingMask(MovingTarget):
         return json.dumps(moved) if isinstance(self.truth, str) else moved
 
 
+class MovingPlaces(MovingBoxes):
+    """What is pointed at: boxes, or masks of which each is a region of its own."""
+
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        target = task.parse_target(target_of(task, truth))
+        self._masks = target if isinstance(target, MaskPlaces) else None
+        if self._masks is None:
+            super().__init__(task, truth, size)
+            return
+        self.truth = truth
+        check_size(self._masks.size, size)
+        regions = (region for mask in self._masks.masks for region in mask_regions(mask, size))
+        self.regions = tuple(replace(region, key=key) for key, region in enumerate(regions))
+
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the boxes or masks that are left; text stays text, anything else is a mapping."""
+        if self._masks is None:
+            return super().follow(before, after)
+        if (own_regions(before), before.size) == (own_regions(after), after.size):
+            return self.truth
+        moved = places_json(with_masks(self._masks, after))
+        return moved if isinstance(self.truth, str) else json.loads(moved)
+
+
 MOVING: Mapping[TargetType, type[MovingTarget]] = {
     TargetType.LABEL: MovingWords,
     TargetType.LABELS: MovingWords,
     TargetType.BOXES: MovingBoxes,
     TargetType.MASK: MovingMask,
+    TargetType.PLACES: MovingPlaces,
 }
 
 

@@ -22,8 +22,8 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
     Raises:
         ConfigError: if one mirrors or turns a task that depends on side and whose card does not say
             how words change; if swapped words are not labels of the task; if one shows what is
-            to be found in a localisation or segmentation task; or if nobody said how the targets of
-            the task's kind follow their images.
+            to be found in a task that asks for a place; or if nobody said how the targets of the
+            task's kind follow their images.
 
     >>> from medreward.perception import parse
     >>> check_task(parse("Flip()"), Task.load("organamnist"))  # femur-left becomes femur-right

@@ -1,4 +1,4 @@
-"""A localisation target -> regions, and back after they were moved."""
+"""A target of boxes -> regions, and back after they were moved."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Summary:
     Attributes:
         source: the source's name.
         images: split -> number of images; each is a row, unless questions are asked of it.
-        labels: split -> label -> number of images that have it (for localisation: of boxes).
+        labels: split -> label -> number of images that have it; of boxes or masks, how many.
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
         remarks: what was done to others.

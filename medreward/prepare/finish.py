@@ -10,7 +10,7 @@ from medreward.data.render import Rendered
 from medreward.data.sources.record import Record
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import ground_truth
-from medreward.prepare.masks import mask_name, mask_truth
+from medreward.prepare.masks import mask_names, mask_truth
 from medreward.task.task import Task
 
 Seen: TypeAlias = tuple[int, int] | None
@@ -56,8 +56,13 @@ def _finish_boxes(task: Task, record: Record, image: Rendered, seen: Seen) -> Fi
 
 def _finish_mask(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     truth = mask_truth(task, str(record.label), image.size, seen)
-    name = mask_name(task, truth)
-    return FinishedTarget(truth, [name], name)
+    names = mask_names(task, truth)
+    return FinishedTarget(truth, names, names[0] if len(names) == 1 else f"masks: {len(names)}")
+
+
+def _finish_places(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    finish = _finish_mask if record.boxes is None else _finish_boxes
+    return finish(task, record, image, seen)
 
 
 FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], FinishedTarget]] = {
@@ -65,4 +70,5 @@ FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], Finished
     TargetType.LABELS: _finish_labels,
     TargetType.BOXES: _finish_boxes,
     TargetType.MASK: _finish_mask,
+    TargetType.PLACES: _finish_places,
 }

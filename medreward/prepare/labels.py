@@ -39,7 +39,7 @@ def settle_labels(
         task: the card.
         mapping: label in the source -> name in the card (or of a box); "" leaves the image, or
             the box, out.
-        box_labels: for localisation, which boxes count; none: all.
+        box_labels: for localisation and pointing, which boxes count; none: all.
 
     Raises:
         ConfigError: if the data have labels that the card does not know; the message gives their
@@ -153,7 +153,7 @@ def _with_boxes(
 ) -> tuple[list[Record], list[Remark]]:
     unboxed = next((record for record in records if record.boxes is None), None)
     if unboxed:
-        raise ConfigError(f"{unboxed.where}: a localisation task needs boxes; the source has none")
+        raise ConfigError(f"{unboxed.where}: a {task.kind} task needs boxes; the source has none")
     counts = Counter(box.name for record in records for box in record.boxes or ())
     check_used(mapping, counts)
     names = {mapping.get(name, name) for name in counts}
@@ -213,6 +213,15 @@ def _settle_masks(
     return settle_masks(records, task, mapping)
 
 
+def _settle_places(
+    records: Sequence[Record], task: Task, mapping: Mapping[str, str], wanted: Sequence[str]
+) -> Settled:
+    """Settle boxes where the source gives some; if not, its labels are masks to point at."""
+    if any(record.boxes is not None for record in records):
+        return _with_boxes(records, task, mapping, wanted)
+    return _settle_masks(records, task, mapping, wanted)
+
+
 SETTLERS: Mapping[
     TargetType,
     Callable[[Sequence[Record], Task, Mapping[str, str], Sequence[str]], Settled],
@@ -221,4 +230,5 @@ SETTLERS: Mapping[
     TargetType.LABELS: _settle_sets,
     TargetType.BOXES: _with_boxes,
     TargetType.MASK: _settle_masks,
+    TargetType.PLACES: _settle_places,
 }

@@ -74,19 +74,22 @@ def frame_report(
         completions: what the policy wrote.
         targets: the target of each, or the ground truth of its row; with sizes, or only the frame
             "pixels" can be tried.
-        task: the localisation task.
+        task: the localisation or pointing task.
         settings: of the reward; default: the task's.
 
     Raises:
-        ConfigError: if the task is no localisation task or a target is not its.
+        ConfigError: if the task asks for neither boxes nor points, a target is not its, or targets
+            are masks.
 
     >>> task = Task("lesion", kind="localisation", reward={"delta": 0})
     >>> target = {"boxes": [[64, 48, 320, 240]], "size": [640, 480]}
     >>> frame_report(["<answer>[[100, 100, 500, 500]]</answer>"] * 2, [target] * 2, task).likely
     'per-mille'
     """
-    if kind_of(task).target_type is not TargetType.BOXES:
-        raise ConfigError(f"task {task.name!r} is {task.kind}; frames are of localisation tasks")
+    if kind_of(task).target_type not in (TargetType.BOXES, TargetType.PLACES):
+        raise ConfigError(
+            f"task {task.name!r} is {task.kind}; frames are of localisation and pointing tasks"
+        )
     settings = settings or task.reward
     parsed = [task.parse_target(target_of(task, target)) for target in targets]
     rows = [

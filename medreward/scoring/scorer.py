@@ -269,11 +269,6 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
             f"task {task.name!r}: recitation is not for {task.kind}, where overlap earns "
             f"credit up to 1 and any other term could outweigh it; set delta: 0"
         )
-    if settings.box_quality == "point" and len(task.labels) > 1 and Trait.PLACES in task.traits:
-        raise ConfigError(
-            f"task {task.name!r}: box_quality 'point' is for a task with one label or none, since "
-            f"points name no label and one of a wrong label would be right; ask for one at a time"
-        )
     partial = kind_of(task).best_wrong(task, settings)
     gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
     at_stake = 0.0 if gated else weights.recitation

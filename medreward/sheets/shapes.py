@@ -1,4 +1,4 @@
-"""The boxes of a row's target and of an answer, as shapes to draw."""
+"""The boxes or points of a row's target and of an answer, as shapes to draw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medreward.checks import number
-from medreward.geometry.regions import BoxTarget, TrueBox, parse_boxes
+from medreward.geometry.places import MaskPlaces, PointTarget, bounds, parse_places
+from medreward.geometry.regions import BoxTarget, TrueBox
 from medreward.kinds.base import TargetType, kind_of, target_type_of
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import Shape, styles
@@ -20,7 +21,7 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
     """Return the boxes of a ground truth, or None where it is not one of boxes.
 
     Labels are read as they stand where the task is not known. Of several annotators, each has the
-    boxes drawn, with who drew them.
+    boxes drawn, with who drew them. Of masks to point at, the box around each is drawn.
 
     >>> [shape.title for shape in named_boxes("[[0, 0, 4, 2]]", "localisation", None)]
     ['true [0, 0, 4, 2]']
@@ -38,6 +39,8 @@ def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
     target = _target(truth, task, names)
     if target is None:
         return None
+    if isinstance(target, MaskPlaces):
+        return [Shape(box, "", 0, "around a true mask") for box in bounds(target)]
     lists = target.annotators
     style = styles([*names, ""])
     return [
@@ -53,6 +56,7 @@ SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = 
     TargetType.LABELS: _no_shapes,
     TargetType.BOXES: _box_shapes,
     TargetType.MASK: _no_shapes,
+    TargetType.PLACES: _box_shapes,
 }
 
 
@@ -66,22 +70,20 @@ def predicted_shapes(answer: TraceRow, task: Task | None, style: Mapping[str, in
         return []
     points = _points(answer.prediction or "")
     if points:
-        return [Shape((x, y, x, y), "", _UNNAMED, "predicted_shapes") for x, y in points]
+        return [Shape((x, y, x, y), "", _UNNAMED, "predicted") for x, y in points]
     names: list[str] = []
     target = _target(answer.prediction or "", None, names)
     return [
-        Shape(
-            box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted_shapes"
-        )
-        for box in (target.boxes if target else ())
+        Shape(box.box, _name(box, names), style.get(_name(box, names), _UNNAMED), "predicted")
+        for box in (target.boxes if isinstance(target, BoxTarget) else ())
     ]
 
 
-def _target(text: str, task: Task | None, names: list[str]) -> BoxTarget | None:
+def _target(text: str, task: Task | None, names: list[str]) -> PointTarget | None:
     """Return the target that a text holds, or None; `names` takes the labels of no known task."""
     try:
         value = json.loads(text)
-        return task.parse_target(value) if task else parse_boxes(value, _namer(names))
+        return task.parse_target(value) if task else parse_places(value, _namer(names))
     except (ValueError, RecursionError):
         return None
 

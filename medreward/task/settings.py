@@ -28,9 +28,6 @@ BOX_QUALITIES = {
     "soft_iou": "IoU softly thresholded at one half",
     "centre": "closeness of the centres times likeness of the sizes",
 }
-QUALITIES = BOX_QUALITIES | {
-    "point": "1 for a point in the box; the answer is a list of points [[x, y]], not of boxes",
-}
 ANNOTATORS = {
     "best": "agreement with the annotator whose boxes are nearest",
     "mean": "mean agreement with all annotators",
@@ -44,7 +41,7 @@ SET_QUALITIES = {
 MAX_WEIGHT = 1e6
 _CHOICES = {
     "frame": FRAMES,
-    "box_quality": QUALITIES,
+    "box_quality": BOX_QUALITIES,
     "annotators": ANNOTATORS,
     "mask_quality": MASK_QUALITIES,
     "set_quality": SET_QUALITIES,
@@ -85,8 +82,8 @@ class RewardSettings:
         beta: how much more a missed label costs than a false one, for multi-label tasks, in
             [0.1, 10].
         gates: names out of `GATES`.
-        frame: the frame in which an answer's boxes are, out of `FRAMES`.
-        box_quality: what a matched box earns, out of `QUALITIES`.
+        frame: the frame in which an answer's coordinates are, out of `FRAMES`.
+        box_quality: what a matched box earns, out of `BOX_QUALITIES`.
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
         set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
@@ -117,6 +114,12 @@ class RewardSettings:
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "gates", _gates(self.gates))
+        if self.box_quality == "point":
+            raise ConfigError(
+                "box_quality: 'point' is no quality of boxes, and the prompt would ask for boxes; "
+                "points are a kind of task: write 'kind: pointing' in the card and leave "
+                "box_quality out"
+            )
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in tuple(allowed):
                 raise expected(name, getattr(self, name), allowed)

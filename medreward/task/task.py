@@ -69,15 +69,16 @@ class Task:
     Attributes:
         name: short name; the one in the rows' ``task`` column.
         kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
-            rising order), "multilabel" (any number of the labels), "localisation" (boxes)
-            or "segmentation" (a mask).
-        labels: the labels or grades; for localisation the classes of boxes, or none.
+            rising order), "multilabel" (any number of the labels), "localisation" (boxes),
+            "segmentation" (a mask) or "pointing" (a point in each box or mask).
+        labels: the labels or grades; for localisation the classes of boxes, or none; for pointing
+            the one class that is pointed at, or none.
         question: what the prompt asks.
         knowledge: general statements about the task (PA_p).
         references: key -> citation, for the sources of the statements.
         first_grade: the number of the first grade of an ordinal scale.
         no_finding: the phrases that say that no label applies, for a multi-label task, or, beside
-            the usual ones, that there is nothing to find, for localisation.
+            the usual ones, that there is nothing to find, where a place is asked for.
         max_typos: edits forgiven in a long word of an answer (0 or 1).
         reward: how answers are rewarded (settings, or a mapping of some of them); keyword
             arguments of the reward functions override it.
@@ -195,7 +196,8 @@ class Task:
     def parse_target(self, target: object) -> Any:
         """Return `target` in the form in which the task's reward compares it.
 
-        The index of a label or grade, a set of such indices, a `BoxTarget` or a `MaskTarget`.
+        The index of a label or grade, a set of such indices, a `BoxTarget`, a `MaskTarget` or,
+        for pointing, a `BoxTarget` or `MaskPlaces`.
 
         Raises:
             ConfigError: if `target` is not one of the task's.

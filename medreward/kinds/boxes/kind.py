@@ -16,7 +16,6 @@ than half a step of its frame: half a pixel, half a thousandth. Anything else ea
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,11 +26,11 @@ from medreward.geometry.quality import Pairs, Table, columns, quality_of_pairs
 from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox, box_json, list_boxes, short
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.box_targets import box_target, with_nothing_there
+from medreward.kinds.boxes.match import bar_copies, best_sum
 from medreward.kinds.boxes.plain import Predicted, predicted_boxes
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_boxes
-from medreward.kinds.pointing import point_reward
 from medreward.kinds.verdict import BEST_WRONG, Verdict, cap_partial
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -103,20 +102,20 @@ def match_boxes(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality
 def _assign_boxes(placed: Placed, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
     """Return the largest sum of quality over one-to-one matches within labels."""
     import numpy as np
-    from scipy.optimize import linear_sum_assignment
 
     theirs, names = _true_columns(true)
     across, down = frame.tolerance
     half = across if across == down else np.array((across, down) * 2)[:, None, None]
     boxes, labels = placed.boxes, placed.labels
-    if len(set(boxes)) < len(boxes):
-        boxes, labels = _without_copies(placed, _most_alike(theirs, names, 2 * half))
     pairs = Pairs.of(columns(boxes), theirs)
     table = quality_of_pairs(pairs, quality, BEST_WRONG)
     table[_within(pairs, half)] = 1.0
     if len({*labels, *names}) > 1:
         table[np.not_equal.outer(np.array(labels), np.array(names))] = 0.0
-    return float(table[linear_sum_assignment(table, maximize=True)].sum())
+    if len(set(boxes)) < len(boxes):
+        given = [*zip(boxes, labels, strict=True)]
+        bar_copies(table, given, lambda: _twins(theirs, names, 2 * half))
+    return best_sum(table)
 
 
 def _within(pairs: Pairs, reach: Table | float) -> Table:
@@ -130,19 +129,12 @@ def _true_columns(true: tuple[TrueBox, ...]) -> tuple[Table, tuple[int | None, .
     return columns([box for box, _ in true]), tuple(label for _, label in true)
 
 
-def _most_alike(true: Table, names: Sequence[int | None], reach: Table | float) -> int:
-    """Return how many true boxes with one label are next to equal to one of them, at most."""
+def _twins(true: Table, names: Sequence[int | None], reach: Table | float) -> Table:
+    """Return for each two true boxes whether they have one label and are next to equal."""
     import numpy as np
 
     same = np.equal.outer(np.array(names), np.array(names))
-    return int((_within(Pairs.of(true, true), reach) & same).sum(axis=1).max())
-
-
-def _without_copies(placed: Placed, allowed: int) -> tuple[Sequence[Box], Sequence[int | None]]:
-    """Return the boxes that may match: of equal ones, as many as true ones with one label are."""
-    seen = Counter(zip(placed.boxes, placed.labels, strict=True))
-    kept = [one for one, count in seen.items() for _ in range(min(count, allowed))]
-    return [box for box, _ in kept], [label for _, label in kept]
+    return _within(Pairs.of(true, true), reach) & same
 
 
 def _written(placed: Placed, found: Predicted, task: Task) -> str:
@@ -214,9 +206,8 @@ class Localisation(Kind):
     def reward(
         self, answer: str | None, target: BoxTarget, task: Task, settings: RewardSettings
     ) -> Verdict:
-        """Return R_box, or R_point where the quality says so."""
-        reward = point_reward if settings.box_quality == "point" else box_reward
-        return reward(answer, target, task, settings)
+        """Return R_box."""
+        return box_reward(answer, target, task, settings)
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:
         """Return what boxes that are nearly right earn."""
@@ -231,11 +222,6 @@ class Localisation(Kind):
         frame = frame_of(settings.frame, target)
         written: list[Any] = []
         for box, label in target.boxes:
-            if settings.box_quality == "point":
-                x1, y1, x2, y2 = box
-                x, y = (x1 + x2) / 2, (y1 + y2) / 2
-                written.append([short(v) for v in frame.written((x, y, x, y))[:2]])
-                continue
             corners = [short(v) for v in frame.written(box)]
             if label is None:
                 written.append(corners)

@@ -123,6 +123,30 @@ def test_leaving_tags_out_hides_no_reasoning(text: str, reasoning: str) -> None:
     assert Completion.parse(text).reasoning.split() == reasoning.replace("<>", "").split()
 
 
+plain_texts = st.text(alphabet="ab .\n<>/?", max_size=8).filter(lambda text: "<" not in text)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["<think>", "</think>", "<answer>", "</Answer>"]),
+            plain_texts,
+            plain_texts,
+        ),
+        max_size=7,
+    ),
+    plain_texts,
+)
+def test_the_reasoning_does_not_depend_on_what_stands_in_answers(
+    pieces: list[tuple[str, str, str]], head: str
+) -> None:
+    one = head + "".join(tag + text for tag, text, _ in pieces)
+    other = head + "".join(
+        tag + (another if tag == "<answer>" else text) for tag, text, another in pieces
+    )
+    assert Completion.parse(one).reasoning.split() == Completion.parse(other).reasoning.split()
+
+
 @pytest.mark.parametrize(
     "completion",
     [

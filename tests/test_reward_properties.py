@@ -63,23 +63,26 @@ STATED = (
     Statement("Ground glass is common to all.", "book"),
 )
 BOOK: dict[str, Any] = {"knowledge": STATED, "references": {"book": "A book"}}
+
+
+def small(kind: str) -> Task:
+    """Return a task of a kind with two labels, or without where the kind has none."""
+    plain: dict[str, Any] = {"name": kind, "kind": kind, "reward": {"delta": 0}, **BOOK}
+    with suppress(ConfigError):
+        return Task(**plain, labels=["cyst", "tumour"])
+    return Task(**plain)
+
+
 # Small ones of every kind, beside the shipped cards.
-SMALL = {
-    task.name: task
-    for task in (
-        Task("two", labels=["cyst", "tumour"], **BOOK),
-        Task("grades", kind="ordinal", labels=["a little", "much"], first_grade=1, **BOOK),
-        Task(
-            "set",
-            kind="multilabel",
-            labels=[Label("cyst", cost=0.01), Label("tumour", cost=100.0), "edema"],
-            **BOOK,
-        ),
-        Task("places", kind="localisation", labels=["cyst", "tumour"], reward={"delta": 0}, **BOOK),
-        Task("place", kind="localisation", reward={"delta": 0}, **BOOK),
-        Task("mask", kind="segmentation", reward={"delta": 0}, **BOOK),
-    )
-}
+SMALL = {kind: small(kind) for kind in kind_names()}
+SMALL["costs"] = Task(
+    "costs",
+    kind="multilabel",
+    labels=[Label("cyst", cost=0.01), Label("tumour", cost=100.0), "edema"],
+    reward={"delta": 0},
+    **BOOK,
+)
+SMALL["place"] = Task("place", kind="localisation", reward={"delta": 0}, **BOOK)
 NAMES = (*SMALL, *shipped())
 # Where a completion has its reasoning and its answer; the first is the right format.
 FRAMES_OF_TAGS = (

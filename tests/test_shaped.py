@@ -50,8 +50,7 @@ weights = st.builds(
 def scorers(draw: st.DrawFn) -> Scorer:
     """Any of these tasks with any settings that validation admits."""
     task = Task.load(draw(st.sampled_from(NAMED)))
-    places = Trait.PLACES in task.traits
-    delta = 0 if places else draw(st.sampled_from([-1, 0, 1]))
+    delta = draw(st.sampled_from([-1, 0, 1]))
     gates = [
         g for g in GATES if (delta == 1 or not g.startswith("recitation")) and draw(st.booleans())
     ]

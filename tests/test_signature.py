@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from medreward import RewardSettings, Task, Weights, __version__, explain
+from medreward import ConfigError, RewardSettings, Task, Weights, __version__, explain
 from medreward.audit.exploits import cases_of
 from medreward.geometry.frames import FRAMES
 from medreward.scoring import scorer as scorer_module
@@ -38,14 +38,16 @@ KINDS = kind_names()
 
 RIGHT = "<think>Dot bleeds.</think><answer>2</answer>"
 SETTINGS = [known.name for known in fields(RewardSettings)]
-# A task of each kind.
+# A task of each kind; the plainest one where it needs no labels.
+CARDS = {
+    "classification": "busi",
+    "ordinal": "icdr",
+    "multilabel": "chestmnist",
+    "localisation": "grounding_where",
+}
 TASKS = {
-    "classification": Task.load("busi"),
-    "ordinal": Task.load("icdr"),
-    "multilabel": Task.load("chestmnist"),
-    "localisation": Task.load("grounding_where"),
-    "segmentation": Task("mask", kind="segmentation", reward={"delta": 0}),
-    "pointing": Task.load("grounding_point"),
+    kind: Task.load(CARDS[kind]) if kind in CARDS else Task(kind, kind=kind, reward={"delta": 0})
+    for kind in KINDS
 }
 
 
@@ -178,6 +180,20 @@ def test_signatures_are_the_same_exactly_where_the_listed_settings_are(
     assert (scorers[0].signature() == scorers[1].signature()) == (values[0] == values[1])
 
 
+def recites(task: Task) -> bool:
+    """Whether recitation is for the task's kind."""
+    try:
+        Scorer(task, RewardSettings(weights=Weights(recitation=1e-5)))
+    except ConfigError:
+        return False
+    return True
+
+
+def test_a_zero_has_no_sign() -> None:
+    texts = {bound(TASKS["ordinal"], under_grading=zero).signature() for zero in (0, 0.0, -0.0)}
+    assert len(texts) == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> None:
     """Recitation is not for places, where the sign of it shapes nothing."""
@@ -185,7 +201,11 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
     far_apart |= {"under_grading": [1.0, 0.5], "over_grading": [1.0, 0.5], "beta": [1.0, 2.0]}
     task = TASKS[kind]
     for name in SETTINGS:
-        base = {"gates": ()} if name == "gates" else {"delta": 0}
+        base: dict[str, Any] = {"delta": 0}
+        if name == "gates":
+            base = {}
+        if not recites(task):
+            base["weights"] = Weights(recitation=0.0)
         frame = {"frame": "per-mille"} if name != "frame" else {}
         found = {
             tuple(
@@ -194,9 +214,8 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
             )
             for value in far_apart[name]
         }
-        if name == "delta" and kind in ("localisation", "segmentation"):
-            continue
-        assert (len(found) > 1) == (name in listed(kind)), name
+        shapes = name in listed(kind) and (name != "delta" or recites(task))
+        assert (len(found) > 1) == shapes, name
 
 
 def test_the_documentation_lists_the_settings_of_every_kind() -> None:

@@ -201,7 +201,10 @@ def constant_part(view: View) -> Iterator[Diagnosis]:
 
 def _constant(name: str, value: float) -> str:
     if name == "recitation" and value == 0:
-        return "recitation is off or never applies: delta 0, no knowledge, or unreadable answers"
+        return (
+            "recitation is off or never applies: delta 0, no knowledge or, with delta +1, "
+            "unreadable answers"
+        )
     if name == "format" and value == 0:
         return f"the format is never right, so this part cannot teach it: {_FORMAT_HINT}"
     if name == "format":

@@ -237,7 +237,7 @@ def _signed(name: str, value: Any) -> dict[str, str]:
 
 def exact(value: float | str) -> str:
     """Return a name, or the shortest text that stands for exactly this number."""
-    return value if isinstance(value, str) else repr(value).removesuffix(".0")
+    return value if isinstance(value, str) else repr(value + 0.0).removesuffix(".0")  # never -0
 
 
 def scores_of(rows: Sequence[tuple[Scorer, Judged]]) -> list[Score]:

@@ -85,7 +85,9 @@ def test_a_users_reward_by_option_and_what_it_raises(project: pytest.Pytester) -
     project.makefile(".py", broken="def f(completion, target):\n    raise KeyError('boom')\n")
     result = run(project, "--medreward-reward", "broken:f", "-k", "right")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*the reward raised", "*broken.py*", "*KeyError: 'boom'"])
+    result.stdout.fnmatch_lines(
+        ["*the reward raises KeyError: 'boom'", "*broken.py*", "*KeyError: 'boom'"]
+    )
 
 
 @pytest.mark.parametrize(

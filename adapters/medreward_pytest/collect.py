@@ -62,7 +62,7 @@ class CaseItem(pytest.Item):
             outcome = excinfo.value.outcome
             # pytest repeats the first line in its summary.
             first = "; ".join(f.split("\n")[0] for f in map(str, outcome.findings))
-            return f"{first or 'the reward raised'}\n{show_outcome(outcome)}"
+            return f"{first or outcome.error.partition(chr(10))[0]}\n{show_outcome(outcome)}"
         if isinstance(excinfo.value, ConfigError):
             return f"{self.case.place}: case {self.case.id!r}: {excinfo.value}"
         return super().repr_failure(excinfo, style)

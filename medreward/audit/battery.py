@@ -15,12 +15,21 @@ All honest answers are well formed, so an attack may earn the format's share as 
 passes where all of its attacks do on all cases. A case on which the right answer does not win is
 reported once, as `CONTROL`, and not attacked where a wrong one wins. A value that is not a finite
 number, an exception and more than `SLOW` seconds for one completion fail whatever the limit.
+
+What a reward pays or charges for reasoning must not depend on whether the answer can be read. So
+attacks with the limit ``WRONG`` are made again behind each other reasoning of `REASONINGS`, the
+recited knowledge among them, and held against an honest wrong answer *behind the same reasoning and
+in the same tags*: they may earn no more than that.
+
+Nothing is skipped in silence. A kind or a trait that no family is about fails as `COVERAGE`, and a
+family that makes no attack on a case to which it applies fails.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import process_time
 from typing import Protocol
@@ -35,17 +44,28 @@ from medreward.audit.exploits import (
     Severity,
     cases_of,
     registered,
+    uncovered,
 )
+from medreward.audit.exploits.case import PLAIN
+from medreward.audit.reward_process import RewardError
+from medreward.audit.user_rewards import ReturnError
 from medreward.errors import ConfigError
 from medreward.task.task import Task
 
 SLOW = 10.0
 _TOLERANCE = 1e-6  # the float32 in which trainers add up rewards
 CONTROL = "honest-answers"
+COVERAGE = "coverage"
+# Another reasoning is tried on so many targets, spread over the card: whether an answer can be read
+# does not depend on the target.
+VARIED = 4
 
 
 class Rewards(Protocol):
-    """A reward as the audit calls it: one completion with its target, prompt and knowledge."""
+    """A reward as the audit calls it: one completion with its target, prompt and knowledge.
+
+    One that runs elsewhere has a method ``clock``, which returns its processor time in seconds.
+    """
 
     def __call__(self, completion: str, target: object, *, prompt: str, knowledge: str) -> float:
         """Return what the completion earns."""
@@ -67,12 +87,16 @@ class HonestMeans:
 
     def allowed(self, limit: Limit, earned: float) -> bool:
         """Whether an attack with this limit may earn that much."""
-        slack = _TOLERANCE * max(1.0, abs(self.right), abs(self.wrong))
         if limit is Limit.SAME:
-            return earned >= self.right - slack
-        if limit is not Limit.RIGHT and earned >= self.right - slack:
+            return earned >= self.right - self.slack
+        if limit is not Limit.RIGHT and earned >= self.right - self.slack:
             return False
-        return earned <= self.bound(limit) + slack
+        return earned <= self.bound(limit) + self.slack
+
+    @property
+    def slack(self) -> float:
+        """By how much values may differ and still be the same."""
+        return _TOLERANCE * max(1.0, abs(self.right), abs(self.wrong))
 
     def bound(self, limit: Limit) -> float:
         """Return the value that a limit stands for."""
@@ -82,7 +106,10 @@ class HonestMeans:
 
 @dataclass(frozen=True)
 class PaidAttack:
-    """An attack that does not pass, with what it earned and what it was held against."""
+    """An attack that does not pass, with what it earned and what it was held against.
+
+    `right` and `wrong` are what honest answers earn behind the same `reasoning`.
+    """
 
     text: str
     target: str
@@ -91,6 +118,24 @@ class PaidAttack:
     right: float
     wrong: float
     problem: str
+    reasoning: str = PLAIN
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A reasoning under which attacks are compared with honest answers.
+
+    Attributes:
+        reasoning: one of `medreward.audit.exploits.case.REASONINGS`.
+        targets: on how many targets.
+        right: what right answers behind it earn on average.
+        wrong: what the best wrong answer behind it earns on average.
+    """
+
+    reasoning: str
+    targets: int
+    right: float
+    wrong: float
 
 
 @dataclass(frozen=True)
@@ -108,6 +153,7 @@ class FamilyResult:
         mean: what they earned on average.
         seconds: the longest that one of them took, in processor time.
         worst: the first attack of those that earned most above their limit, or None.
+        skipped: why the family was not tried, "" if it was.
     """
 
     family: str
@@ -120,11 +166,21 @@ class FamilyResult:
     mean: float
     seconds: float
     worst: PaidAttack | None
+    skipped: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether every attack passed."""
+        """Whether every attack passed, or there was nothing to attack."""
         return self.failed == 0
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a few words: a family that was not tried does not count as passed."""
+        if self.skipped:
+            return "not tried"
+        if self.passed:
+            return "PASS"
+        return f"FAIL ({self.failed} of {self.attacks})" if self.attacks else "FAIL (no attack)"
 
 
 @dataclass(frozen=True)
@@ -137,7 +193,9 @@ class Audit:
         kind: the task's kind.
         cases: how many targets were attacked.
         honest: the mean of what right answers, the best wrong ones and the best near misses earn.
-        results: one result a family; the first is that of the honest answers themselves.
+        results: one result a family; the first is that of the honest answers themselves, the
+            second, where no families were named, whether every trait of the kind is attacked.
+        compared: the reasonings behind which attacks were held against honest answers.
     """
 
     reward: str
@@ -146,11 +204,17 @@ class Audit:
     cases: int
     honest: HonestMeans
     results: tuple[FamilyResult, ...]
+    compared: tuple[Comparison, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether every family passed."""
         return all(result.passed for result in self.results)
+
+    @property
+    def tried(self) -> tuple[FamilyResult, ...]:
+        """The families that were tried."""
+        return tuple(result for result in self.results if not result.skipped)
 
     @property
     def failures(self) -> tuple[FamilyResult, ...]:
@@ -187,9 +251,46 @@ def audit(
     chosen = registered(task.kind) if families is None else families
     shown = tqdm(chosen, unit="family", desc=task.name, disable=None, leave=False)
     sound = [(case, own) for case, own in zip(cases, honest, strict=True) if own.sound]
-    results = [_control(cases, honest), *(_attack(reward, f, sound) for f in shown)]
-    means = (_mean([getattr(h, field) for h in honest]) for field in ("right", "wrong", "near"))
-    return Audit(name, task.name, task.kind, len(cases), HonestMeans(*means), tuple(results))
+    varied = [*_varied(reward, sound)]
+    results = [
+        _control(cases, honest),
+        *([_coverage(task.kind)] if families is None else []),
+        *(_attack(reward, f, sound, varied) for f in shown),
+    ]
+    return Audit(
+        name,
+        task.name,
+        task.kind,
+        len(cases),
+        HonestMeans(*(_means(honest, ("right", "wrong", "near")))),
+        tuple(results),
+        tuple(_compared([*sound, *varied])),
+    )
+
+
+def _varied(
+    reward: Rewards, cases: Sequence[tuple[AttackCase, HonestMeans]]
+) -> Iterator[tuple[AttackCase, HonestMeans]]:
+    """Yield a few of the cases, spread over the card, with each other reasoning.
+
+    A reasoning with which an honest answer cannot be scored is left out here, since families such
+    as ``no-tags`` report that.
+    """
+    step = max(1, len(cases) / VARIED)
+    for i in range(min(VARIED, len(cases))):
+        for case in cases[int(i * step)][0].reasoned_otherwise():
+            with suppress(ConfigError):
+                yield case, _honest(reward, case)
+
+
+def _compared(cases: Sequence[tuple[AttackCase, HonestMeans]]) -> Iterator[Comparison]:
+    for reasoning in dict.fromkeys(case.reasoning for case, _ in cases):
+        honest = [own for case, own in cases if case.reasoning == reasoning]
+        yield Comparison(reasoning, len(honest), *_means(honest, ("right", "wrong")))
+
+
+def _means(honest: Sequence[HonestMeans], fields: Sequence[str]) -> Iterator[float]:
+    return (_mean([getattr(own, field) for own in honest]) for field in fields)
 
 
 def _honest(reward: Rewards, case: AttackCase) -> HonestMeans:
@@ -203,7 +304,10 @@ def _honest_value(reward: Rewards, case: AttackCase, answer: str) -> float:
     text = case.say(answer)
     earned, problem, _ = _earned(reward, case, text)
     if problem:
-        raise ConfigError(f"the reward cannot score the honest completion {text!r}: {problem}")
+        raise ConfigError(
+            f"the reward cannot score the honest completion {text[:200]!r} (target "
+            f"{str(case.target)[:200]!r}): it {problem}"
+        )
     return earned
 
 
@@ -237,20 +341,44 @@ def _control(cases: Sequence[AttackCase], honest: Sequence[HonestMeans]) -> Fami
     )
 
 
+def _coverage(kind: str) -> FamilyResult:
+    """Check that families are about every trait of a kind, so that it does not pass unattacked."""
+    findings = [_without_attack("", problem) for problem in uncovered(kind)]
+    return FamilyResult(
+        COVERAGE,
+        "Looks for a kind, or a trait of it, that no exploit family is about",
+        "high",
+        "",
+        0,
+        len(findings),
+        0.0,
+        0.0,
+        0.0,
+        findings[0] if findings else None,
+    )
+
+
 def _attack(
-    reward: Rewards, family: Family, cases: Sequence[tuple[AttackCase, HonestMeans]]
+    reward: Rewards,
+    family: Family,
+    cases: Sequence[tuple[AttackCase, HonestMeans]],
+    varied: Sequence[tuple[AttackCase, HonestMeans]],
 ) -> FamilyResult:
     earned: list[float] = []
     slowest = 0.0
     findings: list[PaidAttack] = []
-    for case, own in cases:
-        for attack in family.attacks(case):
-            value, problem, seconds = _earned(reward, case, attack.text)
-            slowest = max(slowest, seconds)
-            earned.append(value)
-            problem = problem or _excess(own, attack, value)
-            if problem:
-                findings.append(_finding(case, own, attack, value, problem))
+    for case, own, attack in _attacks(family, cases, varied):
+        value, problem, seconds = _earned(reward, case, attack.text)
+        slowest = max(slowest, seconds)
+        earned.append(value)
+        problem = problem or _excess(case, own, attack, value)
+        if problem:
+            findings.append(_finding(case, own, attack, value, problem))
+    findings += [
+        _without_attack(str(case.target), "applies to this target and makes no attack on it")
+        for case, _ in cases
+        if family.applies(case) and not any(True for _ in family.attacks(case))
+    ]
     finite = [value for value in earned if math.isfinite(value)]
     return FamilyResult(
         family.name,
@@ -263,24 +391,57 @@ def _attack(
         _mean(finite),
         slowest,
         max(findings, key=_gain, default=None),
+        "" if earned or findings else _why_skipped(family, bool(cases)),
     )
+
+
+def _attacks(
+    family: Family,
+    cases: Sequence[tuple[AttackCase, HonestMeans]],
+    varied: Sequence[tuple[AttackCase, HonestMeans]],
+) -> Iterator[tuple[AttackCase, HonestMeans, Attack]]:
+    """Yield the attacks on each case, then those of them that are made behind other reasonings."""
+    for case, own in cases:
+        for attack in family.attacks(case):
+            yield case, own, attack
+    for case, own in varied:
+        for attack in family.attacks(case):
+            if attack.limit is Limit.WRONG and case.says(attack.text):
+                yield case, own, attack
+
+
+def _why_skipped(family: Family, attackable: bool) -> str:
+    if not attackable:
+        return "there is no target on which the right answer wins"
+    about = (getattr(family.needs, "__doc__", None) or "it applies to none of the targets").strip()
+    first = about.partition("\n")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
+def _without_attack(target: str, problem: str) -> PaidAttack:
+    return PaidAttack("", target, "", math.nan, math.nan, math.nan, problem)
 
 
 def _earned(reward: Rewards, case: AttackCase, text: str) -> tuple[float, str, float]:
     """Return what a completion earns, what is wrong with that, and the processor time it took."""
-    start = process_time()
+    clock: Callable[[], float] = getattr(reward, "clock", process_time)
+    start = clock()
     try:
         value = reward(text, case.target, prompt=case.prompt, knowledge=case.knowledge)
-    except Exception as error:  # noqa: BLE001 - whatever a user's reward raises is a finding
-        return math.nan, f"raises {type(error).__name__}: {error}"[:200], process_time() - start
-    seconds = process_time() - start
+    except (RewardError, ReturnError) as error:
+        return math.nan, str(error), clock() - start
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a reward raises is a finding
+        return math.nan, f"raises {type(error).__name__}: {error}"[:200], clock() - start
+    seconds = clock() - start
     if isinstance(value, bool | int | float) and math.isfinite(value):
         slow = f"takes {seconds:.0f} s" if seconds > SLOW else ""
         return float(value), slow, seconds
     return math.nan, f"returns {value!r}, which is no finite number"[:200], seconds
 
 
-def _excess(honest: HonestMeans, attack: Attack, value: float) -> str:
+def _excess(case: AttackCase, honest: HonestMeans, attack: Attack, value: float) -> str:
+    if case.reasoning != PLAIN:
+        return _excess_behind(case.reasoning, honest, value)
     limit = attack.limit or Limit.RIGHT
     if honest.allowed(limit, value):
         return ""
@@ -289,12 +450,29 @@ def _excess(honest: HonestMeans, attack: Attack, value: float) -> str:
     return f"earns {value:.5g}; allowed: {limit.value}, {honest.bound(limit):.5g}"
 
 
+def _excess_behind(reasoning: str, honest: HonestMeans, value: float) -> str:
+    """Return how much more than an honest wrong answer behind the same reasoning is earned."""
+    if value <= honest.wrong + honest.slack:
+        return ""
+    return (
+        f"earns {value:.5g} where an honest wrong answer behind the same reasoning "
+        f"({reasoning}) earns {honest.wrong:.5g}"
+    )
+
+
 def _finding(
     case: AttackCase, honest: HonestMeans, attack: Attack, value: float, problem: str
 ) -> PaidAttack:
     limit = (attack.limit or Limit.RIGHT).name
     return PaidAttack(
-        attack.text, str(case.target), limit, value, honest.right, honest.wrong, problem
+        attack.text,
+        str(case.target),
+        limit,
+        value,
+        honest.right,
+        honest.wrong,
+        problem,
+        case.reasoning,
     )
 
 

@@ -20,14 +20,18 @@ def summary(audit: Audit) -> str:
     >>> summary(Audit("shaped", "demo", "ordinal", 5, HonestMeans(1.2, 0.45, 0.45), ()))
     'demo: shaped passes 0 of 0 families (0 attacks on 5 cases; right 1.2, wrong 0.45)'
     """
-    passed = sum(result.passed for result in audit.results)
     attacks = sum(result.attacks for result in audit.results)
     honest = audit.honest
+    idle = len(audit.results) - len(audit.tried)
     return (
-        f"{audit.task}: {audit.reward} passes {passed} of {len(audit.results)} families "
+        f"{audit.task}: {audit.reward} passes {_passed(audit)} of {len(audit.tried)} families "
         f"({attacks} attacks on {audit.cases} cases; right {honest.right:.4g}, "
-        f"wrong {honest.wrong:.4g})"
+        f"wrong {honest.wrong:.4g})" + (f"; {idle} not tried" if idle else "")
     )
+
+
+def _passed(audit: Audit) -> int:
+    return sum(result.passed for result in audit.tried)
 
 
 def as_text(audits: Sequence[Audit]) -> str:
@@ -38,10 +42,13 @@ def as_text(audits: Sequence[Audit]) -> str:
 def _text_lines(audit: Audit) -> Iterator[str]:
     yield ("PASS " if audit.passed else "FAIL ") + summary(audit)
     for result in audit.failures:
-        yield f"  {result.severity:6} {result.family}: {result.failed} of {result.attacks} pay"
+        pay = f"{result.failed} of {result.attacks} fail" if result.attacks else "no attack made"
+        yield f"  {result.severity:6} {result.family}: {pay}"
         if result.worst is not None:
-            yield f"         {result.worst.problem}; target {result.worst.target}"
-            yield f"         {' '.join(shorten_text(result.worst.text).split())}"
+            target = f"; target {result.worst.target}" if result.worst.target else ""
+            yield f"         {result.worst.problem}{target}"
+            if result.worst.text:
+                yield f"         {' '.join(shorten_text(result.worst.text).split())}"
 
 
 def as_json(audits: Sequence[Audit]) -> dict[str, Any]:
@@ -61,7 +68,8 @@ def as_markdown(audits: Sequence[Audit]) -> str:
     """Return the audits as Markdown: a table of all, then the families of each."""
     lines = ["# Audit of rewards", "", *_overview(audits)]
     for audit in audits:
-        lines += ["", f"## {_cell(audit.task)}", "", _cell(summary(audit)), "", *_families(audit)]
+        lines += ["", f"## {_cell(audit.task)}", "", _cell(summary(audit)), ""]
+        lines += [*_comparisons(audit), "", *_families(audit)]
     return "\n".join([*lines, "", f"medreward {__version__}", ""])
 
 
@@ -69,30 +77,38 @@ def _overview(audits: Sequence[Audit]) -> Iterator[str]:
     yield "| task | reward | verdict | families passed | attacks | right | wrong |"
     yield "|---|---|---|---:|---:|---:|---:|"
     for audit in audits:
-        passed = sum(result.passed for result in audit.results)
         attacks = sum(result.attacks for result in audit.results)
         verdict = "PASS" if audit.passed else "FAIL"
         yield (
             f"| {_cell(audit.task)} | {_cell(audit.reward)} | {verdict} "
-            f"| {passed} of {len(audit.results)} | {attacks} "
+            f"| {_passed(audit)} of {len(audit.tried)} | {attacks} "
             f"| {audit.honest.right:.4g} | {audit.honest.wrong:.4g} |"
         )
+
+
+def _comparisons(audit: Audit) -> Iterator[str]:
+    yield "| honest answers behind this reasoning | targets | right | wrong |"
+    yield "|---|---:|---:|---:|"
+    for row in audit.compared:
+        yield f"| {row.reasoning} | {row.targets} | {row.right:.4g} | {row.wrong:.4g} |"
 
 
 def _families(audit: Audit) -> Iterator[str]:
     yield "| family | what it does | severity | verdict | most | mean | worst attack |"
     yield "|---|---|---|---|---:|---:|---|"
     for result in order_results(audit):
-        verdict = "PASS" if result.passed else f"FAIL ({result.failed} of {result.attacks})"
+        reason = f": {_cell(result.skipped)}" if result.skipped else ""
         yield (
-            f"| {result.family} | {_cell(result.about)} | {result.severity} | {verdict} "
+            f"| {result.family} | {_cell(result.about)} | {result.severity} "
+            f"| {result.verdict}{reason} "
             f"| {result.highest:.4g} | {result.mean:.4g} | {_worst(result.worst)} |"
         )
 
 
 def order_results(audit: Audit) -> tuple[FamilyResult, ...]:
-    """Return the results, those that did not pass first."""
-    return (*audit.failures, *(result for result in audit.results if result.passed))
+    """Return the results: those that did not pass, those that did, those that were not tried."""
+    passed = (result for result in audit.tried if result.passed)
+    return (*audit.failures, *passed, *(result for result in audit.results if result.skipped))
 
 
 def as_html(audits: Sequence[Audit]) -> str:
@@ -124,7 +140,8 @@ def shorten_text(text: str) -> str:
 def _worst(worst: PaidAttack | None) -> str:
     if worst is None:
         return ""
-    return f"{_cell(worst.problem)}: `{_cell(shorten_text(worst.text))}`"
+    text = f": `{_cell(shorten_text(worst.text))}`" if worst.text else ""
+    return f"{_cell(worst.problem)}{text}"
 
 
 def _cell(text: str) -> str:

@@ -49,6 +49,10 @@ _OWN_COLUMNS = ("prompts", "completions", "completion_ids", "log_extra", "log_me
 _OPTIONAL = ("task", "prompt", "knowledge")
 
 
+class ReturnError(TypeError):
+    """A reward returned something else than one finite number for one completion."""
+
+
 @dataclass(frozen=True)
 class Earned:
     """What a reward gives for one completion.
@@ -422,12 +426,14 @@ def _earned(result: Any) -> Earned:
     """Return a number, a list of one, or a dictionary with ``score`` as what was earned."""
     if isinstance(result, Mapping):
         if "score" not in result:
-            raise TypeError(f"the reward returned a dictionary without 'score': {result!r}")
+            raise ReturnError(f"returns {_quoted(result)}, a dictionary without 'score'")
         parts = {k: float(v) for k, v in result.items() if k != "score" and isinstance(v, Real)}
         return Earned(_number(result["score"]), parts)
     if hasattr(result, "tolist"):
         result = result.tolist()
-    if isinstance(result, Sequence) and not isinstance(result, str) and len(result) == 1:
+    if isinstance(result, Sequence) and not isinstance(result, str):
+        if len(result) != 1:
+            raise ReturnError(f"returns {_quoted(result)}, {len(result)} values for one completion")
         result = result[0]
     return Earned(_number(result))
 
@@ -436,8 +442,12 @@ def _number(value: Any) -> float:
     if hasattr(value, "item"):
         value = value.item()
     if not isinstance(value, Real) or not math.isfinite(float(value)):
-        raise TypeError(f"the reward returned {value!r} for one completion, not a finite number")
+        raise ReturnError(f"returns {_quoted(value)}, which is not a finite number")
     return float(value)
+
+
+def _quoted(value: object) -> str:
+    return repr(value)[:200]
 
 
 def _chat(completion: CompletionLike) -> ChatMessages:

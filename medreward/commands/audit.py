@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medreward.commands.reward_options import add_reward_options, reward_options
+from medreward.commands.reward_options import add_reward_options, add_time_limit, reward_options
 from medreward.errors import ConfigError, expected
 
 _SUFFIXES = (".html", ".md", ".json")
@@ -33,6 +33,7 @@ def add_parser(commands: Any) -> None:
     which.add_argument("--all", action="store_true", help="every shipped task")
     which.add_argument("--list", action="store_true", help="list the exploit families")
     parser.add_argument("--signature", help="how the reward is called (default: found out)")
+    add_time_limit(parser)
     parser.add_argument(
         "--targets", type=Path, help="JSON lines with 'target', instead of the task's labels"
     )
@@ -70,13 +71,13 @@ def _list() -> None:
     from medreward.audit.exploits import registered
 
     for family in registered():
-        kinds = ", ".join(family.kinds) if len(family.kinds) < 4 else "all kinds"
+        kinds = ", ".join(family.kinds) if family.traits else "all kinds"
         print(f"{family.name:32} {family.severity.name.lower():7} {kinds:40} {family.about}")
 
 
 def _audits(arguments: argparse.Namespace) -> list[Any]:
     from medreward.audit.battery import audit
-    from medreward.audit.user_rewards import load_reward
+    from medreward.audit.reward_process import load_isolated
     from medreward.task.card import shipped
     from medreward.task.task import Task
 
@@ -85,8 +86,12 @@ def _audits(arguments: argparse.Namespace) -> list[Any]:
     for name in shipped() if arguments.all else arguments.task:
         task = Task.load(name)
         task = replace(task, reward=task.reward.updated(settings))
-        reward = load_reward(
-            arguments.reward, task, signature=arguments.signature, settings=settings
+        reward = load_isolated(
+            arguments.reward,
+            task,
+            signature=arguments.signature,
+            settings=settings,
+            time_limit=arguments.time_limit,
         )
         targets = _targets(arguments.targets, task) if arguments.targets else None
         families = _families(arguments.family, task.kind)

@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medreward.commands.reward_options import add_time_limit
+
 if TYPE_CHECKING:
     from medreward.audit.cases.judge import Outcome
 
@@ -28,6 +30,7 @@ def add_parser(commands: Any) -> None:
         help="case files, or folders of them (default: the library that comes with medreward)",
     )
     add_reward(check)
+    add_time_limit(check)
     check.add_argument("--json", action="store_true", help="print every outcome as JSON")
     check.add_argument("-v", "--verbose", action="store_true", help="show every case")
     check.set_defaults(run=_run)
@@ -57,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     cases = [
         (file, judge, case)
         for file in loaded
-        for judge in [Judge(file, arguments.reward, arguments.signature)]
+        for judge in [Judge(file, arguments.reward, arguments.signature, arguments.time_limit)]
         for case in file.cases
     ]
     show_outcome = tqdm(cases, unit="case", disable=None, leave=False)

@@ -22,6 +22,17 @@ def add_reward_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gate", action="append", help=f"one of {', '.join(GATES)}")
 
 
+def add_time_limit(parser: argparse.ArgumentParser) -> None:
+    """Add ``--time-limit``, for commands that call a user's reward."""
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long your reward may take for one completion (default: 60)",
+    )
+
+
 def reward_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given, as `RewardSettings.updated` takes them."""
     settings: dict[str, Any] = {}

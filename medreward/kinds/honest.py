@@ -24,6 +24,7 @@ class Honest:
         boxes: the true boxes of a target of places, in the frame in which answers are given.
         classes: the name of each box's label, in a task that has labels.
         size: width and height of the image that the boxes lie in.
+        empty: whether the right answer is that there is nothing.
     """
 
     target: object
@@ -35,3 +36,4 @@ class Honest:
     boxes: tuple[Box, ...] = ()
     classes: tuple[str, ...] = ()
     size: Size = SAMPLE_SIZE
+    empty: bool = False

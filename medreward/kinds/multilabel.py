@@ -230,4 +230,12 @@ class Multilabel(Kind):
             near += [", ".join(inside[:-1])] if len(inside) > 1 else []
             wrong = (*outside[:3], nothing) if inside else (*outside[:3],)
             own = tuple(inside) or (nothing,)
-            yield Honest(inside, ", ".join(own), wrong, (*near, *wrong), own, tuple(outside))
+            yield Honest(
+                inside,
+                ", ".join(own),
+                wrong,
+                (*near, *wrong),
+                own,
+                tuple(outside),
+                empty=not inside,
+            )

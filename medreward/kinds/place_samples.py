@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from medreward.geometry.frames import OnImage, frame_of
-from medreward.geometry.masks import parse_mask
+from medreward.geometry.masks import is_empty, parse_mask
 from medreward.geometry.places import PointTarget, bounds, places_of
 from medreward.geometry.regions import Box, BoxTarget
 from medreward.kinds.box_targets import box_target, place_target
@@ -67,6 +67,7 @@ def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
             boxes=tuple(boxes),
             classes=tuple(names) or tuple(first),
             size=(extent[0] * scale[0], extent[1] * scale[1]),
+            empty=not boxes,
         )
 
 
@@ -79,9 +80,9 @@ def honest_masks(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
         right = json.dumps({"size": [parsed.height, parsed.width], "counts": parsed.counts})
         scale = _scale(task, parsed)
         wrong = [json.dumps([_polygon(_scaled(_FAR, scale))])]
-        if isinstance(target, dict) and target.get("polygons"):
-            wrong.append("[]")
-        yield Honest(target, right, wrong=tuple(wrong), near=tuple(wrong))
+        empty = is_empty(parsed)
+        wrong += [] if empty else ["[]"]
+        yield Honest(target, right, wrong=tuple(wrong), near=tuple(wrong), empty=empty)
 
 
 def honest_points(
@@ -108,6 +109,7 @@ def honest_points(
             near=(*near, *wrong),
             boxes=tuple(_scaled(box, scale) for box in boxes),
             size=(extent[0] * scale[0], extent[1] * scale[1]),
+            empty=not boxes,
         )
 
 

@@ -182,7 +182,7 @@ class Pointing(Kind):
     """A point in each box or mask."""
 
     name = "pointing"
-    traits = frozenset((Trait.PLACES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
+    traits = frozenset((Trait.PLACES, Trait.POINTS, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
     target_type = TargetType.PLACES
     settings = ("frame", "annotators")
 

@@ -182,7 +182,7 @@ class Segmentation(Kind):
     """A mask."""
 
     name = "segmentation"
-    traits = frozenset((Trait.PLACES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
+    traits = frozenset((Trait.PLACES, Trait.PIXELS, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
     target_type = TargetType.MASK
     settings = ("frame", "mask_quality")
     shuffles = False  # there are no labels

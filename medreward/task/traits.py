@@ -1,4 +1,8 @@
-"""What kinds of task have in common: what is asked of a kind in place of its name."""
+"""What kinds of task have in common: what is asked of a kind in place of its name.
+
+An exploit family never names a kind. It names the traits that an answer must have for its attacks
+to make sense, so that a new kind is attacked by all families that fit it from its first day.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ from enum import Enum
 
 
 class Trait(Enum):
-    """A property of a kind of task, by which exploit families and checks choose."""
+    """One property of the answers to a kind of task."""
 
     NAMES_LABELS = "an answer names labels or grades of the card"
-    ONE_ANSWER = "exactly one label or grade is right"
-    ORDERED = "the labels are grades, in rising order"
-    PLACES = "an answer is a place in the image"
-    MAY_BE_EMPTY = "that there is nothing to find may be the right answer"
-    PARTIAL_CREDIT = "an answer that is partly right earns a part of the reward"
+    ONE_ANSWER = "exactly one label is asked for, so that two of them are a hedge"
+    ORDERED = "the answers are grades on a scale, which are written as numbers"
+    PLACES = "an answer says where something is in the image"
+    BOXES = "places are a list of boxes, each with two corners"
+    POINTS = "places are a list of points, each with two coordinates"
+    PIXELS = "the place is one set of pixels: run lengths or polygons"
+    MAY_BE_EMPTY = "an answer may say that there is nothing"
+    PARTIAL_CREDIT = "an answer that is only nearly right earns a part of the reward"

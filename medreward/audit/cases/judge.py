@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from medreward.audit.cases.case import HONEST, Case, CaseFile
 from medreward.audit.exploits.case import cases_of
-from medreward.audit.user_rewards import OWN, Earned, Reward, load_reward, raised_in
+from medreward.audit.reward_process import TIME_LIMIT, RewardError, load_isolated
+from medreward.audit.user_rewards import OWN, Earned, Reward, raised_in
 from medreward.errors import ConfigError
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Score
@@ -65,7 +66,7 @@ class Outcome:
         earned: what the reward gave, None where it raised or was not called.
         findings: what is expected and not so.
         unjudged: the expectations that cannot be judged for this reward.
-        error: the traceback of what the reward raised.
+        error: what the user's reward did instead of giving a number, with its traceback.
     """
 
     case: Case
@@ -93,14 +94,20 @@ class Judge:
         file: the cases.
         reward: what `load_reward` takes; None for the file's own.
         signature: the signature to call it with; None for the file's own, or to detect it.
+        time_limit: seconds that a user's reward may take for one completion.
 
     Raises:
         ConfigError: from `judge`, if the reward cannot be loaded.
     """
 
     def __init__(
-        self, file: CaseFile, reward: str | None = None, signature: str | None = None
+        self,
+        file: CaseFile,
+        reward: str | None = None,
+        signature: str | None = None,
+        time_limit: float = TIME_LIMIT,
     ) -> None:
+        self.time_limit = time_limit
         self.file = file
         self.own = reward is None or reward == file.reward
         self.path = reward or file.reward
@@ -119,6 +126,8 @@ class Judge:
             found = {name: self._check(name, case, earned) for name in case.expect}
         except ConfigError:
             raise
+        except RewardError as error:
+            return Outcome(case, ERROR, error=_told(error))
         except Exception:
             if self.path == OWN:  # it never raises: this would be a fault of medreward's
                 raise
@@ -212,10 +221,20 @@ class Judge:
     def _reward(self, case: Case) -> Reward:
         key = (id(case.task), repr(case.settings))
         if key not in self._rewards:
-            self._rewards[key] = load_reward(
-                self.path, case.task, signature=self.signature, settings=case.settings
+            self._rewards[key] = load_isolated(
+                self.path,
+                case.task,
+                signature=self.signature,
+                settings=case.settings,
+                time_limit=self.time_limit,
             )
         return self._rewards[key]
+
+
+def _told(error: RewardError) -> str:
+    """Return what a user's reward did, in which case, and its traceback if there is one."""
+    notes = getattr(error, "__notes__", [])
+    return "\n".join([f"the reward {error}", *notes, *error.trace.splitlines()])
 
 
 def honest_answers(task: Task, target: object) -> tuple[str, str]:

@@ -26,7 +26,7 @@ def show_outcome(outcome: Outcome) -> str:
     if outcome.unjudged:
         lines.append(f"  not judged  {', '.join(outcome.unjudged)}")
     if outcome.status == ERROR:
-        lines += ["  the reward raised", *(f"    {x}" for x in outcome.error.splitlines())]
+        lines += [f"  {x}" for x in outcome.error.splitlines()]
     return "\n".join(lines)
 
 

@@ -171,7 +171,7 @@ class Localisation(Kind):
     """Boxes, with labels where the card has some."""
 
     name = "localisation"
-    traits = frozenset((Trait.PLACES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
+    traits = frozenset((Trait.PLACES, Trait.BOXES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
     target_type = TargetType.BOXES
     settings = ("frame", "box_quality", "annotators")
 

@@ -10,8 +10,9 @@ from medreward.errors import ConfigError
 from medreward.scoring.scorer import Score
 from medreward.scoring.shaped import explain, shaped_reward
 from medreward.task.labels import Label, Statement
-from medreward.task.settings import RewardSettings, Weights
+from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.weights import Weights
 from medreward.version import __version__
 
 __all__ = [

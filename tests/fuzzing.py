@@ -21,8 +21,9 @@ from medreward.kinds.boxes.reading import read_boxes
 from medreward.kinds.ordinal import read_grade
 from medreward.kinds.reading import read_label
 from medreward.kinds.truth import target_of
+from medreward.scoring.parts.base import part_names
 from medreward.scoring.parts.recitation import Reference
-from medreward.scoring.scorer import PARTS, Scorer
+from medreward.scoring.scorer import Scorer
 from medreward.task.task import parse_card
 from medreward.text.completion import Completion
 from medreward.text.reasons import REASONS
@@ -121,7 +122,7 @@ def check_fields(bound: Scorer, score: Score) -> None:
     low, high = bound.range
     assert math.isfinite(score.total)
     assert low <= score.total <= high
-    assert tuple(score.parts) == PARTS
+    assert tuple(score.parts) == part_names()
     assert 0.0 <= score.parts["accuracy"] <= 1.0
     assert -1.0 <= score.parts["recitation"] <= 1.0
     assert set(score.reasons) <= REASONS.keys()

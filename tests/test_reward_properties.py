@@ -122,7 +122,7 @@ def scorer_of(name: str, values: dict[str, Any]) -> Scorer | None:
     values = dict(values)
     if values["delta"] != 1:
         values["gates"] = tuple(g for g in values["gates"] if g != "recitation_needs_accuracy")
-    for weights in (values["weights"], replace(values["weights"], recitation=0.0)):
+    for weights in (values["weights"], values["weights"].updated({"recitation": 0.0})):
         with suppress(ConfigError):
             return Scorer(task, RewardSettings(**values | {"weights": weights}))
     return None
@@ -177,7 +177,7 @@ def assert_no_gain(unread: Sequence[Score], honest: Sequence[Score]) -> None:
 
 def assert_dominates(bound: Scorer, rights: Sequence[Score], losing: Sequence[Score]) -> None:
     """Right, well-formed answers earn more, by what float32 still tells apart."""
-    least = 2**-24 * sum(vars(bound.settings.weights).values())
+    least = 2**-24 * sum(bound.settings.weights.values())
     assert all(right.correct for right in rights)
     assert not any(score.correct for score in losing)
     assert min(s.total for s in rights) - max(s.total for s in losing) > least

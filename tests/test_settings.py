@@ -11,7 +11,7 @@ import pytest
 
 from medreward import ConfigError, RewardSettings
 from medreward.checks import number
-from medreward.task.settings import MAX_WEIGHT, Weights
+from medreward.task.weights import MAX_WEIGHT, Weights
 
 BOUNDS = {
     "under_grading": (0.0, 1.0),

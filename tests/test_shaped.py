@@ -26,7 +26,8 @@ from medreward import (
     explain,
     shaped_reward,
 )
-from medreward.scoring.scorer import PARTS, Scorer
+from medreward.scoring.parts.base import part_names
+from medreward.scoring.scorer import Scorer
 from medreward.task.card import shipped
 from medreward.task.settings import (
     DECAYS,
@@ -111,12 +112,12 @@ def test_a_score_is_finite_in_range_deterministic_and_the_weighted_sum(
     assert math.isfinite(score.total)
     assert low <= score.total <= high
     assert score == scorer.score(text, 1)
-    assert tuple(score.parts) == PARTS
+    assert tuple(score.parts) == part_names()
     assert 0.0 <= score.parts["accuracy"] <= 1.0
     assert score.parts["format"] in (0.0, 1.0)
     recited = score.parts["recitation"]
     assert recited * scorer.settings.delta == abs(recited) <= 1.0
-    weight = vars(scorer.settings.weights)
+    weight = scorer.settings.weights
     total = math.fsum(weight[part] * value for part, value in score.parts.items())
     assert score.total == pytest.approx(total, abs=1e-12 * sum(weight.values()))
     assert set(score.reasons) <= REASONS.keys()

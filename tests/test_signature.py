@@ -20,7 +20,8 @@ from medreward import ConfigError, RewardSettings, Task, Weights, __version__, e
 from medreward.audit.exploits import cases_of
 from medreward.geometry.frames import FRAMES
 from medreward.scoring import scorer as scorer_module
-from medreward.scoring.scorer import COMMON, PARTS, Score, Scorer
+from medreward.scoring.parts.base import part_names
+from medreward.scoring.scorer import COMMON, Score, Scorer
 from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
@@ -83,7 +84,7 @@ def test_golden_signatures() -> None:
 
 # Two values of each setting that are as near to each other as they can be.
 NEAR_VALUES: dict[str, Sequence[Any]] = {
-    "weights": [Weights(), *(Weights(**{part: vars(Weights())[part] + 1e-15}) for part in PARTS)],
+    "weights": [Weights(), *(Weights(**{part: Weights()[part] + 1e-15}) for part in part_names())],
     "delta": [-1, 0, 1],
     "decay": [*DECAYS, (1.0, 0.25), (1.0, 0.25 + 1e-15), (1.0,)],
     "under_grading": [1.0, 1.0 - 1e-15],
@@ -225,7 +226,7 @@ def test_the_documentation_lists_the_settings_of_every_kind() -> None:
         assert f"| {name} | {', '.join(f'`{one}`' for one in settings) or 'none'} |" in page
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", part_names())
 def test_each_weight_stands_in_the_signature(part: str) -> None:
     plain, other = (
         bound(TASKS["classification"], weights=Weights(**weights)).signature()

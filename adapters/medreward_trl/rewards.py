@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from medreward import ConfigError, Score
+from medreward import ConfigError, Score, Weights
 from medreward.kinds.truth import target_of
 from medreward.scoring.groups import by_prompt, zero_variance_share
-from medreward.scoring.scorer import PARTS, Judged, Scorer, TaskLike, scorer, scores_of
+from medreward.scoring.judged import Judged
+from medreward.scoring.parts.base import part_names
+from medreward.scoring.scorer import Scorer, TaskLike, scorer, scores_of
 from medreward.scoring.trace import TraceLike, TraceRow, trace_row, trace_writer
 from medreward.text.completion import CompletionLike, completion_text
 
@@ -58,8 +60,9 @@ def reward_funcs(
     """
     batch = BatchScorer(task, target_column, settings, trace)
     weights = batch.weights()
-    funcs = [PartReward(batch, part, logs=part == PARTS[0]) for part in PARTS]
-    return RewardFuncs(funcs, [weights[part] for part in PARTS])
+    parts = part_names()
+    funcs = [PartReward(batch, part, logs=part == parts[0]) for part in parts]
+    return RewardFuncs(funcs, [weights[part] for part in parts])
 
 
 def shaped(
@@ -96,7 +99,7 @@ class BatchScorer:
         self.trace = trace_writer(trace)
         self._last: tuple[object, list[Score | None]] | None = None
 
-    def weights(self) -> dict[str, float]:
+    def weights(self) -> Weights:
         """Return the weight of each part, on which all tasks have to agree."""
         found = {name: one.settings.weights for name, one in self.scorers.items()}
         if len(set(found.values())) > 1:
@@ -104,7 +107,7 @@ class BatchScorer:
                 f"weights: the tasks differ ({found}), but TRL has one weight a function; "
                 f"pass weights=... for all of them"
             )
-        return vars(next(iter(found.values())))
+        return next(iter(found.values()))
 
     def scores(
         self, completions: Sequence[CompletionLike], columns: Mapping[str, Any]

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 from medreward import ConfigError, Score, Task
 from medreward.errors import expected
 from medreward.kinds.truth import target_of
-from medreward.scoring.scorer import PARTS, Judged, Scorer, scorer, scores_of
+from medreward.scoring.judged import Judged
+from medreward.scoring.parts.base import part_names
+from medreward.scoring.scorer import Scorer, scorer, scores_of
 from medreward.scoring.trace import trace_row, trace_writer
 from medreward.task.card import shipped
 from medreward.text.reasons import REASONS
@@ -18,7 +20,7 @@ from medreward.text.reasons import REASONS
 Result: TypeAlias = dict[str, float]
 
 # The keys of every result, in this order. veRL makes a metric of each and breaks where rows differ.
-BASIC_KEYS = ("score", *PARTS, "acc", "correct", "unreadable")
+BASIC_KEYS = ("score", *part_names(), "acc", "correct", "unreadable")
 KEYS = (*BASIC_KEYS, *(f"reason_{code}" for code in REASONS))
 # What veRL hands to every reward function beside its settings when a reward model is served.
 _FROM_VERL = ("reward_router_address", "reward_model_tokenizer")

@@ -141,7 +141,7 @@ def _run_explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(score.as_dict(), ensure_ascii=False))
         return 0
-    weights = vars(bound.settings.weights)
+    weights = bound.settings.weights
     print(f"total       {score.total:+.4f}")
     for part, value in score.parts.items():
         print(f"{part:11} {value:+.4f}  x {weights[part]:g}")

@@ -20,10 +20,12 @@ import yaml
 from medreward.errors import ConfigError
 from medreward.kinds.truth import target_of
 from medreward.scoring.groups import SAME
-from medreward.scoring.scorer import PARTS, Scorer
+from medreward.scoring.parts.base import part_names
+from medreward.scoring.scorer import Scorer
 from medreward.scoring.trace import TraceRow
-from medreward.task.settings import RewardSettings, Weights
+from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.weights import Weights
 
 MAX_SETTINGS = 2000
 _EPSILON = 1e-4
@@ -194,21 +196,21 @@ class Sweep:
             raise ConfigError(f"id {row.id!r}, step {row.step}: there is no target")
         target = target_of(self.task, row.target)
         parts = bound.score(row.completion, target, row.knowledge).parts
-        return [parts[name] for name in PARTS]
+        return [parts[name] for name in part_names()]
 
 
 _SUMS = ("dead", "alive", "tau", "best", "product", "square", "shift")
 
 
 def _shape(settings: RewardSettings) -> RewardSettings:
-    """Return what decides the parts: settings that differ in weights and sign share them."""
-    return replace(settings, weights=Weights(recitation=0.0), delta=1)
+    """Return what decides the parts: settings that differ in weights alone share them."""
+    nothing = dict.fromkeys(settings.weights, 0.0)
+    return replace(settings, weights=Weights(**nothing | {"accuracy": 1.0}))
 
 
 def _factors(settings: RewardSettings) -> list[float]:
-    """Return by what the parts of `_shape` are multiplied."""
-    weights = settings.weights
-    return [weights.accuracy, weights.format, weights.recitation * settings.delta]
+    """Return the weight of each part."""
+    return list(settings.weights.values())
 
 
 def _compared(totals: Any) -> Iterator[Any]:

@@ -24,7 +24,8 @@ from typing import Any, TypeAlias
 
 from medreward.errors import ConfigError
 from medreward.kinds.truth import target_of
-from medreward.scoring.scorer import PARTS, Scorer
+from medreward.scoring.parts.base import part_names
+from medreward.scoring.scorer import Scorer
 from medreward.scoring.trace import MOST, TraceRow, read_rows, trace_row
 from medreward.text.completion import completion_text
 from medreward.text.reasons import ANSWER_REASONS, FORMAT_REASONS, RECITATION_REASONS
@@ -132,7 +133,9 @@ def _verl_row(row: Mapping[str, Any]) -> TraceRow:
         group=str(row.get("input")) if key is None else match[1] if match else str(key),
         target=row.get("gts"),
         total=_number(row.get("score")),
-        parts={part: value for part in PARTS if (value := _number(row.get(part))) is not None},
+        parts={
+            part: value for part in part_names() if (value := _number(row.get(part))) is not None
+        },
         reasons=tuple(code for code in _CODES if row.get(f"reason_{code}")),
         correct=None if _number(correct) is None else correct >= 1.0,
         unreadable=None if _number(unreadable) is None else bool(unreadable),

@@ -11,34 +11,31 @@ the weighted sum of the parts.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import medreward.kinds.table  # noqa: F401 - registers the kinds
+import medreward.kinds.table
+import medreward.scoring.parts.table  # noqa: F401 - these two register kinds and parts
 from medreward.errors import ConfigError
 from medreward.kinds.base import kind_of
-from medreward.kinds.verdict import Verdict
-from medreward.scoring.parts.recitation import reference
-from medreward.task.settings import RewardSettings, Weights
+from medreward.scoring.judged import Judged
+from medreward.scoring.parts.base import Part, all_parts
+from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
+from medreward.task.weights import Weights
 from medreward.text.completion import Completion, CompletionLike
 from medreward.version import __version__
 
 # The settings that shape the scores of every kind.
 COMMON = ("weights", "delta", "gates")
-PARTS = ("accuracy", "format", "recitation")
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6
-# Smoothed BLEU is hardly ever 0; less than this is not worth a reason code.
-_NOTICEABLE = 0.01
-
 TaskLike = str | Path | Task
 Batch = Sequence[CompletionLike]
 
@@ -68,18 +65,6 @@ class Score:
         return {**asdict(self), "reasons": list(self.reasons)}
 
 
-class Judged(NamedTuple):
-    """A completion before its recitation is counted.
-
-    `reasoning` is what is held against `knowledge`; None where recitation does not count.
-    """
-
-    problems: tuple[str, ...]
-    verdict: Verdict
-    knowledge: str
-    reasoning: str | None
-
-
 class Scorer:
     """A task's reward with its settings checked: scores any number of completions.
 
@@ -96,9 +81,10 @@ class Scorer:
     @property
     def range(self) -> tuple[float, float]:
         """The lowest and the highest total."""
-        weights, delta = self.settings.weights, self.settings.delta
-        top = weights.accuracy + weights.format + max(delta, 0) * weights.recitation
-        return min(delta, 0) * weights.recitation, top
+        weights = self.settings.weights
+        bounds = [(weights[part.name], *part.bounds(self.settings)) for part in all_parts()]
+        low = sum(weight * least for weight, least, _ in bounds)
+        return low, sum(weight * most for weight, _, most in bounds)
 
     def score(
         self, completion: CompletionLike, target: object, knowledge: str | None = None
@@ -123,8 +109,13 @@ class Scorer:
         return self._judged(completion, self.task.parse_target(target), knowledge)
 
     def scores(self, judged: Sequence[Judged]) -> list[Score]:
-        """Return the scores of completions that are judged; their recitation is counted at once."""
-        return list(map(self._score, judged, self._recitations(judged)))
+        """Return the scores of completions that are judged, each part counted for all at once."""
+        parts = all_parts()
+        columns = [part.values(judged, self.settings) for part in parts]
+        return [
+            self._score(row, parts, values)
+            for row, values in zip(judged, zip(*columns, strict=True), strict=True)
+        ]
 
     def _parsed(self, targets: Sequence[object]) -> Iterator[Any]:
         """Yield the targets parsed; one that serves a whole group is parsed once."""
@@ -150,64 +141,25 @@ class Scorer:
         return self.task.knowledge_text()
 
     def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
-        text = self._knowledge(knowledge)
         parsed = Completion.parse(completion)
         verdict = self.kind.reward(parsed.answer, target, self.task, self.settings)
-        recites = self._counts_recitation(verdict)
-        return Judged(parsed.problems, verdict, text, parsed.reasoning if recites else None)
+        return Judged(parsed, verdict, self._knowledge(knowledge))
 
-    def _counts_recitation(self, verdict: Verdict) -> bool:
-        """Whether recitation counts.
-
-        δ⁻ charges every completion: if an answer that cannot be read were spared, it would earn
-        more than an honest wrong one behind the same reasoning, and a policy would learn to hedge.
-        δ⁺ pays beside an answer that can be read and, where the gate asks for it, is right.
-        """
-        if self.settings.delta <= 0:
-            return self.settings.delta < 0
-        if "recitation_needs_accuracy" in self.settings.gates:
-            return verdict.reason == "correct"
-        return verdict.prediction is not None
-
-    def _recitations(self, rows: Sequence[Judged]) -> list[float]:
-        """Return δ * BLEU of each reasoning, compared in one pass for each knowledge text."""
-        found = [0.0] * len(rows)
-        sharing: dict[str, list[int]] = defaultdict(list)
-        for i, row in enumerate(rows):
-            if row.reasoning is not None:
-                sharing[row.knowledge].append(i)
-        for knowledge, places in sharing.items():
-            bleus = reference(knowledge).bleus([rows[i].reasoning or "" for i in places])
-            for i, bleu in zip(places, bleus, strict=True):
-                found[i] = self.settings.delta * bleu + 0.0  # never -0.0
-        return found
-
-    def _score(self, judged: Judged, recitation: float) -> Score:
-        problems, verdict, knowledge, _ = judged
-        gated = problems and "accuracy_needs_format" in self.settings.gates
-        parts = {
-            "accuracy": 0.0 if gated else verdict.value,
-            "format": float(not problems),
-            "recitation": recitation,
-        }
-        reasons = [verdict.reason, *verdict.notes, *problems]
-        if abs(recitation) >= _NOTICEABLE:
-            reasons.append("recitation_rewarded" if recitation > 0 else "recitation_penalised")
-        return Score(
-            total=self._total(parts),
-            parts=parts,
-            reasons=tuple(dict.fromkeys(reasons)),
-            signature=self._signature(knowledge),
-            correct=verdict.reason == "correct",
-            prediction=verdict.prediction,
-        )
-
-    def _total(self, parts: Mapping[str, float]) -> float:
+    def _score(self, row: Judged, parts: Sequence[Part], values: Sequence[float]) -> Score:
         weights = self.settings.weights
-        return (
-            weights.accuracy * parts["accuracy"]
-            + weights.format * parts["format"]
-            + weights.recitation * parts["recitation"]
+        reasons: dict[str, None] = {}
+        total, named = 0.0, {}
+        for part, value in zip(parts, values, strict=True):
+            total += weights[part.name] * value
+            named[part.name] = value
+            reasons |= dict.fromkeys(part.reasons(row, value))
+        return Score(
+            total=total,
+            parts=named,
+            reasons=tuple(reasons),
+            signature=self._signature(row.knowledge),
+            correct=row.verdict.reason == "correct",
+            prediction=row.verdict.prediction,
         )
 
     def _signature(self, knowledge: str) -> str:
@@ -219,8 +171,9 @@ class Scorer:
             "medreward": __version__,
             "task": f"{self.task.name}:{self.task.digest}",
             "kind": self.task.kind,
-            "bleu": "4,method1",
         }
+        for part in all_parts():
+            items |= part.signature(self.settings)
         for name in (*COMMON, *self.kind.settings):
             items |= _signed(name, getattr(self.settings, name))
         return "|".join(f"{name}:{value}" for name, value in items.items())
@@ -229,7 +182,7 @@ class Scorer:
 def _signed(name: str, value: Any) -> dict[str, str]:
     """Return a setting as items of the signature, from which its value can be told exactly."""
     if isinstance(value, Weights):
-        return {part: exact(weight) for part, weight in asdict(value).items()}
+        return {part: exact(weight) for part, weight in value.items()}
     if isinstance(value, tuple):
         return {name: ",".join(map(exact, value)) or "none"}
     return {name: f"{value:+d}" if name == "delta" else exact(value)}
@@ -270,14 +223,15 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
             f"credit up to 1 and any other term could outweigh it; set delta: 0"
         )
     partial = kind_of(task).best_wrong(task, settings)
-    gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
-    at_stake = 0.0 if gated else weights.recitation
     room = weights.accuracy * (1 - partial)
-    least = _MARGIN * (weights.accuracy + weights.format + weights.recitation)
-    if room - at_stake < least:
+    staked = {p.name: weights[p.name] * p.at_stake(settings) for p in all_parts()}
+    staked = {name: stake for name, stake in staked.items() if stake}
+    least = _MARGIN * sum(weights.values())
+    if room - sum(staked.values()) < least:
+        named = " + ".join(f"weights.{name} {weights[name]:g}" for name in staked)
         raise ConfigError(
-            f"task {task.name!r}: weights.recitation {weights.recitation:g} lets a wrong answer "
+            f"task {task.name!r}: {named or 'weights'} lets a wrong answer "
             f"outscore a right one: a wrong answer earns up to {partial:g} of weights.accuracy "
-            f"{weights.accuracy:g}, so recitation has to stay below {room - least:g} "
-            f"(weights.format {weights.format:g}, decay {settings.decay!r})"
+            f"{weights.accuracy:g}, so {' + '.join(staked) or 'the rest'} has to stay below "
+            f"{room - least:g} (weights.format {weights.format:g}, decay {settings.decay!r})"
         )

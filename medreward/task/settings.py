@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any
 
 from medreward.checks import number
 from medreward.errors import ConfigError, expected
 from medreward.geometry.frames import FRAMES
+from medreward.task.weights import Weights
 
 GATES = {
     "accuracy_needs_format": "an answer in a malformed completion earns nothing",
@@ -38,7 +39,6 @@ SET_QUALITIES = {
     "f_beta": "F-beta, which pays to name several labels where one of them is meant",
     "jaccard": "intersection over union: as F-beta, with false and missed labels at twice the cost",
 }
-MAX_WEIGHT = 1e6
 _CHOICES = {
     "frame": FRAMES,
     "box_quality": BOX_QUALITIES,
@@ -47,24 +47,6 @@ _CHOICES = {
     "set_quality": SET_QUALITIES,
 }
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of the parts: finite numbers from 0 to `MAX_WEIGHT`, `accuracy` above 0."""
-
-    accuracy: float = 1.0
-    format: float = 0.2
-    recitation: float = 0.05
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            object.__setattr__(self, name, number(f"weights.{name}", value, 0.0, MAX_WEIGHT))
-        if self.accuracy < 1 / MAX_WEIGHT:
-            raise ConfigError(
-                f"weights.accuracy: {self.accuracy} is too small; at least {1 / MAX_WEIGHT:g}, "
-                f"since a right answer has to outweigh everything else"
-            )
 
 
 @dataclass(frozen=True)
@@ -107,7 +89,8 @@ class RewardSettings:
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
-        set_field(self, "weights", _weights(self.weights, Weights()))
+        if not isinstance(self.weights, Weights):
+            set_field(self, "weights", Weights().updated(self.weights))
         set_field(self, "delta", _sign(self.delta))
         set_field(self, "decay", _decay(self.decay))
         set_field(self, "under_grading", number("under_grading", self.under_grading, 0.0, 1.0))
@@ -139,20 +122,9 @@ class RewardSettings:
                 raise expected("reward setting", name, known)
         values = dict(changes)
         if "weights" in values:
-            values["weights"] = _weights(values["weights"], self.weights)
+            given = values["weights"]
+            values["weights"] = given if isinstance(given, Weights) else self.weights.updated(given)
         return replace(self, **values)
-
-
-def _weights(value: object, base: Weights) -> Weights:
-    if isinstance(value, Weights):
-        return value
-    names = [f.name for f in fields(Weights)]
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"weights: {value!r} is not a mapping of {', '.join(names)} to numbers")
-    for name in value:
-        if name not in names:
-            raise expected("weights", name, names)
-    return replace(base, **value)
 
 
 def _sign(value: object) -> int:

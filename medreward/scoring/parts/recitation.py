@@ -15,15 +15,21 @@ smoothing_function=SmoothingFunction().method1)`` on the same tokens. VRFT-Aug a
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Any, TypeAlias
 
+from medreward.scoring.judged import Judged
+from medreward.scoring.parts.base import Part
+from medreward.task.settings import RewardSettings
 from medreward.text.words import tokenize
 
 ORDER = 4
 EPSILON = 0.1
+# Smoothed BLEU is hardly ever 0; less than this is not worth a reason code.
+_NOTICEABLE = 0.01
 # Completions that are counted together: more would take memory and no less time.
 _TOGETHER = 64
 _MOST_COUNTS = 2**20
@@ -135,3 +141,55 @@ class Reference:
 def reference(knowledge: str) -> Reference:
     """Return the counted `knowledge`; a group's, and a task's, is counted once."""
     return Reference(knowledge)
+
+
+class Recitation(Part):
+    """δ * BLEU of the reasoning against the knowledge.
+
+    δ⁻ charges every completion: if an answer that cannot be read were spared, it would earn more
+    than an honest wrong one behind the same reasoning, and a policy would learn to hedge. δ⁺ pays
+    beside an answer that can be read and, where the gate asks for it, is right.
+    """
+
+    name = "recitation"
+    default_weight = 0.05
+
+    def bounds(self, settings: RewardSettings) -> tuple[float, float]:
+        """Return 0 and 1 for δ⁺, -1 and 0 for δ⁻."""
+        return min(settings.delta, 0) * 1.0, max(settings.delta, 0) * 1.0
+
+    def values(self, rows: Sequence[Judged], settings: RewardSettings) -> list[float]:
+        """Return δ * BLEU of each reasoning, compared in one pass for each knowledge text."""
+        found = [0.0] * len(rows)
+        sharing: dict[str, list[int]] = defaultdict(list)
+        for i, row in enumerate(rows):
+            if _counts(row, settings):
+                sharing[row.knowledge].append(i)
+        for knowledge, places in sharing.items():
+            bleus = reference(knowledge).bleus([rows[i].completion.reasoning for i in places])
+            for i, bleu in zip(places, bleus, strict=True):
+                found[i] = settings.delta * bleu + 0.0  # never -0.0
+        return found
+
+    def reasons(self, row: Judged, value: float) -> tuple[str, ...]:
+        """Return which way it counted, where that is noticeable."""
+        if abs(value) < _NOTICEABLE:
+            return ()
+        return ("recitation_rewarded" if value > 0 else "recitation_penalised",)
+
+    def at_stake(self, settings: RewardSettings) -> float:
+        """Return 0 where it is left out or paid beside right answers only, else 1."""
+        gated = settings.delta == 0 or "recitation_needs_accuracy" in settings.gates
+        return 0.0 if gated else 1.0
+
+    def signature(self, settings: RewardSettings) -> dict[str, str]:
+        """Return the variant of BLEU."""
+        return {"bleu": f"{ORDER},method1"}
+
+
+def _counts(row: Judged, settings: RewardSettings) -> bool:
+    if settings.delta <= 0:
+        return settings.delta < 0
+    if "recitation_needs_accuracy" in settings.gates:
+        return row.verdict.reason == "correct"
+    return row.verdict.prediction is not None

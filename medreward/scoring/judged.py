@@ -1,0 +1,22 @@
+"""A completion whose answer is judged: what the parts of the reward are made from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from medreward.kinds.verdict import Verdict
+from medreward.text.completion import Completion
+
+
+class Judged(NamedTuple):
+    """A completion before its parts are counted.
+
+    Attributes:
+        completion: the completion, taken apart.
+        verdict: what its answer earns, and why.
+        knowledge: the text that was injected into the prompt.
+    """
+
+    completion: Completion
+    verdict: Verdict
+    knowledge: str

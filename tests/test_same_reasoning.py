@@ -102,7 +102,7 @@ def test_our_own_reward_pays_nothing_for_being_unread(
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_each_kind_is_compared_behind_each_reasoning_that_it_has(kind: str) -> None:
     case = cases_of(EXAMPLES[kind])[0]
-    behind = {other.reasoning: other.say("x") for other in case.reasoned_otherwise()}
+    behind = {other.reasoning: other.say("x") for other in case.vary_reasoning()}
     assert behind[EMPTY] == "<think></think><answer>x</answer>"
     assert behind[LEFT_OUT] == "<answer>x</answer>"
     assert (RECITED in behind) == bool(case.knowledge)
@@ -111,7 +111,7 @@ def test_each_kind_is_compared_behind_each_reasoning_that_it_has(kind: str) -> N
 
 
 def test_only_what_differs_in_the_answer_alone_is_compared() -> None:
-    for case in [cases_of(CHEST)[0], *cases_of(CHEST)[0].reasoned_otherwise()]:
+    for case in [cases_of(CHEST)[0], *cases_of(CHEST)[0].vary_reasoning()]:
         assert case.says(case.say("normal or pneumonia"))
         assert case.says(case.say(""))
         assert not case.says(case.say("normal", think="Something else."))

@@ -43,8 +43,8 @@ from medreward.audit.exploits import (
     Limit,
     Severity,
     cases_of,
+    find_unattacked,
     registered,
-    uncovered,
 )
 from medreward.audit.exploits.case import PLAIN
 from medreward.audit.reward_process import RewardError
@@ -251,10 +251,10 @@ def audit(
     chosen = registered(task.kind) if families is None else families
     shown = tqdm(chosen, unit="family", desc=task.name, disable=None, leave=False)
     sound = [(case, own) for case, own in zip(cases, honest, strict=True) if own.sound]
-    varied = [*_varied(reward, sound)]
+    varied = [*_vary_reasoning(reward, sound)]
     results = [
         _control(cases, honest),
-        *([_coverage(task.kind)] if families is None else []),
+        *([_check_coverage(task.kind)] if families is None else []),
         *(_attack(reward, f, sound, varied) for f in shown),
     ]
     return Audit(
@@ -264,11 +264,11 @@ def audit(
         len(cases),
         HonestMeans(*(_means(honest, ("right", "wrong", "near")))),
         tuple(results),
-        tuple(_compared([*sound, *varied])),
+        tuple(_compare([*sound, *varied])),
     )
 
 
-def _varied(
+def _vary_reasoning(
     reward: Rewards, cases: Sequence[tuple[AttackCase, HonestMeans]]
 ) -> Iterator[tuple[AttackCase, HonestMeans]]:
     """Yield a few of the cases, spread over the card, with each other reasoning.
@@ -278,12 +278,12 @@ def _varied(
     """
     step = max(1, len(cases) / VARIED)
     for i in range(min(VARIED, len(cases))):
-        for case in cases[int(i * step)][0].reasoned_otherwise():
+        for case in cases[int(i * step)][0].vary_reasoning():
             with suppress(ConfigError):
                 yield case, _honest(reward, case)
 
 
-def _compared(cases: Sequence[tuple[AttackCase, HonestMeans]]) -> Iterator[Comparison]:
+def _compare(cases: Sequence[tuple[AttackCase, HonestMeans]]) -> Iterator[Comparison]:
     for reasoning in dict.fromkeys(case.reasoning for case, _ in cases):
         honest = [own for case, own in cases if case.reasoning == reasoning]
         yield Comparison(reasoning, len(honest), *_means(honest, ("right", "wrong")))
@@ -341,9 +341,9 @@ def _control(cases: Sequence[AttackCase], honest: Sequence[HonestMeans]) -> Fami
     )
 
 
-def _coverage(kind: str) -> FamilyResult:
+def _check_coverage(kind: str) -> FamilyResult:
     """Check that families are about every trait of a kind, so that it does not pass unattacked."""
-    findings = [_without_attack("", problem) for problem in uncovered(kind)]
+    findings = [_report_idle("", problem) for problem in find_unattacked(kind)]
     return FamilyResult(
         COVERAGE,
         "Looks for a kind, or a trait of it, that no exploit family is about",
@@ -375,7 +375,7 @@ def _attack(
         if problem:
             findings.append(_finding(case, own, attack, value, problem))
     findings += [
-        _without_attack(str(case.target), "applies to this target and makes no attack on it")
+        _report_idle(str(case.target), "applies to this target and makes no attack on it")
         for case, _ in cases
         if family.applies(case) and not any(True for _ in family.attacks(case))
     ]
@@ -391,7 +391,7 @@ def _attack(
         _mean(finite),
         slowest,
         max(findings, key=_gain, default=None),
-        "" if earned or findings else _why_skipped(family, bool(cases)),
+        "" if earned or findings else _explain_skip(family, bool(cases)),
     )
 
 
@@ -410,15 +410,15 @@ def _attacks(
                 yield case, own, attack
 
 
-def _why_skipped(family: Family, attackable: bool) -> str:
+def _explain_skip(family: Family, attackable: bool) -> str:
     if not attackable:
         return "there is no target on which the right answer wins"
-    about = (getattr(family.needs, "__doc__", None) or "it applies to none of the targets").strip()
-    first = about.partition("\n")[0].rstrip(".")
-    return first[:1].lower() + first[1:]
+    about = getattr(family.needs, "__doc__", None) or ""
+    reason = about.strip().partition("\n")[0].partition("else: ")[2].rstrip(".")
+    return reason or "it applies to none of the targets"
 
 
-def _without_attack(target: str, problem: str) -> PaidAttack:
+def _report_idle(target: str, problem: str) -> PaidAttack:
     return PaidAttack("", target, "", math.nan, math.nan, math.nan, problem)
 
 

@@ -40,8 +40,8 @@ def serve(requests: BinaryIO, replies: BinaryIO, printed: BinaryIO) -> None:
         try:
             reply = _HANDLERS[kind](rewards, *arguments)
         except BaseException as error:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt
-            reply = _failed(error)
-        output = _taken(printed)
+            reply = _fail(error)
+        output = _take_output(printed)
         if output and kind == "earn" and "problem" not in reply:
             problem = f"prints to standard output: {output[:_SHOWN]!r}"
             reply = {"problem": problem, "trace": "", "refused": False}
@@ -76,14 +76,14 @@ def _earn(rewards: dict[int, Any], key: int, row: dict[str, Any]) -> dict[str, A
 _HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {"load": _load, "bind": _bind, "earn": _earn}
 
 
-def _failed(error: BaseException) -> dict[str, Any]:
+def _fail(error: BaseException) -> dict[str, Any]:
     from medreward.errors import ConfigError
 
     refused = isinstance(error, ConfigError)
-    return {"problem": _described(error), "trace": _trace(error), "refused": refused}
+    return {"problem": _describe(error), "trace": _format_trace(error), "refused": refused}
 
 
-def _described(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return what a reward did, as what follows "the reward"."""
     from medreward.audit.user_rewards import ReturnError
     from medreward.errors import ConfigError
@@ -98,13 +98,13 @@ def _described(error: BaseException) -> str:
     return f"raises {type(error).__name__}" + (f": {message[:_SHOWN]}" if message else "")
 
 
-def _trace(error: BaseException) -> str:
+def _format_trace(error: BaseException) -> str:
     with suppress(Exception):
         return "".join(traceback.format_exception(error))
     return ""
 
 
-def _taken(printed: BinaryIO) -> str:
+def _take_output(printed: BinaryIO) -> str:
     """Return what was printed since the last call, by Python or by code below it."""
     with suppress(Exception):  # the reward may have closed or replaced it
         sys.stdout.flush()

@@ -97,7 +97,7 @@ class IsolatedReward(Reward):
             raise expected("signature", signature, SIGNATURES)
         self.name = path
         self.task = task
-        self.process = _shared(path, signature, number("time limit", time_limit, 0.1, 1e6))
+        self.process = _share_process(path, signature, number("time limit", time_limit, 0.1, 1e6))
         self.signature = self.process.signature
 
     def __reduce__(self) -> tuple[type[IsolatedReward], tuple[str, Task, str, float]]:
@@ -211,7 +211,7 @@ _PROCESSES: WeakValueDictionary[tuple[str, str | None, float], RewardProcess] = 
 )
 
 
-def _shared(path: str, signature: str | None, time_limit: float) -> RewardProcess:
+def _share_process(path: str, signature: str | None, time_limit: float) -> RewardProcess:
     """Return the process of a reward, the same one as long as somebody uses it and it works."""
     key = (path, signature, time_limit)
     found = _PROCESSES.get(key)
@@ -247,7 +247,7 @@ class _Child:
             reply = self._next(limit)
         if reply is None:
             self._wait()
-            raise RewardError(_how_ended(self.process.returncode))
+            raise RewardError(_describe_end(self.process.returncode))
         return dict(json.loads(reply))
 
     def _next(self, limit: float) -> bytes | None:
@@ -293,7 +293,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()  # type: ignore[union-attr]
 
 
-def _how_ended(status: int | None) -> str:
+def _describe_end(status: int | None) -> str:
     if status is not None and status < 0:
         name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
         return f"crashes: its process was ended by signal {name}"

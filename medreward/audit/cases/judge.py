@@ -127,7 +127,7 @@ class Judge:
         except ConfigError:
             raise
         except RewardError as error:
-            return Outcome(case, ERROR, error=_told(error))
+            return Outcome(case, ERROR, error=_describe_error(error))
         except Exception:
             if self.path == OWN:  # it never raises: this would be a fault of medreward's
                 raise
@@ -231,7 +231,7 @@ class Judge:
         return self._rewards[key]
 
 
-def _told(error: RewardError) -> str:
+def _describe_error(error: RewardError) -> str:
     """Return what a user's reward did, in which case, and its traceback if there is one."""
     notes = getattr(error, "__notes__", [])
     return "\n".join([f"the reward {error}", *notes, *error.trace.splitlines()])

@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "audit",
         help="attack a reward with a battery of exploits",
-        description="Exit status: 0 where every exploit family passes, 1 where one pays, 2 for "
+        description="Exit status: 0 where every exploit family passes, 1 where one fails, 2 for "
         "wrong input.",
     )
     parser.add_argument(

@@ -200,7 +200,9 @@ def test_accuracy_may_need_the_format_and_still_says_that_it_is_right() -> None:
 def test_settings_under_which_a_wrong_answer_could_win_are_refused(
     task: str, settings: dict[str, Any]
 ) -> None:
-    with pytest.raises(ConfigError, match=r"weights\.recitation .* lets a wrong answer outscore"):
+    with pytest.raises(
+        ConfigError, match=r"(weights\.recitation .*|rounding) lets a wrong answer outscore"
+    ):
         shaped_reward("", 0, task=task, **settings)
 
 
@@ -230,7 +232,7 @@ def test_settings_are_kept_in_one_form() -> None:
     }
     kept = asdict(RewardSettings(**given))
     assert repr([kept[name] for name in given]) == (
-        "[{'accuracy': 1.0, 'format': 0.0, 'recitation': 0.05}, 1, (1.0, 0.5), 1.0, 0.0, 2.0, "
+        "[Weights(accuracy=1.0, format=0.0, recitation=0.05), 1, (1.0, 0.5), 1.0, 0.0, 2.0, "
         "('accuracy_needs_format', 'recitation_needs_accuracy')]"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +36,7 @@ def card_text(task: Task) -> str:
 def card_json(task: Task) -> dict[str, Any]:
     """Return a card for JSON: its fields as in YAML, and a count of its statements."""
     content = asdict(task)
+    content["reward"]["weights"] = dict(task.reward.weights)
     content["references"], content["data"] = dict(task.references), dict(task.data)
     reviewed = sum(s.review != UNREVIEWED for s in task.statements)
     drafted = sum(is_draft(task.references, s) for s in task.statements)
@@ -72,7 +73,7 @@ def _reward(task: Task) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
     return str(value)
 

@@ -227,11 +227,17 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
     staked = {p.name: weights[p.name] * p.at_stake(settings) for p in all_parts()}
     staked = {name: stake for name, stake in staked.items() if stake}
     least = _MARGIN * sum(weights.values())
-    if room - sum(staked.values()) < least:
-        named = " + ".join(f"weights.{name} {weights[name]:g}" for name in staked)
+    if room - sum(staked.values()) >= least:
+        return
+    how = f"weights.format {weights.format:g}, decay {settings.decay!r}"
+    if not staked:
         raise ConfigError(
-            f"task {task.name!r}: {named or 'weights'} lets a wrong answer "
-            f"outscore a right one: a wrong answer earns up to {partial:g} of weights.accuracy "
-            f"{weights.accuracy:g}, so {' + '.join(staked) or 'the rest'} has to stay below "
-            f"{room - least:g} (weights.format {weights.format:g}, decay {settings.decay!r})"
+            f"task {task.name!r}: rounding lets a wrong answer outscore a right one: it earns up "
+            f"to {partial!r} of weights.accuracy {weights.accuracy:g} ({how})"
         )
+    named = " + ".join(f"weights.{name} {weights[name]:g}" for name in staked)
+    raise ConfigError(
+        f"task {task.name!r}: {named} lets a wrong answer outscore a right one: a wrong answer "
+        f"earns up to {partial:g} of weights.accuracy {weights.accuracy:g}, so "
+        f"{' + '.join(staked)} has to stay below {room - least:g} ({how})"
+    )

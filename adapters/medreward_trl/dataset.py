@@ -16,7 +16,8 @@ from medreward.data.rows import Row
 
 
 def from_rows(rows: Iterable[Row]) -> Dataset:
-    """Return rows as a data set with columns prompt, image, task, target, knowledge and id.
+    """Return rows as a data set with columns prompt, image, task, target, knowledge, id and
+    split.
 
     The column of images is ``images``, lists, if a row has more or fewer than one.
     """
@@ -68,6 +69,7 @@ def trl_row(row: Row, several: bool = False) -> dict[str, Any]:
         "target": row["reward_model"]["ground_truth"],
         "knowledge": info["knowledge"],
         "id": info["id"],
+        "split": info.get("split"),
     }
 
 

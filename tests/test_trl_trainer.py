@@ -13,7 +13,6 @@ import pytest
 
 from medreward import ConfigError, shaped_reward
 from medreward.commands.cli import main
-
 from medreward.runs.trace_sources import read_trace
 from medreward.runs.why import analyse, notes
 from medreward.scoring.groups import gather_groups
@@ -71,7 +70,7 @@ def test_two_sets_need_names(tmp_path: Path) -> None:
     trainer = make_trainer(
         tmp_path, [*one.funcs, *two.funcs], reward_weights=[*one.weights, *two.weights]
     )
-    with pytest.raises(ConfigError, match="2 functions named 'accuracy'.*name="):
+    with pytest.raises(ConfigError, match=r"2 functions named 'accuracy'.*name="):
         trainer.train()
 
 
@@ -122,7 +121,8 @@ def test_groups_of_one_have_no_zero_variance(tmp_path: Path) -> None:
         generation_kwargs={"do_sample": False},
     )
     found = trainer.evaluate()
-    assert "eval_correct" in found and "eval_zero_variance" not in found
+    assert "eval_correct" in found
+    assert "eval_zero_variance" not in found
 
 
 @pytest.mark.parametrize("split", ["test", "train", None])
@@ -217,7 +217,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
     out = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc_per_node", "2", "-m", "tests.trl_ranks_worker", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     return out, [json.loads((out / f"rank{i}.json").read_text()) for i in range(2)]
 

@@ -25,10 +25,11 @@ def make_rows(count: int = 4, split: str = "train") -> list[Row]:
     return list(rows(examples, task, "none"))
 
 
-def make_trainer(
-    out: Path, reward_funcs: Any, made: Sequence[Row] | None = None, **settings: Any
-) -> Any:
-    """Return a real GRPOTrainer; `settings` are those of GRPOConfig, `kind` another pair."""
+def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any) -> Any:
+    """Return a real trainer, GRPOTrainer unless `trainer` and `config` are given.
+
+    Other settings are GRPOConfig's, and `eval_dataset`; `data` is made from rows by default.
+    """
     from trl import GRPOConfig, GRPOTrainer
 
     from medreward_trl.dataset import from_rows
@@ -37,8 +38,9 @@ def make_trainer(
     make: Callable[..., Any] = settings.pop("trainer", GRPOTrainer)
     config: Callable[..., Any] = settings.pop("config", GRPOConfig)
     evaluated = settings.pop("eval_dataset", None)
-    data = from_rows(made or make_rows())
-    tiny = build([data[0]["prompt"][0]["content"][1]["text"], RIGHT, WRONG], seed=0, size=SIZE)
+    data = from_rows(make_rows()) if data is None else data
+    text = next(iter(data))["prompt"][0]["content"][1]["text"]
+    tiny = build([text, RIGHT, WRONG], seed=0, size=SIZE)
     defaults = {
         "per_device_train_batch_size": 4,
         "num_generations": 2,

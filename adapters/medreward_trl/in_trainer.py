@@ -42,7 +42,7 @@ def gather_rows(trainer: Any, rows: Sequence[_Row]) -> list[_Row]:
     """Return the rows of all ranks, in the order of the ranks, on each of them."""
     if trainer is None or trainer.accelerator.num_processes < 2:
         return list(rows)
-    from accelerate.utils import gather_object
+    from accelerate.utils import gather_object  # type: ignore[import-untyped]
 
     return list(gather_object(list(rows)))
 

@@ -153,7 +153,7 @@ class BatchScorer:
         count = len(completions)
         rows = list(
             zip(
-                map(completion_text, completions),
+                map(_said, completions),
                 self._column(columns, "task", count),
                 map(_plain, self._column(columns, self.target_column, count, required=True)),
                 self._column(columns, "knowledge", count),
@@ -372,6 +372,11 @@ def _split(split: object, evaluating: bool | None) -> str | None:
     if evaluating is None or (split is not None and str(split) != TRAIN):
         return _text(split)
     return EVALUATION if evaluating else TRAIN
+
+
+def _said(completion: CompletionLike) -> str:
+    """Return a completion's text; TRL gives an empty list where a rollout brought nothing."""
+    return "" if isinstance(completion, list) and not completion else completion_text(completion)
 
 
 def _text(value: Any) -> str | None:

@@ -93,8 +93,6 @@ def completion_text(completion: CompletionLike) -> str:
     """
     if isinstance(completion, str):
         return completion
-    if isinstance(completion, list | tuple) and not completion:
-        return ""  # a chat in which nobody has spoken: TRL's answer to a rollout that was empty
     if not is_chat(completion):
         raise TypeError(
             f"a completion is a string or a list of chat messages "

@@ -83,7 +83,7 @@ def test_splits_share_their_columns_whatever_their_images(tmp_path: Path, number
 
 
 def test_an_export_of_nothing_or_onto_itself_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="has no .parquet file"):
+    with pytest.raises(ConfigError, match=r"has no .parquet file"):
         export_rows(tmp_path, tmp_path / "out")
     write(tmp_path / "train.parquet", make_rows())
     with pytest.raises(ConfigError, match="the folder of the rows themselves"):
@@ -115,7 +115,7 @@ def test_a_stream_trains(tmp_path: Path) -> None:
 
 def test_transforms_on_a_stream_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "train.parquet", make_rows())
-    with pytest.raises(ConfigError, match="IterableDataset.*not a stream"):
+    with pytest.raises(ConfigError, match=r"IterableDataset.*not a stream"):
         with_transforms(from_parquet(path, streaming=True), "Flip()", "pneumoniamnist")
 
 

@@ -19,7 +19,7 @@ FEATURES = Features(
     {
         "prompt": List({"role": _TEXT, "content": List({"type": _TEXT, "text": _TEXT})}),
         "images": List(Image()),
-        **{name: _TEXT for name in ("task", "target", "knowledge", "id", "split")},
+        **dict.fromkeys(("task", "target", "knowledge", "id", "split"), _TEXT),
     }
 )
 

@@ -172,7 +172,7 @@ def check_model(name: object) -> str:
             raise ConfigError(f"model: the folder {name!r} has no config.json")
         return f"model: the folder {name}"
     try:
-        hub.utils.validate_repo_id(name)
+        hub.utils.validate_repo_id(name)  # type: ignore[attr-defined]
     except hub.errors.HFValidationError as error:
         raise ConfigError(f"model: {name!r} is no folder here, and no hub name") from error
     if isinstance(hub.try_to_load_from_cache(name, "config.json"), str):

@@ -28,7 +28,15 @@ from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet
-from medreward_trl.recipe import check_fields, check_rows, command_line, read_config
+from medreward_trl.recipe import (
+    check_fields,
+    check_grpo,
+    check_lora,
+    check_model,
+    check_rows,
+    command_line,
+    read_config,
+)
 from medreward_trl.train import make_trainer
 
 if TYPE_CHECKING:
@@ -133,10 +141,11 @@ def demonstrations(data: Dataset, task: Task, reward: dict[str, Any]) -> Dataset
         answer = right_answer(task, target_of(task, row["target"]), settings)
         return {"completion": [{"role": "assistant", "content": completion_with(answer)}]}
 
-    images = data.select_columns(["image"])
-    texts = data.remove_columns("image").map(completion, desc="demonstrations")
+    name = "images" if "images" in data.column_names else "image"
+    images = data.select_columns([name])
+    texts = data.remove_columns(name).map(completion, desc="demonstrations")
     return texts.select_columns(["prompt", "completion"]).add_column(
-        "image", images.data.column("image"), feature=images.features["image"]
+        name, images.data.column(name), feature=images.features[name]
     )
 
 
@@ -165,6 +174,7 @@ def dry_run(config: dict[str, Any], arm: str) -> None:
         print(f"-- stage {number}: {how} on {stage.name}, {stage.steps} steps, {stage.rows}")
         for line in check_rows(from_parquet(stage.rows), stage.task, stage.reward):
             print(line)
+    print(check_model(config["model"]))
     print("dry run passed; the model was not loaded")
 
 
@@ -175,7 +185,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)
-        check_fields("grpo", config["grpo"])
+        check_grpo(config["grpo"], resumes=False)
+        check_lora(config.get("lora"))
         check_fields("supervised", config.get("supervised", {}), SFTConfig)
         (dry_run if arguments.dry_run else train)(config, arguments.arm)
     except ConfigError as error:

@@ -15,23 +15,37 @@ from typing import TYPE_CHECKING, Any
 from medreward import ConfigError, Task
 from medreward.data import medmnist
 from medreward.data.rows import rows
+from medreward.errors import expected
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet, from_rows
-from medreward_trl.recipe import check_fields, check_rows, command_line, read_config
+from medreward_trl.recipe import (
+    check_grpo,
+    check_lora,
+    check_model,
+    check_rows,
+    command_line,
+    read_config,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KEYS = ("task", "model", "knowledge", "data", "reward", "lora", "grpo")
+KEYS = ("task", "model", "knowledge", "data", "reward", "trace", "lora", "grpo")
+DATA_KEYS = ("npz", "parquet", "split", "limit")
 NEEDED = ("task", "model", "data", "grpo")
 
 
 def load_data(config: dict[str, Any], task: Task) -> Dataset:
     """Return the training data: MedMNIST images with prompts built now, or prepared rows."""
     data = config["data"]
-    if "parquet" in data:
+    if not isinstance(data, dict):
+        raise ConfigError(f"data: {data!r} is not a mapping with npz or parquet")
+    for name in data:
+        if name not in DATA_KEYS:
+            raise expected("data", name, DATA_KEYS)
+    if data.get("parquet"):
         return from_parquet(data["parquet"])
-    if "npz" not in data:
+    if not data.get("npz"):
         raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
     examples = medmnist.examples(data["npz"], data.get("split", "train"), data.get("limit"))
     return from_rows(rows(examples, task, config.get("knowledge", "full")))
@@ -39,8 +53,9 @@ def load_data(config: dict[str, Any], task: Task) -> Dataset:
 
 def dry_run(config: dict[str, Any], task: Task, data: Dataset) -> None:
     """Check what needs no GPU: settings, images, prompts, and the reward on the first rows."""
-    for line in check_rows(data, task, config.get("reward", {})):
+    for line in check_rows(data, task, config.get("reward") or {}):
         print(line)
+    print(check_model(config["model"]))
     print("dry run passed; the model was not loaded")
 
 
@@ -54,11 +69,11 @@ def train(config: dict[str, Any], task: Task, data: Dataset) -> None:
     trainer = make_trainer(
         model=config["model"],
         dataset=data,
-        reward=reward_funcs(task, **config.get("reward", {})),
+        reward=reward_funcs(task, trace=config.get("trace"), **config.get("reward") or {}),
         settings=config["grpo"],
         peft_config=LoraConfig(**lora) if lora else None,
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=config["grpo"].get("resume_from_checkpoint"))
     trainer.save_model()
 
 
@@ -68,7 +83,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)
-        check_fields("grpo", config["grpo"])
+        check_grpo(config["grpo"], resumes=True)
+        check_lora(config.get("lora"))
         task = Task.load(config["task"])
         data = load_data(config, task)
         (dry_run if arguments.dry_run else train)(config, task, data)

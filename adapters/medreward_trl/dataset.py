@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
-import datasets
 import pyarrow.compute as pc
-from datasets import Dataset, Image, load_dataset
+from datasets import Dataset, Features, Image, IterableDataset, List, Value, load_dataset
 
 from medreward import ConfigError
 from medreward.data.check import COLUMNS
 from medreward.data.rows import Row
 
+_TEXT = Value("string")
+# The columns of a stream, whose types cannot be read off its rows.
+FEATURES = Features(
+    {
+        "prompt": List({"role": _TEXT, "content": List({"type": _TEXT, "text": _TEXT})}),
+        "images": List(Image()),
+        **dict.fromkeys(("task", "target", "knowledge", "id", "split"), _TEXT),
+    }
+)
+
 
 def from_rows(rows: Iterable[Row]) -> Dataset:
-    """Return rows as a data set with columns prompt, image, task, target, knowledge and id.
+    """Return rows as a data set for TRL.
 
-    The column of images is ``images``, lists, if a row has more or fewer than one.
+    Its columns are prompt, image, task, target, knowledge, id and split. The column of images is
+    ``images``, lists, if a row has more or fewer than one.
     """
     rows = list(rows)
     if not rows:
@@ -27,22 +37,68 @@ def from_rows(rows: Iterable[Row]) -> Dataset:
     return _with_images(Dataset.from_list([trl_row(row, several) for row in rows]))
 
 
-def from_parquet(path: str | Path) -> Dataset:
+@overload
+def from_parquet(path: str | Path) -> Dataset: ...
+
+
+@overload
+def from_parquet(path: str | Path, *, streaming: Literal[False]) -> Dataset: ...
+
+
+@overload
+def from_parquet(path: str | Path, *, streaming: Literal[True]) -> IterableDataset: ...
+
+
+def from_parquet(path: str | Path, *, streaming: bool = False) -> Dataset | IterableDataset:
     """Return the rows of a parquet file in veRL's schema as a data set for TRL.
+
+    Args:
+        path: what ``medreward prepare`` wrote.
+        streaming: read the rows as they are needed; the column of images is ``images`` then,
+            whatever their number, since that is not known ahead. TRL needs ``max_steps`` set.
+
+    Raises:
+        ConfigError: if the file does not exist or lacks a column.
+    """
+    if streaming:
+        # What `map` returns of a stream is taken as decoded, so images are decoded before.
+        stream = load_rows(path, streaming=True).cast_column("images", List(Image()))
+        return stream.map(
+            trl_row,
+            fn_kwargs={"several": True},
+            remove_columns=stream.column_names,
+            features=FEATURES,
+        )
+    data = load_rows(path)
+    return to_trl(data, several=has_several(data))
+
+
+def load_rows(path: str | Path, *, streaming: bool = False) -> Any:
+    """Return a file of rows as it is, as a data set.
 
     Raises:
         ConfigError: if the file does not exist or lacks a column.
     """
     if not Path(path).is_file():
         raise ConfigError(f"{path}: no such file")
-    data = load_dataset("parquet", data_files=str(path), split="train")
+    data = load_dataset("parquet", data_files=str(path), split="train", streaming=streaming)
     missing = [name for name in COLUMNS if name not in data.column_names]
     if missing:
         raise ConfigError(f"{path}: column {missing[0]!r} is missing; it has {data.column_names}")
+    return data
+
+
+def has_several(data: Dataset) -> bool:
+    """Tell whether a row of `load_rows` has more or fewer images than one."""
     counts = pc.list_value_length(data.data.column("images")).to_pylist()
+    return any(count != 1 for count in counts)
+
+
+def to_trl(data: Dataset, *, several: bool) -> Dataset:
+    """Return rows of `load_rows` with TRL's columns; see `trl_row`."""
     mapped = data.map(
         trl_row,
-        fn_kwargs={"several": any(count != 1 for count in counts)},
+        fn_kwargs={"several": several},
         remove_columns=data.column_names,
         desc="rows",
     )
@@ -51,7 +107,7 @@ def from_parquet(path: str | Path) -> Dataset:
 
 def _with_images(data: Dataset) -> Dataset:
     if "images" in data.column_names:
-        return data.cast_column("images", datasets.List(Image()))
+        return data.cast_column("images", List(Image()))
     return data.cast_column("image", Image())
 
 
@@ -68,6 +124,7 @@ def trl_row(row: Row, several: bool = False) -> dict[str, Any]:
         "target": row["reward_model"]["ground_truth"],
         "knowledge": info["knowledge"],
         "id": info["id"],
+        "split": info.get("split"),
     }
 
 

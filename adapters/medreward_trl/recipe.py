@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import huggingface_hub as hub
 import yaml
+from transformers.integrations import get_available_reporting_integrations
+from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig
 
 from medreward import ConfigError, Task, explain
 from medreward.errors import expected
+from medreward.kinds.base import kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
+from medreward.priors.template import load_templates
+from medreward.task.settings import RewardSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,20 +76,128 @@ def read_config(
     return config
 
 
-def check_fields(where: str, settings: Mapping[str, Any], kind: type = GRPOConfig) -> None:
-    """Make sure that `settings` are fields of TRL's configuration, and that TRL takes them.
+def check_fields(where: str, settings: Mapping[str, Any], kind: type = GRPOConfig) -> Any:
+    """Make sure that `settings` are fields of a configuration, TRL's or peft's, which takes them.
+
+    Returns:
+        The configuration, for a CPU.
 
     Raises:
         ConfigError: for a field that this version of TRL does not have, or a value it refuses.
     """
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"{where}: {settings!r} is not a mapping of {kind.__name__}'s fields")
     known = [f.name for f in fields(kind)]
     for key in settings:
         if key not in known:
-            raise expected(f"{where}: {kind.__name__} field of this TRL version", key, known)
+            raise expected(f"{where}: {kind.__name__} field of this version", key, known)
     try:
-        kind(**{**settings, **{k: v for k, v in _CPU.items() if k in known}})
+        return kind(**{**settings, **{k: v for k, v in _CPU.items() if k in known}})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def check_lora(settings: Mapping[str, Any] | None) -> None:
+    """Make sure that `settings` are those of a LoRA; None and nothing stand for full training.
+
+    Raises:
+        ConfigError: for a field that this version of peft does not have, or a value it refuses.
+    """
+    if settings:
+        from peft import LoraConfig
+
+        check_fields("lora", settings, LoraConfig)
+
+
+def check_grpo(settings: Mapping[str, Any], *, resumes: bool) -> None:
+    """Make sure that GRPO's settings are TRL's, and that what they ask for is there.
+
+    Args:
+        settings: the recipe's.
+        resumes: whether the recipe can go on from a checkpoint.
+
+    Raises:
+        ConfigError: naming the field.
+    """
+    config = check_fields("grpo", settings)
+    if str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no":
+        raise ConfigError(
+            "grpo.eval_strategy: the recipe has no rows for an evaluation; leave it at 'no' and "
+            "score held-out rows after the training"
+        )
+    if settings.get("use_vllm") and find_spec("vllm") is None:
+        raise ConfigError("grpo.use_vllm: vLLM is not installed here: pip install 'trl[vllm]'")
+    there = get_available_reporting_integrations()
+    for name in config.report_to:
+        if name not in there:
+            raise ConfigError(f"grpo.report_to: {name!r} is not installed here")
+    if "wandb" in config.report_to and config.log_completions:
+        raise ConfigError(
+            "grpo.log_completions: TRL's table of completions ends the run at its first log where "
+            "report_to is wandb and prompts have images (a TypeError in wandb.Table); set it to "
+            "false and take the recipe's `trace`, which holds more"
+        )
+    _check_resume(settings, resumes)
+
+
+def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
+    asked = settings.get("resume_from_checkpoint")
+    if not asked:
+        return
+    field = "grpo.resume_from_checkpoint"
+    if not resumes:
+        raise ConfigError(
+            f"{field}: this recipe cannot go on from a checkpoint; a stage that was "
+            f"killed starts afresh"
+        )
+    if asked is True:
+        folder = Path(str(settings.get("output_dir") or ""))
+        if not folder.is_dir() or get_last_checkpoint(str(folder)) is None:
+            raise ConfigError(f"{field}: there is no checkpoint in output_dir {str(folder)!r}")
+    elif not Path(str(asked)).is_dir():
+        raise ConfigError(f"{field}: {asked!r} is no folder; true takes the last in output_dir")
+
+
+def check_model(name: object) -> str:
+    """Return what is known of a model by its name, which is not loaded.
+
+    Raises:
+        ConfigError: if it is no text, a folder without a model, a path that is not there, or a hub
+            name that the hub does not know.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"model: {name!r} is neither a folder nor a hub name")
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise ConfigError(f"model: the folder {name!r} has no config.json")
+        return f"model: the folder {name}"
+    try:
+        hub.utils.validate_repo_id(name)  # type: ignore[attr-defined]
+    except hub.errors.HFValidationError as error:
+        raise ConfigError(f"model: {name!r} is no folder here, and no hub name") from error
+    if isinstance(hub.try_to_load_from_cache(name, "config.json"), str):
+        return f"model: {name}, from the hub's cache"
+    return _ask_hub(name)
+
+
+def _ask_hub(name: str) -> str:
+    try:
+        hub.get_hf_file_metadata(hub.hf_hub_url(name, "config.json"))
+    except hub.errors.GatedRepoError as error:
+        raise ConfigError(
+            f"model: the hub has {name!r} for those only who are let in: hf auth login"
+        ) from error
+    except (hub.errors.RepositoryNotFoundError, hub.errors.EntryNotFoundError) as error:
+        raise ConfigError(
+            f"model: {name!r} is no folder here, and the hub has no such model (or it is private: "
+            f"hf auth login)"
+        ) from error
+    except Exception as error:  # noqa: BLE001 - no network, in the many forms that this takes
+        return (
+            f"model: {name!r} is no folder here and not in the hub's cache, and the hub cannot be "
+            f"asked ({type(error).__name__}): whether the name is right was NOT checked"
+        )
+    return f"model: {name}, from the hub"
 
 
 def check_rows(
@@ -91,15 +206,15 @@ def check_rows(
     """Yield what the first rows' right and unreadable answers earn.
 
     Raises:
-        ConfigError: if a row is not of the task, lacks its image, or its own target is not read as
-            right.
+        ConfigError: if a row is not of the task, its prompt does not mark its images or asks for
+            another frame than the reward reads, or its own target is not read as right.
     """
-    yield f"{len(data)} rows; first prompt:\n{data[0]['prompt'][0]['content'][-1]['text']}\n"
+    settings = task.reward.updated(reward)
+    yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
     for row in islice(data, first):
-        if row["image"] is None or row["task"] != task.name:
-            raise ConfigError(f"row {row['id']}: task {row['task']!r}, image {row['image']}")
+        images = _check_row(row, task, settings)
         target = target_of(task, row["target"])
-        answers = [right_answer(task, target, task.reward.updated(reward)), _UNREAD]
+        answers = [right_answer(task, target, settings), _UNREAD]
         right, unread = explain(
             [completion_with(answer) for answer in answers],
             [target] * 2,
@@ -107,13 +222,48 @@ def check_rows(
             knowledge=row["knowledge"],
             **reward,
         )
+        sizes = ", ".join(str(image.size) for image in images) or "none"
         yield (
-            f"{row['id']}: image {row['image'].size}, target {row['target']!r}: "
+            f"{row['id']}: image {sizes}, target {row['target']!r}: "
             f"right {right.total:+.3f} {right.reasons}, unread {unread.total:+.3f}"
         )
         if not right.correct or right.total <= unread.total:
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
     yield f"\n{right.signature}"
+
+
+def _check_row(row: Mapping[str, Any], task: Task, settings: RewardSettings) -> list[Any]:
+    """Return a row's images."""
+    if row["task"] != task.name:
+        raise ConfigError(f"row {row['id']}: it is of task {row['task']!r}, not {task.name!r}")
+    images = row["images"] if "images" in row else [row["image"]]
+    marks = sum(part["type"] == "image" for part in _parts(row))
+    if marks != len(images) or None in images:
+        found = len(images) - images.count(None)
+        raise ConfigError(f"row {row['id']}: its prompt marks {marks} images, and it has {found}")
+    if "frame" in kind_of(task).settings:
+        _check_frame(row, settings.frame)
+    return images
+
+
+def _check_frame(row: Mapping[str, Any], frame: str) -> None:
+    """Make sure that the prompt does not ask for another frame than the one that is read."""
+    said = " ".join(_texts(row))
+    sentences = load_templates().frames
+    others = [name for name, text in sentences.items() if name != frame and text in said]
+    if others and sentences[frame] not in said:
+        raise ConfigError(
+            f"reward.frame: it is {frame!r}, but the prompt of row {row['id']} asks for "
+            f"{others[0]!r}; prepare the rows with a card of the frame that the reward has"
+        )
+
+
+def _parts(row: Mapping[str, Any]) -> list[Any]:
+    return [part for message in row["prompt"] for part in message["content"]]
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    return [part["text"] for part in _parts(row) if part["type"] == "text"]
 
 
 def _change(config: dict[str, Any], change: str) -> None:

@@ -3,7 +3,7 @@
 TRL calls every reward function with the same batch, one after the other. The functions of
 :func:`reward_funcs` share a `BatchScorer`, which parses and scores the batch once for all of them;
 since `Score.parts` are the terms after gates and sign, TRL's weighted sum of the functions is the
-shaped total.
+shaped total. Whether TRL has these weights is checked at each batch (`medreward_trl.in_trainer`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,17 @@ from medreward.scoring.parts.base import part_names
 from medreward.scoring.scorer import Scorer, TaskLike, scorer, scores_of
 from medreward.scoring.trace import TraceLike, TraceRow, trace_row, trace_writer
 from medreward.text.completion import CompletionLike, completion_text
+from medreward_trl.in_trainer import (
+    check_names,
+    check_weights,
+    gather_rows,
+    has_ranks,
+    is_evaluating,
+    trainer_of,
+)
 
 Rewards: TypeAlias = list[float | None]
+TRAIN, EVALUATION = "train", "evaluation"
 LogExtra: TypeAlias = Callable[[str, list[Any]], None]
 LogMetric: TypeAlias = Callable[[str, float], None]
 
@@ -31,12 +40,26 @@ class RewardFuncs(NamedTuple):
     funcs: list[PartReward]
     weights: list[float]
 
+    @property
+    def __call__(self) -> Any:  # TRL asks for it where a trainer is given the pair as a function
+        """Say that the pair is no function.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "reward_funcs: this is the pair of functions and weights, not a function; write "
+            "funcs, weights = reward_funcs(...), then GRPOTrainer(reward_funcs=funcs, "
+            "args=GRPOConfig(reward_weights=weights))"
+        )
+
 
 def reward_funcs(
     task: TaskLike | Sequence[TaskLike],
     *,
     target_column: str = "target",
     trace: TraceLike | None = None,
+    name: str | None = None,
     **settings: Any,
 ) -> RewardFuncs:
     """Return one reward function a part (accuracy, format, recitation) and their weights.
@@ -45,23 +68,32 @@ def reward_funcs(
     ``knowledge`` the text injected into its prompt (default: the card's). Rows of other tasks get
     None, TRL's "not applicable". The first function also logs each completion's prediction and
     reasons (``log_extra``), the shares of exactly right and of unreadable answers and, where the
-    rows have a column ``id``, that of groups without any variance (``log_metric``).
+    rows have a column ``id``, that of groups without any variance (``log_metric``), over the rows
+    of all ranks. A group of one completion has no variance to speak of and does not count.
+
+    TRL knows the weights from ``GRPOConfig(reward_weights=...)`` alone and takes 1 for each where
+    they are forgotten, so the functions look at the trainer's and refuse others than their own
+    (or a multiple of all of them).
 
     Args:
         task: a task, or several of them in one data set; these must agree on the weights.
         target_column: the column with the truth.
         trace: a file to which the first function writes what it scores, for ``medreward why``: a
-            path, or a mapping of `medreward.scoring.trace.TraceWriter`'s arguments.
+            path, or a mapping of `medreward.scoring.trace.TraceWriter`'s arguments. Rows that are
+            evaluated and that no ``split`` tells from training rows get the split "evaluation".
+        name: goes before the names of functions, metrics and columns, as in ``first/accuracy``; a
+            trainer with several sets needs one for each set but one.
         **settings: override the cards' reward settings, as in `medreward.shaped_reward`.
 
     Raises:
         ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
-            label set, at the call, with the row's number in the batch.
+            label set, at the call, with the row's number in the batch; at the call too, if the
+            trainer has other weights, or other functions of the same name.
     """
     batch = BatchScorer(task, target_column, settings, trace)
     weights = batch.weights()
     parts = part_names()
-    funcs = [PartReward(batch, part, logs=part == parts[0]) for part in parts]
+    funcs = [PartReward(batch, part, weights[part], _prefix(name)) for part in parts]
     return RewardFuncs(funcs, [weights[part] for part in parts])
 
 
@@ -70,6 +102,7 @@ def shaped(
     *,
     target_column: str = "target",
     trace: TraceLike | None = None,
+    name: str | None = None,
     **settings: Any,
 ) -> ShapedReward:
     """Return the shaped total as a single reward function (see :func:`reward_funcs`).
@@ -77,7 +110,13 @@ def shaped(
     For TRL's command line, ``--reward_funcs medreward_trl.tasks.retinamnist`` is
     ``shaped("retinamnist")``.
     """
-    return ShapedReward(BatchScorer(task, target_column, settings, trace), "shaped", logs=True)
+    return ShapedReward(BatchScorer(task, target_column, settings, trace), _prefix(name))
+
+
+def _prefix(name: str | None) -> str:
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ConfigError(f"name: {name!r} is not a text")
+    return "" if name is None else f"{name}/"
 
 
 class BatchScorer:
@@ -98,6 +137,7 @@ class BatchScorer:
         self.target_column = target_column
         self.trace = trace_writer(trace)
         self._last: tuple[object, list[Score | None]] | None = None
+        self._finished = -1  # updates, when the trace was last written to
 
     def weights(self) -> Weights:
         """Return the weight of each part, on which all tasks have to agree."""
@@ -116,7 +156,7 @@ class BatchScorer:
         count = len(completions)
         rows = list(
             zip(
-                map(completion_text, completions),
+                map(_said, completions),
                 self._column(columns, "task", count),
                 map(_plain, self._column(columns, self.target_column, count, required=True)),
                 self._column(columns, "knowledge", count),
@@ -132,22 +172,46 @@ class BatchScorer:
         self._last = (rows, scores)
         return scores
 
-    def write_trace(self, columns: Mapping[str, Any]) -> None:
-        """Append the batch that was scored last to the trace, if there is one."""
+    def mark_resume(self, columns: Mapping[str, Any]) -> None:
+        """Note in the trace that a run goes on from a checkpoint, if this batch is its first.
+
+        Updates after the checkpoint are made again, and what was sampled for them before does not
+        count any more. All ranks call this before one of them writes a row.
+        """
+        finished = _finished(columns)
+        if self.trace is None or finished is None:
+            return
+        if finished > 0 and (self._finished < 0 or finished < self._finished):
+            self.trace.mark_resumed(finished)
+        self._finished = finished
+
+    def write_trace(self, columns: Mapping[str, Any], *, evaluating: bool | None = None) -> None:
+        """Append the batch that was scored last to the trace, if there is one.
+
+        Args:
+            columns: what TRL passes.
+            evaluating: whether the batch is evaluated and not trained on; None: not known.
+        """
         if self.trace is not None and self._last is not None:
-            self.trace.write(self._traced(columns, *self._last))
+            rows = self._traced(columns, *self._last, evaluating)
+            self.trace.write(rows, all_steps=bool(evaluating))
 
     def _traced(
-        self, columns: Mapping[str, Any], rows: Any, scores: Sequence[Score | None]
+        self,
+        columns: Mapping[str, Any],
+        rows: Any,
+        scores: Sequence[Score | None],
+        evaluating: bool | None,
     ) -> Iterator[TraceRow]:
-        state = columns.get("trainer_state")
-        step = None if state is None else int(state.global_step) + 1  # TRL counts finished updates
+        step = _finished(columns)
+        if step is not None and not evaluating:
+            step += 1  # TRL counts finished updates; this batch is for the next one
         ids, splits = (self._column(columns, name, len(rows)) for name in ("id", "split"))
         for row, score, row_id, split in zip(rows, scores, ids, splits, strict=True):
             text, name, target, knowledge = row
             bound = self._scorer(name)
             if score is not None and bound is not None:
-                place = {"step": step, "id": _text(row_id), "split": _text(split)}
+                place = {"step": step, "id": _text(row_id), "split": _split(split, evaluating)}
                 yield trace_row(score, bound.task, text, target, knowledge, **place)
 
     def _judged(
@@ -179,17 +243,29 @@ class BatchScorer:
         if required:
             raise ConfigError(
                 f"column {name!r} is missing; the data set has {', '.join(sorted(columns))}; "
-                f"target_column= names another one"
+                f"target_column= names another one. If the rows have it, TRL has removed it: set "
+                f"GRPOConfig(remove_unused_columns=False)"
             )
         return [None] * count
 
 
 class _Reward:
-    """A TRL reward function: one number a completion, taken from its score."""
+    """A TRL reward function: one number a completion, taken from its score.
 
-    def __init__(self, batch: BatchScorer, name: str, *, logs: bool) -> None:
-        self.__name__ = name
+    Attributes:
+        batch: what scores; functions with the same one are a set.
+        logs: whether it is the one function of its set that logs and writes the trace.
+        prefix: stands before the names of what is logged.
+        weight: what TRL has to multiply it with; only the ratio within a set counts.
+    """
+
+    def __init__(
+        self, batch: BatchScorer, name: str, weight: float, prefix: str, *, logs: bool
+    ) -> None:
+        self.__name__ = prefix + name
         self.batch = batch
+        self.weight = weight
+        self.prefix = prefix
         self.logs = logs
 
     def __call__(
@@ -201,61 +277,109 @@ class _Reward:
         **columns: Any,
     ) -> Rewards:
         """Return the number of each completion, None where no task applies."""
+        trainer = trainer_of(log_metric)
         scores = self.batch.scores(completions, columns)
         if self.logs:
-            self.batch.write_trace(columns)
-            _log(scores, columns, log_extra, log_metric)
+            if trainer is not None:
+                check_names(trainer, self)
+                check_weights(trainer, self)
+            if trainer is not None or not has_ranks():
+                self.batch.mark_resume(columns)
+            if log_extra is not None:
+                self._log_extra(trainer, scores, columns, log_extra)
+            if log_metric is not None:  # gathers: no rank goes on before all have marked
+                for name, value in _metrics(trainer, scores, columns.get("id")).items():
+                    log_metric(self.prefix + name, value)
+            self.batch.write_trace(columns, evaluating=is_evaluating(trainer))
         return [None if score is None else self._value(score) for score in scores]
 
     def _value(self, score: Score) -> float:
         raise NotImplementedError
 
+    def _log_extra(
+        self,
+        trainer: Any,
+        scores: Sequence[Score | None],
+        columns: Mapping[str, Any],
+        log_extra: LogExtra,
+    ) -> None:
+        """Hand predictions and reasons to TRL's table of completions."""
+        log_extra(f"{self.prefix}prediction", [None if s is None else s.prediction for s in scores])
+        log_extra(
+            f"{self.prefix}reasons", ["" if s is None else " ".join(s.reasons) for s in scores]
+        )
+        # The id tells the groups apart, whose prompts may differ in the image alone. TRL appends
+        # the values of all functions to one column, so one function of a trainer writes it.
+        sets = [one for one in getattr(trainer, "reward_funcs", ()) if isinstance(one, _Reward)]
+        if "id" in columns and next((one for one in sets if one.logs), self) is self:
+            log_extra("id", list(columns["id"]))
+
 
 class PartReward(_Reward):
     """One part of the shaped reward as a TRL reward function, named after the part."""
 
+    def __init__(self, batch: BatchScorer, part: str, weight: float, prefix: str = "") -> None:
+        super().__init__(batch, part, weight, prefix, logs=part == part_names()[0])
+        self.part = part
+
     def _value(self, score: Score) -> float:
-        return score.parts[self.__name__]
+        return score.parts[self.part]
 
 
 class ShapedReward(_Reward):
     """The shaped total as a TRL reward function."""
 
+    def __init__(self, batch: BatchScorer, prefix: str = "") -> None:
+        super().__init__(batch, "shaped", 1.0, prefix, logs=True)
+
     def _value(self, score: Score) -> float:
         return score.total
 
 
-def _log(
-    scores: Sequence[Score | None],
-    columns: Mapping[str, Any],
-    log_extra: LogExtra | None,
-    log_metric: LogMetric | None,
-) -> None:
-    """Hand predictions and reasons to TRL where it offers a place for them."""
-    if log_extra is not None:
-        log_extra("prediction", [None if s is None else s.prediction for s in scores])
-        log_extra("reasons", ["" if s is None else " ".join(s.reasons) for s in scores])
-        if "id" in columns:  # tells the groups apart, whose prompts may differ in the image alone
-            log_extra("id", list(columns["id"]))
-    if log_metric is not None:
-        for name, value in _metrics(scores, columns.get("id")).items():
-            log_metric(name, value)
+def _metrics(
+    trainer: Any, scores: Sequence[Score | None], ids: Sequence[Any] | None
+) -> dict[str, float]:
+    """Return what is logged of a batch; the share of zero-variance groups where rows have ids.
 
-
-def _metrics(scores: Sequence[Score | None], ids: Sequence[Any] | None) -> dict[str, float]:
-    """Return what is logged of a batch; the share of zero-variance groups where rows have ids."""
-    rows = [i for i, score in enumerate(scores) if score is not None]
-    scored = [score for score in scores if score is not None]
-    if not scored:
+    A group may span ranks, so the rows of all of them are taken together, on every rank.
+    """
+    names = [None] * len(scores) if ids is None else ids
+    found = [
+        (_text(name), score.total, score.correct, score.prediction is None)
+        for name, score in zip(names, scores, strict=True)
+        if score is not None
+    ]
+    rows = gather_rows(trainer, found)
+    if not rows:
         return {}
     metrics = {
-        "correct": sum(s.correct for s in scored) / len(scored),
-        "unreadable": sum(s.prediction is None for s in scored) / len(scored),
+        "correct": sum(correct for _, _, correct, _ in rows) / len(rows),
+        "unreadable": sum(unread for _, _, _, unread in rows) / len(rows),
     }
     if ids is not None:
-        groups = by_prompt([ids[i] for i in rows], [score.total for score in scored])
-        metrics["zero_variance"] = zero_variance_share(groups)
+        groups = by_prompt([row[0] for row in rows], [row[1] for row in rows])
+        compared = [group for group in groups if len(group) > 1]  # one alone always varies by 0
+        if compared:
+            metrics["zero_variance"] = zero_variance_share(compared)
     return metrics
+
+
+def _finished(columns: Mapping[str, Any]) -> int | None:
+    """Return how many updates are finished, None where the trainer does not say."""
+    state = columns.get("trainer_state")
+    return None if state is None else int(state.global_step)
+
+
+def _split(split: object, evaluating: bool | None) -> str | None:
+    """Return a row's split; what is evaluated is never among the rows of training."""
+    if evaluating is None or (split is not None and str(split) != TRAIN):
+        return _text(split)
+    return EVALUATION if evaluating else TRAIN
+
+
+def _said(completion: CompletionLike) -> str:
+    """Return a completion's text; TRL gives an empty list where a rollout brought nothing."""
+    return "" if isinstance(completion, list) and not completion else completion_text(completion)
 
 
 def _text(value: Any) -> str | None:

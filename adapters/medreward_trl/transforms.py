@@ -8,9 +8,10 @@ same target: a group never mixes two.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from datasets import Dataset
 from transformers import TrainerCallback
 
 from medreward import ConfigError, Task
@@ -20,9 +21,6 @@ from medreward.perception.rows import Content, change_row
 from medreward.perception.sample import MODES
 from medreward.perception.sides import check_task
 from medreward.perception.transforms.attention.contrast_beside import ContrastBeside
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _NEEDED = ("prompt", "target", "id")
 
@@ -48,6 +46,11 @@ def with_transforms(
         ConfigError: if a transform or a column is missing or not allowed, or a transform does not
             fit a task; when rows are read, if one does not.
     """
+    if not isinstance(data, Dataset):
+        raise ConfigError(
+            f"data: it is a {type(data).__name__}; a transform on the fly needs a data set whose "
+            f"rows can be read again (datasets.Dataset), not a stream"
+        )
     missing = [name for name in _NEEDED if name not in data.column_names]
     if missing or not {"image", "images"} & set(data.column_names):
         name = missing[0] if missing else "image"

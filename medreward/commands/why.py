@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,17 @@ def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
     if arguments.group_size is not None and arguments.group_size < 2:
         raise ConfigError(f"--group-size: {arguments.group_size} is not a whole number from 2 on")
     skipped: list[tuple[Path, int]] = []
-    yield from tqdm(read_trace(arguments.file, skipped), unit=" completions", disable=None)
+    replaced: list[tuple[Path, int]] = []
+    rows = read_trace(arguments.file, skipped, replaced)
+    yield from tqdm(rows, unit=" completions", disable=None)
     for path, line in skipped:
         print(f"medreward: {path}, line {line}: not JSON, left out", file=sys.stderr)
+    for path, count in Counter(path for path, _ in replaced).items():
+        print(
+            f"medreward: {path}: {count} completions left out: the run was resumed before their "
+            f"steps, which were made again",
+            file=sys.stderr,
+        )
 
 
 def _run(arguments: argparse.Namespace) -> int:

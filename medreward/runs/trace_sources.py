@@ -39,13 +39,17 @@ _Head: TypeAlias = tuple[int, int, TraceRow, Iterator[TraceRow]]
 
 
 def read_trace(
-    paths: Sequence[str | Path], skipped: list[tuple[Path, int]] | None = None
+    paths: Sequence[str | Path],
+    skipped: list[tuple[Path, int]] | None = None,
+    replaced: list[tuple[Path, int]] | None = None,
 ) -> Iterator[TraceRow]:
     """Yield the rows of traces by rising step, with no more than a line a file in memory.
 
     Args:
         paths: files, or folders of them: several processes may have written a file each.
         skipped: takes the file and the number of each line that is not JSON.
+        replaced: takes the file and the number of each line that is left out since a resumed run
+            has made its step again.
 
     Raises:
         ConfigError: if a file cannot be read or is no trace, with its name and line.
@@ -55,7 +59,7 @@ def read_trace(
     while waiting or active:
         while waiting and (not active or waiting[0][0] <= active[0][0]):
             _, number, path = waiting.popleft()
-            _push(active, number, _file_rows(path, skipped))
+            _push(active, number, _file_rows(path, skipped, replaced))
         _, number, row, rows = heapq.heappop(active)
         yield row
         _push(active, number, rows)
@@ -109,18 +113,25 @@ def rescore_row(row: TraceRow, bound: Scorer) -> TraceRow:
     return replace(new, step=row.step, id=row.id, group=row.group, split=row.split)
 
 
-def _file_rows(path: Path, skipped: list[tuple[Path, int]] | None = None) -> Iterator[TraceRow]:
+def _file_rows(
+    path: Path,
+    skipped: list[tuple[Path, int]] | None = None,
+    replaced: list[tuple[Path, int]] | None = None,
+) -> Iterator[TraceRow]:
     if path.suffix == ".parquet":
         yield from _trl_rows(path)
         return
     bad: list[int] = []
-    for row in read_rows(path, bad):
+    old: list[int] = []
+    for row in read_rows(path, bad, old):
         try:
             yield _verl_row(row) if "output" in row else TraceRow.from_dict(row)
         except (ConfigError, TypeError) as error:
             raise ConfigError(f"{path}, line {row['line']}: {error}") from error
     if skipped is not None:
         skipped.extend((path, line) for line in bad)
+    if replaced is not None:
+        replaced.extend((path, line) for line in old)
 
 
 def _verl_row(row: Mapping[str, Any]) -> TraceRow:

@@ -53,6 +53,11 @@ def notes(view: View) -> list[str]:
         found.append(f"only {stats.rows} completions: nothing is concluded below {MIN_ROWS}")
     if stats.stepless:
         found.append("no steps in the file: the order of its lines is taken for time")
+    if stats.goes_back:
+        found.append(
+            f"the steps go back {stats.goes_back} times: several runs, or one that was resumed "
+            f"without a mark, are in the file and counted together"
+        )
     if not view.enough:
         found.append(f"only {len(view.steps)} steps: no trend (at least {2 * MIN_SIDE})")
     if not view.all.groups:

@@ -7,10 +7,12 @@ threshold and than `CERTAIN` standard errors, taken from the spread of the steps
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from medreward.runs.why_stats import CAUSES, Stats, Step, pool_steps, shares
+from medreward.text.reasons import FORMAT_REASONS
 
 MIN_ROWS = 50  # completions below which nothing is concluded
 MIN_SIDE = 5  # steps at either end below which no trend is looked for
@@ -195,21 +197,30 @@ def constant_part(view: View) -> Iterator[Diagnosis]:
     """A part never varies, in the whole trace."""
     for name, value in view.stats.spread.constant().items():
         yield Diagnosis(
-            "constant_part", f"{name} is {value:g} for every completion", _constant(name, value)
+            "constant_part",
+            f"{name} is {value:g} for every completion",
+            _constant(name, value, view.all.reasons),
         )
 
 
-def _constant(name: str, value: float) -> str:
+def _constant(name: str, value: float, reasons: Counter[str]) -> str:
     if name == "recitation" and value == 0:
         return (
             "recitation is off or never applies: delta 0, no knowledge or, with delta +1, "
             "unreadable answers"
         )
+    if name == "format" and value == 0 and _is_mostly(reasons, "think_unopened"):
+        return f"the format is never right, most often by think_unopened: {HINTS['think_unopened']}"
     if name == "format" and value == 0:
         return f"the format is never right, so this part cannot teach it: {_FORMAT_HINT}"
     if name == "format":
         return "the format is learnt; its weight changes nothing any more"
     return f"{name} has no influence on the advantages"
+
+
+def _is_mostly(reasons: Counter[str], code: str) -> bool:
+    """Whether a code is the most frequent one of those that say why a format is wrong."""
+    return reasons[code] > 0 and reasons[code] == max(reasons[one] for one in FORMAT_REASONS)
 
 
 def idle_part(view: View) -> Iterator[Diagnosis]:

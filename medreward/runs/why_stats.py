@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from medreward.scoring.groups import SAME
+from medreward.scoring.groups import SAME, STEPS_OPEN
 from medreward.scoring.trace import TraceRow
 
 # Rows without a step are taken by blocks of so many lines, in the order of the file.
@@ -138,6 +138,8 @@ class Stats:
         self.examples: dict[str, list[TraceExample]] = {}
         self.rows = 0
         self.stepless = 0
+        self.goes_back = 0  # how often a step comes after later ones: another run, or a resumed one
+        self._latest = 0
         self.tasks: Counter[str] = Counter()
         self.splits: Counter[str] = Counter()
         self.signatures: Counter[str] = Counter()
@@ -146,6 +148,9 @@ class Stats:
         """Take in a group of completions."""
         first = group[0].step
         self.stepless += len(group) if first is None else 0
+        if first is not None:
+            self.goes_back += first < self._latest - STEPS_OPEN
+            self._latest = first
         step = self.steps[self.rows // BLOCK if first is None else first]
         for row in group:
             self._add_row(step, row)

@@ -12,6 +12,10 @@
 ============== ==================================================================================
 
 and `Score.as_dict`: ``total``, ``parts``, ``reasons``, ``prediction``, ``correct``, ``signature``.
+
+A line ``{"resumed_after": 3}`` says that the run went on from the checkpoint of step 3: the steps
+after it are made again, so that lines of later steps that stand above it do not count any more.
+`read_rows` leaves them out; nothing is ever removed from the file.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -36,6 +41,7 @@ from medreward.task.task import Task
 ON_ERROR = ("raise", "warn")
 MAX_BYTES = 2**30
 MOST = 1e12  # a number beyond is no reward
+RESUMED = "resumed_after"
 
 _log = logging.getLogger(__name__)
 
@@ -184,13 +190,26 @@ class TraceWriter:
         share = self.share if step is not None else self.share / self.every
         return share >= 1.0 or crc32(f"{step} {group}".encode(errors="replace")) < share * 2**32
 
-    def write(self, rows: Iterable[TraceRow]) -> int:
-        """Append those of the rows that are wanted; return how many were written."""
+    def write(self, rows: Iterable[TraceRow], *, all_steps: bool = False) -> int:
+        """Append those of the rows that are wanted; return how many were written.
+
+        Args:
+            rows: the rows.
+            all_steps: do not leave out steps by `every`: an evaluation has steps of its own.
+        """
         if self.full:
             return 0
-        chosen = (row for row in rows if self.wants(row.step, row.group or row.id))
+        first = 1 if all_steps else None  # a step that `every` never leaves out
+        chosen = (
+            row for row in rows if self.wants(row.step and (first or row.step), row.group or row.id)
+        )
         lines = [_line(row) for row in chosen]
         return self._append(lines) if lines else 0
+
+    def mark_resumed(self, step: int) -> None:
+        """Note that the run goes on from the checkpoint of `step`: later steps are made again."""
+        if not self.full:
+            self._append([json.dumps({RESUMED: step}).encode() + b"\n"])
 
     def _append(self, lines: Sequence[bytes]) -> int:
         try:
@@ -245,33 +264,65 @@ def trace_writer(trace: TraceLike | None) -> TraceWriter | None:
 _SETTINGS = ("path", "every", "share", "max_bytes", "on_error")
 
 
-def read_rows(path: str | Path, skipped: list[int] | None = None) -> Iterator[dict[str, Any]]:
+def read_rows(
+    path: str | Path, skipped: list[int] | None = None, replaced: list[int] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON lines file with their line's number under ``"line"``.
 
     Args:
         path: the file.
         skipped: takes the numbers of the lines that are not JSON, such as the last line of a
             process that was killed.
+        replaced: takes the numbers of the lines that are left out since a resumed run has made
+            their steps again.
 
     Raises:
         ConfigError: if the file cannot be read, or none of its lines is an object.
     """
     found, bad = 0, 0
+    skipped = [] if skipped is None else skipped
+    replaced = [] if replaced is None else replaced
     try:
+        marks = _marks(path)
         with open(path, "rb") as file:
             for count, line in enumerate(file, start=1):
                 row = _object(line)
-                if row is not None:
-                    found += 1
+                if row is None:
+                    bad += bool(line.strip())
+                    skipped += [count] if line.strip() else []
+                    continue
+                found += 1
+                if RESUMED in row:
+                    continue
+                if _is_replaced(row.get("step"), count, marks):
+                    replaced.append(count)
+                else:
                     yield row | {"line": count}
-                elif line.strip():
-                    bad += 1
-                    if skipped is not None:
-                        skipped.append(count)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     if bad and not found:
         raise ConfigError(f"{path}: none of its {bad} lines is a JSON object")
+
+
+def _marks(path: str | Path) -> list[tuple[int, int]]:
+    """Return the line numbers and steps of the places where a run was resumed, the last first."""
+    if not Path(path).is_file():  # a pipe can be read once only
+        return []
+    found: list[tuple[int, int]] = []
+    start = b'{"%s"' % RESUMED.encode()
+    with open(path, "rb") as file:
+        for count, line in enumerate(file, start=1):
+            step = (_object(line) or {}).get(RESUMED) if line.startswith(start) else None
+            if isinstance(step, int):
+                found.insert(0, (count, step))
+    return found
+
+
+def _is_replaced(step: object, line: int, marks: Sequence[tuple[int, int]]) -> bool:
+    """Whether a run that was resumed below this line has made its step again."""
+    if not marks or not isinstance(step, int):
+        return False
+    return any(step > resumed for _, resumed in takewhile(lambda mark: mark[0] > line, marks))
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

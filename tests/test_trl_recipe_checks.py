@@ -1,0 +1,218 @@
+"""What the TRL recipes refuse before a model is loaded, and that they go on from a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from medreward import ConfigError, Task
+from medreward.data.rows import Row, row
+from medreward.kinds.truth import ground_truth
+from medreward.priors.prompt import build_prompt
+from medreward.runs.trace_sources import read_trace
+from medreward_trl.dataset import from_rows
+from medreward_trl.recipe import check_grpo, check_lora, check_model, check_rows
+from tests.trl_tools import RIGHT, SIZE, WRONG, make_rows
+
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "recipes" / "trl_vrft.py"
+
+
+def run_recipe(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    """Run the recipe in this process; return its exit status."""
+    monkeypatch.setattr(sys, "argv", [str(RECIPE), *options])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(RECIPE), run_name="__main__")
+    return int(ended.value.code or 0)
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.npz=", "data: give npz"),
+        ("data=", "data: None is not a mapping"),
+        ("data.nzp=a", "did you mean 'npz'"),
+        ("lora.rank=4", "lora: LoraConfig field"),
+        ("lora=4", "lora: 4 is not a mapping"),
+        ("grpo.eval_strategy=steps", "grpo.eval_strategy: the recipe has no rows"),
+        ("grpo.use_vllm=true", "grpo.use_vllm: vLLM is not installed"),
+        ("grpo.report_to=mlflow", "grpo.report_to: 'mlflow' is not installed"),
+        ("grpo.resume_from_checkpoint=true", "there is no checkpoint in output_dir"),
+        ("grpo.resume_from_checkpoint=runs/none", "'runs/none' is no folder"),
+        ("model=", "model: None is neither"),
+        ("model=/nowhere/model", "model: '/nowhere/model' is no folder here, and no hub name"),
+    ],
+)
+def test_a_dry_run_names_what_the_run_would_refuse(
+    change: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if "vLLM" in message:
+        pytest.importorskip("trl")
+        monkeypatch.setitem(sys.modules, "vllm", None)
+    path = write(tmp_path / "rows.parquet", make_rows())
+    options = ["--dry-run", "--set", "task=pneumoniamnist", "--set", "reward.decay=exact"]
+    options += ["--set", f"grpo.output_dir={tmp_path / 'out'}"]
+    options += [] if change.startswith("data") else ["--set", f"data.parquet={path}"]
+    assert run_recipe(monkeypatch, *options, "--set", change) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_wandb_with_completions_is_refused() -> None:
+    pytest.importorskip("wandb")
+    settings = {"report_to": "wandb", "log_completions": True, "output_dir": "out"}
+    with pytest.raises(ConfigError, match=r"log_completions.*wandb.Table"):
+        check_grpo(settings, resumes=True)
+    check_grpo({**settings, "log_completions": False}, resumes=True)
+    check_grpo({**settings, "report_to": "none"}, resumes=True)
+
+
+def test_a_recipe_that_cannot_resume_says_so() -> None:
+    with pytest.raises(ConfigError, match="cannot go on from a checkpoint"):
+        check_grpo({"resume_from_checkpoint": True}, resumes=False)
+
+
+@pytest.mark.parametrize("name", ["trl_vrft", "trl_two_stage"])
+def test_the_recipes_settings_pass(name: str) -> None:
+    config = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    check_lora(config["lora"])
+    check_grpo(config["grpo"], resumes=True)
+
+
+def test_the_model_is_loaded_in_bfloat16() -> None:
+    config = yaml.safe_load((ROOT / "recipes" / "trl_vrft.yaml").read_text(encoding="utf-8"))
+    assert config["grpo"]["model_init_kwargs"] == {"dtype": "bfloat16"}
+    assert config["grpo"]["log_completions"] is False
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_rows_with_any_number_of_images_are_checked(number: int) -> None:
+    made = make_rows(2)
+    for one in made:
+        one["images"] = one["images"] * number
+        text = one["prompt"][0]["content"].replace("<image>", "<image>" * number)
+        one["prompt"] = [{"role": "user", "content": text}]
+    lines = list(check_rows(from_rows(made), Task.load("pneumoniamnist"), {}))
+    shown = ", ".join([f"({SIZE}, {SIZE})"] * number) or "none"
+    assert f"train0: image {shown}, target" in lines[1]
+
+
+def test_images_that_the_prompt_does_not_mark_are_named() -> None:
+    made = [one | {"images": one["images"] * 2} for one in make_rows(2)]
+    with pytest.raises(ConfigError, match="row train0: its prompt marks 1 images, and it has 2"):
+        list(check_rows(from_rows(made), Task.load("pneumoniamnist"), {}))
+
+
+def test_a_prompt_of_another_frame_is_named() -> None:
+    task = Task.load("mni152_brain_box")
+    png = make_rows(1)[0]["images"][0]["bytes"]
+    truth = ground_truth(task, [[2, 2, 9, 9]])
+    made = [row(task, build_prompt(task), truth, png, id="a", split="train")]
+    assert len(list(check_rows(from_rows(made), task, {}))) == 3
+    with pytest.raises(ConfigError, match="'per-mille', but the prompt of row a asks for 'pixels'"):
+        list(check_rows(from_rows(made), task, {"frame": "per-mille"}))
+
+
+def test_a_model_by_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no config.json"):
+        check_model(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    assert check_model(str(tmp_path)) == f"model: the folder {tmp_path}"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers as the hub does for a model that it has, and for one that it has not."""
+
+    def do_HEAD(self) -> None:
+        known = self.path.startswith("/known/model/")
+        self.send_response(200 if known else 401)
+        if known:
+            self.send_header("ETag", '"a"')
+            self.send_header("X-Repo-Commit", "0" * 40)
+        else:
+            self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture(scope="module")
+def hub_address() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Hub)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "offline", "message"),
+    [
+        ("known/model", "0", "model: known/model, from the hub"),
+        ("known/modle", "0", "ConfigError: model: 'known/modle' is no folder here, and the hub"),
+        ("known/modle", "1", "was NOT checked"),
+    ],
+)
+def test_a_model_by_its_hub_name(
+    name: str, offline: str, message: str, hub_address: str, tmp_path: Path
+) -> None:
+    code = f"from medreward_trl.recipe import check_model; print(check_model({name!r}))"
+    names = {"HF_ENDPOINT": hub_address, "HF_HUB_OFFLINE": offline, "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **names},
+    )
+    assert message in done.stdout + done.stderr
+
+
+def test_the_recipe_goes_on_from_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medreward_trl.demo.model import build, save
+
+    path = write(tmp_path / "rows.parquet", make_rows())
+    save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
+    grpo = {
+        "output_dir": tmp_path / "run",
+        "num_generations": 2,
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 1,
+        "max_completion_length": 4,
+        "bf16": "false",
+        "use_cpu": "true",
+        "gradient_checkpointing": "false",
+        "save_steps": 1,
+    }
+    changes = [f"model={tmp_path / 'model'}", "lora={r: 2, target_modules: [q_proj]}"]
+    changes += [f"trace={tmp_path / 'trace.jsonl'}", "task=pneumoniamnist", "reward.decay=exact"]
+    changes += [f"data.parquet={path}"]
+    changes += [f"grpo.{name}={value}" for name, value in grpo.items()]
+    options = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *options, "--set", "grpo.max_steps=1") == 0
+    again = ["--set", "grpo.max_steps=2", "--set", "grpo.resume_from_checkpoint=true"]
+    assert run_recipe(monkeypatch, *options, *again) == 0
+    assert [r.step for r in read_trace([tmp_path / "trace.jsonl"])] == [1] * 4 + [2] * 4

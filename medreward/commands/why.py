@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medreward.commands.complain import complain
 from medreward.errors import ConfigError
 
 
@@ -45,7 +45,7 @@ def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
     skipped: list[tuple[Path, int]] = []
     yield from tqdm(read_trace(arguments.file, skipped), unit=" completions", disable=None)
     for path, line in skipped:
-        print(f"medreward: {path}, line {line}: not JSON, left out", file=sys.stderr)
+        complain(f"{path}, line {line}: not JSON, left out")
 
 
 def _run(arguments: argparse.Namespace) -> int:

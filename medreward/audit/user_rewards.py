@@ -316,7 +316,8 @@ def resolve(path: str) -> Callable[..., Any]:
             found = pkgutil.resolve_name(_dotted(path))
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"reward {quote(path)} cannot be loaded: {error}; give {quote(OWN)}, 'package.module:function' "
+            f"reward {quote(path)} cannot be loaded: {error}; give {quote(OWN)}, "
+            f"'package.module:function' "
             f"or 'file.py:function'"
         ) from error
     if inspect.isclass(found) or not callable(found):

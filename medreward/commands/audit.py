@@ -11,6 +11,7 @@ from typing import Any
 from medreward.commands.reward_options import add_reward_options, add_time_limit, reward_options
 from medreward.errors import ConfigError, expected
 from medreward.files.reading import parse_json, read_lines
+from medreward.text.shown import escape_controls
 
 _SUFFIXES = (".html", ".md", ".json")
 
@@ -130,4 +131,4 @@ def _write(path: Path, audits: list[Any]) -> None:
         text = as_markdown(audits)
     else:
         text = json.dumps(as_json(audits), ensure_ascii=False, indent=1) + "\n"
-    write_text_atomic(path, printable(text))
+    write_text_atomic(path, escape_controls(text))

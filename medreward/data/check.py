@@ -221,13 +221,15 @@ def _decode(picture: Any) -> None:
             _decode(picture["path"])
             raise ConfigError(
                 f"a path ({quote(picture['path'])}) beside empty bytes, which verl takes for an empty "
+                f""
                 f"image; store the file's bytes"
             )
     if not isinstance(content, str | bytes):
         raise ConfigError(f"neither bytes nor a path: {quote(picture)}")
     if isinstance(content, str) and not _is_file(content):
         raise ConfigError(
-            f"there is no file {quote(content)} (seen from {Path.cwd()}); medreward's rows hold bytes"
+            f"there is no file {quote(content)} (seen from {Path.cwd()}); medreward's rows hold "
+            f"bytes"
         )
     try:
         with Image.open(content if isinstance(content, str) else io.BytesIO(content)) as image:

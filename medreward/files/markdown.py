@@ -8,8 +8,8 @@ from pathlib import Path
 
 from medreward.text.shown import escape_controls
 
-# As entities, which no renderer undoes in a second pass, as it may a backslash. A plain address is a
-# link too, hence the colon and www.
+# As entities, which no renderer undoes in a second pass, as it may a backslash. A plain address is
+# a link too, hence the colon and www.
 _ENTITIES = {
     "&": "&amp;",
     "<": "&lt;",

@@ -22,22 +22,25 @@ MAX_ALIASED = 1_000_000
 _MOST_DIGITS = 309  # no float has more before its point
 
 
-def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+def read_text(path: str | Path, encoding: str = "utf-8", *, what: str = "") -> str:
     """Return the text of a file; "utf-8-sig" leaves a byte order mark out.
+
+    `what` says in errors what the file is, such as "task card".
 
     Raises:
         ConfigError: if it cannot be read or is not UTF-8.
     """
-    return decode_text(read_bytes(path), str(path), encoding)
+    where = f"{what} {str(path)!r}" if what else f"{path}:"
+    return decode_text(read_bytes(path, where), where, encoding)
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path, where: str = "") -> bytes:
     """Return what is in a file; raises `ConfigError` if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+        raise ConfigError(f"{where or f'{path}:'} cannot be read: {reason}") from error
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
@@ -50,7 +53,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield number, decode_text(line, f"{path}, line {number}")
+                    yield number, decode_text(line, f"{path}, line {number}:")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
 
@@ -65,7 +68,7 @@ def decode_text(content: bytes, where: str, encoding: str = "utf-8") -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{where}: cannot be read: byte 0x{content[error.start]:02x} is not "
+            f"{where} cannot be read: byte 0x{content[error.start]:02x} is not "
             f"UTF-8; save the file as UTF-8"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

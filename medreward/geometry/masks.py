@@ -72,7 +72,8 @@ def parse_mask(target: object) -> MaskTarget:
     except MaskError as error:
         raise ConfigError(f"target mask: {error}") from error
     raise ConfigError(
-        f"target {quote(str(target)[:80])} is not a mask: COCO's RLE, an array, or polygons with a size"
+        f"target {quote(str(target)[:80])} is not a mask: COCO's RLE, an array, or polygons "
+        f"with a size"
     )
 
 

@@ -214,6 +214,7 @@ class Ordinal(SingleLabel):
             if name.isdecimal() and name != str(grade):
                 raise ConfigError(
                     f"labels[{i}]: {quote(label.name)} is the name of grade {grade}; grades rise by 1 "
+                    f""
                     f"from first_grade {task.first_grade}"
                 )
 

@@ -126,10 +126,12 @@ class Sample:
         if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
             raise ConfigError(
                 f"region: box {quote(region.box)} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2 within "
+                f""
                 f"{width} x {height} pixels"
             )
         if region.mask is not None and (region.mask.mode, region.mask.size) != ("L", self.size):
             raise ConfigError(
                 f"region: mask of mode {quote(region.mask.mode)} and size {region.mask.size} is not "
+                f""
                 f"'L' of {self.size}"
             )

@@ -57,6 +57,7 @@ def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
             if words := stated.left_over(knowledge, mirror):
                 raise ConfigError(
                     f"{transform}: knowledge: {quote(words[0])}: statements are not rewritten, as they "
+                    f""
                     f"would be false of people; prepare rows with less knowledge, or without this"
                 )
 
@@ -95,7 +96,8 @@ def _check_labels(task: Task, mirror: Mirror, texts: dict[str, str]) -> None:
         new = texts[f"labels[{i}]"]
         if new not in index:
             raise ConfigError(
-                f"labels[{i}]: {quote(label.name)} becomes {quote(new)} in a {mirror} flip, which is not a "
+                f"labels[{i}]: {quote(label.name)} becomes {quote(new)} in a {mirror} flip, which is "
+                f"not a "
                 f"label of the task"
             )
         for name, synonym in _forms(task, i).items():
@@ -103,10 +105,12 @@ def _check_labels(task: Task, mirror: Mirror, texts: dict[str, str]) -> None:
             if changed != synonym and index.get(changed, index[new]) != index[new]:
                 raise ConfigError(
                     f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a {mirror} flip, but "
+                    f""
                     f"{quote(label.name)} becomes {quote(new)}, another label"
                 )
             if changed != synonym and new == label.name:
                 raise ConfigError(
                     f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a {mirror} flip, but "
+                    f""
                     f"its label {quote(label.name)} stays as it is"
                 )

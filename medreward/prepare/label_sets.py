@@ -95,8 +95,10 @@ def _check_no_finding(
     nothing = [key for key in keys if not known[key] and key not in mapping]
     if nothing and any(known[key] for key in keys):
         raise ConfigError(
-            f"{record.where}: {quote(nothing[0])} stands beside {', '.join(k for k in keys if known[k])}"
-            f"; --map {quote(nothing[0])}='no finding' drops it there, --map {quote(nothing[0])}= the images"
+            f"{record.where}: {quote(nothing[0])} stands beside "
+            f"{', '.join(k for k in keys if known[k])}"
+            f"; --map {quote(nothing[0])}='no finding' drops it there, --map {quote(nothing[0])}= "
+            f"the images"
         )
 
 

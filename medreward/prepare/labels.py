@@ -142,6 +142,7 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
         if isinstance(record.label, Flags | tuple):
             raise ConfigError(
                 f"{record.where}: the source has several labels an image, task {quote(task.name)} is "
+                f""
                 f"{task.kind}; a multilabel card fits"
             )
 

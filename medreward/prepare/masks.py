@@ -66,7 +66,8 @@ def _settle_mask(record: Record, task: Task) -> Record:
         raise ConfigError(f"{record.where}: {error}") from error
     if isinstance(target, BoxTarget):
         raise ConfigError(
-            f"{record.where}: the label {quote(str(record.label)[:80])} is no mask; boxes come from "
+            f"{record.where}: the label {quote(str(record.label)[:80])} is no mask; boxes come "
+            f"from "
             f"sources of boxes (--voc, --coco, --masks)"
         )
     size = int(target.size[0]), int(target.size[1])

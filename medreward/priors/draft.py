@@ -110,7 +110,8 @@ def _attributes(task: Task, index: int, endpoint: Endpoint) -> list[str]:
             problem = str(error)
     name = task.labels[index].name
     raise EndpointError(
-        f"label {quote(name)}: model {quote(endpoint.model)} does not answer in JSON as asked ({problem})"
+        f"label {quote(name)}: model {quote(endpoint.model)} does not answer in JSON as asked "
+        f"({problem})"
     )
 
 

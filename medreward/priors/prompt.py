@@ -97,7 +97,8 @@ abnormal opacity.
             if self._fits(prompt):
                 return prompt
         raise ConfigError(
-            f"budget: {self.budget} tokens are too few for task {quote(self.task.name)}: its prompt "
+            f"budget: {self.budget} tokens are too few for task {quote(self.task.name)}: its "
+            f"prompt "
             f"has {self._size(prompt)} without any knowledge"
         )
 

@@ -84,7 +84,7 @@ def load_templates(path: str | Path | Templates | None = None) -> Templates:
     shipped = _shipped()
     if path is None:
         return shipped
-    text = read_text(path)
+    text = read_text(path, what="template")
     own = _parse(text, str(path), [*shipped.kinds], [*shipped.frames])
     return Templates({**shipped.kinds, **own.kinds}, {**shipped.frames, **own.frames})
 

@@ -232,12 +232,14 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
     how = f"weights.format {weights.format:g}, decay {settings.decay!r}"
     if not staked:
         raise ConfigError(
-            f"task {quote(task.name)}: rounding lets a wrong answer outscore a right one: it earns up "
+            f"task {quote(task.name)}: rounding lets a wrong answer outscore a right one: it earns "
+            f"up "
             f"to {quote(partial)} of weights.accuracy {weights.accuracy:g} ({how})"
         )
     named = " + ".join(f"weights.{name} {weights[name]:g}" for name in staked)
     raise ConfigError(
-        f"task {quote(task.name)}: {named} lets a wrong answer outscore a right one: a wrong answer "
+        f"task {quote(task.name)}: {named} lets a wrong answer outscore a right one: a wrong "
+        f"answer "
         f"earns up to {partial:g} of weights.accuracy {weights.accuracy:g}, so "
         f"{' + '.join(staked)} has to stay below {room - least:g} ({how})"
     )

@@ -42,7 +42,7 @@ def card_text(task: str | Path) -> tuple[str, str]:
         return resource.read_text(encoding="utf-8"), resource.name
     path = Path(task)
     if path.suffix in (".yaml", ".yml"):
-        return read_text(path), name
+        return read_text(path, what="task card"), name
     raise expected("task", name, [*shipped()]) from None
 
 

@@ -133,7 +133,8 @@ def _sign(value: object) -> int:
     if isinstance(value, Real) and not isinstance(value, bool) and value in (-1, 0, 1):
         return int(float(value))
     raise ConfigError(
-        f"delta: {quote(value)} is not a sign; it is +1 (rewards recitation), -1 (penalises it) or 0, "
+        f"delta: {quote(value)} is not a sign; it is +1 (rewards recitation), -1 (penalises "
+        f"it) or 0, "
         f"and weights.recitation says how much"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from numbers import Real
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 
 
 def number(what: str, value: object, low: float, high: float) -> float:
@@ -16,4 +16,4 @@ def number(what: str, value: object, low: float, high: float) -> float:
         with suppress(OverflowError):
             if low <= float(value) <= high:
                 return float(value)
-    raise ConfigError(f"{what}: {value!r} is not a finite number from {low:g} to {high:g}")
+    raise ConfigError(f"{what}: {quote(value)} is not a finite number from {low:g} to {high:g}")

@@ -221,7 +221,7 @@ def test_a_failure_shows_completion_parts_reasons_and_what_was_expected() -> Non
     [
         ("", "there are no cases"),
         ("- a", "is not a mapping"),
-        ("cases: {}", "cases: '{}' is not a list"),
+        ("cases: {}", "cases: {} is not a list"),
         ("cases: [", "while parsing"),
         ("caes: []", "field: 'caes' is not one of .*; did you mean 'cases'"),
         ("signature: TRL", "signature: 'TRL' is not one of trl"),

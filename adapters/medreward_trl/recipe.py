@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub as hub
-import yaml
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig
 
 from medreward import ConfigError, Task, explain
 from medreward.errors import expected
+from medreward.files.reading import parse_yaml, read_text
 from medreward.kinds.base import kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
@@ -60,8 +60,8 @@ def read_config(
         ConfigError: if it cannot be read, or a field is not known or missing.
     """
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        config = parse_yaml(read_text(path))
+    except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: it is not a mapping with {', '.join(known)}")
@@ -276,4 +276,4 @@ def _change(config: dict[str, Any], change: str) -> None:
         place = place.setdefault(parent, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
         raise ConfigError(f"--set: {change!r}: {'.'.join(parents)} has no fields")
-    place[last] = yaml.safe_load(value)
+    place[last] = parse_yaml(value)

@@ -49,7 +49,7 @@ from medreward.audit.exploits import (
 from medreward.audit.exploits.case import PLAIN
 from medreward.audit.reward_process import RewardError
 from medreward.audit.user_rewards import ReturnError
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.task.task import Task
 
 SLOW = 10.0
@@ -246,7 +246,7 @@ def audit(
     """
     cases = cases_of(task, targets)
     if not cases:
-        raise ConfigError(f"task {task.name!r}: there are no targets to audit a reward with")
+        raise ConfigError(f"task {quote(task.name)}: there are no targets to audit a reward with")
     honest = [_honest(reward, case) for case in cases]
     chosen = registered(task.kind) if families is None else families
     shown = tqdm(chosen, unit="family", desc=task.name, disable=None, leave=False)
@@ -305,8 +305,8 @@ def _honest_value(reward: Rewards, case: AttackCase, answer: str) -> float:
     earned, problem, _ = _earned(reward, case, text)
     if problem:
         raise ConfigError(
-            f"the reward cannot score the honest completion {text[:200]!r} (target "
-            f"{str(case.target)[:200]!r}): it {problem}"
+            f"the reward cannot score the honest completion {quote(text[:200])} (target "
+            f"{quote(str(case.target)[:200])}): it {problem}"
         )
     return earned
 

@@ -28,7 +28,7 @@ from weakref import WeakValueDictionary, finalize
 from medreward.audit.reward_child import read, write
 from medreward.audit.user_rewards import OWN, SIGNATURES, Earned, Reward, load_reward
 from medreward.checks import number
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.task.task import Task
 from medreward.text.completion import CompletionLike
 
@@ -150,7 +150,7 @@ class RewardProcess:
         try:
             self._start()
         except RewardError as error:
-            raise ConfigError(f"reward {path!r} cannot be loaded: it {error}") from error
+            raise ConfigError(f"reward {quote(path)} cannot be loaded: it {error}") from error
 
     @property
     def given_up(self) -> bool:

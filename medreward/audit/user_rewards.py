@@ -34,7 +34,7 @@ from types import ModuleType
 from typing import Any, Protocol
 from zlib import crc32
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.kinds.truth import ground_truth, target_of
 from medreward.scoring.scorer import Score, Scorer
 from medreward.task.settings import RewardSettings
@@ -133,7 +133,9 @@ def load_reward(
     if path == OWN:
         return OwnReward(Scorer(loaded, loaded.reward.updated(settings or {})))
     if settings:
-        raise ConfigError(f"reward {path!r}: settings {dict(settings)!r} are for {OWN!r} only")
+        raise ConfigError(
+            f"reward {quote(path)}: settings {quote(dict(settings))} are for {quote(OWN)} only"
+        )
     return UserReward(path, loaded, signature)
 
 
@@ -314,11 +316,14 @@ def resolve(path: str) -> Callable[..., Any]:
             found = pkgutil.resolve_name(_dotted(path))
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"reward {path!r} cannot be loaded: {error}; give {OWN!r}, 'package.module:function' "
+            f"reward {quote(path)} cannot be loaded: {error}; give {quote(OWN)}, "
+            f"'package.module:function' "
             f"or 'file.py:function'"
         ) from error
     if inspect.isclass(found) or not callable(found):
-        raise ConfigError(f"reward {path!r}: {found!r} is not a function or a callable object")
+        raise ConfigError(
+            f"reward {quote(path)}: {quote(found)} is not a function or a callable object"
+        )
     return found  # type: ignore[no-any-return]
 
 
@@ -356,7 +361,7 @@ def detect_signature(path: str, function: Callable[..., Any]) -> str:
     ]
     if len(positional) < 2:
         raise ConfigError(
-            f"reward {path!r}: its signature ({', '.join(parameters)}) is none of "
+            f"reward {quote(path)}: its signature ({', '.join(parameters)}) is none of "
             f"{', '.join(SIGNATURES)}; name the one to call it with (--signature)"
         )
     return "batch" if positional[0].endswith("s") else "plain"
@@ -374,7 +379,9 @@ def _parameters(path: str, function: Callable[..., Any]) -> Mapping[str, inspect
     try:
         return inspect.signature(function).parameters
     except ValueError as error:  # some built-in functions have none
-        raise ConfigError(f"reward {path!r}: {error}; wrap it in a function of your own") from error
+        raise ConfigError(
+            f"reward {quote(path)}: {error}; wrap it in a function of your own"
+        ) from error
 
 
 def _module_at(file: Path) -> ModuleType:
@@ -384,7 +391,7 @@ def _module_at(file: Path) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     if not file.is_file():
-        raise ImportError(f"there is no file {str(file)!r}")
+        raise ImportError(f"there is no file {quote(str(file))}")
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - for the type checker
     module = importlib.util.module_from_spec(spec)

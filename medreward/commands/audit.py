@@ -10,6 +10,8 @@ from typing import Any
 
 from medreward.commands.reward_options import add_reward_options, add_time_limit, reward_options
 from medreward.errors import ConfigError, expected
+from medreward.files.reading import parse_json, read_lines
+from medreward.text.shown import escape_controls
 
 _SUFFIXES = (".html", ".md", ".json")
 
@@ -58,13 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_json(audits), ensure_ascii=False))
     else:
-        print(printable(as_text(audits)))
+        print(as_text(audits))
     return 0 if all(audit.passed for audit in audits) else 1
-
-
-def printable(text: str) -> str:
-    """Return text that any terminal can take: no half characters."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _list() -> None:
@@ -115,15 +112,9 @@ def _targets(path: Path, task: Any) -> list[object]:
     from medreward.kinds.truth import target_of
 
     targets = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
-            targets.append(target_of(task, json.loads(line)["target"]))
+            targets.append(target_of(task, parse_json(line)["target"]))
             task.parse_target(targets[-1])
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}, line {number}: no target to use: {error}") from error
@@ -140,4 +131,4 @@ def _write(path: Path, audits: list[Any]) -> None:
         text = as_markdown(audits)
     else:
         text = json.dumps(as_json(audits), ensure_ascii=False, indent=1) + "\n"
-    write_text_atomic(path, printable(text))
+    write_text_atomic(path, escape_controls(text))

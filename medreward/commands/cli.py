@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, redirect_stdout
 from importlib.metadata import entry_points
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
+from medreward.commands.complain import complain
 from medreward.commands.parser import LateParser
 from medreward.commands.reward_options import add_reward_options, reward_options
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.atomic import replacing
+from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.text.reasons import REASONS
+from medreward.text.shown import EscapingStream
 from medreward.version import __version__
 
 _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
@@ -26,19 +29,20 @@ _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `medreward` and return its exit status: 0, or 2 for wrong input."""
-    try:
-        arguments = _parser().parse_args(argv)
-        return int(arguments.run(arguments))
-    except ConfigError as error:
-        print(f"medreward: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    with redirect_stdout(EscapingStream(sys.stdout)):
+        try:
+            arguments = _parser().parse_args(argv)
+            return int(arguments.run(arguments))
+        except BrokenPipeError:
+            sys.stderr.close()
+            return 1
+        except (ConfigError, OSError) as error:
+            complain(str(error))
+            return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = LateParser(
         prog="medreward",
         description="Rewards for visual reinforcement fine-tuning of medical models.",
     )
@@ -86,31 +90,27 @@ def _scorer(arguments: argparse.Namespace) -> Scorer:
 def _run_score(arguments: argparse.Namespace) -> int:
     bound = _scorer(arguments)
     with ExitStack() as files:
-        source = _open(arguments.file, files)
-        scored = tqdm(_scored(source, arguments.file, bound), unit="row", disable=None)
+        lines_in = _stdin_lines() if arguments.file == "-" else read_lines(arguments.file)
+        scored = tqdm(_scored(lines_in, arguments.file, bound), unit="row", disable=None)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in scored)
         if arguments.out == "-":
             sys.stdout.writelines(lines)
         else:
             out = files.enter_context(replacing(arguments.out))
-            with out.open("w", encoding="utf-8") as file:
+            with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(lines)
     return 0
 
 
-def _open(name: str, files: ExitStack) -> TextIO:
-    if name == "-":
-        return sys.stdin
+def _stdin_lines(*, blank: bool = False) -> Iterator[tuple[int, str]]:
     try:
-        return files.enter_context(open(name, encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{name}: {error.strerror}") from error
+        yield from ((i, line) for i, line in enumerate(sys.stdin, start=1) if blank or line.strip())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"standard input: cannot be read: {error}") from error
 
 
-def _scored(source: TextIO, name: str, bound: Scorer) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(source, start=1):
-        if not line.strip():
-            continue
+def _scored(lines: Iterable[tuple[int, str]], name: str, bound: Scorer) -> Iterator[dict[str, Any]]:
+    for number, line in lines:
         try:
             row = _row(line)
             target = target_of(bound.task, row[_TARGET])
@@ -121,20 +121,19 @@ def _scored(source: TextIO, name: str, bound: Scorer) -> Iterator[dict[str, Any]
 
 
 def _row(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"not JSON: {error}") from error
+    row = parse_json(line)
     if not isinstance(row, dict):
-        raise ConfigError(f"{str(row)[:60]!r} is not an object with completion and target")
+        raise ConfigError(f"{quote(str(row)[:60])} is not an object with completion and target")
     for field in (_COMPLETION, _TARGET):
         if field not in row:
-            raise ConfigError(f"field {field!r} is missing; the row has {', '.join(row)}")
+            raise ConfigError(f"field {quote(field)} is missing; the row has {quote(list(row))}")
     return row
 
 
 def _run_explain(arguments: argparse.Namespace) -> int:
-    text = sys.stdin.read() if arguments.completion == "-" else arguments.completion
+    text = arguments.completion
+    if text == "-":
+        text = "".join(line for _, line in _stdin_lines(blank=True))
     bound = _scorer(arguments)
     target = target_of(bound.task, arguments.target)
     score = bound.score(text, target, arguments.knowledge)

@@ -10,6 +10,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from medreward.text.shown import escape_controls
+
 
 class LateParser(argparse.ArgumentParser):
     """A parser that calls `populate` once, before it is used."""
@@ -25,6 +27,10 @@ class LateParser(argparse.ArgumentParser):
         """Add the arguments, then return the help."""
         self._add_late_arguments()
         return super().format_help()
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help and errors, which quote arguments, escaped."""
+        super()._print_message(escape_controls(message) if message else message, file)
 
     def _add_late_arguments(self) -> None:
         populate, self.populate = self.populate, None

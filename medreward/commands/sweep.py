@@ -6,12 +6,12 @@ import argparse
 import csv
 import json
 import math
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medreward.commands.complain import complain
 from medreward.commands.why import add_trace, trace_rows
 from medreward.errors import ConfigError
 
@@ -103,7 +103,7 @@ def _chosen(rows: Iterable[TraceRow], task: str, split: str | None) -> Iterator[
         else:
             yield row
     if others:
-        print(f"medreward: {others} rows of other tasks or splits left out", file=sys.stderr)
+        complain(f"{others} rows of other tasks or splits left out")
 
 
 def _plain(outcome: SweepOutcome) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 
 
 def add_parser(commands: Any) -> None:
@@ -76,5 +76,5 @@ def _run(arguments: argparse.Namespace) -> int:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, pattern = text.partition("=")
     if not equals:
-        raise ConfigError(f"--filter: {text!r} is not FIELD=PATTERN")
+        raise ConfigError(f"--filter: {quote(text)} is not FIELD=PATTERN")
     return name.strip(), pattern.strip()

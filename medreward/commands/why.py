@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medreward.commands.complain import complain
 from medreward.errors import ConfigError
 
 
@@ -48,12 +48,11 @@ def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
     rows = read_trace(arguments.file, skipped, replaced)
     yield from tqdm(rows, unit=" completions", disable=None)
     for path, line in skipped:
-        print(f"medreward: {path}, line {line}: not JSON, left out", file=sys.stderr)
+        complain(f"{path}, line {line}: not JSON, left out")
     for path, count in Counter(path for path, _ in replaced).items():
-        print(
-            f"medreward: {path}: {count} completions left out: the run was resumed before their "
-            f"steps, which were made again",
-            file=sys.stderr,
+        complain(
+            f"{path}: {count} completions left out: the run was resumed before their steps, which "
+            f"were made again"
         )
 
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from medreward.data.picture import load_bytes
 from medreward.data.sources.record import ReadingOptions, UnusableError
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.regions import check_size
 from medreward.kinds.truth import target_of, target_size
 from medreward.priors.template import IMAGE_MARK
@@ -65,7 +65,7 @@ def task_finder(named: Iterable[str]) -> TaskOf:
 def _named(text: str) -> tuple[str, Task]:
     source, equals, card = text.partition("=")
     if not equals:
-        raise ConfigError(f"--task: {text!r} is not SOURCE=CARD")
+        raise ConfigError(f"--task: {quote(text)} is not SOURCE=CARD")
     return source, Task.load(card)
 
 
@@ -125,7 +125,9 @@ def open_parquet(path: str | Path) -> pq.ParquetFile:
     names = file.schema_arrow.names
     for column in COLUMNS:
         if column not in names:
-            raise ConfigError(f"{path}: column {column!r} is missing; it has {', '.join(names)}")
+            raise ConfigError(
+                f"{path}: column {quote(column)} is missing; it has {', '.join(names)}"
+            )
     return file
 
 
@@ -133,6 +135,22 @@ def first_rows(path: str | Path, count: int) -> list[dict[str, Any]]:
     """Return the first rows of a parquet file, at most `count`."""
     with open_parquet(path) as file:
         return list(islice(_rows(file), count))
+
+
+def check_shape(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns of a row that hold another type than veRL's schema has."""
+    for name in ("extra_info", "reward_model"):
+        if not isinstance(row.get(name) or {}, Mapping):
+            yield f"{name}: {quote(row[name])} is not a struct"
+    if not isinstance(row.get("data_source"), str):
+        yield f"data_source: {quote(row.get('data_source'))} is not a text"
+    for name in ("prompt", "images"):
+        if name in row and not isinstance(row[name] or [], list):
+            yield f"{name}: {quote(row[name])} is not a list"
+    prompt = row.get("prompt") or []
+    for i, message in enumerate(prompt if isinstance(prompt, list) else ()):
+        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
+            yield f"prompt[{i}]: {quote(message)} is not a message with a text as 'content'"
 
 
 def problems(
@@ -144,6 +162,10 @@ def problems(
     >>> [text.rpartition("; ")[2] for text in problems(row)]
     ["did you mean 'retinamnist'?"]
     """
+    misshapen = list(check_shape(row))
+    if misshapen:  # the rest cannot be read then
+        yield from misshapen
+        return
     try:
         _check_truth(row, task_of)
     except ConfigError as error:
@@ -198,20 +220,29 @@ def _decode(picture: Any) -> None:
         if content is None and picture.get("path"):
             _decode(picture["path"])
             raise ConfigError(
-                f"a path ({picture['path']!r}) beside empty bytes, which verl takes for an empty "
+                f"a path ({quote(picture['path'])}) beside empty bytes, which verl takes for an empty "
+                f""
                 f"image; store the file's bytes"
             )
-    if content is None:
-        raise ConfigError(f"neither bytes nor a path: {picture!r}")
-    if isinstance(content, str) and not Path(content).is_file():
+    if not isinstance(content, str | bytes):
+        raise ConfigError(f"neither bytes nor a path: {quote(picture)}")
+    if isinstance(content, str) and not _is_file(content):
         raise ConfigError(
-            f"there is no file {content!r} (seen from {Path.cwd()}); medreward's rows hold bytes"
+            f"there is no file {quote(content)} (seen from {Path.cwd()}); medreward's rows hold "
+            f"bytes"
         )
     try:
         with Image.open(content if isinstance(content, str) else io.BytesIO(content)) as image:
             image.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigError(f"cannot be decoded: {error}") from error
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
 
 
 def _rows(file: pq.ParquetFile) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from medreward.data.example import Example
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 SPLITS = ("train", "val", "test")
 
@@ -50,7 +50,7 @@ def arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path) as content:
             missing = [name for name in names if name not in content]
             if missing:
-                raise ConfigError(f"{path}: no array {missing[0]!r}; it has {content.files}")
+                raise ConfigError(f"{path}: no array {quote(missing[0])}; it has {content.files}")
             images, labels = content[names[0]], content[names[1]]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from medreward.data.rows import Row
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.atomic import replacing
 
 _TEXT = pa.string()
@@ -62,7 +62,7 @@ def _complete(rows: Iterable[Row]) -> Iterator[Row]:
         for column in SCHEMA.names:
             if column not in row:
                 raise ConfigError(
-                    f"row {number}: column {column!r} is missing; it has {', '.join(row)}"
+                    f"row {number}: column {quote(column)} is missing; it has {', '.join(row)}"
                 )
         yield row
 

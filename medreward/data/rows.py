@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import check_size
 from medreward.kinds.truth import ground_truth, target_size
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -50,7 +50,7 @@ def rows(
         try:
             yield _row(example, task, prompts(example.id))
         except ConfigError as error:
-            raise ConfigError(f"row {number}, example {example.id!r}: {error}") from error
+            raise ConfigError(f"row {number}, example {quote(example.id)}: {error}") from error
 
 
 def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002

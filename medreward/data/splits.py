@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from medreward.data.sources.record import Record
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 SPLITS = ("train", "val", "test")
 _ALIASES = {
@@ -47,12 +47,14 @@ def parse_fractions(text: str) -> dict[str, float]:
         try:
             share = float(number)
         except ValueError:
-            raise ConfigError(f"--split: {part!r} is not NAME=SHARE, such as train=0.8") from None
+            raise ConfigError(
+                f"--split: {quote(part)} is not NAME=SHARE, such as train=0.8"
+            ) from None
         if not 0 <= share <= 1:
-            raise ConfigError(f"--split: {part!r}: a share lies between 0 and 1")
+            raise ConfigError(f"--split: {quote(part)}: a share lies between 0 and 1")
         shares[split_name(name)] = share
     if abs(sum(shares.values()) - 1) > 1e-6:
-        raise ConfigError(f"--split: {text!r} sums to {sum(shares.values()):g}, not to 1")
+        raise ConfigError(f"--split: {quote(text)} sums to {sum(shares.values()):g}, not to 1")
     return shares
 
 

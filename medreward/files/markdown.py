@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from medreward.text.shown import escape_controls
+
+# As entities, which no renderer undoes in a second pass, as it may a backslash. A plain address is
+# a link too, hence the colon and www.
+_ENTITIES = {
+    "&": "&amp;",
+    "<": "&lt;",
+    "[": "&#91;",
+    "]": "&#93;",
+    "://": "&#58;//",
+    "www.": "www&#46;",
+    "*": "&#42;",
+    "~": "&#126;",
+}
+_MARKUP = re.compile("|".join(map(re.escape, _ENTITIES)))
+
 
 def plain(text: str) -> str:
-    """Return a text on one line and without what Markdown would take for HTML or code."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("`", "'")
+    r"""Return a text on one line that Markdown shows as it is: no link, image, HTML, emphasis.
+
+    >>> print(plain("![x](http://a/b.png)"))
+    !&#91;x&#93;(http&#58;//a/b.png)
+    """
+    line = escape_controls(" ".join(text.split())).replace("`", "'")
+    return _MARKUP.sub(lambda found: _ENTITIES[found[0]], line)
 
 
 def cell(text: str) -> str:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import Box, BoxTarget, Size, around
 
 FRAMES = {
@@ -105,7 +105,7 @@ def frame_of(name: str, target: OnImage) -> Frame:
     if size is None or (name == "resized" and seen is None):
         field = "size" if size is None else "seen"
         raise ConfigError(
-            f"target: it has no {field!r}, which boxes in frame {name!r} need "
+            f"target: it has no {quote(field)}, which boxes in frame {quote(name)} need "
             f"({{'boxes': [...], 'size': [width, height], 'seen': [width, height]}})"
         )
     extent: Size = (1.0, 1.0) if name == "unit" else (1000.0, 1000.0)
@@ -178,7 +178,9 @@ def qwen_resized(
     """
     width, height = size
     if min(size) <= 0 or max(size) / min(size) > 200:
-        raise ConfigError(f"size: {size!r} has a side that is not positive, or a ratio above 200")
+        raise ConfigError(
+            f"size: {quote(size)} has a side that is not positive, or a ratio above 200"
+        )
     across, down = (round(side / factor) * factor for side in size)
     if across * down > max_pixels:
         shrink = math.sqrt(width * height / max_pixels)

@@ -14,7 +14,7 @@ from numbers import Real
 from typing import Any
 
 from medreward.checks import number
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import Size
 
 MAX_SIDE = 16_384
@@ -72,7 +72,8 @@ def parse_mask(target: object) -> MaskTarget:
     except MaskError as error:
         raise ConfigError(f"target mask: {error}") from error
     raise ConfigError(
-        f"target {str(target)[:80]!r} is not a mask: COCO's RLE, an array, or polygons with a size"
+        f"target {quote(str(target)[:80])} is not a mask: COCO's RLE, an array, or polygons "
+        f"with a size"
     )
 
 
@@ -89,7 +90,7 @@ def rle_of_counts(counts: object, size: object, width: int, height: int) -> dict
         MaskError: if the size is another one, or the runs do not fill the image exactly.
     """
     if _plain(size) != [height, width]:
-        raise MaskError(f"RLE size {size!r} is not [height, width] = {[height, width]}")
+        raise MaskError(f"RLE size {quote(size)} is not [height, width] = {[height, width]}")
     runs = list(_unpacked(counts)) if isinstance(counts, str | bytes) else _plain(counts)
     if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
         raise MaskError("RLE counts are neither a packed text nor a list of whole numbers")
@@ -181,7 +182,7 @@ def _target(rle: Mapping[str, Any], seen: Size | None) -> MaskTarget:
 def _sides(name: str, value: object) -> tuple[int, int]:
     value = _plain(value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-        raise MaskError(f"{name}: {value!r} is not two sides")
+        raise MaskError(f"{name}: {quote(value)} is not two sides")
     one, other = (int(number(f"target {name}", side, 1, MAX_SIDE)) for side in value)
     return one, other
 
@@ -189,12 +190,15 @@ def _sides(name: str, value: object) -> tuple[int, int]:
 def _flat(polygons: object) -> list[list[float]]:
     value = _plain(polygons)
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise MaskError(f"polygons: {value!r} is not a list of lists of numbers")
+        raise MaskError(f"polygons: {quote(value)} is not a list of lists of numbers")
     for polygon in value:
         numeric = isinstance(polygon, Sequence) and all(isinstance(v, Real) for v in polygon)
         if not numeric:
-            raise MaskError(f"polygon {polygon!r} is not a list of numbers x1, y1, x2, y2, …")
-    return [[float(v) for v in polygon] for polygon in value]
+            raise MaskError(f"polygon {quote(polygon)} is not a list of numbers x1, y1, x2, y2, …")
+    try:
+        return [[float(v) for v in polygon] for polygon in value]
+    except OverflowError as error:
+        raise MaskError(f"polygons: a number of {quote(value)} is too large") from error
 
 
 def _unpacked(counts: str | bytes) -> Iterator[int]:

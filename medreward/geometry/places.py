@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.masks import MaskTarget, coco, is_empty, mask_json, parse_mask
 from medreward.geometry.regions import (
     MAX_BOXES,
@@ -207,7 +207,7 @@ def bounds(target: PointTarget) -> list[Box]:
 
 def _of_masks(masks: object, size: Size | None, seen: Size | None) -> MaskPlaces:
     if not isinstance(masks, Sequence) or isinstance(masks, str):
-        raise ConfigError(f"target masks: {str(masks)[:80]!r} is not a list of masks")
+        raise ConfigError(f"target masks: {quote(str(masks)[:80])} is not a list of masks")
     if len(masks) > MAX_BOXES:
         raise ConfigError(f"target: {len(masks)} masks; at most {MAX_BOXES} are allowed")
     parsed = [parse_mask(_sized(mask, size)) for mask in masks]

@@ -12,7 +12,7 @@ from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward.checks import number
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 Box: TypeAlias = tuple[float, float, float, float]
 Size: TypeAlias = tuple[float, float]
@@ -81,7 +81,7 @@ def parse_boxes(target: object, label_of: Callable[[object], int | None]) -> Box
     size, seen = (parse_size(name, value.get(name)) for name in ("size", "seen"))
     lists = _plain(value["annotators"]) if "annotators" in value else [value["boxes"]]
     if not isinstance(lists, Sequence) or isinstance(lists, str) or not lists:
-        raise ConfigError(f"target annotators: {lists!r} is not a list of lists of boxes")
+        raise ConfigError(f"target annotators: {quote(lists)} is not a list of lists of boxes")
     return BoxTarget(tuple(_boxes(boxes, label_of, size) for boxes in lists), size, seen)
 
 
@@ -147,7 +147,7 @@ def _boxes(
 ) -> tuple[TrueBox, ...]:
     value = _plain(value)
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ConfigError(f"target {value!r} is not a list of boxes")
+        raise ConfigError(f"target {quote(value)} is not a list of boxes")
     items = [value] if len(value) == 4 and isinstance(value[0], Real) else value
     if len(items) > MAX_BOXES:
         raise ConfigError(f"target: {len(items)} boxes; at most {MAX_BOXES} are allowed")
@@ -172,7 +172,7 @@ def _box(item: object) -> Box:
         x1, y1, x2, y2 = (number("target box", v, -1e9, 1e9) for v in item)
         if x2 - x1 > MIN_SIDE and y2 - y1 > MIN_SIDE:
             return x1, y1, x2, y2
-    raise ConfigError(f"target box {item!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
+    raise ConfigError(f"target box {quote(item)} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
 
 
 def parse_size(name: str, value: object) -> Size | None:
@@ -185,7 +185,7 @@ def parse_size(name: str, value: object) -> Size | None:
     if value is None:
         return None
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-        raise ConfigError(f"target {name}: {value!r} is not [width, height]")
+        raise ConfigError(f"target {name}: {quote(value)} is not [width, height]")
     width, height = (number(f"target {name}", side, 1, _MAX_SIDE) for side in value)
     return width, height
 

@@ -9,8 +9,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import NamedTuple
 
-import yaml
-
+from medreward.files.reading import parse_yaml
 from medreward.priors.template import Template, Templates, load_templates
 from medreward.task.task import Task
 
@@ -31,7 +30,7 @@ class Wording(NamedTuple):
 def wordings() -> Mapping[str, Wording]:
     """Return the wording of each kind of question, from ``grounding.yaml``."""
     source = files("medreward").joinpath("grounding", "grounding.yaml")
-    content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    content = parse_yaml(source.read_text(encoding="utf-8"))
     return {
         ask: Wording(_templates(entry["prompt"]), tuple(entry["questions"]))
         for ask, entry in content.items()

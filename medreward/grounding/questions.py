@@ -27,7 +27,7 @@ from typing import NamedTuple
 from medreward.checks import number as checked_number
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import SPLITS
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.regions import MAX_BOXES
 from medreward.grounding.phrases import number, question, words_of
 from medreward.kinds.base import TargetType, kind_of
@@ -75,7 +75,9 @@ class Asking:
             raise ConfigError(f"ask: {', '.join(self.kinds) or '(nothing)'}: name each kind once")
         checked_number("negatives", self.negatives, 0.0, 0.99)
         if isinstance(self.most, bool) or self.most not in range(1, MAX_BOXES + 1):
-            raise ConfigError(f"most: {self.most!r} is not a whole number from 1 to {MAX_BOXES}")
+            raise ConfigError(
+                f"most: {quote(self.most)} is not a whole number from 1 to {MAX_BOXES}"
+            )
 
 
 class Question(NamedTuple):
@@ -149,7 +151,7 @@ def plan(records: Sequence[Record], task: Task, asking: Asking, seed: int) -> Pl
     """
     if kind_of(task).target_type is not TargetType.BOXES:
         raise ConfigError(
-            f"ask: task {task.name!r} is {task.kind}; --ask needs a localisation card"
+            f"ask: task {quote(task.name)} is {task.kind}; --ask needs a localisation card"
         )
     names = _names(records, task)
     words = words_of(task, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.places import PointTarget, parse_places
 from medreward.geometry.regions import BoxTarget, parse_boxes
 from medreward.task.task import NO_FINDING, Task
@@ -26,7 +26,7 @@ def box_target(task: Task, target: object) -> BoxTarget:
     try:
         return parse_boxes(target, lambda label: _box_label(task, label))
     except ConfigError as error:
-        raise ConfigError(f"task {task.name!r}: {error}") from error
+        raise ConfigError(f"task {quote(task.name)}: {error}") from error
 
 
 def place_target(task: Task, target: object) -> PointTarget:
@@ -38,7 +38,7 @@ def place_target(task: Task, target: object) -> PointTarget:
     try:
         return parse_places(target, lambda label: _box_label(task, label))
     except ConfigError as error:
-        raise ConfigError(f"task {task.name!r}: {error}") from error
+        raise ConfigError(f"task {quote(task.name)}: {error}") from error
 
 
 def with_nothing_there(task: Task, forms: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

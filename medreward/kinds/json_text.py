@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_json
 from medreward.task.task import Task
 
 
@@ -16,6 +16,8 @@ def json_target(task: Task, text: str, form: str) -> Any:
         ConfigError: if it is not JSON.
     """
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"task {task.name!r}: target {text!r} is not JSON {form}") from error
+        return parse_json(text)
+    except ConfigError as error:
+        raise ConfigError(
+            f"task {quote(task.name)}: target {quote(text)} is not JSON {form} ({error})"
+        ) from error

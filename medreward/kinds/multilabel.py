@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence, Set
 from numbers import Real
 from typing import NamedTuple
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
@@ -160,14 +160,16 @@ def parse_label_set(task: Task, target: object) -> frozenset[int]:
     if hasattr(target, "tolist"):
         return _flagged(task, target.tolist())
     if not isinstance(target, Sequence | Set):
-        raise ConfigError(f"task {task.name!r}: target {target!r} is not a list of labels")
+        raise ConfigError(
+            f"task {quote(task.name)}: target {quote(target)} is not a list of labels"
+        )
     return frozenset(map(task.target_index, target))
 
 
 def _flagged(task: Task, flags: object) -> frozenset[int]:
     if not isinstance(flags, list) or len(flags) != len(task.labels) or not {0, 1} >= {*flags}:
         raise ConfigError(
-            f"task {task.name!r}: target {flags!r} is not an array of {len(task.labels)} "
+            f"task {quote(task.name)}: target {quote(flags)} is not an array of {len(task.labels)} "
             f"zeros and ones; give labels as a list"
         )
     return frozenset(i for i, flag in enumerate(flags) if flag)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.kinds.reading import LabelReading, read_one_asserted, unescape_answer, unreadable
 from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
@@ -213,7 +213,8 @@ class Ordinal(SingleLabel):
             grade, name = task.first_grade + i, label.name.strip()
             if name.isdecimal() and name != str(grade):
                 raise ConfigError(
-                    f"labels[{i}]: {label.name!r} is the name of grade {grade}; grades rise by 1 "
+                    f"labels[{i}]: {quote(label.name)} is the name of grade {grade}; grades rise by 1 "
+                    f""
                     f"from first_grade {task.first_grade}"
                 )
 

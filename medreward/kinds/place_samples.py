@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+from medreward.files.reading import parse_json
 from medreward.geometry.frames import OnImage, frame_of
 from medreward.geometry.masks import is_empty, parse_mask
 from medreward.geometry.places import PointTarget, bounds, places_of
@@ -96,7 +97,7 @@ def honest_points(
         boxes = bounds(parsed)
         extent = parsed.size or _extent(parsed)
         scale = _scale(task, parsed)
-        points = json.loads(right(parsed))
+        points = parse_json(right(parsed))
         far = [(extent[0] - 1) * scale[0], (extent[1] - 1) * scale[1]]
         if places_of(parsed).hits([(extent[0] - 1, extent[1] - 1)]).any():
             far = [0.0, 0.0]

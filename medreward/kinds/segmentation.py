@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.frames import Frame, frame_of
 from medreward.geometry.masks import (
     MaskError,
@@ -201,7 +201,7 @@ class Segmentation(Kind):
         try:
             return parse_mask(target)
         except ConfigError as error:
-            raise ConfigError(f"task {task.name!r}: {error}") from error
+            raise ConfigError(f"task {quote(task.name)}: {error}") from error
 
     def to_text(self, task: Task, target: MaskTarget) -> str:
         """Return the mask's run lengths as JSON."""

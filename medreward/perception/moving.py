@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from medreward.files.reading import parse_json
 from medreward.geometry.masks import mask_json
 from medreward.geometry.places import MaskPlaces, places_json
 from medreward.geometry.regions import check_size
@@ -125,7 +126,7 @@ class MovingPlaces(MovingBoxes):
         if (own_regions(before), before.size) == (own_regions(after), after.size):
             return self.truth
         moved = places_json(with_masks(self._masks, after))
-        return moved if isinstance(self.truth, str) else json.loads(moved)
+        return moved if isinstance(self.truth, str) else parse_json(moved)
 
 
 MOVING: Mapping[TargetType, type[MovingTarget]] = {

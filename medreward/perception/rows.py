@@ -5,17 +5,16 @@ What was applied is in ``extra_info.transforms`` as text that `medreward.percept
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.data.check import TaskOf, shipped_task
 from medreward.data.picture import load_bytes, png_bytes
 from medreward.data.rows import Row
 from medreward.data.sources.record import ReadingOptions, UnusableError
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_json, read_bytes
 from medreward.geometry.regions import BoxTarget, check_size, parse_boxes
 from medreward.kinds.truth import target_of, target_size
 from medreward.perception.moving import moving_type
@@ -149,9 +148,9 @@ def _others(text: str) -> tuple[BoxTarget, list[str]]:
         return names.index(str(label))
 
     try:
-        return parse_boxes(json.loads(text) if text else [], label_of), names
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"regions: {text!r} is not JSON") from error
+        return parse_boxes(parse_json(text) if text else [], label_of), names
+    except ConfigError as error:
+        raise ConfigError(f"regions: {quote(text)}: {error}") from error
 
 
 def with_marks(text: str, count: int, notes: Sequence[str]) -> str:
@@ -208,7 +207,7 @@ def _image(picture: Any) -> Image:
     if isinstance(picture, Mapping):
         given = picture.get("bytes") or picture.get("path")
     try:
-        content = Path(given).read_bytes() if isinstance(given, str) else given
+        content = read_bytes(given) if isinstance(given, str) else given
         return load_bytes(content or b"", ReadingOptions()).image
     except (UnusableError, OSError) as error:
         raise ConfigError(f"image: {error}") from error

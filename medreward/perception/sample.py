@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import Box
 from medreward.task.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
 
@@ -72,7 +72,9 @@ class Sample:
             raise ConfigError("images: there are none")
         for image in self.images:
             if image.mode not in MODES:
-                raise ConfigError(f"image: mode {image.mode!r} is not one of {', '.join(MODES)}")
+                raise ConfigError(
+                    f"image: mode {quote(image.mode)} is not one of {', '.join(MODES)}"
+                )
             if image.size != self.size:
                 raise ConfigError(f"images: sizes differ: {image.size} and {self.size}")
         for region in self.regions:
@@ -123,11 +125,13 @@ class Sample:
         width, height = self.size
         if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
             raise ConfigError(
-                f"region: box {region.box!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2 within "
+                f"region: box {quote(region.box)} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2 within "
+                f""
                 f"{width} x {height} pixels"
             )
         if region.mask is not None and (region.mask.mode, region.mask.size) != ("L", self.size):
             raise ConfigError(
-                f"region: mask of mode {region.mask.mode!r} and size {region.mask.size} is not "
+                f"region: mask of mode {quote(region.mask.mode)} and size {region.mask.size} is not "
+                f""
                 f"'L' of {self.size}"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.perception.moving import MovingTarget, moving_type
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
@@ -36,7 +36,7 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
         try:
             _check(transform, task, moving)
         except ConfigError as error:
-            raise ConfigError(f"task {task.name!r}: {transform}: {error}") from error
+            raise ConfigError(f"task {quote(task.name)}: {transform}: {error}") from error
 
 
 def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
@@ -56,7 +56,8 @@ def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
         ):
             if words := stated.left_over(knowledge, mirror):
                 raise ConfigError(
-                    f"{transform}: knowledge: {words[0]!r}: statements are not rewritten, as they "
+                    f"{transform}: knowledge: {quote(words[0])}: statements are not rewritten, as they "
+                    f""
                     f"would be false of people; prepare rows with less knowledge, or without this"
                 )
 
@@ -95,18 +96,21 @@ def _check_labels(task: Task, mirror: Mirror, texts: dict[str, str]) -> None:
         new = texts[f"labels[{i}]"]
         if new not in index:
             raise ConfigError(
-                f"labels[{i}]: {label.name!r} becomes {new!r} in a {mirror} flip, which is not a "
+                f"labels[{i}]: {quote(label.name)} becomes {quote(new)} in a {mirror} flip, which is "
+                f"not a "
                 f"label of the task"
             )
         for name, synonym in _forms(task, i).items():
             changed = texts[f"labels[{i}]{name}"]
             if changed != synonym and index.get(changed, index[new]) != index[new]:
                 raise ConfigError(
-                    f"labels[{i}]{name}: {synonym!r} becomes {changed!r} in a {mirror} flip, but "
-                    f"{label.name!r} becomes {new!r}, another label"
+                    f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a {mirror} flip, but "
+                    f""
+                    f"{quote(label.name)} becomes {quote(new)}, another label"
                 )
             if changed != synonym and new == label.name:
                 raise ConfigError(
-                    f"labels[{i}]{name}: {synonym!r} becomes {changed!r} in a {mirror} flip, but "
-                    f"its label {label.name!r} stays as it is"
+                    f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a {mirror} flip, but "
+                    f""
+                    f"its label {quote(label.name)} stays as it is"
                 )

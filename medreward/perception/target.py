@@ -8,7 +8,7 @@ from typing import Any
 
 from medreward.data.render import scale_box
 from medreward.data.sources.record import NamedBox
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import BoxTarget, TrueBox, box_json, check_size
 from medreward.perception.sample import Region, Sample
 
@@ -81,7 +81,7 @@ def _region(box: TrueBox, size: Size, annotator: int, key: int, names: Sequence[
     width, height = size
     clipped = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
     if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
-        raise ConfigError(f"target: box {box.box!r} is not on the image of {width} x {height}")
+        raise ConfigError(f"target: box {quote(box.box)} is not on the image of {width} x {height}")
     label = "" if box.label is None else names[box.label]
     return Region(clipped, label, annotator=annotator, key=key)
 

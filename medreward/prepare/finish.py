@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from medreward.data.render import Rendered
 from medreward.data.sources.record import Record
+from medreward.files.reading import parse_json
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import ground_truth
 from medreward.prepare.masks import mask_names, mask_truth
@@ -44,7 +44,7 @@ def _finish_label(task: Task, record: Record, image: Rendered, seen: Seen) -> Fi
 def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     truth = str(record.label)
     nothing = task.no_finding[0] if task.no_finding else "(none)"
-    names = json.loads(truth) or [nothing]
+    names = parse_json(truth) or [nothing]
     return FinishedTarget(truth, names, ", ".join(names))
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from medreward.data.sources.record import Flags, Record, Remark, Unclear
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.kinds.multilabel import parse_label_set
 from medreward.prepare.unknown import check_used, key_of, unknown_labels
 from medreward.task.task import Task
@@ -73,7 +73,7 @@ def _check_flags(record: Record, flags: Flags, task: Task) -> None:
     if len(flags.values) != len(task.labels) or not {0, 1} >= {*flags.values}:
         raise ConfigError(
             f"{record.where}: its labels {list(flags.values)} are not a 0 or 1 for each of the "
-            f"{len(task.labels)} labels of task {task.name!r}"
+            f"{len(task.labels)} labels of task {quote(task.name)}"
         )
 
 
@@ -95,8 +95,10 @@ def _check_no_finding(
     nothing = [key for key in keys if not known[key] and key not in mapping]
     if nothing and any(known[key] for key in keys):
         raise ConfigError(
-            f"{record.where}: {nothing[0]!r} stands beside {', '.join(k for k in keys if known[k])}"
-            f"; --map {nothing[0]!r}='no finding' drops it there, --map {nothing[0]!r}= the images"
+            f"{record.where}: {quote(nothing[0])} stands beside "
+            f"{', '.join(k for k in keys if known[k])}"
+            f"; --map {quote(nothing[0])}='no finding' drops it there, --map {quote(nothing[0])}= "
+            f"the images"
         )
 
 

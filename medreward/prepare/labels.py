@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import yaml
-
 from medreward.data.sources.record import Flags, NamedBox, Record, Remark
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_json, parse_yaml, read_text
 from medreward.geometry.regions import MAX_BOXES
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import ground_truth
@@ -58,7 +56,7 @@ def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[
     for pair in pairs:
         old, equals, new = pair.partition("=")
         if not equals:
-            raise ConfigError(f"--map: {pair!r} is not OLD=NEW")
+            raise ConfigError(f"--map: {quote(pair)} is not OLD=NEW")
         mapping[old.strip()] = new.strip()
     return mapping
 
@@ -66,18 +64,18 @@ def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[
 def read_mapping(path: str | Path) -> dict[str, str]:
     """Return a mapping of labels from YAML, JSON, or a CSV file with two columns and no header."""
     path = Path(path)
+    text = read_text(path, "utf-8-sig")
     try:
-        text = path.read_text(encoding="utf-8-sig")
         content = _parsed(text, path.suffix.lower(), path)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, yaml.YAMLError, csv.Error) as error:
+    except (ConfigError, csv.Error) as error:
         raise ConfigError(f"{path}: not a mapping of labels: {error}") from error
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path}: not a mapping of labels to labels")
     for old, new in content.items():
         if isinstance(old, bool) or isinstance(new, bool | list | dict):
-            raise ConfigError(f"{path}: {old!r}: {new!r} are not two labels (put them in quotes)")
+            raise ConfigError(
+                f"{path}: {quote(old)}: {quote(new)} are not two labels (put them in quotes)"
+            )
     return {
         str(old).strip(): "" if new is None else str(new).strip() for old, new in content.items()
     }
@@ -85,15 +83,15 @@ def read_mapping(path: str | Path) -> dict[str, str]:
 
 def _parsed(text: str, suffix: str, path: Path) -> Any:
     if suffix == ".json":
-        return json.loads(text)
+        return parse_json(text)
     if suffix in (".yaml", ".yml"):
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     if suffix != ".csv":
         raise expected(f"{path}: kind of mapping file", suffix, [".yaml", ".yml", ".json", ".csv"])
     rows = [row for row in csv.reader(text.splitlines()) if row]
     wrong = next((row for row in rows if len(row) != 2), None)
     if wrong:
-        raise ConfigError(f"{path}: {wrong!r} has {len(wrong)} fields; OLD,NEW is expected")
+        raise ConfigError(f"{path}: {quote(wrong)} has {len(wrong)} fields; OLD,NEW is expected")
     return dict(rows)
 
 
@@ -138,12 +136,13 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
     for record in records:
         if record.label is None and record.boxes:
             raise ConfigError(
-                f"task {task.name!r} is {task.kind}, the source has boxes; a "
+                f"task {quote(task.name)} is {task.kind}, the source has boxes; a "
                 f"localisation card fits, or a multilabel one for what is in an image"
             )
         if isinstance(record.label, Flags | tuple):
             raise ConfigError(
-                f"{record.where}: the source has several labels an image, task {task.name!r} is "
+                f"{record.where}: the source has several labels an image, task {quote(task.name)} is "
+                f""
                 f"{task.kind}; a multilabel card fits"
             )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from medreward.data.sources.record import Record, Remark
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.masks import MaskTarget, is_empty
 from medreward.geometry.places import MaskPlaces
 from medreward.geometry.regions import BoxTarget
@@ -66,7 +66,8 @@ def _settle_mask(record: Record, task: Task) -> Record:
         raise ConfigError(f"{record.where}: {error}") from error
     if isinstance(target, BoxTarget):
         raise ConfigError(
-            f"{record.where}: the label {str(record.label)[:80]!r} is no mask; boxes come from "
+            f"{record.where}: the label {quote(str(record.label)[:80])} is no mask; boxes come "
+            f"from "
             f"sources of boxes (--voc, --coco, --masks)"
         )
     size = int(target.size[0]), int(target.size[1])

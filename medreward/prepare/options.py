@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medreward.data.sources.record import ReadingOptions
 from medreward.data.splits import SPLITS
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.grounding.questions import Asking
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import PromptBuilder
@@ -84,7 +84,7 @@ class Options:
 
     def _check_transforms(self) -> None:
         if not 0 <= self.copies <= MAX_COPIES:
-            raise ConfigError(f"copies: {self.copies!r} is not from 0 to {MAX_COPIES}")
+            raise ConfigError(f"copies: {quote(self.copies)} is not from 0 to {MAX_COPIES}")
         if self.copies and (self.transforms is None or self.transforms.is_fixed):
             raise ConfigError("copies: they would all be the same; transforms needs a range or p")
         for split in self.transform_splits:
@@ -97,7 +97,9 @@ class Options:
         if self.on_error not in ("stop", "skip"):
             raise expected("on_error", self.on_error, ("stop", "skip"))
         if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
-            raise ConfigError(f"seen: {self.seen!r} is not a factor and a least and largest area")
+            raise ConfigError(
+                f"seen: {quote(self.seen)} is not a factor and a least and largest area"
+            )
         if self.asking and self.template:
             raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
@@ -106,5 +108,5 @@ class Options:
         for name, most in numbers.items():
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
-                raise ConfigError(f"{name}: {value!r} is not a whole number from 1 to {most}")
+                raise ConfigError(f"{name}: {quote(value)} is not a whole number from 1 to {most}")
         self._check_transforms()

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from medreward.files.markdown import pairs, pathless, plain, verbatim
+from medreward.files.reading import read_bytes
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.priors.selection import selections
 from medreward.task.review import tally
@@ -44,5 +45,5 @@ def prompt_section(
 def _template(path: str | Path | None) -> str:
     if path is None:
         return "medreward's"
-    digest = sha256(Path(path).read_bytes()).hexdigest()[:8]
+    digest = sha256(read_bytes(path)).hexdigest()[:8]
     return f"{pathless(str(path))} (SHA-256 {digest}…)"

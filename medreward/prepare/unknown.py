@@ -8,7 +8,7 @@ from typing import Any
 from rapidfuzz import process, utils
 
 from medreward.data.sources.record import printable
-from medreward.errors import expected
+from medreward.errors import expected, quote
 from medreward.kinds.base import TargetType, kind_of
 from medreward.task.task import Task
 
@@ -43,7 +43,7 @@ def unknown_labels(
         lines.append(f"  and {more} more")
     return "\n".join(
         [
-            f"labels that the card of task {task.name!r} does not know:",
+            f"labels that the card of task {quote(task.name)} does not know:",
             *lines,
             f"the card has: {', '.join(allowed)}",
             "--map OLD=NEW (or --map-file) says what they mean; --map OLD= leaves them out",

@@ -17,7 +17,8 @@ from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_json
 
 Messages = Sequence[dict[str, str]]
 _PATH = "/chat/completions"
@@ -60,9 +61,11 @@ def key_from(variable: str | None) -> str:
         return ""
     key = os.environ.get(variable, "").strip()
     if not key:
-        raise ConfigError(f"--key-env: the environment variable {variable!r} is not set")
+        raise ConfigError(f"--key-env: the environment variable {quote(variable)} is not set")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"--key-env: {variable!r} holds more than one line of plain characters")
+        raise ConfigError(
+            f"--key-env: {quote(variable)} holds more than one line of plain characters"
+        )
     return key
 
 
@@ -99,11 +102,13 @@ class Endpoint:
         if "@" in parts.netloc:
             raise ConfigError("endpoint: holds a user or password; use --key-env for a key")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"endpoint: {self.url!r} is not an http(s) address")
+            raise ConfigError(f"endpoint: {quote(self.url)} is not an http(s) address")
         if not self.model.strip():
-            raise ConfigError(f"model: {self.model!r} is no name")
+            raise ConfigError(f"model: {quote(self.model)} is no name")
         if not 0 < self.timeout <= 3600:
-            raise ConfigError(f"timeout: {self.timeout!r} is not a number of seconds up to 3600")
+            raise ConfigError(
+                f"timeout: {quote(self.timeout)} is not a number of seconds up to 3600"
+            )
 
     def ask(self, messages: Messages) -> str:
         """Return what the model answers.
@@ -141,9 +146,7 @@ class Endpoint:
         request = urllib.request.Request(self._address, body, headers)  # noqa: S310 - checked above
         end = time.monotonic() + self.timeout
         try:
-            with urllib.request.build_opener(_NoRedirect).open(
-                request, timeout=self.timeout
-            ) as got:
+            with _opener().open(request, timeout=self.timeout) as got:
                 return self._read(got, end)
         except urllib.error.HTTPError as error:
             with error:
@@ -187,12 +190,12 @@ class Endpoint:
 
     def _content(self, text: str) -> str:
         try:
-            content = json.loads(text)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError, RecursionError):
+            content = parse_json(text)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError):
             content = None
         if not isinstance(content, str):
             shown = " ".join(text.split())[:_MOST_SHOWN]
-            raise EndpointError(f"{self._shown}: not the answer of a chat endpoint: {shown!r}")
+            raise EndpointError(f"{self._shown}: not the answer of a chat endpoint: {quote(shown)}")
         return self.clean(content)
 
     def clean(self, text: str) -> str:

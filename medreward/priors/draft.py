@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -15,8 +14,9 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
+from medreward.files.reading import parse_json, parse_yaml
 from medreward.priors.chat import Endpoint, EndpointError, Messages
 from medreward.priors.raw_card import RawCard, read_raw_card
 from medreward.priors.template import fill
@@ -86,9 +86,9 @@ def read_answer(text: str) -> list[str]:
     text = text.rpartition("</think>")[2].strip()
     fenced = _FENCE.fullmatch(text)
     try:
-        content = json.loads(fenced[1] if fenced else text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        content = parse_json(fenced[1] if fenced else text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
     found = content.get("attributes") if isinstance(content, Mapping) else None
     if not isinstance(found, list) or not found or not all(isinstance(s, str) for s in found):
         raise ValueError("no list of texts under 'attributes'")
@@ -110,7 +110,8 @@ def _attributes(task: Task, index: int, endpoint: Endpoint) -> list[str]:
             problem = str(error)
     name = task.labels[index].name
     raise EndpointError(
-        f"label {name!r}: model {endpoint.model!r} does not answer in JSON as asked ({problem})"
+        f"label {quote(name)}: model {quote(endpoint.model)} does not answer in JSON as asked "
+        f"({problem})"
     )
 
 
@@ -130,7 +131,7 @@ def _messages(task: Task, index: int) -> Messages:
 @cache
 def _asked() -> dict[str, str]:
     text = files("medreward.priors").joinpath("draft_prompt.yaml").read_text(encoding="utf-8")
-    content: dict[str, str] = yaml.safe_load(text)
+    content: dict[str, str] = parse_yaml(text)
     return content
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
 from medreward.priors.selection import Selection, is_shuffled, label_order, selections
 from medreward.priors.template import IMAGE_MARK, Templates, load_templates
@@ -77,7 +77,7 @@ abnormal opacity.
         template: str | Path | Templates | None = None,
     ) -> None:
         if budget is not None and (isinstance(budget, bool) or budget < 1):
-            raise ConfigError(f"budget: {budget!r} is not a whole number from 1 on")
+            raise ConfigError(f"budget: {quote(budget)} is not a whole number from 1 on")
         if budget is not None and tokenizer is None:
             raise ConfigError("budget: needs a tokenizer, which says what a token is")
         self.task, self.level, self.seed = task, level, seed
@@ -97,7 +97,8 @@ abnormal opacity.
             if self._fits(prompt):
                 return prompt
         raise ConfigError(
-            f"budget: {self.budget} tokens are too few for task {self.task.name!r}: its prompt "
+            f"budget: {self.budget} tokens are too few for task {quote(self.task.name)}: its "
+            f"prompt "
             f"has {self._size(prompt)} without any knowledge"
         )
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from medreward.errors import ConfigError
+from medreward.files.reading import parse_yaml
 from medreward.priors.findings import Finding
-from medreward.task.card import card_text, read_yaml
+from medreward.task.card import card_text
 
 
 @dataclass
@@ -62,8 +62,8 @@ def read_raw_card(task: str | Path) -> RawCard:
     """
     text, file = card_text(task)
     try:
-        content = read_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        content = parse_yaml(text)
+    except ConfigError:
         content = {}
     return RawCard(file, text, content if isinstance(content, Mapping) else {})
 

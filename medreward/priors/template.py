@@ -10,9 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_yaml, read_text
 from medreward.kinds.base import kind_of
 from medreward.task.task import Task
 
@@ -85,10 +84,7 @@ def load_templates(path: str | Path | Templates | None = None) -> Templates:
     shipped = _shipped()
     if path is None:
         return shipped
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"template {str(path)!r} cannot be read: {error}") from error
+    text = read_text(path, what="template")
     own = _parse(text, str(path), [*shipped.kinds], [*shipped.frames])
     return Templates({**shipped.kinds, **own.kinds}, {**shipped.frames, **own.frames})
 
@@ -102,18 +98,20 @@ def _shipped() -> Templates:
 def _parse(text: str, where: str, kinds: list[str] | None, frames: list[str] | None) -> Templates:
     """Return the templates of a YAML text; `kinds` and `frames` are the names allowed in it."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = parse_yaml(text)
+    except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     if not isinstance(content, Mapping) or not content:
         raise ConfigError(f"{where}: not a mapping of kinds of tasks to templates")
     sentences = content.get("frames", {})
     if not isinstance(sentences, Mapping):
-        raise ConfigError(f"{where}: frames: {sentences!r} is not a mapping of frames to sentences")
+        raise ConfigError(
+            f"{where}: frames: {quote(sentences)} is not a mapping of frames to sentences"
+        )
     for name, sentence in sentences.items():
         _known(f"{where}: frames", name, frames)
         if not isinstance(sentence, str):
-            raise ConfigError(f"{where}: frames.{name}: {sentence!r} is not a text")
+            raise ConfigError(f"{where}: frames.{name}: {quote(sentence)} is not a text")
     made = {}
     for kind, value in content.items():
         if kind != "frames":
@@ -130,11 +128,13 @@ def _known(what: str, name: object, allowed: list[str] | None) -> None:
 def _template(where: str, value: Any) -> Template:
     parts = {"user": value} if isinstance(value, str) else value
     if not isinstance(parts, Mapping) or "user" not in parts:
-        raise ConfigError(f"{where}: {value!r} is neither a text nor a mapping with user, system")
+        raise ConfigError(
+            f"{where}: {quote(value)} is neither a text nor a mapping with user, system"
+        )
     for name, text in parts.items():
         _known(f"{where}: message", name, [*_PARTS])
         if not isinstance(text, str):
-            raise ConfigError(f"{where}.{name}: {text!r} is not a text")
+            raise ConfigError(f"{where}.{name}: {quote(text)} is not a text")
         _check(f"{where}.{name}", text)
     whole = parts["user"] + parts.get("system", "")
     for needed in _NEEDED:

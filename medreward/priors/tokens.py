@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_json, read_text
 
 
 def count_tokens(tokenizer: Any, text: str) -> int:
@@ -37,7 +37,7 @@ def count_tokens(tokenizer: Any, text: str) -> int:
 def _tokens(tokenizer: Any, text: str) -> Any:
     if not hasattr(tokenizer, "encode"):
         if not callable(tokenizer):
-            raise ConfigError(f"tokenizer: {tokenizer!r} has no encode() and cannot be called")
+            raise ConfigError(f"tokenizer: {quote(tokenizer)} has no encode() and cannot be called")
         return tokenizer(text)
     try:
         return tokenizer.encode(text, add_special_tokens=False)
@@ -63,19 +63,17 @@ def load_tokenizer(name: str | Path) -> Any:
         return AutoTokenizer.from_pretrained(str(name))
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"tokenizer {str(name)!r} cannot be loaded: {reason}") from error
+        raise ConfigError(f"tokenizer {quote(str(name))} cannot be loaded: {reason}") from error
 
 
 def _from_file(path: Path) -> Any:
     from tokenizers import Tokenizer
 
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except OSError as error:
-        raise ConfigError(f"tokenizer {str(path)!r}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ConfigError(f"tokenizer {str(path)!r}: not JSON: {error}") from error
+        text = read_text(path)
+        content = parse_json(text)
+    except ConfigError as error:
+        raise ConfigError(f"tokenizer {quote(str(path))}: {error}") from error
     if not isinstance(content, dict) or "model" not in content:
-        raise ConfigError(f"tokenizer {str(path)!r}: has no field 'model', as tokenizers have")
+        raise ConfigError(f"tokenizer {quote(str(path))}: has no field 'model', as tokenizers have")
     return Tokenizer.from_str(text)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.frames import FRAMES, known_extents
 from medreward.geometry.regions import Box, BoxTarget, TrueBox
 from medreward.kinds.base import TargetType, kind_of
@@ -88,7 +88,7 @@ def frame_report(
     """
     if kind_of(task).target_type not in (TargetType.BOXES, TargetType.PLACES):
         raise ConfigError(
-            f"task {task.name!r} is {task.kind}; frames are of localisation and pointing tasks"
+            f"task {quote(task.name)} is {task.kind}; frames are of localisation and pointing tasks"
         )
     settings = settings or task.reward
     parsed = [task.parse_target(target_of(task, target)) for target in targets]

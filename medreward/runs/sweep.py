@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-import yaml
-
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_yaml
 from medreward.kinds.truth import target_of
 from medreward.scoring.groups import SAME
 from medreward.scoring.parts.base import part_names
@@ -79,11 +78,13 @@ def grid(options: Sequence[str]) -> list[Changes]:
 def _axis(option: str) -> tuple[str, list[Any]]:
     name, equals, values = option.partition("=")
     try:
-        parsed = yaml.safe_load(f"[{values}]")
-    except yaml.YAMLError as error:
-        raise ConfigError(f"grid: {option!r}: {values!r} is not a list of values") from error
+        parsed = parse_yaml(f"[{values}]")
+    except ConfigError as error:
+        raise ConfigError(
+            f"grid: {quote(option)}: {quote(values)} is not a list of values"
+        ) from error
     if not equals or not parsed:
-        raise ConfigError(f"grid: {option!r} is not NAME=VALUE,VALUE,…")
+        raise ConfigError(f"grid: {quote(option)} is not NAME=VALUE,VALUE,…")
     return name, parsed
 
 
@@ -101,7 +102,7 @@ def change_settings(settings: RewardSettings, changes: Changes) -> RewardSetting
     }
     others = [n for n in changes if "." in n and not n.startswith("weights.")]
     if others:
-        raise ConfigError(f"grid: {others[0]!r} is no setting; weights are weights.NAME")
+        raise ConfigError(f"grid: {quote(others[0])} is no setting; weights are weights.NAME")
     return settings.updated(plain | ({"weights": weights} if weights else {}))
 
 
@@ -193,7 +194,7 @@ class Sweep:
 
     def _parts(self, row: TraceRow, bound: Scorer) -> list[float]:
         if row.target is None:
-            raise ConfigError(f"id {row.id!r}, step {row.step}: there is no target")
+            raise ConfigError(f"id {quote(row.id)}, step {row.step}: there is no target")
         target = target_of(self.task, row.target)
         parts = bound.score(row.completion, target, row.knowledge).parts
         return [parts[name] for name in part_names()]

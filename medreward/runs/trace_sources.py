@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.kinds.truth import target_of
 from medreward.scoring.parts.base import part_names
 from medreward.scoring.scorer import Scorer
@@ -107,7 +107,9 @@ def rescore_row(row: TraceRow, bound: Scorer) -> TraceRow:
         ConfigError: if the row has no target, or one that is not the task's.
     """
     if row.target is None:
-        raise ConfigError(f"id {row.id!r}, step {row.step}: there is no target to score against")
+        raise ConfigError(
+            f"id {quote(row.id)}, step {row.step}: there is no target to score against"
+        )
     score = bound.score(row.completion, target_of(bound.task, row.target), row.knowledge)
     new = trace_row(score, bound.task, row.completion, row.target, row.knowledge)
     return replace(new, step=row.step, id=row.id, group=row.group, split=row.split)

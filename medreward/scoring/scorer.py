@@ -20,7 +20,7 @@ from typing import Any
 
 import medreward.kinds.table
 import medreward.scoring.parts.table  # noqa: F401 - these two register kinds and parts
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
 from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part, all_parts
@@ -133,7 +133,7 @@ class Scorer:
 
     def _knowledge(self, knowledge: str | None) -> str:
         if knowledge is not None and not isinstance(knowledge, str):
-            raise ConfigError(f"knowledge: {knowledge!r} is not a text")
+            raise ConfigError(f"knowledge: {quote(knowledge)} is not a text")
         return self._card_knowledge if knowledge is None else knowledge
 
     @cached_property
@@ -219,7 +219,7 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
     weights = settings.weights
     if Trait.PLACES in task.traits and settings.delta and weights.recitation:
         raise ConfigError(
-            f"task {task.name!r}: recitation is not for {task.kind}, where overlap earns "
+            f"task {quote(task.name)}: recitation is not for {task.kind}, where overlap earns "
             f"credit up to 1 and any other term could outweigh it; set delta: 0"
         )
     partial = kind_of(task).best_wrong(task, settings)
@@ -232,12 +232,14 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
     how = f"weights.format {weights.format:g}, decay {settings.decay!r}"
     if not staked:
         raise ConfigError(
-            f"task {task.name!r}: rounding lets a wrong answer outscore a right one: it earns up "
-            f"to {partial!r} of weights.accuracy {weights.accuracy:g} ({how})"
+            f"task {quote(task.name)}: rounding lets a wrong answer outscore a right one: it earns "
+            f"up "
+            f"to {quote(partial)} of weights.accuracy {weights.accuracy:g} ({how})"
         )
     named = " + ".join(f"weights.{name} {weights[name]:g}" for name in staked)
     raise ConfigError(
-        f"task {task.name!r}: {named} lets a wrong answer outscore a right one: a wrong answer "
+        f"task {quote(task.name)}: {named} lets a wrong answer outscore a right one: a wrong "
+        f"answer "
         f"earns up to {partial:g} of weights.accuracy {weights.accuracy:g}, so "
         f"{' + '.join(staked)} has to stay below {room - least:g} ({how})"
     )

@@ -33,7 +33,8 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from medreward.checks import number
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_json
 from medreward.kinds.truth import ground_truth
 from medreward.scoring.scorer import Score
 from medreward.task.task import Task
@@ -89,7 +90,9 @@ class TraceRow:
         known = {name: row[name] for name in cls.__slots__ if row.get(name) is not None}
         for name, right in _RIGHT.items():
             if name in known and not right(known[name]):
-                raise ConfigError(f"field {name!r}: {str(known[name])[:60]!r} is of a wrong type")
+                raise ConfigError(
+                    f"field {quote(name)}: {quote(str(known[name])[:60])} is of a wrong type"
+                )
         for name in ("id", "group", "split", "task", "prediction", "signature"):
             if name in known:
                 known[name] = str(known[name])
@@ -254,7 +257,7 @@ def trace_writer(trace: TraceLike | None) -> TraceWriter | None:
     if isinstance(trace, str | Path):
         return TraceWriter(trace)
     if not isinstance(trace, Mapping) or "path" not in trace:
-        raise ConfigError(f"trace: {trace!r} is neither a path nor a mapping with a path")
+        raise ConfigError(f"trace: {quote(trace)} is neither a path nor a mapping with a path")
     for name in trace:
         if name not in _SETTINGS:
             raise expected("trace", name, _SETTINGS)
@@ -327,8 +330,8 @@ def _is_replaced(step: object, line: int, marks: Sequence[tuple[int, int]]) -> b
 
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line.decode(errors="replace"))
-    except (ValueError, RecursionError):
+        row = parse_json(line.decode(errors="replace"), finite=False)
+    except ConfigError:
         return None
     return row if isinstance(row, dict) else None
 
@@ -340,7 +343,7 @@ def _line(row: TraceRow) -> bytes:
 
 def _whole(what: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{what}: {value!r} is not a whole number from 1 on")
+        raise ConfigError(f"{what}: {quote(value)} is not a whole number from 1 on")
     return value
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medreward.checks import number
+from medreward.files.reading import parse_json
 from medreward.geometry.places import MaskPlaces, PointTarget, bounds, parse_places
 from medreward.geometry.regions import BoxTarget, TrueBox
 from medreward.kinds.base import TargetType, kind_of, target_type_of
@@ -82,7 +82,7 @@ def predicted_shapes(answer: TraceRow, task: Task | None, style: Mapping[str, in
 def _target(text: str, task: Task | None, names: list[str]) -> PointTarget | None:
     """Return the target that a text holds, or None; `names` takes the labels of no known task."""
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         return task.parse_target(value) if task else parse_places(value, _namer(names))
     except (ValueError, RecursionError):
         return None
@@ -91,7 +91,7 @@ def _target(text: str, task: Task | None, names: list[str]) -> PointTarget | Non
 def _points(text: str) -> list[tuple[float, float]]:
     """Return the points that a prediction holds, or none where it is no list of points."""
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         return [(number("x", x, -1e9, 1e9), number("y", y, -1e9, 1e9)) for x, y in value]
     except (ValueError, TypeError, RecursionError):
         return []

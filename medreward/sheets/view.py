@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from medreward.data.check import TaskOf, shipped_task
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
 from medreward.priors.template import IMAGE_MARK
 from medreward.scoring.trace import TraceRow
@@ -46,7 +46,7 @@ class Look:
     def __post_init__(self) -> None:
         for name, most in (("pixels", 4096), ("completions", 1000)):
             if not 1 <= getattr(self, name) <= most:
-                raise ConfigError(f"{name}: {getattr(self, name)!r} is not from 1 to {most}")
+                raise ConfigError(f"{name}: {quote(getattr(self, name))} is not from 1 to {most}")
 
 
 @dataclass(frozen=True)

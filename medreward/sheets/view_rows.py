@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medreward.data.check import open_parquet
-from medreward.errors import ConfigError, expected
+from medreward.data.check import check_shape, open_parquet
+from medreward.errors import ConfigError, expected, quote
 from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import TraceRow, read_rows
 
@@ -49,7 +49,7 @@ class RowChoice:
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MOST:
-            raise ConfigError(f"limit: {self.limit!r} is not a whole number from 1 to {MOST}")
+            raise ConfigError(f"limit: {quote(self.limit)} is not a whole number from 1 to {MOST}")
         if self.order not in ORDERS:
             raise expected("sort", self.order, ORDERS)
         for name, _ in self.filters:
@@ -138,7 +138,15 @@ def _light_rows(path: str | Path) -> list[_Light]:
         table = file.read(columns=columns)
     if not table.num_rows:
         raise ConfigError(f"{path}: there are no rows")
-    return [_Light(i, facts_of(row)) for i, row in enumerate(table.to_pylist())]
+    rows = table.to_pylist()
+    for i, row in enumerate(rows):
+        _refuse_misshapen(path, i, row)
+    return [_Light(i, facts_of(row)) for i, row in enumerate(rows)]
+
+
+def _refuse_misshapen(path: str | Path, number: int, row: Mapping[str, Any]) -> None:
+    for problem in check_shape(row):
+        raise ConfigError(f"{path}: row {number}: {problem}")
 
 
 def _full_rows(path: str | Path, numbers: Iterable[int]) -> dict[int, Mapping[str, Any]]:
@@ -147,6 +155,7 @@ def _full_rows(path: str | Path, numbers: Iterable[int]) -> dict[int, Mapping[st
         for batch in file.iter_batches(batch_size=64):
             for i in wanted.intersection(range(start, start + batch.num_rows)):
                 rows[i] = batch.slice(i - start, 1).to_pylist()[0]
+                _refuse_misshapen(path, i, rows[i])
             start += batch.num_rows
     return rows
 

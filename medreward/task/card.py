@@ -9,9 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_yaml, read_text
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
 from medreward.task.review import UNREVIEWED, review_state
@@ -43,10 +42,7 @@ def card_text(task: str | Path) -> tuple[str, str]:
         return resource.read_text(encoding="utf-8"), resource.name
     path = Path(task)
     if path.suffix in (".yaml", ".yml"):
-        try:
-            return path.read_text(encoding="utf-8"), name
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"task card {name!r} cannot be read: {error}") from error
+        return read_text(path, what="task card"), name
     raise expected("task", name, [*shipped()]) from None
 
 
@@ -57,11 +53,9 @@ def read_card(text: str, where: str, make: type[Made]) -> Made:
         ConfigError: if the card is not valid; the message names the card and the field.
     """
     try:
-        return make(**_values(read_yaml(text), make))
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date without a day
+        return make(**_values(parse_yaml(text), make))
+    except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{where}: the YAML is nested too deeply") from error
 
 
 def make_task(content: object, where: str, make: type[Made]) -> Made:
@@ -70,29 +64,6 @@ def make_task(content: object, where: str, make: type[Made]) -> Made:
         return make(**_values(content, make))
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
-
-
-def read_yaml(text: str) -> Any:
-    """Return what a card's YAML holds, before it is checked.
-
-    Raises:
-        YAMLError: if it is not YAML.
-        ValueError: if it has a key twice, or a date that is none.
-    """
-    return yaml.load(text, Loader=CardLoader)  # noqa: S506 - a SafeLoader, see below
-
-
-class CardLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice instead of keeping the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of a node."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise ConfigError(f"the key {key!r} is given twice in the mapping at line {line}")
-        return super().construct_mapping(node, deep)
 
 
 def _values(content: Any, make: type[Any]) -> dict[str, Any]:
@@ -105,7 +76,7 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
         _string(name, values.get(name, "unnamed"))
     references = values.setdefault("references", {})
     if not isinstance(references, Mapping):
-        raise ConfigError(f"references: {references!r} is not a mapping of keys to citations")
+        raise ConfigError(f"references: {quote(references)} is not a mapping of keys to citations")
     values["labels"] = tuple(
         _label(f"labels[{i}]", label, references)
         for i, label in enumerate(_list("labels", values.get("labels", [])))
@@ -117,7 +88,7 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
         values["laterality"] = Laterality.of(values["laterality"])
     settings = values.get("reward", {})
     if not isinstance(settings, Mapping):
-        raise ConfigError(f"reward: {settings!r} is not a mapping")
+        raise ConfigError(f"reward: {quote(settings)} is not a mapping")
     values["reward"] = RewardSettings().updated(settings)
     return values
 
@@ -153,7 +124,7 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
 
 def _mapping(where: str, content: Any, allowed: list[str]) -> dict[str, Any]:
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{where}: {content!r} is not a mapping with {', '.join(allowed)}")
+        raise ConfigError(f"{where}: {quote(content)} is not a mapping with {', '.join(allowed)}")
     for key in content:
         if key not in allowed:
             raise expected(f"{where}: field", key, allowed)
@@ -162,7 +133,7 @@ def _mapping(where: str, content: Any, allowed: list[str]) -> dict[str, Any]:
 
 def _list(where: str, content: Any) -> list[Any]:
     if not isinstance(content, list):
-        raise ConfigError(f"{where}: {content!r} is not a list")
+        raise ConfigError(f"{where}: {quote(content)} is not a list")
     return content
 
 
@@ -173,11 +144,11 @@ def _strings(where: str, content: Any) -> tuple[str, ...]:
 def _string(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
-        raise ConfigError(f"{where}: {value!r} is not a non-empty text{hint}")
+        raise ConfigError(f"{where}: {quote(value)} is not a non-empty text{hint}")
     return value
 
 
 def _boolean(where: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigError(f"{where}: {value!r} is neither true nor false")
+        raise ConfigError(f"{where}: {quote(value)} is neither true nor false")
     return value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medreward.checks import number
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.task.review import review_state
 
 
@@ -48,9 +48,9 @@ def check_label(what: str, label: Label) -> None:
     """Raise `ConfigError` if a field of a label is of the wrong type or out of its range."""
     synonyms = label.synonyms
     if not isinstance(synonyms, list | tuple) or not all(isinstance(s, str) for s in synonyms):
-        raise ConfigError(f"{what}.synonyms: {synonyms!r} is not a list of texts")
+        raise ConfigError(f"{what}.synonyms: {quote(synonyms)} is not a list of texts")
     if not isinstance(label.absence, bool):
-        raise ConfigError(f"{what}.absence: {label.absence!r} is neither true nor false")
+        raise ConfigError(f"{what}.absence: {quote(label.absence)} is neither true nor false")
     number(f"{what}.cost", label.cost, 0.01, 100.0)
     check_statements(f"{what}.attributes", label.attributes)
 
@@ -58,8 +58,8 @@ def check_label(what: str, label: Label) -> None:
 def check_statements(what: str, value: object) -> None:
     """Raise `ConfigError` if a value is no list of statements, each with a review state."""
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ConfigError(f"{what}: {value!r} is not a list of Statements")
+        raise ConfigError(f"{what}: {quote(value)} is not a list of Statements")
     for i, item in enumerate(value):
         if not isinstance(item, Statement):
-            raise ConfigError(f"{what}[{i}]: {item!r} is not a Statement")
+            raise ConfigError(f"{what}[{i}]: {quote(item)} is not a Statement")
         review_state(f"{what}[{i}].review", item.review)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Mirror: TypeAlias = Literal["horizontal", "vertical"]
@@ -64,22 +64,26 @@ class Laterality:
 
     def __post_init__(self) -> None:
         if not isinstance(self.dependent, bool):
-            raise ConfigError(f"laterality.dependent: {self.dependent!r} is neither true nor false")
+            raise ConfigError(
+                f"laterality.dependent: {quote(self.dependent)} is neither true nor false"
+            )
         for name in ("swap", "swap_vertical"):
             pairs = getattr(self, name)
             object.__setattr__(self, name, None if pairs is None else _pairs(name, pairs))
         if not self.dependent and (self.swap or self.swap_vertical):
             raise ConfigError("laterality.swap: given, though dependent is false")
         keep = self.keep
-        if isinstance(keep, str) or not all(isinstance(phrase, str) and phrase for phrase in keep):
-            raise ConfigError(f"laterality.keep: {keep!r} is not a list of phrases")
+        if not isinstance(keep, list | tuple) or not all(
+            isinstance(phrase, str) and phrase for phrase in keep
+        ):
+            raise ConfigError(f"laterality.keep: {quote(keep)} is not a list of phrases")
         object.__setattr__(self, "keep", tuple(dict.fromkeys((*_COORDINATES, *keep))))
 
     @classmethod
     def of(cls, content: Any) -> Laterality:
         """Return what a card's mapping says; raises `ConfigError` if a field is not allowed."""
         if not isinstance(content, Mapping):
-            raise ConfigError(f"laterality: {content!r} is not a mapping")
+            raise ConfigError(f"laterality: {quote(content)} is not a mapping")
         allowed = [f.name for f in fields(cls)]
         for key in content:
             if key not in allowed:
@@ -141,7 +145,7 @@ def mirrored_texts(
     for where, text in texts.items():
         if words := given.left_over(text, mirror):
             raise ConfigError(
-                f"{where}: {words[0]!r} may be wrong after a {mirror} flip; the card's field "
+                f"{where}: {quote(words[0])} may be wrong after a {mirror} flip; the card's field "
                 f"laterality says how it changes (swap, swap_vertical, keep) or that nothing "
                 f"depends on side (dependent: false)"
             )
@@ -162,7 +166,7 @@ def check_quarter_turn(sides: Laterality | None, texts: Mapping[str, str]) -> No
     for where, text in texts.items():
         if words := side_words(_without(text, given.keep), "vertical"):
             raise ConfigError(
-                f"{where}: {words[0]!r} may be wrong after a turn by 90; the card's field "
+                f"{where}: {quote(words[0])} may be wrong after a turn by 90; the card's field "
                 f"laterality may say that nothing depends on side (dependent: false)"
             )
 
@@ -176,16 +180,16 @@ def _without(text: str, phrases: Sequence[str]) -> str:
 def _pairs(name: str, pairs: Any) -> Pairs:
     where = f"laterality.{name}"
     if isinstance(pairs, str) or not isinstance(pairs, Sequence):
-        raise ConfigError(f"{where}: {pairs!r} is not a list of pairs of words")
+        raise ConfigError(f"{where}: {quote(pairs)} is not a list of pairs of words")
     seen: set[str] = set()
     for pair in pairs:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise ConfigError(f"{where}: {pair!r} is not a pair of words [one, other]")
+            raise ConfigError(f"{where}: {quote(pair)} is not a pair of words [one, other]")
         for word in pair:
             if not isinstance(word, str) or not word.strip():
-                raise ConfigError(f"{where}: {word!r} is not a word")
+                raise ConfigError(f"{where}: {quote(word)} is not a word")
             if word.casefold() in seen:
-                raise ConfigError(f"{where}: {word!r} is given twice")
+                raise ConfigError(f"{where}: {quote(word)} is given twice")
             seen.add(word.casefold())
     return tuple((pair[0], pair[1]) for pair in pairs)
 

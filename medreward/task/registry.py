@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.task.traits import Trait
 
 
@@ -43,7 +43,7 @@ def register_kind(kind: CardRules) -> None:
         ConfigError: if there is one of that name.
     """
     if kind.name in _KINDS:
-        raise ConfigError(f"kind: there are two of the name {kind.name!r}")
+        raise ConfigError(f"kind: there are two of the name {quote(kind.name)}")
     _KINDS[kind.name] = kind
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 UNREVIEWED = "unreviewed"
 DRAFT = "draft:"  # begins the citation of what a language model wrote: not a source
@@ -31,11 +31,11 @@ def review_state(where: str, value: Any) -> str:
     text = _joined(where, value) if isinstance(value, Mapping) else value
     found = _SIGNED.fullmatch(text) if isinstance(text, str) else None
     if not found:
-        raise ConfigError(f"{where}: {value!r} is no review state; {_HOW}")
+        raise ConfigError(f"{where}: {quote(value)} is no review state; {_HOW}")
     try:
         day = date.fromisoformat(found[2])
     except ValueError as error:
-        raise ConfigError(f"{where}: {found[2]!r} is no date: {error}") from error
+        raise ConfigError(f"{where}: {quote(found[2])} is no date: {error}") from error
     return f"{found[1]}, {day.isoformat()}"
 
 
@@ -46,11 +46,11 @@ def _joined(where: str, value: Mapping[Any, Any]) -> str:
             raise expected(f"{where}: field", key, ("by", "on"))
     who, when = value.get("by"), value.get("on")
     if not isinstance(who, str) or not who.strip():
-        raise ConfigError(f"{where}: by: {who!r} does not say who; {_HOW}")
+        raise ConfigError(f"{where}: by: {quote(who)} does not say who; {_HOW}")
     if isinstance(when, date) and not isinstance(when, datetime):
         when = when.isoformat()
     if not isinstance(when, str):
-        raise ConfigError(f"{where}: on: {when!r} does not say when; {_HOW}")
+        raise ConfigError(f"{where}: on: {quote(when)} does not say when; {_HOW}")
     return f"{who}, {when}"
 
 

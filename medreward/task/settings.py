@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from medreward.checks import number
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.frames import FRAMES
 from medreward.task.weights import Weights
 
@@ -133,7 +133,8 @@ def _sign(value: object) -> int:
     if isinstance(value, Real) and not isinstance(value, bool) and value in (-1, 0, 1):
         return int(float(value))
     raise ConfigError(
-        f"delta: {value!r} is not a sign; it is +1 (rewards recitation), -1 (penalises it) or 0, "
+        f"delta: {quote(value)} is not a sign; it is +1 (rewards recitation), -1 (penalises "
+        f"it) or 0, "
         f"and weights.recitation says how much"
     )
 
@@ -145,7 +146,7 @@ def _decay(value: object) -> str | tuple[float, ...]:
         return value
     if not isinstance(value, Sequence) or len(value) == 0:
         raise ConfigError(
-            f"decay: {value!r} is neither one of {', '.join(DECAYS)} nor a table of credits"
+            f"decay: {quote(value)} is neither one of {', '.join(DECAYS)} nor a table of credits"
         )
     table = tuple(number(f"decay[{d}]", credit, 0.0, 1.0) for d, credit in enumerate(value))
     if table[0] != 1.0:
@@ -161,7 +162,7 @@ def _decay(value: object) -> str | tuple[float, ...]:
 
 def _gates(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
-        raise ConfigError(f"gates: {value!r} is not a list of names out of {', '.join(GATES)}")
+        raise ConfigError(f"gates: {quote(value)} is not a list of names out of {', '.join(GATES)}")
     for name in value:
         if not isinstance(name, str) or name not in GATES:
             raise expected("gates", name, GATES)

@@ -12,7 +12,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.language.lexicon import Lexicon
 from medreward.task.card import card_text, make_task, read_card, shipped
 from medreward.task.labels import Label, Statement, check_label, check_statements
@@ -110,18 +110,22 @@ class Task:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise ConfigError(f"name: {self.name!r} is not a non-empty string")
+            raise ConfigError(f"name: {quote(self.name)} is not a non-empty string")
         rules_of(self.kind, f"task {self.name!r}: kind")
         if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
-            raise ConfigError(f"task {self.name!r}: labels: {self.labels!r} is not a list")
+            raise ConfigError(
+                f"task {quote(self.name)}: labels: {quote(self.labels)} is not a list"
+            )
         if not isinstance(self.reward, RewardSettings):
-            raise ConfigError(f"task {self.name!r}: reward: {self.reward!r} is not RewardSettings")
+            raise ConfigError(
+                f"task {quote(self.name)}: reward: {quote(self.reward)} is not RewardSettings"
+            )
         try:
             self._check_fields()
             self._check_labels()
             self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
         except ValueError as error:
-            raise ConfigError(f"task {self.name!r}: {error}") from error
+            raise ConfigError(f"task {quote(self.name)}: {error}") from error
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -214,7 +218,7 @@ class Task:
         index = self._named(value) if isinstance(value, str) else self._numbered(value)
         if index is None or index >= len(self.labels):
             raise ConfigError(
-                f"task {self.name!r}: target {target!r} is not one of its labels; "
+                f"task {quote(self.name)}: target {quote(target)} is not one of its labels; "
                 f"allowed: {self._allowed_targets()}"
             )
         return index
@@ -222,19 +226,19 @@ class Task:
     def _check_fields(self) -> None:
         """Check the type of every field but the labels."""
         if isinstance(self.max_typos, bool) or self.max_typos not in (0, 1):
-            raise ConfigError(f"max_typos: {self.max_typos!r} is not 0 or 1")
+            raise ConfigError(f"max_typos: {quote(self.max_typos)} is not 0 or 1")
         first = self.first_grade
         if isinstance(first, bool) or not isinstance(first, int) or first < 0:
-            raise ConfigError(f"first_grade: {first!r} is not a whole number from 0 on")
-        if isinstance(self.no_finding, str) or not all(
+            raise ConfigError(f"first_grade: {quote(first)} is not a whole number from 0 on")
+        if not isinstance(self.no_finding, list | tuple) or not all(
             isinstance(phrase, str) for phrase in self.no_finding
         ):
-            raise ConfigError(f"no_finding: {self.no_finding!r} is not a list of phrases")
+            raise ConfigError(f"no_finding: {quote(self.no_finding)} is not a list of phrases")
         for name in ("question", "modality"):
             if not isinstance(getattr(self, name), str):
-                raise ConfigError(f"{name}: {getattr(self, name)!r} is not a text")
+                raise ConfigError(f"{name}: {quote(getattr(self, name))} is not a text")
         if self.laterality is not None and not isinstance(self.laterality, Laterality):
-            raise ConfigError(f"laterality: {self.laterality!r} is not a Laterality")
+            raise ConfigError(f"laterality: {quote(self.laterality)} is not a Laterality")
         check_statements("knowledge", self.knowledge)
         for name in ("references", "data"):
             _check_texts(name, getattr(self, name))
@@ -242,7 +246,7 @@ class Task:
     def _check_labels(self) -> None:
         for i, label in enumerate(self.labels):
             if not isinstance(label, Label) or not isinstance(label.name, str):
-                raise ConfigError(f"labels[{i}]: {label!r} is not a label name or a Label")
+                raise ConfigError(f"labels[{i}]: {quote(label)} is not a label name or a Label")
             check_label(f"labels[{i}]", label)
         rules_of(self.kind).check(self)
 
@@ -292,19 +296,20 @@ def _plain(value: object) -> object:
 
 def _check_texts(what: str, value: object) -> None:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{what}: {value!r} is not a mapping of names to texts")
+        raise ConfigError(f"{what}: {quote(value)} is not a mapping of names to texts")
     for key, text in value.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise ConfigError(f"{what}.{key}: {text!r} is not a text (put it in quotes)")
+            raise ConfigError(f"{what}.{key}: {quote(text)} is not a text (put it in quotes)")
 
 
 def _unwrap(target: object) -> object:
     """Return the one number in an array of one element (MedMNIST's labels), else `target`."""
     if hasattr(target, "tolist"):
         target = target.tolist()
-    while isinstance(target, list) and len(target) == 1:
-        target = target[0]
-    return target
+    found, depth = target, 0
+    while isinstance(found, list) and len(found) == 1 and depth < 10:  # a list may hold itself
+        found, depth = found[0], depth + 1
+    return target if isinstance(found, list) else found
 
 
 def parse_card(text: str, where: str = "card") -> Task:

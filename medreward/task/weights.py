@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medreward.checks import number
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 MAX_WEIGHT = 1e6
 _DEFAULTS = {"accuracy": 1.0, "format": 0.2, "recitation": 0.05}
@@ -78,7 +78,7 @@ class Weights(Mapping[str, float]):
         """Return a copy with `changes`; weights that are not named keep their value."""
         if not isinstance(changes, Mapping):
             raise ConfigError(
-                f"weights: {changes!r} is not a mapping of {', '.join(self)} to numbers"
+                f"weights: {quote(changes)} is not a mapping of {', '.join(self)} to numbers"
             )
         for name, value in changes.items():
             if name not in _DEFAULTS:

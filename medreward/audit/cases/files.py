@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from medreward.audit.cases.case import SUFFIXES, Case, CaseFile
 from medreward.audit.cases.schema import FILE_FIELDS, Defaults, mapping, text, unique
 from medreward.audit.user_rewards import OWN, SIGNATURES, beside
-from medreward.errors import ConfigError, expected
-from medreward.task.card import CardLoader
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_json, parse_yaml_nodes, read_text
 
 
 class _Content(NamedTuple):
@@ -56,11 +53,7 @@ def load_cases(path: str | Path) -> CaseFile:
             file, the line, the field and what is allowed.
     """
     path = Path(path)
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return parse_cases(content, str(path), json_lines=path.suffix == ".jsonl")
+    return parse_cases(read_text(path), str(path), json_lines=path.suffix == ".jsonl")
 
 
 def parse_cases(content: str, where: str = "cases", *, json_lines: bool = False) -> CaseFile:
@@ -78,7 +71,7 @@ def parse_cases(content: str, where: str = "cases", *, json_lines: bool = False)
         raise ConfigError(f"{where}: there are no cases; give cases: or read:")
     tuned = next((case for case in cases if case.settings and head["reward"] != OWN), None)
     if tuned is not None:
-        raise ConfigError(f"{tuned.place}: settings: they are for the reward {OWN!r} only")
+        raise ConfigError(f"{tuned.place}: settings: they are for the reward {quote(OWN)} only")
     return CaseFile(where, unique(cases, defaults.named), head["reward"], head.get("signature"))
 
 
@@ -114,15 +107,12 @@ def _head(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_yaml(content: str, where: str) -> _Content:
     try:
-        loader = CardLoader(content)  # which refuses control characters
-        node = loader.get_single_node()
-        head = {} if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError) as error:
+        head, node = parse_yaml_nodes(content)  # which refuses control characters
+    except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{where}: the YAML is nested too deeply") from error
+    head = {} if node is None else head
     if not isinstance(head, dict):
-        raise ConfigError(f"{where}: {str(head)[:60]!r} is not a mapping with {FILE_FIELDS}")
+        raise ConfigError(f"{where}: {quote(head, 60)} is not a mapping with {FILE_FIELDS}")
     nodes = {key.value: value for key, value in node.value} if node is not None else {}
     return _Content(
         {key: value for key, value in head.items() if key not in ("cases", "read")},
@@ -133,14 +123,14 @@ def _from_yaml(content: str, where: str) -> _Content:
 
 def _numbered(what: str, content: Any, node: Any) -> list[tuple[int, Any]]:
     if not isinstance(content, list):
-        raise ConfigError(f"{what}: {str(content)[:60]!r} is not a list")
+        raise ConfigError(f"{what}: {quote(content, 60)} is not a list")
     lines = [child.start_mark.line + 1 for child in node.value] if content else []
     return list(zip(lines, content, strict=True))
 
 
 def _table(what: str, content: Any, node: Any) -> list[tuple[int, Any, Any]]:
     if not isinstance(content, dict):
-        raise ConfigError(f"{what}: {content!r} is not a mapping of labels to answers")
+        raise ConfigError(f"{what}: {quote(content)} is not a mapping of labels to answers")
     nodes = [value for _, value in node.value] if content else []
     if len(nodes) != len(content):  # a key merged in by << stands in both mappings
         raise ConfigError(f"{what}: merged mappings (<<) are not supported here")
@@ -162,9 +152,9 @@ def _from_json_lines(content: str, where: str) -> _Content:
         if not row.strip():
             continue
         try:
-            item = json.loads(row)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{where}, line {line}: not JSON: {error}") from error
+            item = parse_json(row)
+        except ConfigError as error:
+            raise ConfigError(f"{where}, line {line}: {error}") from error
         if isinstance(item, dict) and [*item] == ["defaults"] and not head and not cases:
             head = mapping(f"{where}, line {line}: defaults", item["defaults"])
         else:

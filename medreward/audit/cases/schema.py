@@ -20,7 +20,7 @@ from medreward.audit.cases.case import (
     write_completion,
 )
 from medreward.checks import number
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer
 from medreward.task.task import Task, parse_task
@@ -128,7 +128,7 @@ def unique(cases: list[Case], named: set[str]) -> tuple[Case, ...]:
         name, count = case.id, 2
         while name in seen:
             if case.id in named:
-                raise ConfigError(f"{case.place}: id {name!r} is also at {seen[name].place}")
+                raise ConfigError(f"{case.place}: id {quote(name)} is also at {seen[name].place}")
             name, count = f"{case.id} #{count}", count + 1
         seen[name] = case if name == case.id else replace(case, id=name)
     _check_orders(seen.values(), [*HONEST, *(name for name in seen if name in named)])
@@ -149,10 +149,10 @@ def mapping(what: str, value: object, allowed: tuple[str, ...] | None = None) ->
     """Return `value` as a dictionary whose keys are all allowed."""
     if not isinstance(value, Mapping):
         fields = f" with {', '.join(allowed)}" if allowed else ""
-        raise ConfigError(f"{what}: {value!r} is not a mapping{fields}")
+        raise ConfigError(f"{what}: {quote(value)} is not a mapping{fields}")
     for key in value:
         if not isinstance(key, str):
-            raise ConfigError(f"{what}: the key {key!r} is not a text (put it in quotes)")
+            raise ConfigError(f"{what}: the key {quote(key)} is not a text (put it in quotes)")
         if allowed is not None and key not in allowed:
             raise expected(f"{what}: field", key, allowed)
     return dict(value)
@@ -163,13 +163,13 @@ def text(what: str, value: object, *, empty: bool = False) -> str:
     if isinstance(value, str) and (value or empty):
         return value
     hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
-    raise ConfigError(f"{what}: {value!r} is not a {'' if empty else 'non-empty '}text{hint}")
+    raise ConfigError(f"{what}: {quote(value)} is not a {'' if empty else 'non-empty '}text{hint}")
 
 
 def number_of(what: str, value: object, low: float = -math.inf) -> float:
     """Return `value` if it is a finite number."""
     if not isinstance(value, Real) or not math.isfinite(float(value)):
-        raise ConfigError(f"{what}: {value!r} is not a finite number")
+        raise ConfigError(f"{what}: {quote(value)} is not a finite number")
     return number(what, value, low, math.inf)
 
 
@@ -181,7 +181,7 @@ def _optional(name: str, values: Mapping[str, Any]) -> str | None:
 def _id(value: object) -> str:
     name = text("id", value)
     if name in HONEST:
-        raise ConfigError(f"id: {name!r} stands for the honest {name} answer; choose another")
+        raise ConfigError(f"id: {quote(name)} stands for the honest {name} answer; choose another")
     return name
 
 
@@ -210,7 +210,7 @@ def _expectation(name: str, value: object, task: Task) -> Any:
     where = f"expect.{name}"
     if name == "correct":
         if not isinstance(value, bool):
-            raise ConfigError(f"{where}: {value!r} is neither true nor false")
+            raise ConfigError(f"{where}: {quote(value)} is neither true nor false")
         return value
     if name in ("total", *BOUNDS):
         return number_of(where, value)
@@ -220,7 +220,7 @@ def _expectation(name: str, value: object, task: Task) -> Any:
         return _prediction(where, value, task)
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names:
-        raise ConfigError(f"{where}: {value!r} is not a name or a list of names")
+        raise ConfigError(f"{where}: {quote(value)} is not a name or a list of names")
     return tuple(_reason(where, n) if name == "reasons" else text(where, n) for n in names)
 
 

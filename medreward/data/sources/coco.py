@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from medreward.data.sources.boxes import clean_boxes, missing_names
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder
 from medreward.data.splits import split_name
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_json, read_text
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
 _EMPTIED = "left out: none of its boxes can be used"
@@ -51,7 +51,7 @@ def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
     for text in given:
         split, equals, file = text.partition("=")
         if not equals or split in files:
-            raise ConfigError(f"--coco: {text!r} is not SPLIT=FILE with a split of its own")
+            raise ConfigError(f"--coco: {quote(text)} is not SPLIT=FILE with a split of its own")
         files[split] = file
     return files
 
@@ -82,15 +82,14 @@ def source(files: Mapping[str | None, str | Path], images: str | Path) -> Source
 def _read(
     file: Path, folder: str | Path, split: str | None, before: int
 ) -> tuple[list[Record], list[Remark]]:
+    text = read_text(file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(text)
         boxes, crowds = _boxes(content)
         images = [_image(image) for image in content["images"]]
-    except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror or error}") from error
     except KeyError as error:
         raise ConfigError(f"{file}: not a COCO file: {error} is missing") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{file}: not a COCO file: {error}") from error
     records, remarks = [], []
     for number, (key, name, size) in enumerate(images, start=before + 1):
@@ -130,7 +129,9 @@ def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, list[str]
             continue
         x, y, width, height = (float(v) for v in note["bbox"])
         if not all(abs(v) < 1e9 for v in (x, y, width, height)):
-            raise ValueError(f"annotation {note.get('id')}: bbox {note['bbox']} is not finite")
+            raise ValueError(
+                f"annotation {note.get('id')}: bbox {quote(note['bbox'])} is not finite"
+            )
         box = NamedBox(names[note["category_id"]], (x, y, x + width, y + height))
         boxes[note["image_id"]].append(box)
     return boxes, crowds
@@ -138,4 +139,7 @@ def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, list[str]
 
 def _image(image: Any) -> tuple[Any, str, tuple[int, int] | None]:
     size = int(image.get("width") or 0), int(image.get("height") or 0)
+    hash(image["id"])  # a list is no id: TypeError
+    if not all(0 <= side < 1e9 for side in size):
+        raise ValueError(f"image {quote(image['id'])}: {quote(size)} is not a width and a height")
     return image["id"], str(image["file_name"]), size if all(size) else None

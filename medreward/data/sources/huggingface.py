@@ -12,7 +12,7 @@ from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import COLUMN_OPTIONS
 from medreward.data.splits import split_name
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 
 class HuggingFaceDataset(SourceType):
@@ -105,7 +105,7 @@ def _undecoded(data: Any, image: str) -> Any:
     from datasets import Image
 
     if not isinstance(data.features[image], Image):
-        raise ConfigError(f"column {image!r} holds {data.features[image]}, not images")
+        raise ConfigError(f"column {quote(image)} holds {data.features[image]}, not images")
     return data.cast_column(image, Image(decode=False))
 
 
@@ -117,7 +117,7 @@ def _labels(data: Any, label: str) -> list[Any]:
         return [_name(feature, value) for value in data[label]]
     if not (hasattr(each, "names") or str(getattr(each, "dtype", "")) == "string"):
         raise ConfigError(
-            f"column {label!r} holds {feature}; several labels an image are a Sequence of "
+            f"column {quote(label)} holds {feature}; several labels an image are a Sequence of "
             f"ClassLabel or of texts, as numbers may be labels or zeros and ones"
         )
     return [

@@ -30,7 +30,7 @@ from medreward.data.sources.table import (
     read_table,
     rows_of,
 )
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
 _PERCENTILES = (0.5, 99.5)
@@ -111,7 +111,7 @@ def _index(value: str | None, where: str) -> int | None:
     if value is None or not value.strip():
         return None
     if not value.strip().isdecimal():
-        raise ConfigError(f"{where}: slice {value!r} is not a whole number from 0 on")
+        raise ConfigError(f"{where}: slice {quote(value)} is not a whole number from 0 on")
     return int(value)
 
 

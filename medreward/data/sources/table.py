@@ -13,7 +13,7 @@ from medreward.data.picture import SUFFIXES, load_file
 from medreward.data.sources.base import CSV, IMAGES, SourceType, option
 from medreward.data.sources.record import Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 
 _YES, _NO = ("1", "1.0"), ("0", "0.0")
 
@@ -228,7 +228,7 @@ def _split(row: dict[str, str], columns: Columns, place: str) -> str | None:
     try:
         return split_name(row[column])
     except ConfigError as error:
-        raise ConfigError(f"{place}: column {column!r}: {error}") from error
+        raise ConfigError(f"{place}: column {quote(column)}: {error}") from error
 
 
 def _unlisted(folder: Path, records: list[Record], table: Path) -> tuple[Remark, ...]:

@@ -18,7 +18,8 @@ from medreward.data.sources.boxes import clean_boxes, missing_names
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import SPLITS
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import read_text
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _ABSENT = "no annotation names it; left out"
@@ -83,8 +84,10 @@ def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox]]:
         root = ElementTree.parse(path).getroot()  # noqa: S314 - expat limits entity expansion
         size = tuple(int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
         boxes = [_box(item) for item in root.iter("object")]
-    except (OSError, ElementTree.ParseError, ValueError, TypeError) as error:
+    except (OSError, ElementTree.ParseError, ValueError, TypeError, LookupError) as error:
         raise ConfigError(f"{path}: not a Pascal VOC annotation: {error}") from error
+    if not all(0 <= side < 1e9 for side in size):
+        raise ConfigError(f"{path}: size: {quote(size)} is not a width and a height in pixels")
     return ((size[0], size[1]) if all(size) else None), boxes
 
 
@@ -92,7 +95,7 @@ def _box(item: ElementTree.Element) -> NamedBox:
     name = (item.findtext("name") or "").strip()
     x1, y1, x2, y2 = (float(item.findtext(f"bndbox/{c}") or "nan") for c in _CORNERS)
     if not all(abs(v) < 1e9 for v in (x1, y1, x2, y2)):
-        raise ValueError(f"object {name!r}: its bndbox lacks a finite number")
+        raise ValueError(f"object {quote(name)}: its bndbox lacks a finite number")
     if not (x1 < x2 and y1 < y2):
         return NamedBox(name, (x1, y1, x2, y2))  # degenerate as it stands: dropped with a remark
     return NamedBox(name, (x1 - 1, y1 - 1, x2, y2))
@@ -105,8 +108,8 @@ def _official_splits(folder: Path) -> dict[str, str]:
         file = folder / "ImageSets" / "Main" / f"{split}.txt"
         if not file.is_file():
             continue
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in read_text(file).splitlines():
             stem = line.strip()
             if stem and splits.setdefault(stem, split) != split:
-                raise ConfigError(f"{file}: image {stem!r} is in {splits[stem]}.txt too")
+                raise ConfigError(f"{file}: image {quote(stem)} is in {splits[stem]}.txt too")
     return splits

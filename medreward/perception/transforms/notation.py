@@ -17,7 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.files.reading import parse_json
 
 Scalar: TypeAlias = float | str | bool
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -53,7 +54,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if len(self.values) < 2:
-            raise ConfigError(f"choice: {self.values!r} has fewer than two values")
+            raise ConfigError(f"choice: {quote(self.values)} has fewer than two values")
 
     def __str__(self) -> str:
         return "/".join(map(shown, self.values))
@@ -110,11 +111,11 @@ def _scalar(text: str) -> Scalar:
         return text
     if text.startswith('"'):
         try:
-            value = json.loads(text)
+            value = parse_json(text)
         except ValueError:
             value = None
         if isinstance(value, str):
             return value
     raise ConfigError(
-        f'{text!r} is not a number, a range a..b, a choice a/b, a word, a "text" or a box'
+        f'{quote(text)} is not a number, a range a..b, a choice a/b, a word, a "text" or a box'
     )

@@ -7,7 +7,7 @@ from math import isfinite
 from random import Random
 from typing import Any, TypeAlias
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.perception.transforms.notation import Choice, Range, shown
 
 Number: TypeAlias = float | Range | Choice
@@ -59,7 +59,7 @@ class ParameterKind:
             return self._box(where, value)
         if self.flag:
             if not isinstance(value, bool):
-                raise ConfigError(f"{where}: {value!r} is neither true nor false")
+                raise ConfigError(f"{where}: {quote(value)} is neither true nor false")
             return value
         return self._word(where, value) if self.words else self._number(where, value)
 
@@ -78,13 +78,13 @@ class ParameterKind:
 
     def _number(self, where: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            raise ConfigError(f"{where}: {value!r} is not a number")
+            raise ConfigError(f"{where}: {quote(value)} is not a number")
         if not self.low <= value <= self.high:
             raise ConfigError(
-                f"{where}: {value!r} is not from {shown(self.low)} to {shown(self.high)}"
+                f"{where}: {quote(value)} is not from {shown(self.low)} to {shown(self.high)}"
             )
         if self.whole and value != int(value):
-            raise ConfigError(f"{where}: {value!r} is not a whole number")
+            raise ConfigError(f"{where}: {quote(value)} is not a whole number")
         return int(value) if self.whole else float(value)
 
     def _word(self, where: str, value: Any) -> str:
@@ -98,7 +98,7 @@ class ParameterKind:
             x1, y1, x2, y2 = (number.check(where, one) for one in value)
             if x1 < x2 and y1 < y2:
                 return x1, y1, x2, y2
-        raise ConfigError(f"{where}: {value!r} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
+        raise ConfigError(f"{where}: {quote(value)} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
 
 
 def number(default: Any, low: float, high: float) -> Any:

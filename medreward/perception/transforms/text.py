@@ -15,7 +15,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_yaml, read_text
 from medreward.perception.transforms import BY_NAME
 from medreward.perception.transforms.notation import read
 from medreward.perception.transforms.pipeline import Pipeline
@@ -56,7 +57,9 @@ def from_yaml(content: Any) -> Pipeline:
     if isinstance(content, str):
         return parse(content)
     if not isinstance(content, list):
-        raise ConfigError(f"transforms: {content!r} is neither a text nor a list of transforms")
+        raise ConfigError(
+            f"transforms: {quote(content)} is neither a text nor a list of transforms"
+        )
     return Pipeline(tuple(_item(f"transforms[{i}]", item) for i, item in enumerate(content)))
 
 
@@ -66,15 +69,11 @@ def load(text_or_file: str | Path) -> Pipeline:
     Raises:
         ConfigError: if the file cannot be read, and as `parse` does.
     """
-    import yaml
-
     path = Path(text_or_file)
     if path.suffix not in (".yaml", ".yml"):
         return parse(str(text_or_file))
     try:
-        return from_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        return from_yaml(parse_yaml(read_text(path)))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -83,10 +82,10 @@ def _item(where: str, item: Any) -> Transform:
     if isinstance(item, str):
         return _transform(item)
     if not isinstance(item, Mapping) or len(item) != 1:
-        raise ConfigError(f"{where}: {item!r} is not Name(…) or a mapping of one name")
+        raise ConfigError(f"{where}: {quote(item)} is not Name(…) or a mapping of one name")
     ((name, given),) = item.items()
     if given is not None and not isinstance(given, Mapping):
-        raise ConfigError(f"{where}: {given!r} is not a mapping of {name}'s parameters")
+        raise ConfigError(f"{where}: {quote(given)} is not a mapping of {name}'s parameters")
     values = {key: _yaml_value(value) for key, value in (given or {}).items()}
     return _built(str(name), values)
 
@@ -101,7 +100,7 @@ def _yaml_value(value: Any) -> Any:
 def _transform(text: str) -> Transform:
     call = _CALL.fullmatch(text)
     if call is None:
-        raise ConfigError(f"transforms: {text.strip()!r} is not Name(parameter=value, …)")
+        raise ConfigError(f"transforms: {quote(text.strip())} is not Name(parameter=value, …)")
     name, inside = call[1], call[2] or ""
     values: dict[str, Any] = {}
     for number, part in enumerate(_split(inside, ",") if inside.strip() else []):

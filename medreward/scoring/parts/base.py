@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.scoring.judged import Judged
 from medreward.task.settings import RewardSettings
 from medreward.task.weights import register_weight, remove_weight
@@ -64,7 +64,7 @@ def register_part(part: Part) -> None:
         ConfigError: if there is one of that name, or its default weight is not allowed.
     """
     if part.name in _PARTS:
-        raise ConfigError(f"part: there are two of the name {part.name!r}")
+        raise ConfigError(f"part: there are two of the name {quote(part.name)}")
     register_weight(part.name, part.default_weight)
     _PARTS[part.name] = part
 

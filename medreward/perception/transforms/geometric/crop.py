@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import Box
 from medreward.perception.affine import KEEP, moved, window
 from medreward.perception.sample import Sample
@@ -45,5 +45,5 @@ def cropped(sample: Sample, box: Box, keep: float) -> Sample:
     x1, y1 = max(0, floor(box[0])), max(0, floor(box[1]))
     x2, y2 = min(width, ceil(box[2])), min(height, ceil(box[3]))
     if x1 >= x2 or y1 >= y2:
-        raise ConfigError(f"box: {box!r} is not on the image of {width} x {height} pixels")
+        raise ConfigError(f"box: {quote(box)} is not on the image of {width} x {height} pixels")
     return moved(sample, window(sample.size, (x1, y1, x2, y2)), keep)

@@ -25,7 +25,7 @@ from medreward import RewardSettings, Task
 from medreward.data.sources import voc
 from medreward.geometry.frames import qwen_resized
 from medreward.geometry.regions import Box, Size
-from medreward.kinds.boxes.kind import box_reward
+from medreward.kinds.boxes.match import box_reward
 from medreward.task.settings import BOX_QUALITIES
 
 PLACE = Task("place", kind="localisation", reward=RewardSettings(delta=0))

@@ -25,7 +25,7 @@ import numpy as np
 from tqdm import tqdm
 
 from medreward import Label, RewardSettings, Task
-from medreward.kinds.boxes.kind import box_reward
+from medreward.kinds.boxes.match import box_reward
 from medreward.task.settings import ANNOTATORS, BOX_QUALITIES
 
 Drawn = list[dict[str, object]]

@@ -34,6 +34,7 @@ TASKS: dict[str, tuple[Any, str]] = {
     "retinamnist": (2, "2"),
     "chestmnist": ({0, 2}, "effusion"),
     "mni152_brain_box": ([[10, 10, 50, 50]], "[[10, 10, 50, 50]]"),
+    "grounding_point": ([[10, 10, 50, 50]], "[[30, 30]]"),
 }
 # What stands before and after what is repeated; {} is the answer.
 FRAMES = {
@@ -59,6 +60,7 @@ SHAPES = {
     "long answer": ("not pneumonia or ", "answer"),
     "long answer of digits": ("2", "answer"),
     "long answer of boxes": ("[10, 10, 50, 50], ", "answer"),
+    "long answer of points": ("[30, 30], ", "answer"),
     "long answer of lists": ("[", "answer"),
 }
 # Answers to the segmentation task: how they begin, what is repeated, how they end.

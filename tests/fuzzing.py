@@ -17,7 +17,7 @@ import yaml
 
 from medreward import ConfigError, Score, Task
 from medreward.audit.cases.files import parse_cases
-from medreward.kinds.boxes.reading import read_boxes
+from medreward.kinds.boxes.read import read_boxes
 from medreward.kinds.ordinal import read_grade
 from medreward.kinds.reading import read_label
 from medreward.kinds.truth import target_of
@@ -174,12 +174,13 @@ def check_boxes(data: bytes) -> None:
     """Boxes that are read are finite and have an area."""
     for name in ("mni152_brain_box", "bccd"):
         found = read_boxes(spell(data), scorer(name).task)
-        assert (found.boxes is None) == bool(found.reason)
-        for read in found.boxes or ():
-            assert read.box or read.problem
-            if read.box:
-                assert all(map(math.isfinite, read.box))
-                assert read.problem or (read.box[0] < read.box[2] and read.box[1] < read.box[3])
+        assert not (found.total and found.reason)
+        assert len(found.boxes) == len(found.labels) <= found.total
+        assert found.problems or len(found.boxes) == found.total
+        for box in found.boxes:
+            assert all(map(math.isfinite, box))
+            assert box[0] < box[2]
+            assert box[1] < box[3]
 
 
 def check_targets(data: bytes) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward.geometry.consensus import consensus, over_annotators
+from medreward.geometry.consensus import consensus
 from medreward.geometry.regions import BoxTarget, TrueBox
+from medreward.kinds.boxes.match import over_annotators
 from medreward.task.settings import ANNOTATORS
 
 A, NEAR_A, MEAN_A = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 8.0), (0.0, 0.0, 10.0, 9.0)

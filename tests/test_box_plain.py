@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from medreward import Label, Task
 from medreward.geometry.regions import MAX_BOXES
-from medreward.kinds.boxes import plain as box_plain
-from medreward.kinds.boxes.kind import box_reward
-from medreward.kinds.boxes.plain import Predicted, predicted_boxes
-from medreward.kinds.boxes.reading import MAX_LENGTH
+from medreward.kinds.boxes import read as boxes_read
+from medreward.kinds.boxes.match import box_reward
+from medreward.kinds.boxes.read import MAX_LENGTH, BoxAnswer, read_boxes
 from medreward.kinds.verdict import Verdict
 from medreward.task.settings import RewardSettings
 
@@ -29,8 +28,8 @@ NAMES = ("RBC", "WBC", "platelet", "rbc", "wbc")
 MOST = json.dumps([[i, 0, i + 1, 1] for i in range(MAX_BOXES)])
 
 
-def quickly(answer: str, task: Task) -> Predicted | None:
-    return box_plain._plain(answer, task)
+def quickly(answer: str, task: Task) -> BoxAnswer | None:
+    return boxes_read._read_plain(answer, task)
 
 
 def both(answer: str, task: Task, **changed: Any) -> tuple[Verdict, Verdict]:
@@ -43,7 +42,7 @@ def both(answer: str, task: Task, **changed: Any) -> tuple[Verdict, Verdict]:
     made = RewardSettings(**changed)
     with pytest.MonkeyPatch.context() as patch:
         quick = box_reward(answer, target, task, made)
-        patch.setattr(box_plain, "_plain", lambda answer, task: None)
+        patch.setattr(boxes_read, "_read_plain", lambda answer, task: None)
         return quick, box_reward(answer, target, task, made)
 
 
@@ -63,7 +62,7 @@ def both(answer: str, task: Task, **changed: Any) -> tuple[Verdict, Verdict]:
 )
 def test_usual_answers_are_read_at_once(text: str, task: Task) -> None:
     assert quickly(text, task)
-    assert predicted_boxes(text, task) == (quickly(text, task), "")
+    assert read_boxes(text, task) == quickly(text, task)
     assert both(text, task)[0] == both(text, task)[1]
 
 

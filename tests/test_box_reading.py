@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from medreward import Label, Task, explain
 from medreward.geometry.regions import MAX_BOXES, MIN_SIDE
-from medreward.kinds.boxes.reading import MAX_LENGTH, ReadBox, read_boxes
-from medreward.kinds.boxes.scan import Group, scan
+from medreward.kinds.boxes.read import MAX_LENGTH, BoxAnswer, Group, read_boxes, scan
 from medreward.kinds.reading import MAX_ANSWER_LENGTH
 
 PLACE = Task("place", kind="localisation")
@@ -63,7 +62,7 @@ FORMS = [
 
 @pytest.mark.parametrize("text", FORMS)
 def test_one_box_in_every_form(text: str) -> None:
-    assert read_boxes(text, PLACE).boxes == (ReadBox(ONE),)
+    assert read_boxes(text, PLACE)[:3] == ([ONE], [None], 1)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_one_box_in_every_form(text: str) -> None:
     ],
 )
 def test_every_box_counts(text: str) -> None:
-    assert read_boxes(text, PLACE).boxes == (ReadBox(ONE), ReadBox(TWO))
+    assert read_boxes(text, PLACE)[:4] == ([ONE, TWO], [None, None], 2, (*ONE[:2], *TWO[2:]))
 
 
 @pytest.mark.parametrize(
@@ -136,24 +135,26 @@ def test_every_box_counts(text: str) -> None:
     ],
 )
 def test_labels(text: str, labels: list[int | None]) -> None:
-    boxes = read_boxes(text, SMEAR).boxes
-    assert boxes is not None
-    assert [found.label for found in boxes] == labels
-    assert all((found.label is None) == (found.problem == "box_label_unknown") for found in boxes)
+    found = read_boxes(text, SMEAR)
+    assert (found.labels, found.total) == (labels, len(labels))
+    assert found.problems == ({"box_label_unknown"} if None in labels else set())
 
 
 @pytest.mark.parametrize(
     ("numbers", "problem"),
     [("1, 2", "box_malformed"), ("9, 9, 1, 1", "box_inverted"), ("0, 0, 1e10, 1", "box_malformed")],
 )
-def test_a_box_that_cannot_be_right_has_its_label(numbers: str, problem: str) -> None:
-    boxes = read_boxes(f'{{"label": "WBC", "box": [{numbers}]}}', SMEAR).boxes
-    assert boxes == (ReadBox(None, 1, problem),)
+def test_a_box_that_cannot_be_right_leaves_its_neighbour_the_label(
+    numbers: str, problem: str
+) -> None:
+    found = read_boxes(f"WBC: [{numbers}], [1, 2, 3, 4]", SMEAR)
+    assert found[:3] == ([(1.0, 2.0, 3.0, 4.0)], [1], 2)
+    assert found.problems == {problem}
 
 
 def test_numbers_in_labels() -> None:
-    boxes = read_boxes('[{"label": "grade 3", "box": [1, 2, 3, 4]}]', GRADED).boxes
-    assert boxes == (ReadBox((1.0, 2.0, 3.0, 4.0), 1),)
+    found = read_boxes('[{"label": "grade 3", "box": [1, 2, 3, 4]}]', GRADED)
+    assert (found.boxes, found.labels) == ([(1.0, 2.0, 3.0, 4.0)], [1])
 
 
 @pytest.mark.parametrize(
@@ -189,10 +190,10 @@ def test_numbers_in_labels() -> None:
     ],
 )
 def test_what_cannot_be_a_box_is_counted(text: str, problem: str) -> None:
-    boxes = read_boxes(f"[10, 20, 30, 40] and {text}", PLACE).boxes
-    assert boxes is not None
-    assert boxes[0] == ReadBox(ONE)
-    assert {found.problem for found in boxes[1:]} == {problem}
+    found = read_boxes(f"[10, 20, 30, 40] and {text}", PLACE)
+    assert found[:2] == ([ONE], [None])
+    assert found.total > 1
+    assert found.problems == {problem}
 
 
 @pytest.mark.parametrize(
@@ -204,8 +205,8 @@ def test_what_cannot_be_a_box_is_counted(text: str, problem: str) -> None:
     ],
 )
 def test_nothing_there(text: str) -> None:
-    assert read_boxes(text, PLACE).boxes == ()
-    assert read_boxes(text, SMEAR).boxes == ()
+    assert read_boxes(text, PLACE) == BoxAnswer()
+    assert read_boxes(text, SMEAR) == BoxAnswer()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_nothing_there(text: str) -> None:
     ],
 )
 def test_nothing_of_each_label_is_nothing(text: str, task: Task) -> None:
-    assert read_boxes(text, task).boxes == ()
+    assert read_boxes(text, task) == BoxAnswer()
 
 
 @pytest.mark.parametrize(
@@ -236,9 +237,7 @@ def test_nothing_of_each_label_is_nothing(text: str, task: Task) -> None:
     ],
 )
 def test_nothing_of_one_label_leaves_the_boxes_of_others(text: str, task: Task, count: int) -> None:
-    boxes = read_boxes(text, task).boxes
-    assert boxes is not None
-    assert len(boxes) == count
+    assert read_boxes(text, task).total == count
 
 
 @pytest.mark.parametrize("end", ["}", "]", "\n", "}\n]"])
@@ -283,7 +282,7 @@ def test_nothing_behind_the_end_of_an_entry_is_of_all(end: str, nothing: str) ->
     ],
 )
 def test_what_is_refused(text: str | None, task: Task, reason: str) -> None:
-    assert read_boxes(text, task) == (None, reason)
+    assert read_boxes(text, task) == BoxAnswer(reason=reason)
 
 
 FOUR = (1.0, 2.0, 3.0, 4.0)
@@ -296,7 +295,7 @@ FOUR = (1.0, 2.0, 3.0, 4.0)
         ("[1, 2, 3, 4] RBC [5, 6 none", [Group(0, 12, FOUR), Group(17, 27, ())], []),
         ("{[1, 2, 3, 4]} {}", [Group(1, 13, FOUR, 0)], [(0, 14), (15, 17)]),
         ("{[1, 2, 3]}", [Group(1, 10, (1.0, 2.0, 3.0), 0)], [(0, 11)]),
-        ("{(1, 2), (3, 4)}", [Group(1, 15, FOUR, 0)], [(0, 16)]),
+        ("{(1, 2)}", [Group(1, 7, (1.0, 2.0), 0)], [(0, 8)]),
         ("{} {'a': {[1, 2", [Group(10, 15, (), 2)], [(0, 2), (3, 15), (9, 15)]),
         ("[5, 6, 7, [1, 2, 3, 4]]", [Group(10, 22, FOUR)], []),
         ("[5, 6, 7, 8, [1, 2, 3, 4]]", [Group(13, 25, FOUR), Group(0, 26, ())], []),
@@ -331,20 +330,16 @@ some_box = st.lists(number, min_size=4, max_size=4)
 
 @given(st.lists(some_box, min_size=1, max_size=5), st.sampled_from([None, 2]))
 def test_any_json_list_is_read_as_json_reads_it(found: list[list[float]], indent: int) -> None:
-    boxes = read_boxes(json.dumps(found, indent=indent), PLACE).boxes
-    assert boxes is not None
-    assert len(boxes) == len(found)
-    for read, values in zip(boxes, found, strict=True):
-        assert read.box == (
-            tuple(values) if values[0] < values[2] and values[1] < values[3] else None
-        )
+    read = read_boxes(json.dumps(found, indent=indent), PLACE)
+    assert read.total == len(found)
+    assert read.boxes == [tuple(v) for v in found if v[0] < v[2] and v[1] < v[3]]
 
 
 @given(st.text(max_size=80) | st.text(alphabet="[](){}<>|/\"',.0129-+eNabox \n", max_size=80))
 def test_any_text_is_read(text: str) -> None:
     for task in (PLACE, SMEAR):
-        boxes, reason = read_boxes(text, task)
-        assert (boxes is None) == bool(reason)
+        found = read_boxes(text, task)
+        assert not (found.total and found.reason)
 
 
 UNITS = [

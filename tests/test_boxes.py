@@ -18,9 +18,8 @@ from pycocotools import mask as coco
 from medreward import ConfigError, Label, RewardSettings, Task, explain, shaped_reward
 from medreward.geometry.consensus import consensus
 from medreward.geometry.frames import FRAMES
-from medreward.geometry.quality import GIOU_SHARE, iou, quality_table
-from medreward.geometry.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox
-from medreward.kinds.boxes.kind import box_reward
+from medreward.geometry.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, TrueBox, iou
+from medreward.kinds.boxes.match import GIOU_SHARE, box_reward, quality_table
 from medreward.kinds.truth import ground_truth, target_of
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.scoring.scorer import Scorer

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import RewardSettings, Task, explain
-from medreward.kinds.boxes.kind import box_reward
-from medreward.kinds.boxes.reading import read_boxes
+from medreward.kinds.boxes.match import box_reward
+from medreward.kinds.boxes.read import BoxAnswer, read_boxes
 from medreward.kinds.multilabel import f_beta
 from medreward.kinds.pointing import read_points
 from medreward.language.commitment import is_committed
@@ -19,6 +19,7 @@ from medreward.task.settings import BOX_QUALITIES
 from tests.test_boxes import box
 
 PLACE = Task("place", kind="localisation")
+OPEN = BoxAnswer(reason="boxes_open")
 SMEAR = Task("smear", kind="localisation", labels=["RBC", "WBC"])
 ONE, TWO = "[10, 20, 30, 40]", "[50, 60, 70, 80]"
 CELL, OTHER = (f'[{{"bbox_2d": {place}, "label": "WBC"}}]' for place in (ONE, TWO))
@@ -71,8 +72,8 @@ COMMITTED = [
 
 @pytest.mark.parametrize("pattern", NOT_COMMITTED)
 def test_what_is_denied_or_left_open_is_not_read(pattern: str) -> None:
-    assert read_boxes(pattern.format(ONE, TWO), PLACE) == (None, "boxes_open")
-    assert read_boxes(pattern.format(CELL, OTHER), SMEAR) == (None, "boxes_open")
+    assert read_boxes(pattern.format(ONE, TWO), PLACE) == OPEN
+    assert read_boxes(pattern.format(CELL, OTHER), SMEAR) == OPEN
     points = pattern.format("[10, 20]", "[50, 60]")
     assert read_points(points, PLACE) == (None, "boxes_open")
 
@@ -87,7 +88,7 @@ def test_what_stands_farther_off_changes_nothing(pattern: str) -> None:
     "pattern", [one for one in NOT_COMMITTED if "{1}" not in one and one != "no: {0}"]
 )
 def test_an_empty_list_that_is_denied_does_not_say_that_there_is_nothing(pattern: str) -> None:
-    assert read_boxes(pattern.format("[]"), PLACE) == (None, "boxes_unreadable")
+    assert read_boxes(pattern.format("[]"), PLACE) == BoxAnswer(reason="boxes_unreadable")
     assert read_points(pattern.format("[]"), PLACE) == (None, "points_unreadable")
 
 
@@ -96,16 +97,16 @@ def test_an_empty_list_that_is_denied_does_not_say_that_there_is_nothing(pattern
     ["[]", "No: []", "No, there is none: []", "[] (not visible)", "```json\n[]\n```", '{"a": []}'],
 )
 def test_an_empty_list_says_that_there_is_nothing(text: str) -> None:
-    assert read_boxes(text, PLACE).boxes == ()
+    assert read_boxes(text, PLACE) == BoxAnswer()
     assert read_points(text, PLACE).points == ()
 
 
 def test_other_fields_of_an_object_leave_no_box_open() -> None:
     named = f'[{{"bbox_2d": {ONE}, "label": "mass or nodule"}}, {{"a": "or", "bbox_2d": {TWO}}}]'
-    assert len(read_boxes(named, PLACE).boxes or ()) == 2
-    assert read_boxes(f'{{"not": {ONE}, "boxes": {TWO}}}', PLACE) == (None, "boxes_open")
+    assert read_boxes(named, PLACE).total == 2
+    assert read_boxes(f'{{"not": {ONE}, "boxes": {TWO}}}', PLACE) == OPEN
     asked = f'[{{"bbox_2d": {ONE}, "label": "WBC?"}}]'
-    assert [read.label for read in read_boxes(asked, SMEAR).boxes or ()] == [None]
+    assert read_boxes(asked, SMEAR).labels == [None]
 
 
 def test_both_boxes_of_two_are_not_right_as_one_or_the_other() -> None:

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, RewardSettings, Task, explain
-from medreward.geometry.frames import FRAMES, frame_of, is_suspect, known_extents, qwen_resized
-from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox
-from medreward.kinds.boxes.kind import box_reward
+from medreward.geometry.frames import FRAMES, is_suspect, known_extents, qwen_resized
+from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox, frame_of
+from medreward.kinds.boxes.match import box_reward
 from medreward.runs.frame_report import frame_report
 
 PLACE = Task("place", kind="localisation", reward=RewardSettings(delta=0))

@@ -92,3 +92,4 @@ def test_what_stands_around_a_box_is_cheap(unit: str) -> None:
     for answer in (f"{beside}x [1, 2, 3, 4]", f"[1, 2, 3, 4] {beside}x"):
         text = f"<think>x</think><answer>{answer}</answer>"
         assert seconds(text, "mni152_brain_box", [[1, 2, 3, 4]]) < 0.25
+        assert seconds(text.replace(", 3, 4", ""), "grounding_point", [[1, 2, 3, 4]]) < 0.25

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError, Task, explain, shaped_reward
 from medreward.geometry.regions import MAX_BOXES, BoxTarget, TrueBox
-from medreward.kinds.boxes.reading import MAX_LENGTH
+from medreward.kinds.boxes.read import MAX_LENGTH, read_boxes
 from medreward.kinds.pointing import point_reward, read_points
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.verdict import BEST_WRONG, Verdict
@@ -40,6 +40,11 @@ def value(answer: str, target: Any, **settings: Any) -> float:
         ("[25, 25]", ((25, 25),)),
         ("(25, 25), (75, 30)", ((25, 25), (75, 30))),
         ("25, 25", ((25, 25),)),
+        ("2.5e1, 25.", ((25, 25),)),
+        ("[[.5, 5.], [1e1, +2]]", ((0.5, 5), (10, 2))),
+        ("[['25', \"25\"]]", ((25, 25),)),
+        ("[25 25]", ((25, 25),)),
+        ("<box>(25, 25)</box>", ((25, 25),)),
         ('[{"point_2d": [25, 25], "label": "WBC"}]', ((25, 25),)),
         ("```json\n[[25, 25]]\n```", ((25, 25),)),
         ("The cells are at [25, 25] and [75, 30].", ((25, 25), (75, 30))),
@@ -64,7 +69,12 @@ def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
         ("two cells: [[25, 25]] and 30", "points_unreadable"),
         ("[[25, 25], [1, 2, 3]]", "points_unreadable"),
         ("[[nan, 25]]", "points_unreadable"),
-        ("[[1e5, 25]]", "points_unreadable"),
+        ("[[1e999, 25]]", "points_unreadable"),
+        ("[[1000000001, 25]]", "points_unreadable"),
+        ("[25 px, 25 px]", "points_unreadable"),
+        ("[25, 25", "points_unreadable"),
+        ("[[25, 25], 30]", "points_unreadable"),
+        ("25 25", "points_unreadable"),
         ("in the middle", "points_unreadable"),
         ("[[25, 25]], or nothing", "boxes_and_none"),
         ("[[25, 25]], or []", "boxes_and_none"),
@@ -89,9 +99,16 @@ def test_what_is_not(answer: str | None, reason: str) -> None:
     assert verdict == Verdict(0.0, reason)
 
 
-def test_the_longest_answer_is_read_in_linear_time() -> None:
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("none ", "[", "]", "[1,", "[1,2],", "(1,2),", "[]", "<box>", "{", '"', "7", "1e", "nan "),
+        *("point_2d ", "1,", "or ", "not [1,2] "),
+    ],
+)
+def test_the_longest_answer_is_read_in_linear_time(unit: str) -> None:
     start = process_time()
-    assert read_points("none " * (MAX_LENGTH // 5), TASK).points is None
+    read_points(unit * (MAX_LENGTH // len(unit)), TASK)
     assert process_time() - start < 0.5
 
 
@@ -226,3 +243,17 @@ def test_boxes_are_not_points_and_points_are_not_boxes() -> None:
     point = "<think>x</think><answer>[[25, 25]]</answer>"
     assert shaped_reward(boxes, TWO, task="grounding_point") == pytest.approx(0.2)
     assert shaped_reward(point, TWO, task="grounding_where") == pytest.approx(0.2)
+
+
+NUMBERS = st.sampled_from(
+    "7|7.|.7|7.0|7e1|7E-1|+7|-7|'7'|\"7\"|07|7e999|nan|-inf|7px|7%|٧|x|".split("|")
+)
+
+
+@given(NUMBERS, NUMBERS)
+def test_a_number_is_one_in_a_point_where_it_is_one_in_a_box(x: str, y: str) -> None:
+    box = read_boxes(f"[{x}, {y}, 90, 90]", Task("place", kind="localisation"))
+    point = read_points(f"[{x}, {y}]", TASK)
+    assert bool(box.boxes) == bool(point.points)
+    if point.points:
+        assert box.boxes[0][:2] == point.points[0]

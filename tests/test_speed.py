@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.speed import bounds, chart, growth, measure, training
 from benchmarks.speed.command import TOPICS
-from medreward.kinds.boxes import scan as box_scan
+from medreward.kinds.boxes import read as boxes_read
 from medreward.text.words import fold, tokenize
 
 
@@ -67,7 +67,7 @@ def test_tokens_are_those_of_the_regular_expression(text: str) -> None:
     assert tokenize(text) == re.findall(r"[^\W_]+", fold(text))
 
 
-PIECES = re.compile(box_scan._PIECES, re.IGNORECASE | re.ASCII)
+PIECES = re.compile(boxes_read._PIECES, re.IGNORECASE | re.ASCII)
 # Short pieces of answers, so that lists of four numbers come up often, whole and damaged.
 pieces = st.sampled_from(
     "[1,2,3,4]|[ 1.5, .5 ,-3 , 4e2]|[1,2,3,4|1,2,3,4]|[1,2,3]|[1 2 3 4]|[1,2,3,4,5]|[1,2,3,nan]|"
@@ -79,6 +79,6 @@ pieces = st.sampled_from(
 @given(st.lists(pieces, max_size=14).map("".join))
 def test_four_numbers_at_once_are_read_as_their_pieces_are(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(box_scan, "_TOKEN", PIECES)
-        obvious = box_scan.scan(text)
-    assert repr(box_scan.scan(text)) == repr(obvious)  # nan is not equal to itself
+        patch.setattr(boxes_read, "_TOKEN", PIECES)
+        obvious = boxes_read.scan(text)
+    assert repr(boxes_read.scan(text)) == repr(obvious)  # nan is not equal to itself

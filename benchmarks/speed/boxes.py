@@ -14,8 +14,9 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.speed.measure import Pair, Row, compared, equal, installed
 from medreward import Task
-from medreward.geometry.frames import frame_of
-from medreward.kinds.boxes.kind import Placed, box_reward, match_boxes
+from medreward.geometry.regions import frame_of
+from medreward.kinds.boxes.match import box_reward, match_boxes
+from medreward.kinds.boxes.read import BoxAnswer
 from tests.peers import boxes_of
 
 TASK = Task.load("mni152_brain_box")
@@ -115,7 +116,7 @@ def from_numbers(made: Sequence[tuple[Boxes, Boxes]], short: bool) -> Iterator[R
     targets = [TASK.parse_target(true) for _, true in made]
     frame = frame_of(settings.frame, targets[0])
     read = [
-        Placed(len(predicted), [*map(tuple, predicted)], [None] * len(predicted))  # type: ignore[list-item]
+        BoxAnswer([*map(tuple, predicted)], [None] * len(predicted), len(predicted))  # type: ignore[list-item]
         for predicted, _ in made
     ]
 

@@ -1,32 +1,13 @@
-"""Several annotators of an image: agreement with the best, the mean, or what most of them drew."""
+"""Several annotators of an image: what most of them drew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
-from medreward.geometry.quality import iou
-from medreward.geometry.regions import Box, BoxTarget, TrueBox
+from medreward.geometry.regions import Box, TrueBox, iou
 
 # Boxes that overlap by this much are of the same thing, as in Pascal VOC's and VinDr-CXR's scoring.
 SAME_THING = 0.5
-
-
-def over_annotators(
-    target: BoxTarget, how: str, agreement: Callable[[tuple[TrueBox, ...]], float]
-) -> float:
-    """Return the agreement with a target's annotators.
-
-    Args:
-        target: the boxes of each annotator.
-        how: what they stand for, out of `medreward.task.settings.ANNOTATORS`.
-        agreement: gives the agreement with one list of boxes.
-    """
-    lists = target.annotators
-    if how == "consensus":
-        lists = (consensus(lists),)
-    values = [agreement(boxes) for boxes in lists]
-    return max(values) if how == "best" else sum(values) / len(values)
 
 
 @lru_cache(maxsize=4096)

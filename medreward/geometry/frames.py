@@ -1,21 +1,15 @@
-"""Frames of coordinates: from the one in which an answer's boxes are to pixels of the stored image.
+"""Frames of coordinates: in which one boxes are by all appearances, and what Qwen's images become.
 
-With the stored image of width w and height h, and w', h' its sides after the processor's resize::
-
-    pixels     x, y
-    resized    x * w / w',     y * h / h'
-    unit       x * w,          y * h
-    per-mille  x * w / 1000,   y * h / 1000
+What a frame does to coordinates is in `medreward.geometry.regions`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection
 
-from medreward.errors import ConfigError, quote
-from medreward.geometry.regions import Box, BoxTarget, Size, around
+from medreward.errors import ConfigError
+from medreward.geometry.regions import SLACK, Box, OnImage, Size, around
 
 FRAMES = {
     "pixels": "pixels of the stored image",
@@ -23,105 +17,17 @@ FRAMES = {
     "unit": "0 to 1 of the image's width and height",
     "per-mille": "0 to 1000 of the image's width and height (Qwen2-VL, Qwen3-VL)",
 }
-# How far beyond the image's edge a corner may lie, as a share of the side: rounding, no more.
-SLACK = 0.01
-# What an answer cannot be held to: half a step of the numbers that models write in a frame.
-_STEP = {"pixels": 1.0, "resized": 1.0, "unit": 0.001, "per-mille": 1.0}
-_NEEDED = {"unit": "size", "per-mille": "size", "resized": "seen"}
-
-
-class OnImage(Protocol):
-    """A target that says of what size its image is: width and height, as stored and as seen."""
-
-    @property
-    def size(self) -> Size | None:
-        """Of the stored image, in pixels."""
-
-    @property
-    def seen(self) -> Size | None:
-        """After the processor's resize."""
-
-
-class Frame(NamedTuple):
-    """A frame of one image.
-
-    Attributes:
-        across: pixels of the stored image a unit of x.
-        down: pixels of the stored image a unit of y.
-        extent: the largest x and y in the image, in the frame's units; None where not known.
-        step: the step of the numbers that models write.
-    """
-
-    across: float
-    down: float
-    extent: Size | None
-    step: float
-
-    def pixels(self, box: Box) -> Box:
-        """Return a box of this frame in pixels of the stored image."""
-        x1, y1, x2, y2 = box
-        return x1 * self.across, y1 * self.down, x2 * self.across, y2 * self.down
-
-    def all_pixels(self, boxes: Sequence[Box]) -> Sequence[Box]:
-        """Return boxes of this frame in pixels of the stored image."""
-        return boxes if self.across == self.down == 1 else [*map(self.pixels, boxes)]
-
-    def written(self, box: Box) -> Box:
-        """Return a box in pixels of the stored image as a model would write it in this frame."""
-        scale = (self.across, self.down, self.across, self.down)
-        steps = (round(v / unit / self.step) for v, unit in zip(box, scale, strict=True))
-        x1, y1, x2, y2 = (round(count * self.step, 3) for count in steps)
-        return x1, y1, x2, y2
-
-    @property
-    def tolerance(self) -> tuple[float, float]:
-        """Half a step across and down, in pixels of the stored image."""
-        return self.step / 2 * self.across + 1e-6, self.step / 2 * self.down + 1e-6
-
-    def holds(self, box: Box) -> bool:
-        """Whether a box lies in the image, up to rounding; where that is known."""
-        if self.extent is None:
-            return min(box[0], box[1]) >= -self.step
-        width, height = self.extent
-        left, top = -width * SLACK, -height * SLACK
-        return (
-            box[0] >= left and box[1] >= top and box[2] <= width - left and box[3] <= height - top
-        )
-
-
-def frame_of(name: str, target: OnImage) -> Frame:
-    """Return the frame of that name for a target's image.
-
-    Raises:
-        ConfigError: if the target lacks the sizes that the frame needs.
-
-    >>> frame_of("per-mille", BoxTarget(((),), size=(640.0, 480.0))).pixels((500, 500, 1000, 1000))
-    (320.0, 240.0, 640.0, 480.0)
-    """
-    size, seen = target.size, target.seen
-    step = _STEP[name]
-    if name == "pixels":
-        return Frame(1.0, 1.0, size, step)
-    if size is None or (name == "resized" and seen is None):
-        field = "size" if size is None else "seen"
-        raise ConfigError(
-            f"target: it has no {quote(field)}, which boxes in frame {quote(name)} need "
-            f"({{'boxes': [...], 'size': [width, height], 'seen': [width, height]}})"
-        )
-    extent: Size = (1.0, 1.0) if name == "unit" else (1000.0, 1000.0)
-    if name == "resized" and seen is not None:
-        extent = seen
-    return Frame(size[0] / extent[0], size[1] / extent[1], extent, step)
 
 
 def is_suspect(
-    boxes: Collection[Box], name: str, target: BoxTarget, outer: Box | None = None
+    boxes: Collection[Box], name: str, target: OnImage, outer: Box | None = None
 ) -> bool:
     """Whether boxes cannot be in the frame `name`, but all fit into another one.
 
     They cannot be when all numbers are fractions within [0, 1] and the frame is none of such
     numbers, or when one lies beyond the image by more than a tenth of its side.
 
+    >>> from medreward.geometry.regions import BoxTarget
     >>> target = BoxTarget(((),), size=(640.0, 480.0))
     >>> is_suspect([(0.1, 0.2, 0.5, 0.75)], "pixels", target)
     True
@@ -143,7 +49,7 @@ def _exceeds(right: float, bottom: float, extent: Size, factor: float) -> bool:
     return right > extent[0] * factor or bottom > extent[1] * factor
 
 
-def known_extents(target: BoxTarget) -> dict[str, Size]:
+def known_extents(target: OnImage) -> dict[str, Size]:
     """Return the largest x and y in the image in each frame where these are known."""
     extents: dict[str, Size | None] = {
         "pixels": target.size,

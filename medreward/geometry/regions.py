@@ -1,6 +1,13 @@
-"""The boxes that are right for an image: what a localisation target says, and its text in a row.
+"""Boxes on an image: what a localisation target says, its text in a row, and frames of coordinates.
 
-Boxes are [x1, y1, x2, y2] in pixels of the stored image, half-open, x to the right and y down.
+Boxes are [x1, y1, x2, y2] in pixels of the stored image, half-open, x to the right and y down. An
+answer gives them in a frame. With the stored image of width w and height h, and w', h' its sides
+after the processor's resize, they are in pixels of the stored image::
+
+    pixels     x, y
+    resized    x * w / w',     y * h / h'
+    unit       x * w,          y * h
+    per-mille  x * w / 1000,   y * h / 1000
 """
 
 from __future__ import annotations
@@ -9,7 +16,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from medreward.checks import number
 from medreward.errors import ConfigError, expected, quote
@@ -21,6 +28,10 @@ MIN_SIDE = 1e-6
 _MAX_SIDE = 1e6
 _FIELDS = ("boxes", "annotators", "size", "seen")
 _BOX_FIELDS = ("box", "label")
+# How far beyond the image's edge a corner may lie, as a share of the side: rounding, no more.
+SLACK = 0.01
+# The rounding step of the coordinates that models write in a frame.
+_STEP = {"pixels": 1.0, "resized": 1.0, "unit": 0.001, "per-mille": 1.0}
 
 
 class TrueBox(NamedTuple):
@@ -48,6 +59,90 @@ class BoxTarget:
     def boxes(self) -> tuple[TrueBox, ...]:
         """The boxes of the first annotator."""
         return self.annotators[0]
+
+
+class OnImage(Protocol):
+    """A target that says of what size its image is: width and height, as stored and as seen."""
+
+    @property
+    def size(self) -> Size | None:
+        """Of the stored image, in pixels."""
+
+    @property
+    def seen(self) -> Size | None:
+        """After the processor's resize."""
+
+
+class Frame(NamedTuple):
+    """A frame of one image.
+
+    Attributes:
+        across: pixels of the stored image a unit of x.
+        down: pixels of the stored image a unit of y.
+        extent: the largest x and y in the image, in the frame's units; None where not known.
+        step: the step of the numbers that models write.
+    """
+
+    across: float
+    down: float
+    extent: Size | None
+    step: float
+
+    def pixels(self, box: Box) -> Box:
+        """Return a box of this frame in pixels of the stored image."""
+        x1, y1, x2, y2 = box
+        return x1 * self.across, y1 * self.down, x2 * self.across, y2 * self.down
+
+    def all_pixels(self, boxes: Sequence[Box]) -> Sequence[Box]:
+        """Return boxes of this frame in pixels of the stored image."""
+        return boxes if self.across == self.down == 1 else [*map(self.pixels, boxes)]
+
+    def written(self, box: Box) -> Box:
+        """Return a box in pixels of the stored image as a model would write it in this frame."""
+        scale = (self.across, self.down, self.across, self.down)
+        steps = (round(v / unit / self.step) for v, unit in zip(box, scale, strict=True))
+        x1, y1, x2, y2 = (round(count * self.step, 3) for count in steps)
+        return x1, y1, x2, y2
+
+    @property
+    def tolerance(self) -> tuple[float, float]:
+        """Half a step across and down, in pixels of the stored image."""
+        return self.step / 2 * self.across + 1e-6, self.step / 2 * self.down + 1e-6
+
+    def holds(self, box: Box) -> bool:
+        """Whether a box lies in the image, up to rounding; where that is known."""
+        if self.extent is None:
+            return min(box[0], box[1]) >= -self.step
+        width, height = self.extent
+        left, top = -width * SLACK, -height * SLACK
+        return (
+            box[0] >= left and box[1] >= top and box[2] <= width - left and box[3] <= height - top
+        )
+
+
+def frame_of(name: str, target: OnImage) -> Frame:
+    """Return the frame of that name for a target's image.
+
+    Raises:
+        ConfigError: if the target lacks the sizes that the frame needs.
+
+    >>> frame_of("per-mille", BoxTarget(((),), size=(640.0, 480.0))).pixels((500, 500, 1000, 1000))
+    (320.0, 240.0, 640.0, 480.0)
+    """
+    size, seen = target.size, target.seen
+    step = _STEP[name]
+    if name == "pixels":
+        return Frame(1.0, 1.0, size, step)
+    if size is None or (name == "resized" and seen is None):
+        field = "size" if size is None else "seen"
+        raise ConfigError(
+            f"target: it has no {quote(field)}, which boxes in frame {quote(name)} need "
+            f"({{'boxes': [...], 'size': [width, height], 'seen': [width, height]}})"
+        )
+    extent: Size = (1.0, 1.0) if name == "unit" else (1000.0, 1000.0)
+    if name == "resized" and seen is not None:
+        extent = seen
+    return Frame(size[0] / extent[0], size[1] / extent[1], extent, step)
 
 
 def parse_boxes(target: object, label_of: Callable[[object], int | None]) -> BoxTarget:
@@ -142,6 +237,19 @@ def around(boxes: Collection[Box]) -> Box:
     return min(x1), min(y1), max(x2), max(y2)
 
 
+def iou(one: Box, other: Box) -> float:
+    """Return intersection over union of two boxes with positive area, in [0, 1].
+
+    >>> iou((0, 0, 2, 2), (1, 0, 3, 2)).__round__(4)
+    0.3333
+    """
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = one, other
+    across = max(min(ax2, bx2) - max(ax1, bx1), 0.0)
+    down = max(min(ay2, by2) - max(ay1, by1), 0.0)
+    shared = across * down
+    return shared / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared)
+
+
 def _boxes(
     value: object, label_of: Callable[[object], int | None], size: Size | None
 ) -> tuple[TrueBox, ...]:
@@ -169,10 +277,17 @@ def _true_box(item: object, label_of: Callable[[object], int | None], size: Size
 
 def _box(item: object) -> Box:
     if isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 4:
-        x1, y1, x2, y2 = (number("target box", v, -1e9, 1e9) for v in item)
+        # What is a number of Python's within bounds needs no further check, nor a message.
+        is_plain = all(type(v) in (int, float) and -1e9 <= v <= 1e9 for v in item)
+        numbers = map(float, item) if is_plain else (_coordinate(v) for v in item)
+        x1, y1, x2, y2 = numbers
         if x2 - x1 > MIN_SIDE and y2 - y1 > MIN_SIDE:
             return x1, y1, x2, y2
     raise ConfigError(f"target box {quote(item)} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2")
+
+
+def _coordinate(value: object) -> float:
+    return number("target box", value, -1e9, 1e9)
 
 
 def parse_size(name: str, value: object) -> Size | None:

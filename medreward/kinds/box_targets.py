@@ -1,12 +1,12 @@
-"""Targets of tasks that ask for places: their boxes, and the phrases for "nothing there"."""
+"""What tasks that ask for places share: places to point at, and the phrases for "nothing there"."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medreward.errors import ConfigError, expected, quote
+from medreward.errors import ConfigError, quote
 from medreward.geometry.places import PointTarget, parse_places
-from medreward.geometry.regions import BoxTarget, parse_boxes
+from medreward.kinds.boxes.read import label_of_box
 from medreward.task.task import NO_FINDING, Task
 
 NOTHING_THERE = (
@@ -17,18 +17,6 @@ NOTHING_THERE = (
 )
 
 
-def box_target(task: Task, target: object) -> BoxTarget:
-    """Return the boxes of a target of a task of places.
-
-    Raises:
-        ConfigError: if `target` is not in one of its forms, or a box's label is not the task's.
-    """
-    try:
-        return parse_boxes(target, lambda label: _box_label(task, label))
-    except ConfigError as error:
-        raise ConfigError(f"task {quote(task.name)}: {error}") from error
-
-
 def place_target(task: Task, target: object) -> PointTarget:
     """Return the boxes or masks of a pointing target (`medreward.geometry.places.parse_places`).
 
@@ -36,7 +24,7 @@ def place_target(task: Task, target: object) -> PointTarget:
         ConfigError: if `target` is not in one of its forms, or a box's label is not the task's.
     """
     try:
-        return parse_places(target, lambda label: _box_label(task, label))
+        return parse_places(target, lambda label: label_of_box(task, label))
     except ConfigError as error:
         raise ConfigError(f"task {quote(task.name)}: {error}") from error
 
@@ -47,14 +35,3 @@ def with_nothing_there(task: Task, forms: Sequence[tuple[str, ...]]) -> list[tup
     taken = {form.lower() for group in forms for form in group}
     phrases = (*NOTHING_THERE, *task.no_finding, *single)
     return [*forms, tuple(phrase for phrase in phrases if phrase not in taken)]
-
-
-def _box_label(task: Task, label: object) -> int | None:
-    """Return the index of a true box's label; where there is one label, it may be left out."""
-    names = [known.name for known in task.labels]
-    if not names or (label is None and len(names) == 1):
-        return 0 if names else None
-    index = task.lexicon.label(label) if isinstance(label, str) else None
-    if index is None or index >= len(names):
-        raise expected("target box label", label, names)
-    return index

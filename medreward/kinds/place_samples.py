@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
 
 from medreward.files.reading import parse_json
-from medreward.geometry.frames import OnImage, frame_of
-from medreward.geometry.masks import is_empty, parse_mask
+from medreward.geometry.masks import MaskTarget, is_empty, parse_mask
 from medreward.geometry.places import PointTarget, bounds, places_of
-from medreward.geometry.regions import Box, BoxTarget
-from medreward.kinds.box_targets import box_target, place_target
+from medreward.geometry.regions import Box, BoxTarget, OnImage, frame_of
+from medreward.kinds.box_targets import place_target
+from medreward.kinds.boxes.read import box_target
 from medreward.kinds.honest import SAMPLE_SIZE, Honest
 from medreward.task.task import Task
 
@@ -42,13 +44,16 @@ def moved_right(box: Box, share: float) -> Box:
     return (box[0] + step, box[1], box[2] + step, box[3])
 
 
-def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
+def honest_boxes(
+    task: Task, targets: Sequence[object] | None, right: Callable[[BoxTarget], str]
+) -> Iterator[Honest]:
     """Yield each target of a localisation task with its honest answers and its boxes."""
     for target in _own_targets(task) if targets is None else targets:
         parsed = box_target(task, target)
         extent = parsed.size or _extent(parsed)
         scale = _scale(task, parsed)
-        boxes = [_scaled(box, scale) for box, _ in parsed.boxes]
+        right_one = right(parsed)
+        boxes = [_place(entry) for entry in json.loads(right_one)]
         names = [task.labels[label].name for _, label in parsed.boxes if label is not None]
         shift = (extent[0] + 5, extent[1] + 5) if parsed.size is None else (0.0, 0.0)
         far: Box = _scaled(tuple(v + shift[i % 2] for i, v in enumerate(_FAR)), scale)  # type: ignore[arg-type]
@@ -62,7 +67,7 @@ def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
             near.append(box_text([*boxes, far], [*names, *first]))
         yield Honest(
             target,
-            right=box_text(boxes, names),
+            right=right_one,
             wrong=tuple(wrong),
             near=(*near, *wrong),
             boxes=tuple(boxes),
@@ -72,18 +77,19 @@ def honest_boxes(task: Task, targets: Sequence[object] | None) -> Iterator[Hones
         )
 
 
-def honest_masks(task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
+def honest_masks(
+    task: Task, targets: Sequence[object] | None, right: Callable[[MaskTarget], str]
+) -> Iterator[Honest]:
     """Yield each target of a segmentation task with its honest answers: run lengths, polygons."""
     size = [*map(int, SAMPLE_SIZE)]
     own = [{"polygons": [*map(_polygon, boxes)], "size": size, "seen": size} for boxes in _BOXES]
     for target in own if targets is None else targets:
         parsed = parse_mask(target)
-        right = json.dumps({"size": [parsed.height, parsed.width], "counts": parsed.counts})
         scale = _scale(task, parsed)
         wrong = [json.dumps([_polygon(_scaled(_FAR, scale))])]
         empty = is_empty(parsed)
         wrong += [] if empty else ["[]"]
-        yield Honest(target, right, wrong=tuple(wrong), near=tuple(wrong), empty=empty)
+        yield Honest(target, right(parsed), wrong=tuple(wrong), near=tuple(wrong), empty=empty)
 
 
 def honest_points(
@@ -91,13 +97,15 @@ def honest_points(
 ) -> Iterator[Honest]:
     """Yield each target of a pointing task, boxes or masks, with its honest answers."""
     size = [*SAMPLE_SIZE]
-    mask = {"masks": [{"polygons": [_polygon(_BOXES[0][0])]}], "size": size, "seen": size}
-    for target in [*_own_targets(task), mask] if targets is None else targets:
+    masks = [{"masks": [{"polygons": [_polygon(_BOXES[0][0])]}], "size": size, "seen": size}]
+    own = [*_own_targets(task), *(masks if find_spec("pycocotools") else [])]
+    for target in own if targets is None else targets:
         parsed = place_target(task, target)
         boxes = bounds(parsed)
         extent = parsed.size or _extent(parsed)
         scale = _scale(task, parsed)
-        points = parse_json(right(parsed))
+        right_one = right(parsed)
+        points = parse_json(right_one)
         far = [(extent[0] - 1) * scale[0], (extent[1] - 1) * scale[1]]
         if places_of(parsed).hits([(extent[0] - 1, extent[1] - 1)]).any():
             far = [0.0, 0.0]
@@ -105,13 +113,19 @@ def honest_points(
         near = [box_text([*points, far]), box_text(points[:-1])] if points else []
         yield Honest(
             target,
-            right=json.dumps(points),
+            right=right_one,
             wrong=tuple(wrong),
             near=(*near, *wrong),
             boxes=tuple(_scaled(box, scale) for box in boxes),
             size=(extent[0] * scale[0], extent[1] * scale[1]),
             empty=not boxes,
         )
+
+
+def _place(entry: Any) -> Box:
+    """Return the box of an entry of a right answer, in the frame and the rounding of the answer."""
+    x1, y1, x2, y2 = entry["bbox_2d"] if isinstance(entry, dict) else entry
+    return float(x1), float(y1), float(x2), float(y2)
 
 
 def _polygon(box: Box) -> list[float]:

@@ -21,8 +21,6 @@ from itertools import product
 from typing import NamedTuple
 
 from medreward.errors import ConfigError
-from medreward.geometry.consensus import over_annotators
-from medreward.geometry.frames import Frame, frame_of
 from medreward.geometry.places import (
     BoxPlaces,
     MaskPlaces,
@@ -32,12 +30,20 @@ from medreward.geometry.places import (
     places_json,
     places_of,
 )
-from medreward.geometry.regions import MAX_BOXES, Size, box_json, short
+from medreward.geometry.regions import MAX_BOXES, Frame, Size, box_json, frame_of, short
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.box_targets import place_target, with_nothing_there
-from medreward.kinds.boxes.match import bar_copies, best_sum
-from medreward.kinds.boxes.reading import MAX_LENGTH, says_nothing
-from medreward.kinds.boxes.scan import offers_empty, scan
+from medreward.kinds.boxes.match import bar_copies, best_sum, drop_copies, over_annotators
+from medreward.kinds.boxes.read import (
+    FINITE,
+    LARGEST,
+    MAX_LENGTH,
+    Group,
+    Scan,
+    offers_empty,
+    says_nothing,
+    scan,
+)
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_points
@@ -48,9 +54,7 @@ from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
-_NUMBER = r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,12})?"
-_PAIR = re.compile(rf"[\[(]\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[\])]")
-_BARE = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*")
+_BARE = re.compile(rf"\s*[-+]?(?:{FINITE})\s*,\s*[-+]?(?:{FINITE})\s*", re.IGNORECASE | re.ASCII)
 _KEY = re.compile(r"\b(?:point|coord|coords)_?2d\b", re.IGNORECASE)
 _NO_NUMBER = re.compile(r"\b(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 
@@ -95,8 +99,8 @@ def point_reward(
 def read_points(answer: str | None, task: Task) -> PointReading:
     """Return the points in `answer`: pairs of numbers in brackets, in whatever is around them.
 
-    Other numbers beside the points make an answer unreadable, so that no box and no size passes
-    for a point.
+    Numbers are what they are in boxes. Other numbers beside the points make an answer unreadable,
+    so that no box and no size passes for a point.
 
     >>> task = Task("lesion", kind="pointing")
     >>> read_points('[{"point_2d": [3, 4.5], "label": "lesion"}]', task).points
@@ -104,23 +108,42 @@ def read_points(answer: str | None, task: Task) -> PointReading:
     >>> read_points("[1, 2, 3, 4]", task).reason, read_points("[]", task).points
     ('points_unreadable', ())
     """
-    reason = unreadable(answer, MAX_LENGTH)
+    if not answer or len(answer) > MAX_LENGTH:
+        return PointReading(None, unreadable(answer, MAX_LENGTH))
+    text = _KEY.sub(" ", answer)
+    if _BARE.fullmatch(text):
+        text = f"[{text}]"
+    found = scan(text)
+    groups = found.groups
+    if not all(map(_is_point, groups)) or _has_numbers_beside(text, groups):
+        return PointReading(None, "points_unreadable")
+    if len(groups) > MAX_BOXES:
+        return PointReading(None, "too_many_boxes")
+    reason = _doubt(text, found, task)
     if reason:
         return PointReading(None, reason)
-    text = _KEY.sub(" ", answer or "")
-    bare = _BARE.fullmatch(text)
-    pairs = [bare] if bare else [*_PAIR.finditer(text)]
-    rest = "" if bare else _PAIR.sub(";", text)
-    if any(character.isdigit() for character in rest) or _NO_NUMBER.search(rest):
-        return PointReading(None, "points_unreadable")
-    if len(pairs) > MAX_BOXES:
-        return PointReading(None, "too_many_boxes")
-    nothing = says_nothing(text, scan(text), task)
-    if pairs and (nothing or not is_committed(text, [pair.span() for pair in pairs])):
-        return PointReading(None, "boxes_and_none" if nothing else "boxes_open")
-    if not pairs and (not nothing or offers_empty(text)):
-        return PointReading(None, "points_unreadable")
-    return PointReading(tuple((float(pair[1]), float(pair[2])) for pair in pairs))
+    return PointReading(tuple((group.numbers[0], group.numbers[1]) for group in groups))
+
+
+def _is_point(group: Group) -> bool:
+    return len(group.numbers) == 2 and all(abs(value) <= LARGEST for value in group.numbers)
+
+
+def _has_numbers_beside(text: str, groups: Sequence[Group]) -> bool:
+    edges = [0, *(edge for group in groups for edge in (group.start, group.stop)), len(text)]
+    rest = ";".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+    return any(map(str.isdigit, rest)) or _NO_NUMBER.search(rest) is not None
+
+
+def _doubt(text: str, found: Scan, task: Task) -> str:
+    """Return why an answer does not stand by its points, or by there being none; "": it does."""
+    nothing = says_nothing(text, found, task)
+    if not found.groups:
+        return "" if nothing and not offers_empty(text) else "points_unreadable"
+    if nothing:
+        return "boxes_and_none"
+    spans = [(group.start, group.stop) for group in found.groups]
+    return "" if is_committed(text, spans) else "boxes_open"
 
 
 def _earned(
@@ -139,9 +162,15 @@ def _earned(
 def _hit_share(points: Sequence[Point], places: Places, half: Point) -> float:
     if not points or not len(places):
         return float(len(points) == len(places))
-    # A point fits the smallest place best, as a tiny box around it would by its overlap.
-    table = places.hits(points) / places.areas()
-    bar_copies(table, points, lambda: places.twins((2 * half[0], 2 * half[1])))
+    twins, given = None, points
+    if len(set(points)) < len(points):
+        twins = places.twins((2 * half[0], 2 * half[1]))
+        given = drop_copies(points, twins)
+    table = places.hits(given)
+    if twins is not None:
+        # A point fits the smallest place best, as a tiny box around it would by its overlap.
+        table = table / places.areas()
+        bar_copies(table, given, twins)
     return best_sum((table > 0).astype(float)) / max(len(points), len(places))
 
 

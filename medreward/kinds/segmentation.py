@@ -22,7 +22,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from medreward.errors import ConfigError, quote
-from medreward.geometry.frames import Frame, frame_of
 from medreward.geometry.masks import (
     MaskError,
     MaskTarget,
@@ -32,11 +31,10 @@ from medreward.geometry.masks import (
     rle_of_counts,
     rle_of_polygons,
 )
-from medreward.geometry.regions import Size
+from medreward.geometry.regions import Frame, Size, frame_of
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.box_targets import with_nothing_there
-from medreward.kinds.boxes.reading import says_nothing
-from medreward.kinds.boxes.scan import Scan
+from medreward.kinds.boxes.read import Scan, says_nothing
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_masks
@@ -53,7 +51,6 @@ _KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "object
 _MOST_PARTS = 100
 _DEEPEST = 20  # Python's own limit depends on its version and on who calls
 _MASK = re.compile(r"[\[{]\s*[-+.\d\[{\"']")  # the beginning of one, or of something else in JSON
-_NOTHING = Scan((), (), has_empty=False, has_empty_in_brace=False)
 
 
 class MaskReading(NamedTuple):
@@ -93,7 +90,7 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         content = json.loads(text, object_pairs_hook=_mapping)
     except (ValueError, RecursionError) as error:
         is_prose = len(text) <= MAX_ANSWER_LENGTH and _MASK.search(text) is None
-        if is_prose and says_nothing(text, _NOTHING, task):
+        if is_prose and says_nothing(text, Scan(), task):
             return MaskReading(rle_of_polygons([], target.width, target.height))
         spoilt = isinstance(error, MaskError)
         return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable")
@@ -231,4 +228,4 @@ class Segmentation(Kind):
 
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield one place, two and none, or each of `targets`."""
-        return honest_masks(task, targets)
+        return honest_masks(task, targets, lambda one: self.right(task, one, task.reward))

@@ -24,6 +24,8 @@ from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
 from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part, all_parts
+from medreward.task.card import shipped
+from medreward.task.registry import CHANGES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -106,7 +108,7 @@ class Scorer:
         self, completion: CompletionLike, target: object, knowledge: str | None = None
     ) -> Judged:
         """Judge one completion's answer and format: what `scores` makes a score of."""
-        return self._judged(completion, self.task.parse_target(target), knowledge)
+        return self._judged(completion, self.kind.parse(self.task, target), knowledge)
 
     def scores(self, judged: Sequence[Judged]) -> list[Score]:
         """Return the scores of completions that are judged, each part counted for all at once."""
@@ -123,7 +125,7 @@ class Scorer:
         parsed = None
         for i, target in enumerate(targets):
             if i == 0 or target is not last:
-                parsed = self.task.parse_target(target)
+                parsed = self.kind.parse(self.task, target)
             last = target
             yield parsed
 
@@ -210,8 +212,19 @@ def _digest(knowledge: str) -> str:
 
 def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
     """Return the scorer of a task given by name, card path or `Task`, with settings overridden."""
+    if not settings and (isinstance(task, Task) or task in shipped()):
+        return _own_scorer(task, len(CHANGES))
     loaded = task if isinstance(task, Task) else Task.load(task)
     return Scorer(loaded, loaded.reward.updated(settings or {}))
+
+
+@lru_cache(maxsize=256)
+def _own_scorer(task: TaskLike, changes: int) -> Scorer:
+    """Return the scorer of a shipped task or a `Task` with its own settings; both never change.
+
+    `changes` counts the kinds and parts that were added or taken out, since these shape it too.
+    """
+    return Scorer(task if isinstance(task, Task) else Task.load(task))
 
 
 def _check_dominance(task: Task, settings: RewardSettings) -> None:

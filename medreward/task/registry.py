@@ -34,6 +34,8 @@ class CardRules(Protocol):
 
 
 _KINDS: dict[str, CardRules] = {}
+# The kinds and parts that were added or taken out so far: scorers are kept until it grows.
+CHANGES: list[str] = []
 
 
 def register_kind(kind: CardRules) -> None:
@@ -45,11 +47,13 @@ def register_kind(kind: CardRules) -> None:
     if kind.name in _KINDS:
         raise ConfigError(f"kind: there are two of the name {quote(kind.name)}")
     _KINDS[kind.name] = kind
+    CHANGES.append(kind.name)
 
 
 def remove_kind(name: str) -> None:
     """Take a kind of task out again."""
     del _KINDS[name]
+    CHANGES.append(name)
 
 
 def kind_names() -> tuple[str, ...]:

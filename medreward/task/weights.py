@@ -7,6 +7,7 @@ from typing import Any
 
 from medreward.checks import number
 from medreward.errors import ConfigError, expected, quote
+from medreward.task.registry import CHANGES
 
 MAX_WEIGHT = 1e6
 _DEFAULTS = {"accuracy": 1.0, "format": 0.2, "recitation": 0.05}
@@ -15,11 +16,13 @@ _DEFAULTS = {"accuracy": 1.0, "format": 0.2, "recitation": 0.05}
 def register_weight(name: str, default: float) -> None:
     """Add the weight of a part (`medreward.scoring.parts.base.register_part` calls this)."""
     _DEFAULTS[name] = number(f"weights.{name}", default, 0.0, MAX_WEIGHT)
+    CHANGES.append(name)
 
 
 def remove_weight(name: str) -> None:
     """Take the weight of a part out again."""
     del _DEFAULTS[name]
+    CHANGES.append(name)
 
 
 class Weights(Mapping[str, float]):

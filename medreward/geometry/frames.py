@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import SLACK, Box, OnImage, Size, around
 
 FRAMES = {

@@ -1,0 +1,144 @@
+"""The layers of docs/architecture.md, read from the imports; names and kinds, from the code."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medreward.kinds.base import TargetType
+from medreward.perception.moving import MOVING
+from medreward.prepare.finish import FINISHERS
+from medreward.prepare.labels import SETTLERS
+from medreward.sheets.shapes import SHAPES
+from medreward.task.registry import kind_names
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "medreward"
+# From the lowest up. A package imports from its own layer's packages only what is its own.
+LAYERS = (
+    ("errors", "version", "text"),
+    ("checks", "files", "language"),
+    ("geometry",),
+    ("task",),
+    ("kinds",),
+    ("priors",),
+    ("scoring",),
+    ("data",),
+    ("perception", "grounding", "sheets"),
+    ("prepare", "runs", "audit"),
+    ("commands",),
+)
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+    if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py")
+}
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the modules of the package that a module imports, also late and for types only."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            below = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [x if x.removeprefix("medreward.") in MODULES else node.module for x in below]
+        else:
+            continue
+        for name in names:
+            if name.removeprefix("medreward.") in MODULES and name.startswith("medreward."):
+                yield name.removeprefix("medreward.")
+
+
+IMPORTS = {name: set(imported(path)) - {name} for name, path in MODULES.items()}
+
+
+def test_every_package_has_a_layer() -> None:
+    assert {name.partition(".")[0] for name in MODULES} == set(RANK)
+
+
+def test_no_module_imports_up_the_layers() -> None:
+    found = [
+        f"{name} imports {other}"
+        for name, others in IMPORTS.items()
+        for other in others
+        for here, there in [(name.partition(".")[0], other.partition(".")[0])]
+        if here != there and RANK[there] >= RANK[here]
+    ]
+    assert found == []
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way[way.index(name) :], name))
+        if name not in done:
+            for other in sorted(IMPORTS[name]):
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in MODULES:
+        visit(name, ())
+
+
+def test_the_core_imports_no_adapter() -> None:
+    adapters = {path.name for path in (ROOT / "adapters").iterdir() if path.is_dir()}
+    for name, path in MODULES.items():
+        for node in ast.walk(tree_of(path)):
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            assert (module or "").partition(".")[0] not in adapters, name
+
+
+def code_constants(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield the texts in a module's code: all but docstrings and annotations."""
+    expressions = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and node.value
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node not in expressions:
+            yield node
+
+
+# A card's kind where it names none.
+ALLOWED = {("task/task.py", "classification")}
+
+
+@pytest.mark.parametrize("folder", ["medreward", "adapters"])
+def test_no_kind_is_named_outside_of_its_package(folder: str) -> None:
+    kinds = set(kind_names())
+    found = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        if path.is_relative_to(PACKAGE / "kinds"):
+            continue
+        for constant in code_constants(tree_of(path)):
+            if isinstance(constant.value, str) and constant.value in kinds:
+                place = path.relative_to(ROOT / folder).as_posix()
+                if (place, constant.value) not in ALLOWED:
+                    found.add(f"{folder}/{place}, line {constant.lineno}: {constant.value!r}")
+    assert sorted(found) == []
+
+
+def test_a_class_name_stands_once() -> None:
+    found = defaultdict(set)
+    for folder in ("medreward", "adapters"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.ClassDef):
+                    found[node.name].add(path.relative_to(ROOT).as_posix())
+    assert {name: sorted(paths) for name, paths in found.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize("table", [SETTLERS, FINISHERS, MOVING, SHAPES])
+def test_every_table_by_type_of_target_has_all_types(table: dict[TargetType, object]) -> None:
+    assert set(table) == set(TargetType)

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "medreward"
 # From the lowest up. A package imports from its own layer's packages only what is its own.
 LAYERS = (
-    ("errors", "version", "text"),
+    ("errors", "version"),
+    ("text",),
     ("checks", "files", "language"),
     ("geometry",),
     ("task",),

@@ -216,7 +216,10 @@ def check_rows(
         target = target_of(task, row["target"])
         answers = [right_answer(task, target, settings), _UNREAD]
         right, unread = explain(
-            [completion_with(answer) for answer in answers],
+            [
+                completion_with(answer, completion_format=settings.completion_format)
+                for answer in answers
+            ],
             [target] * 2,
             task=task,
             knowledge=row["knowledge"],

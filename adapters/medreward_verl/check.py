@@ -17,12 +17,12 @@ from typing import Any
 from medreward import ConfigError, Score, Task
 from medreward.data.check import check_parquet, first_rows
 from medreward.errors import expected
-from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
 from medreward_verl.scoring import RowScorer, row_scorer
 
 FIRST = 3  # rows of each file for which completions are scored
-UNREAD = completion_with("I cannot tell")
+UNREAD = "I cannot tell"
 
 
 def main(overrides: Sequence[str] | None = None) -> int:
@@ -162,7 +162,7 @@ def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
         yield f"data.{name}: {count} rows of {file} are right"
         signatures = set()
         for number, row in enumerate(first_rows(file, FIRST)):
-            right, unread = (_score(rows, row, text) for text in (_right(rows, row), UNREAD))
+            right, unread = (_score(rows, row, text) for text in _completions(rows, row))
             yield f"  row {number}: right {_said(right)}; unread {_said(unread)}"
             if not right.correct or right.total <= unread.total:
                 raise ConfigError(f"{file}, row {number}: its own ground truth is not paid best")
@@ -170,10 +170,12 @@ def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
         yield from (f"  {signature}" for signature in sorted(signatures))
 
 
-def _right(rows: RowScorer, row: Mapping[str, Any]) -> str:
+def _completions(rows: RowScorer, row: Mapping[str, Any]) -> list[str]:
+    """Return a right completion and an unread one."""
     bound = rows.scorer(row["data_source"], row.get("extra_info"))
     target = target_of(bound.task, row["reward_model"]["ground_truth"])
-    return completion_with(right_answer(bound.task, target, bound.settings))
+    answers = [right_answer(bound.task, target, bound.settings), UNREAD]
+    return [bound.format.write("Looking closely.", answer) for answer in answers]
 
 
 def _score(rows: RowScorer, row: Mapping[str, Any], text: str) -> Score:

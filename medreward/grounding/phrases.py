@@ -37,10 +37,10 @@ def wordings() -> Mapping[str, Wording]:
     }
 
 
-def _templates(text: str) -> Templates:
+def _templates(prompt: Mapping[str, str]) -> Templates:
     """Return one template for tasks of every kind, with the shipped sentences on frames."""
     shipped = load_templates()
-    return Templates(dict.fromkeys(shipped.kinds, Template(text)), shipped.frames)
+    return Templates(dict.fromkeys(shipped.kinds, Template(**prompt)), shipped.frames)
 
 
 def words_of(task: Task, names: Sequence[str]) -> dict[str, tuple[str, ...]]:

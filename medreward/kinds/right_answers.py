@@ -5,6 +5,8 @@ from __future__ import annotations
 from medreward.kinds.base import kind_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.text.formats.base import format_of
+from medreward.text.formats.table import DEFAULT_FORMAT
 
 
 def right_answer(task: Task, target: object, settings: RewardSettings | None = None) -> str:
@@ -33,10 +35,12 @@ def right_answer(task: Task, target: object, settings: RewardSettings | None = N
     return kind.right(task, kind.parse(task, target), settings or task.reward)
 
 
-def completion_with(answer: str, reasoning: str = "Looking closely.") -> str:
+def completion_with(
+    answer: str, reasoning: str = "Looking closely.", completion_format: str = DEFAULT_FORMAT
+) -> str:
     """Return a well-formed completion with an answer.
 
     >>> completion_with("2")
     '<think>Looking closely.</think><answer>2</answer>'
     """
-    return f"<think>{reasoning}</think><answer>{answer}</answer>"
+    return format_of(completion_format).write(reasoning, answer)

@@ -130,6 +130,7 @@ abnormal opacity.
             "knowledge": knowledge,
             "labels": kind_of(self.task).choices(self.task, order),
             "frame": self._templates.frame(self.task),
+            "reply": self._templates.reply(self.task),
         }
         user, system = self._template.fill(values)
         return Prompt(user, knowledge, system, selection.left_out(self.task, self.level))

@@ -14,11 +14,13 @@ from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_yaml, read_text
 from medreward.kinds.base import kind_of
 from medreward.task.task import Task
+from medreward.text.formats.base import format_names, format_of
 
-PLACEHOLDERS = ("question", "knowledge", "labels", "frame")
+PLACEHOLDERS = ("question", "knowledge", "labels", "frame", "reply")
 IMAGE_MARK = "<image>"
-_NEEDED = ("{question}", "{knowledge}", "<answer>")
-_PARTS = ("system", "user")
+_NEEDED = ("{question}", "{knowledge}")
+_REPLY = "{reply}"
+_PARTS = ("system", "user", "answer")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 _SHIPPED = "templates.yaml"
 
@@ -30,10 +32,13 @@ class Template:
     Attributes:
         user: the user's message.
         system: the system message; "" for none.
+        answer: what is to be answered, such as "the label", for ``{reply}``: the sentence by which
+            the completion format asks for it. "": the template asks in words of its own.
     """
 
     user: str
     system: str = ""
+    answer: str = ""
 
     def fill(self, values: Mapping[str, str]) -> tuple[str, str]:
         """Return the texts of the user's and the system message."""
@@ -62,8 +67,29 @@ class Templates:
     frames: Mapping[str, str]
 
     def of(self, task: Task) -> Template:
-        """Return the template of a task's kind."""
-        return self.kinds[kind_of(task).template(task)]
+        """Return the template of a task's kind.
+
+        Raises:
+            ConfigError: if it asks, in words of its own, for another format of completions than the
+                task's.
+        """
+        kind = kind_of(task)
+        name = kind.template(task)
+        found = self.kinds.get(name)
+        if found is None:
+            found = _template(f"kind {kind.name}: template {name}", kind.templates[name])
+        wanted = format_of(task.reward.completion_format)
+        text = f"{found.user}\n{found.system}"
+        if _REPLY not in text and not all(mark in text for mark in wanted.marks):
+            raise ConfigError(
+                f"template {name}: it has neither {_REPLY} nor {', '.join(wanted.marks)}, which "
+                f"completion_format {quote(wanted.name)} of task {quote(task.name)} needs"
+            )
+        return found
+
+    def reply(self, task: Task) -> str:
+        """Return the sentence that asks for the answer in the task's completion format."""
+        return format_of(task.reward.completion_format).instruct(self.of(task).answer)
 
     def frame(self, task: Task) -> str:
         """Return the sentence on the frame of the answer's boxes or polygons, else ""."""
@@ -135,12 +161,22 @@ def _template(where: str, value: Any) -> Template:
         _known(f"{where}: message", name, [*_PARTS])
         if not isinstance(text, str):
             raise ConfigError(f"{where}.{name}: {quote(text)} is not a text")
-        _check(f"{where}.{name}", text)
+        if name != "answer":
+            _check(f"{where}.{name}", text)
     whole = parts["user"] + parts.get("system", "")
     for needed in _NEEDED:
         if needed not in whole:
             raise ConfigError(f"{where}: has no {needed}, without which rewards mean nothing")
-    return Template(parts["user"], parts.get("system", ""))
+    marks = [mark for name in format_names() for mark in format_of(name).marks]
+    if _REPLY not in whole and not any(mark in whole for mark in marks):
+        raise ConfigError(
+            f"{where}: has no {' or '.join(marks)}, nor {_REPLY}, without which rewards mean nothing"
+        )
+    if (_REPLY in whole) != ("answer" in parts):
+        raise ConfigError(
+            f"{where}: {_REPLY} and the field 'answer', which it asks for, go together"
+        )
+    return Template(parts["user"], parts.get("system", ""), parts.get("answer", ""))
 
 
 def _check(where: str, text: str) -> None:

@@ -30,11 +30,13 @@ from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 from medreward.task.weights import Weights
-from medreward.text.completion import Completion, CompletionLike
+from medreward.text.completion import CompletionLike
+from medreward.text.formats.base import format_of
+from medreward.text.formats.table import DEFAULT_FORMAT
 from medreward.version import __version__
 
 # The settings that shape the scores of every kind.
-COMMON = ("weights", "delta", "gates")
+COMMON = ("weights", "delta", "gates", "completion_format")
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6
@@ -77,6 +79,7 @@ class Scorer:
     def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
         self.task = task
         self.kind = kind_of(task)
+        self.format = format_of((settings or task.reward).completion_format)
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
 
@@ -143,7 +146,7 @@ class Scorer:
         return self.task.knowledge_text()
 
     def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
-        parsed = Completion.parse(completion)
+        parsed = self.format.parse(completion)
         verdict = self.kind.reward(parsed.answer, target, self.task, self.settings)
         return Judged(parsed, verdict, self._knowledge(knowledge))
 
@@ -183,6 +186,8 @@ class Scorer:
 
 def _signed(name: str, value: Any) -> dict[str, str]:
     """Return a setting as items of the signature, from which its value can be told exactly."""
+    if name == "completion_format" and value == DEFAULT_FORMAT:
+        return {}  # as in the signatures of before there was another
     if isinstance(value, Weights):
         return {part: exact(weight) for part, weight in value.items()}
     if isinstance(value, tuple):

@@ -11,6 +11,8 @@ from medreward.checks import number
 from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.frames import FRAMES
 from medreward.task.weights import Weights
+from medreward.text.formats.base import format_of
+from medreward.text.formats.table import DEFAULT_FORMAT
 
 GATES = {
     "accuracy_needs_format": "an answer in a malformed completion earns nothing",
@@ -69,6 +71,8 @@ class RewardSettings:
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
         set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
+        completion_format: where reasoning and answer stand in a completion, by the name of a format
+            (`medreward.text.formats.base.format_names`); prompts ask for it.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -86,6 +90,7 @@ class RewardSettings:
     annotators: str = "best"
     mask_quality: str = "dice"
     set_quality: str = "f_beta"
+    completion_format: str = DEFAULT_FORMAT
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -97,6 +102,7 @@ class RewardSettings:
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "gates", _gates(self.gates))
+        format_of(self.completion_format)  # raises if there is none
         if self.box_quality == "point":
             raise ConfigError(
                 "box_quality: 'point' is no quality of boxes, and the prompt would ask for boxes; "

@@ -8,6 +8,7 @@ from typing import Any
 
 from medreward.task.task import Task
 from medreward.text.completion import CompletionLike, completion_text
+from medreward.text.formats.base import format_of
 
 SUFFIXES = (".cases.yaml", ".cases.yml", ".cases.jsonl")
 TOLERANCE = 1e-6  # the float32 in which trainers add up rewards
@@ -58,13 +59,18 @@ class Case:
     note: str = ""
 
     @property
+    def format_name(self) -> str:
+        """The name of the format that its completions are written in."""
+        return str(self.settings.get("completion_format", self.task.reward.completion_format))
+
+    @property
     def text(self) -> str:
         """The completion's text."""
         return completion_text(self.completion)
 
     def say(self, answer: str) -> str:
         """Return a well-formed completion with this answer and the case's reasoning."""
-        return write_completion(self.think, answer)
+        return format_of(self.format_name).write(self.think, answer)
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,3 @@ class CaseFile:
     cases: tuple[Case, ...]
     reward: str = "shaped"
     signature: str | None = None
-
-
-def write_completion(think: str, answer: str) -> str:
-    """Return a well-formed completion."""
-    return f"<think>{think}</think><answer>{answer}</answer>"

@@ -17,7 +17,6 @@ from medreward.audit.cases.case import (
     THINK,
     TOLERANCE,
     Case,
-    write_completion,
 )
 from medreward.checks import number
 from medreward.errors import ConfigError, expected, quote
@@ -26,6 +25,7 @@ from medreward.scoring.scorer import Scorer
 from medreward.task.task import Task, parse_task
 from medreward.task.traits import Trait
 from medreward.text.completion import completion_text, is_chat
+from medreward.text.formats.base import CompletionFormat, format_of
 from medreward.text.reasons import REASONS
 
 # What a file gives for all of its cases, and a case may give for itself.
@@ -68,7 +68,8 @@ class Defaults:
         task.parse_target(target_of(task, values["target"]))
         _check_settings(task, values["settings"])
         think = text("think", values.get("think", THINK), empty=True)
-        completion = _completion(values, think)
+        format_name = values["settings"].get("completion_format", task.reward.completion_format)
+        completion = _completion(values, think, format_of(format_name))
         return Case(
             id=values.get("id") or _name(label, values.get("answer", completion)),
             place=place,
@@ -190,11 +191,11 @@ def _name(label: str, said: Any) -> str:
     return (label + completion_text(said))[:_MOST_ID] or "(empty)"
 
 
-def _completion(values: Mapping[str, Any], think: str) -> Any:
+def _completion(values: Mapping[str, Any], think: str, completion_format: CompletionFormat) -> Any:
     if ("completion" in values) == ("answer" in values):
         raise ConfigError("give either completion or answer")
     if "answer" in values:
-        return write_completion(think, text("answer", values["answer"], empty=True))
+        return completion_format.write(think, text("answer", values["answer"], empty=True))
     completion = values["completion"]
     return completion if is_chat(completion) else text("completion", completion, empty=True)
 

@@ -1,0 +1,1 @@
+"""Completion formats: where reasoning and answer stand in what a model writes."""

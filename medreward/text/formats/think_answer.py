@@ -1,0 +1,34 @@
+"""``<think>…</think><answer>…</answer>``: the format of VRFT-Aug and of R1-style recipes."""
+
+from __future__ import annotations
+
+from medreward.text.completion import Completion, CompletionLike
+from medreward.text.formats.base import CompletionFormat
+
+
+class ThinkAnswer(CompletionFormat):
+    """One ``<think>…</think>``, then one ``<answer>…</answer>``, and nothing outside."""
+
+    name = "think_answer"
+    about = "<think>…</think><answer>…</answer>"
+    marks = ("<answer>",)
+
+    def parse(self, completion: CompletionLike) -> Completion:
+        """Return the reasoning, the answer, and what is wrong with the tags."""
+        return Completion.parse(completion)
+
+    def write(self, reasoning: str | None, answer: str) -> str:
+        """Return both in their tags.
+
+        >>> ThinkAnswer().write("Looking closely.", "2")
+        '<think>Looking closely.</think><answer>2</answer>'
+        """
+        thought = "" if reasoning is None else f"<think>{reasoning}</think>"
+        return f"{thought}<answer>{answer}</answer>"
+
+    def instruct(self, answer: str) -> str:
+        """Return the sentence of the shipped prompts."""
+        return (
+            f"First reason about the image inside <think> </think>, then give only {answer} "
+            f"inside <answer> </answer>."
+        )

@@ -279,14 +279,16 @@ def test_python_values_that_hold_themselves() -> None:
             with pytest.raises(ConfigError) as caught:
                 explain(RIGHT, value, task=task)
             assert len(str(caught.value)) < 600
+    make: Any = Task
     for field in ("labels", "question", "no_finding", "references", "laterality"):
         with pytest.raises(ConfigError) as caught:
-            Task(**{"name": "a", "labels": ["a", "b"], field: {"x": level}})
+            make(**{"name": "a", "labels": ["a", "b"], field: {"x": level}})
         assert len(str(caught.value)) < 600
 
 
 def test_quotes_are_short_and_else_those_of_repr() -> None:
-    for value in ({"a": [1, (2,), ()]}, "it's", b"x", None, 1.5, [], {1, 2}):
+    values: tuple[Any, ...] = ({"a": [1, (2,), ()]}, "it's", b"x", None, 1.5, [], {1, 2})
+    for value in values:
         assert quote(value) == repr(value)
     assert len(quote(["x" * 1000] * 1000)) == 200
 

@@ -50,7 +50,8 @@ YAML = {
     "twice": "name: a\nname: b",
     "list as key": "? [a]\n: b",
     "escape": 'name: "\\e[31m"\nkind: x\nquestion: q',
-    "laterality": "name: a\nkind: classification\nquestion: q\nlabels: [a, b]\nlaterality: {keep: 5}",
+    "laterality": "name: a\nkind: classification\nquestion: q\nlabels: [a, b]\n"
+    "laterality: {keep: 5}",
     "no finding": "name: a\nkind: multilabel\nquestion: q\nlabels: [a, b]\nno_finding: 5",
     "surrogate": 'name: "\\ud800"\nkind: x\nquestion: q',
 }
@@ -278,24 +279,27 @@ def test_python_values_that_hold_themselves() -> None:
             with pytest.raises(ConfigError) as caught:
                 explain(RIGHT, value, task=task)
             assert len(str(caught.value)) < 600
+    make: Any = Task
     for field in ("labels", "question", "no_finding", "references", "laterality"):
         with pytest.raises(ConfigError) as caught:
-            Task(**{"name": "a", "labels": ["a", "b"], field: {"x": level}})
+            make(**{"name": "a", "labels": ["a", "b"], field: {"x": level}})
         assert len(str(caught.value)) < 600
 
 
 def test_quotes_are_short_and_else_those_of_repr() -> None:
-    for value in ({"a": [1, (2,), ()]}, "it's", b"x", None, 1.5, [], {1, 2}):
+    values: tuple[Any, ...] = ({"a": [1, (2,), ()]}, "it's", b"x", None, 1.5, [], {1, 2})
+    for value in values:
         assert quote(value) == repr(value)
     assert len(quote(["x" * 1000] * 1000)) == 200
 
 
 def test_readers_take_what_is_right() -> None:
     assert parse_json('[1, 2.5, {"a": null}]') == [1, 2.5, {"a": None}]
-    assert parse_yaml("a: &x [1, 2]\nb: *x\nc: {<<: {d: 1}}") == {
+    assert parse_yaml("a: &x [1, 2]\nb: *x\nc: &y {<<: {d: 1}, f: 2}\ne: {<<: *y}") == {
         "a": [1, 2],
         "b": [1, 2],
-        "c": {"d": 1},
+        "c": {"d": 1, "f": 2},
+        "e": {"d": 1, "f": 2},
     }
 
 
@@ -305,13 +309,13 @@ def test_escapes_are_those_of_json() -> None:
     assert escape_controls("é\n\t") == "é\n\t"
 
 
-# Read what models and medreward's own processes write, within limits of their own, or what medreward
-# ships; or write.
+# Read what models and medreward's own processes write, within limits of their own, or what is
+# shipped; or write.
 _ALLOWED = {
     "files/reading.py", "files/atomic.py", "kinds/boxes/plain.py", "kinds/segmentation.py",
     "audit/reward_process.py", "audit/reward_child.py", "scoring/trace.py", "sheets/view.py",
     "priors/draft.py", "priors/template.py", "grounding/phrases.py", "task/card.py",
-    "data/sources/table.py",
+    "data/sources/table.py", "data/sources/huggingface.py",
 }  # fmt: skip
 _READS = {"read_text", "read_bytes", "safe_load", "loads"}
 
@@ -328,3 +332,70 @@ def test_one_module_reads() -> None:
             if method or (isinstance(called, ast.Name) and called.id == "open"):
                 found.add(path.relative_to(root).as_posix())
     assert found <= _ALLOWED, found - _ALLOWED
+
+
+def test_files_that_are_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = tmp_path / "rows.jsonl"
+    for content in ("é".encode("latin-1"), "{}\n".encode("utf-16"), b"\x80\x00\xff"):
+        lines.write_bytes(b'{"completion": "x", "target": 0}\n' + content)
+        assert "line 2" in fails(["score", str(lines), "--task", "retinamnist"], capsys)
+        words = ["audit", "--task", "retinamnist", "--targets", str(lines)]
+        assert "line 2" in fails(words, capsys)
+
+
+EVIL = "\x1b[31m\x9b2J\u202eb"
+CARD = f"""
+name: {json.dumps("a" + EVIL)}
+kind: classification
+question: {json.dumps("q" + EVIL)}
+labels: [{json.dumps("yes" + EVIL)}, "no"]
+"""
+
+
+def test_nothing_in_cards_and_traces_is_obeyed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, trace, cases = (tmp_path / name for name in ("card.yaml", "t.jsonl", "c.cases.yaml"))
+    card.write_text(CARD)
+    answers = ["<think>a</think><answer>no</answer>", "no"] * 2
+    rows = [
+        {"id": EVIL, "group": EVIL, "task": f"a{EVIL}", "target": "no", "completion": text}
+        for text in answers
+    ]
+    trace.write_text("\n".join(map(json.dumps, rows)))
+    case = {"answer": "no", "target": "no", "expect": "right", "id": EVIL, "note": EVIL}
+    cases.write_text(json.dumps({"defaults": {"task": str(card)}, "cases": [case]}))
+    assert main(["explain", answers[0], "--target=no", f"--task={card}"]) == 0
+    assert main(["tasks", "show", str(card)]) == 0
+    assert main(["tasks", "show", str(card), "--json"]) == 0
+    main(["why", str(trace), f"--task={card}"])
+    main(["sweep", str(trace), f"--task={card}", "--grid", "delta=0,1"])
+    main(["check", str(cases), "-v"])
+    main(["priors", "lint", str(card)])
+    said = capsys.readouterr()
+    assert "\\u001b[31m" in said.out
+    check_clean(said.out + said.err)
+    for words in (["score", EVIL, "--task=x"], ["tasks", "show", EVIL], ["tasks", EVIL], [EVIL]):
+        fails(words, capsys)
+
+
+def test_names_of_files_and_labels_are_text_in_the_card_of_a_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, tag = "![x](http://evil.example/t.png)", "<img src=x>[y](javascript:z)\u202e"
+    for split in ("train", "val"):
+        for label in ("normal", "pneumonia", link.replace("/", "%")):
+            folder = tmp_path / "in" / split / label
+            folder.mkdir(parents=True)
+            Image.new("L", (8, 8), len(label) + len(split)).save(folder / f"a{tag[:-1]}.png")
+    words = ["prepare", "--folders", str(tmp_path / "in"), "--task", "pneumoniamnist"]
+    words += ["--map", link.replace("/", "%") + "=", "--out", str(tmp_path / "out")]
+    status = main(words)
+    said = capsys.readouterr()
+    check_clean(said.out + said.err)
+    assert status == 0, said.err
+    text = (tmp_path / "out" / "dataset_card.md").read_text(encoding="utf-8")
+    body = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    assert "evil.example" in body
+    assert "![x](" not in body
+    assert "<img" not in text

@@ -346,7 +346,10 @@ def test_a_template_and_no_shuffling(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--budget", "40"], "budget: needs a tokenizer"),
         (["--budget", "0"], "budget: 0 is not"),
         (["--tokenizer", "x.json"], "tokenizer: it counts the tokens of a budget"),
-        (["--tokenizer", "x.json", "--budget", "40"], "tokenizer 'x.json': No such file"),
+        (
+            ["--tokenizer", "x.json", "--budget", "40"],
+            "tokenizer 'x.json' cannot be read: No such file",
+        ),
         (["--template", "x.yaml"], "template 'x.yaml' cannot be read"),
     ],
 )

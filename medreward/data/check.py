@@ -220,8 +220,8 @@ def _decode(picture: Any) -> None:
         if content is None and picture.get("path"):
             _decode(picture["path"])
             raise ConfigError(
-                f"a path ({quote(picture['path'])}) beside empty bytes, which verl takes for an empty "
-                f""
+                f"a path ({quote(picture['path'])}) beside empty bytes, which verl takes "
+                f"for an empty "
                 f"image; store the file's bytes"
             )
     if not isinstance(content, str | bytes):

@@ -17,14 +17,12 @@ _ENTITIES = {
     "]": "&#93;",
     "://": "&#58;//",
     "www.": "www&#46;",
-    "*": "&#42;",
-    "~": "&#126;",
 }
 _MARKUP = re.compile("|".join(map(re.escape, _ENTITIES)))
 
 
 def plain(text: str) -> str:
-    r"""Return a text on one line that Markdown shows as it is: no link, image, HTML, emphasis.
+    r"""Return a text on one line that Markdown shows as it is: no link, image or HTML.
 
     >>> print(plain("![x](http://a/b.png)"))
     !&#91;x&#93;(http&#58;//a/b.png)

@@ -126,7 +126,7 @@ def parse_yaml_nodes(text: str) -> tuple[Any, Any]:
         node = loader.get_single_node()
         if node is None:
             return None, None
-        _check_nodes(node)
+        _check_nodes(node, loader)
         return loader.construct_document(node), node
     except RecursionError as error:
         raise ConfigError("the YAML is nested too deeply") from error
@@ -134,7 +134,7 @@ def parse_yaml_nodes(text: str) -> tuple[Any, Any]:
         raise
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         # ValueError: such as a date without a day
-        raise ConfigError(str(error)) from error
+        raise ConfigError(" ".join(str(error).split())) from error
 
 
 @cache
@@ -143,21 +143,7 @@ def _loader() -> Any:
     import yaml
 
     class StrictLoader(yaml.SafeLoader):
-        """A safe loader that refuses a key given twice instead of keeping the last one."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen = set()
-            for key_node, _ in node.value:
-                key = self.construct_object(key_node, deep=True)
-                if not getattr(key, "__hash__", None):
-                    continue  # the constructor says so, with the line
-                if key in seen:
-                    line = node.start_mark.line + 1
-                    raise ConfigError(
-                        f"the key {quote(key)} is given twice in the mapping at line {line}"
-                    )
-                seen.add(key)
-            return super().construct_mapping(node, deep)
+        """A safe loader that refuses numbers that no float holds."""
 
         def construct_yaml_int(self, node: Any) -> int:
             return _int(str(node.value), super().construct_yaml_int(node))
@@ -166,8 +152,11 @@ def _loader() -> Any:
     return StrictLoader
 
 
-def _check_nodes(node: Any) -> None:
-    """Raise `ConfigError` if a node holds itself, is too deep or stands for too many values."""
+def _check_nodes(node: Any, loader: Any) -> None:
+    """Raise `ConfigError` if a node holds itself, is too deep, too large or has a key twice.
+
+    Before anything is constructed, as merging mappings (<<) may double them at each level.
+    """
     sizes: dict[int, int | None] = {}  # None: its children are being counted
 
     def count(node: Any, depth: int) -> int:
@@ -182,9 +171,10 @@ def _check_nodes(node: Any) -> None:
                 raise ConfigError(f"line {line}: the value holds itself (by an alias, *name)")
             return size
         sizes[id(node)] = None
-        children = (
-            [child for pair in node.value for child in pair] if node.id == "mapping" else node.value
-        )
+        children = node.value
+        if node.id == "mapping":
+            _check_keys(node, loader)
+            children = [child for pair in node.value for child in pair]
         size = 1 + sum(count(child, depth + 1) for child in children)
         if size > max(MAX_ALIASED, len(node.value)):
             raise ConfigError(
@@ -195,6 +185,19 @@ def _check_nodes(node: Any) -> None:
         return size
 
     count(node, 1)
+
+
+def _check_keys(node: Any, loader: Any) -> None:
+    """Raise `ConfigError` if a mapping has a key twice, of which PyYAML would keep the last."""
+    seen = set()
+    for key_node, _ in node.value:
+        if key_node.id != "scalar" or key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node)
+        if key in seen:
+            line = node.start_mark.line + 1
+            raise ConfigError(f"the key {quote(key)} is given twice in the mapping at line {line}")
+        seen.add(key)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

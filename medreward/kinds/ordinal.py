@@ -213,8 +213,8 @@ class Ordinal(SingleLabel):
             grade, name = task.first_grade + i, label.name.strip()
             if name.isdecimal() and name != str(grade):
                 raise ConfigError(
-                    f"labels[{i}]: {quote(label.name)} is the name of grade {grade}; grades rise by 1 "
-                    f""
+                    f"labels[{i}]: {quote(label.name)} is the name of grade {grade}; grades "
+                    f"rise by 1 "
                     f"from first_grade {task.first_grade}"
                 )
 

@@ -125,13 +125,13 @@ class Sample:
         width, height = self.size
         if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
             raise ConfigError(
-                f"region: box {quote(region.box)} is not [x1, y1, x2, y2] with x1 < x2, y1 < y2 within "
-                f""
+                f"region: box {quote(region.box)} is not [x1, y1, x2, y2] with x1 < x2, y1 "
+                f"< y2 within "
                 f"{width} x {height} pixels"
             )
         if region.mask is not None and (region.mask.mode, region.mask.size) != ("L", self.size):
             raise ConfigError(
-                f"region: mask of mode {quote(region.mask.mode)} and size {region.mask.size} is not "
-                f""
+                f"region: mask of mode {quote(region.mask.mode)} and size "
+                f"{region.mask.size} is not "
                 f"'L' of {self.size}"
             )

@@ -56,8 +56,8 @@ def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
         ):
             if words := stated.left_over(knowledge, mirror):
                 raise ConfigError(
-                    f"{transform}: knowledge: {quote(words[0])}: statements are not rewritten, as they "
-                    f""
+                    f"{transform}: knowledge: {quote(words[0])}: statements are not rewritten, "
+                    f"as they "
                     f"would be false of people; prepare rows with less knowledge, or without this"
                 )
 
@@ -96,7 +96,8 @@ def _check_labels(task: Task, mirror: Mirror, texts: dict[str, str]) -> None:
         new = texts[f"labels[{i}]"]
         if new not in index:
             raise ConfigError(
-                f"labels[{i}]: {quote(label.name)} becomes {quote(new)} in a {mirror} flip, which is "
+                f"labels[{i}]: {quote(label.name)} becomes {quote(new)} in a {mirror} flip, "
+                f"which is "
                 f"not a "
                 f"label of the task"
             )
@@ -104,13 +105,13 @@ def _check_labels(task: Task, mirror: Mirror, texts: dict[str, str]) -> None:
             changed = texts[f"labels[{i}]{name}"]
             if changed != synonym and index.get(changed, index[new]) != index[new]:
                 raise ConfigError(
-                    f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a {mirror} flip, but "
-                    f""
+                    f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a "
+                    f"{mirror} flip, but "
                     f"{quote(label.name)} becomes {quote(new)}, another label"
                 )
             if changed != synonym and new == label.name:
                 raise ConfigError(
-                    f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a {mirror} flip, but "
-                    f""
+                    f"labels[{i}]{name}: {quote(synonym)} becomes {quote(changed)} in a "
+                    f"{mirror} flip, but "
                     f"its label {quote(label.name)} stays as it is"
                 )

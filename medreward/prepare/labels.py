@@ -141,8 +141,8 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
             )
         if isinstance(record.label, Flags | tuple):
             raise ConfigError(
-                f"{record.where}: the source has several labels an image, task {quote(task.name)} is "
-                f""
+                f"{record.where}: the source has several labels an image, task "
+                f"{quote(task.name)} is "
                 f"{task.kind}; a multilabel card fits"
             )
 

@@ -69,8 +69,8 @@ def load_tokenizer(name: str | Path) -> Any:
 def _from_file(path: Path) -> Any:
     from tokenizers import Tokenizer
 
+    text = read_text(path, what="tokenizer")
     try:
-        text = read_text(path)
         content = parse_json(text)
     except ConfigError as error:
         raise ConfigError(f"tokenizer {quote(str(path))}: {error}") from error

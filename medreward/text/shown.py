@@ -37,7 +37,12 @@ class EscapingStream:
 
     def write(self, text: str) -> int:
         """Write a text, escaped; return its length."""
-        self.stream.write(escape_controls(text))
+        shown = escape_controls(text)
+        try:
+            self.stream.write(shown)
+        except UnicodeEncodeError:  # a terminal that has no such letters
+            encoding = self.stream.encoding or "ascii"
+            self.stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

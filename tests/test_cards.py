@@ -313,7 +313,7 @@ def test_a_card_that_cannot_be_found_or_read(tmp_path: Path) -> None:
         Task.load(tmp_path / "folder.yml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="cannot be read: byte 0x.. is not UTF-8"):
+    with pytest.raises(ConfigError, match=r"cannot be read: byte 0x.. is not UTF-8"):
         Task.load(binary)
     with pytest.raises(ConfigError, match="is not one of bccd"):
         Task.load(tmp_path)

@@ -20,6 +20,7 @@ from medreward.grounding.rows import GroundingRows
 from medreward.priors.prompt import PromptBuilder
 from medreward.task.registry import rules_of
 from medreward.task.traits import Trait
+from medreward.text.formats.think_answer import ThinkAnswer
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet
 from medreward_verl import compute_score
@@ -154,8 +155,8 @@ def test_wordings_vary_and_use_the_cards_words(asked: list[dict[str, Any]]) -> N
                 for form in words[name]
             }
             seen[kind].add(possible[line])
-        last = wordings()[kind].prompt.kinds["localisation"].user.splitlines()[-1]
-        assert row["prompt"][0]["content"].endswith(last)
+        asked_for = wordings()[kind].prompt.kinds["localisation"].answer
+        assert row["prompt"][0]["content"].endswith(ThinkAnswer().instruct(asked_for))
     for kind in ("where", "count", "point"):
         assert seen[kind] == set(wordings()[kind].questions)
 

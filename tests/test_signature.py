@@ -6,7 +6,7 @@ that whoever adds a field says which side it is on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from medreward.task.settings import (
     MASK_QUALITIES,
     SET_QUALITIES,
 )
+from tests.toys import answer_line
 
 KINDS = kind_names()
 
@@ -50,6 +51,13 @@ TASKS = {
     kind: Task.load(CARDS[kind]) if kind in CARDS else Task(kind, kind=kind, reward={"delta": 0})
     for kind in KINDS
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def second_format() -> Iterator[None]:
+    """A second completion format, so that the setting has two values."""
+    with answer_line():
+        yield
 
 
 def test_golden_signatures() -> None:
@@ -96,6 +104,7 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "annotators": [*ANNOTATORS],
     "mask_quality": [*MASK_QUALITIES],
     "set_quality": [*SET_QUALITIES],
+    "completion_format": ["think_answer", "answer_line"],
 }
 
 

@@ -55,7 +55,7 @@ class Kind(ABC):
     target_type: ClassVar[TargetType]
     settings: ClassVar[tuple[str, ...]] = ()
     shuffles: ClassVar[bool] = True
-    templates: ClassVar[Mapping[str, str]] = {}
+    templates: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     # Cards
 

@@ -170,7 +170,8 @@ def _template(where: str, value: Any) -> Template:
     marks = [mark for name in format_names() for mark in format_of(name).marks]
     if _REPLY not in whole and not any(mark in whole for mark in marks):
         raise ConfigError(
-            f"{where}: has no {' or '.join(marks)}, nor {_REPLY}, without which rewards mean nothing"
+            f"{where}: has no {' or '.join(marks)}, nor {_REPLY}, without which rewards mean "
+            f"nothing"
         )
     if (_REPLY in whole) != ("answer" in parts):
         raise ConfigError(

@@ -31,7 +31,7 @@ from medreward.task.task import Task
 from medreward.task.traits import Trait
 from medreward.task.weights import Weights
 from medreward.text.completion import CompletionLike
-from medreward.text.formats.base import format_of
+from medreward.text.formats.base import CompletionFormat, format_of
 from medreward.text.formats.table import DEFAULT_FORMAT
 from medreward.version import __version__
 
@@ -79,9 +79,13 @@ class Scorer:
     def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
         self.task = task
         self.kind = kind_of(task)
-        self.format = format_of((settings or task.reward).completion_format)
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
+
+    @property
+    def format(self) -> CompletionFormat:
+        """The format of completions."""
+        return format_of(self.settings.completion_format)
 
     @property
     def range(self) -> tuple[float, float]:

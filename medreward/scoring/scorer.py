@@ -82,7 +82,7 @@ class Scorer:
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
 
-    @property
+    @cached_property
     def format(self) -> CompletionFormat:
         """The format of completions."""
         return format_of(self.settings.completion_format)

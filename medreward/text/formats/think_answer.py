@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medreward.text.completion import Completion, CompletionLike
+from medreward.text.completion import Completion
 from medreward.text.formats.base import CompletionFormat
 
 
@@ -13,9 +13,9 @@ class ThinkAnswer(CompletionFormat):
     about = "<think>…</think><answer>…</answer>"
     marks = ("<answer>",)
 
-    def parse(self, completion: CompletionLike) -> Completion:
-        """Return the reasoning, the answer, and what is wrong with the tags."""
-        return Completion.parse(completion)
+    # The reasoning, the answer, and what is wrong with the tags; for every completion, so without
+    # a call of its own.
+    parse = staticmethod(Completion.parse)
 
     def write(self, reasoning: str | None, answer: str) -> str:
         """Return both in their tags.

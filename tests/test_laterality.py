@@ -13,9 +13,9 @@ from medreward import ConfigError, Label, Task
 from medreward.data.example import Example
 from medreward.data.rows import rows
 from medreward.perception import Region, RowTransform, Sample, parse
-from medreward.perception.copies import OneTask
 from medreward.perception.sides import check_task
 from medreward.priors.prompt import build_prompt
+from medreward.scoring.task_book import TaskBook
 from medreward.task.card import shipped
 from medreward.task.laterality import Laterality, check_quarter_turn, mirrored_texts, side_words
 from medreward.task.task import parse_card
@@ -162,7 +162,7 @@ def test_labels_of_boxes_change_sides_in_a_row() -> None:
     )
     target = [{"box": [2, 3, 10, 9], "label": "left disc"}]
     example = Example(noise(0, 30, 20), target, "train-0", "train")
-    after = RowTransform(parse("Flip()"), OneTask(card))(next(rows([example], card)))
+    after = RowTransform(parse("Flip()"), TaskBook({card.name: card}))(next(rows([example], card)))
     assert json.loads(after["reward_model"]["ground_truth"]) == [
         {"box": [20, 3, 28, 9], "label": "right disc"}
     ]

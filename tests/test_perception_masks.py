@@ -24,10 +24,10 @@ from medreward.data.rows import Row, rows
 from medreward.kinds.base import TargetType
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.perception import Pipeline, RowTransform, parse
-from medreward.perception.copies import OneTask
 from medreward.perception.moving import MOVING
 from medreward.perception.rows import Content, change_row
 from medreward.perception.transforms import GEOMETRIC, INTENSITY
+from medreward.scoring.task_book import TaskBook
 from medreward.task.task import parse_card
 from tests import prepare_support
 from tests.mask_support import (
@@ -111,7 +111,7 @@ def follow(drawn: Pipeline, values: Any, truth: Any) -> Content:
 
 
 def apply(text: str, row: Row, task: Task = TASK, **given: Any) -> Row:
-    return RowTransform(parse(text), OneTask(task), **given)(row)
+    return RowTransform(parse(text), TaskBook({task.name: task}), **given)(row)
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def test_where_a_mask_goes(text: str, shape: tuple[int, int], box: tuple[int, ..
     assert found.shape == shape
     ys, xs = np.nonzero(found)
     assert (xs.min(), xs.max() + 1, ys.min(), ys.max() + 1) == box
-    assert not list(problems(after, OneTask(TASK)))
+    assert not list(problems(after, TaskBook({TASK.name: TASK})))
 
 
 def test_a_crop_beside_the_mask_leaves_nothing_to_find() -> None:
@@ -285,7 +285,7 @@ def test_a_segmentation_task_refuses_what_shows_the_answer(text: str) -> None:
 def test_a_window_at_random_places_is_allowed() -> None:
     for epoch in range(8):
         text = "CropAround(0.2..2, shift_x=-1..1, shift_y=-1..1) | Flip(p=0.5)"
-        change = RowTransform(parse(text), OneTask(TASK))
+        change = RowTransform(parse(text), TaskBook({TASK.name: TASK}))
         after = change(mask_row(), epoch)
         assert shows_its_mask(after)
         assert decoded(truth_of(after)).sum() == decoded(ELL).sum()
@@ -319,7 +319,7 @@ def test_a_mask_of_another_size_is_found_before(truth: Any, tmp_path: Path) -> N
     path = tmp_path / "train.parquet"
     write_parquet(path, [with_truth(mask_row(), json.dumps(target))])
     assert "not that of the image, 60 x 40" in "".join(
-        problems(with_truth(mask_row(), truth), OneTask(TASK))
+        problems(with_truth(mask_row(), truth), TaskBook({TASK.name: TASK}))
     )
     card = prepare_support.card(tmp_path, LESION)
     assert main(["rows", "check", str(path), "--task", f"lesion={card}"]) == 2

@@ -18,7 +18,7 @@ from medreward.data.check import problems
 from medreward.data.example import Example
 from medreward.data.rows import Row, rows
 from medreward.perception import RowTransform, parse
-from medreward.perception.copies import OneTask
+from medreward.scoring.task_book import TaskBook
 from medreward.task.task import parse_card
 from tests import prepare_support
 from tests.prepare_support import CELLS, card, content, folder_of_images, image, noise
@@ -40,7 +40,7 @@ def row(task: Task, target: Any, picture: Image.Image | None = None, level: str 
 
 
 def changed(text: str, task: Task, target: Any, **given: Any) -> Row:
-    return RowTransform(parse(text), OneTask(task), **given)(row(task, target))
+    return RowTransform(parse(text), TaskBook({task.name: task}), **given)(row(task, target))
 
 
 def truth(row: Row) -> Any:
@@ -50,7 +50,7 @@ def truth(row: Row) -> Any:
 def test_words_and_targets_of_a_mirrored_row_change_sides() -> None:
     task = parse_card(KIDNEYS)
     before = row(task, ["left kidney", "spleen"], level="none")
-    after = RowTransform(parse("Flip()"), OneTask(task))(before)
+    after = RowTransform(parse("Flip()"), TaskBook({task.name: task}))(before)
     assert truth(after) == ["right kidney", "spleen"]
     text = after["prompt"][0]["content"]
     assert "Which of right and left kidney" in text
@@ -124,22 +124,22 @@ def with_truth(text: str) -> tuple[Task, Row]:
 @pytest.mark.parametrize(("text", "wanted"), FORMS.items())
 def test_all_forms_of_targets_keep_their_form(text: str, wanted: str) -> None:
     task, before = with_truth(text)
-    after = RowTransform(parse("Flip()"), OneTask(task))(before)
+    after = RowTransform(parse("Flip()"), TaskBook({task.name: task}))(before)
     assert after["reward_model"]["ground_truth"] == wanted
-    same = RowTransform(parse("Flip() | Flip()"), OneTask(task))(before)
+    same = RowTransform(parse("Flip() | Flip()"), TaskBook({task.name: task}))(before)
     assert same["reward_model"]["ground_truth"] == text
 
 
 def test_the_size_in_a_target_follows_and_what_the_processor_saw_does_not() -> None:
     text = '{"boxes": [[0, 0, 10, 10]], "size": [60, 40], "seen": [56, 28]}'
     task, before = with_truth(text)
-    after = truth(RowTransform(parse("Pad(left=20)"), OneTask(task))(before))
+    after = truth(RowTransform(parse("Pad(left=20)"), TaskBook({task.name: task}))(before))
     assert after == {"boxes": [[20, 0, 30, 10]], "size": [80, 40]}
 
 
 def test_each_annotator_has_boxes_of_their_own() -> None:
     task, before = with_truth('{"annotators": [[[0, 0, 10, 10]], [[28, 0, 38, 10]]]}')
-    crop = RowTransform(parse("Crop([0, 0, 30, 40])"), OneTask(task))
+    crop = RowTransform(parse("Crop([0, 0, 30, 40])"), TaskBook({task.name: task}))
     assert truth(crop(before)) == {"annotators": [[[0, 0, 10, 10]], [[28, 0, 30, 10]]]}
 
 
@@ -156,19 +156,21 @@ WRONG_TARGETS = [
 def test_a_wrong_target_is_named(text: str, message: str) -> None:
     task, before = with_truth(text)
     with pytest.raises(ConfigError, match=message):
-        RowTransform(parse("Flip()"), OneTask(task))(before)
+        RowTransform(parse("Flip()"), TaskBook({task.name: task}))(before)
 
 
 def test_what_was_applied_can_be_applied_again() -> None:
     task = parse_card(CELLS)
     text = "Flip(p=0.5) | Rotate(-30..30) | CropPart(0.6..1, x=0..1, y=0..1) | Noise(1..9)"
     before = row(task, [[10, 5, 30, 25]])
-    change = RowTransform(parse(text), OneTask(task), seed=5)
+    change = RowTransform(parse(text), TaskBook({task.name: task}), seed=5)
     for epoch in range(5):
         after = change(before, epoch)
-        again = RowTransform(parse(after["extra_info"]["transforms"]), OneTask(task))(before)
+        again = RowTransform(parse(after["extra_info"]["transforms"]), TaskBook({task.name: task}))(
+            before
+        )
         assert again == after
-        assert not list(problems(after, OneTask(task)))
+        assert not list(problems(after, TaskBook({task.name: task})))
     assert len({str(change(before, epoch)) for epoch in range(5)}) == 5
     assert change(before, 3) == pickle.loads(pickle.dumps(change))(before, 3)
 
@@ -240,7 +242,7 @@ def test_prepare_transforms_the_training_rows(test_data: Path, tmp_path: Path) -
     for old, new in zip(before, after, strict=True):
         drawn = new["extra_info"]["transforms"]
         assert drawn.startswith("Rotate(degrees=")
-        redone = RowTransform(parse(drawn), OneTask(task))(old)
+        redone = RowTransform(parse(drawn), TaskBook({task.name: task}))(old)
         assert redone == new
         for x1, y1, x2, y2 in prepare_support.boxes_of(new):
             assert 0 <= x1 < x2 <= image(new).width

@@ -23,9 +23,9 @@ from medreward.geometry.regions import BoxTarget
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import ground_truth, target_of, target_size
 from medreward.perception import parse
-from medreward.perception.copies import OneTask
 from medreward.perception.rows import Content, RowTransform, change_row
 from medreward.priors.prompt import build_prompt
+from medreward.scoring.task_book import TaskBook
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.shapes import named_boxes, predicted_shapes
 from medreward.task.card import shipped
@@ -281,7 +281,7 @@ def test_a_mask_that_is_cut_away_is_nothing_to_point_at() -> None:
 @pytest.mark.parametrize("text", ["BoxOverlay()", "MarkerOverlay()", "ZoomTo()"])
 def test_what_shows_the_answer_is_refused(text: str) -> None:
     row = next(iter(rows([Example(picture(ELL), ELL, "a", "train")], TASK)))
-    change = RowTransform(parse(text), OneTask(TASK))
+    change = RowTransform(parse(text), TaskBook({TASK.name: TASK}))
     with pytest.raises(ConfigError, match="row 'a': task 'lesions'"):
         change(row)
 

@@ -72,7 +72,10 @@ def change(row: dict[str, Any], **values: Any) -> None:
         (lambda r: change(r, images=[{"bytes": b"no image"}]), r"row 1: images\[0\]: cannot be d"),
         (lambda r: change(r, images=[{"bytes": None}]), r"row 1: images\[0\]: neither bytes nor"),
         (lambda r: change(r, images=[]), "row 1: prompt: 1 <image> marks for 0 images"),
-        (lambda r: change(r, extra_info={"task": "no.yaml"}), "row 1: task card 'no.yaml'"),
+        (
+            lambda r: change(r, extra_info={"task": "no.yaml"}),
+            "row 1: extra_info.task: 'no.yaml' is a file",
+        ),
     ],
 )
 def test_a_bad_row_is_named(

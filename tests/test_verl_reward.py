@@ -63,8 +63,11 @@ def test_every_row_has_the_same_keys_and_plain_numbers(card: Path) -> None:
 
 
 def test_the_row_may_name_its_card_and_knowledge(card: Path) -> None:
-    result = compute_score("whatever", "<answer>polyp</answer>", "polyp", {"task": str(card)})
-    assert result["score"] == 1.0
+    named = {"own": str(card)}
+    row = ("whatever", "<answer>polyp</answer>", "polyp", {"task": "own"})
+    assert compute_score(*row, tasks=named)["score"] == 1.0
+    with pytest.raises(ConfigError, match=r"extra_info.task: .* is a file, and rows do not choose"):
+        compute_score("retinamnist", "<answer>polyp</answer>", "polyp", {"task": str(card)})
     told = {"knowledge": "Microaneurysms only."}
     recited = compute_score("retinamnist", RIGHT, "1", told)
     assert recited["recitation"] < 0.0

@@ -248,7 +248,7 @@ def test_an_answer_that_is_no_boxes_draws_none() -> None:
         (["--limit", "0"], "limit: 0 is not a whole number from 1 to 1000"),
         (["--pixels", "0"], "pixels: 0 is not from 1"),
         (["--trace", "absent.jsonl"], "absent.jsonl: No such file"),
-        (["--task", "cells"], "--task: 'cells' is not SOURCE=CARD"),
+        (["--task", "=cells.yaml"], "--task: '=cells.yaml' is not SOURCE=CARD"),
     ],
 )
 def test_wrong_options_are_named(

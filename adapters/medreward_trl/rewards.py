@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Weights
-from medreward.kinds.truth import target_of
 from medreward.scoring.groups import by_prompt, zero_variance_share
-from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import part_names
-from medreward.scoring.scorer import Scorer, TaskLike, scorer, scores_of
-from medreward.scoring.trace import TraceLike, TraceRow, trace_row, trace_writer
+from medreward.scoring.rows import JudgedRow, judge_row, score_rows
+from medreward.scoring.scorer import Scorer, TaskLike, scorer
+from medreward.scoring.trace import TraceLike, TraceRow, trace_writer
 from medreward.text.completion import CompletionLike, completion_text
 from medreward_trl.in_trainer import (
     check_names,
@@ -136,7 +135,7 @@ class BatchScorer:
             raise ConfigError("task: the list of tasks is empty")
         self.target_column = target_column
         self.trace = trace_writer(trace)
-        self._last: tuple[object, list[Score | None]] | None = None
+        self._last: tuple[object, list[JudgedRow | None], list[Score | None]] | None = None
         self._finished = -1  # updates, when the trace was last written to
 
     def weights(self) -> Weights:
@@ -165,11 +164,11 @@ class BatchScorer:
         )
         last = self._last
         if last is not None and last[0] == rows:
-            return last[1]
+            return last[2]
         judged = [self._judged(i, *row) for i, row in enumerate(rows)]
-        found = iter(scores_of([row for row in judged if row is not None]))
+        found = iter(score_rows([row for row in judged if row is not None]))
         scores = [None if row is None else next(found) for row in judged]
-        self._last = (rows, scores)
+        self._last = (rows, judged, scores)
         return scores
 
     def mark_resume(self, columns: Mapping[str, Any]) -> None:
@@ -193,13 +192,14 @@ class BatchScorer:
             evaluating: whether the batch is evaluated and not trained on; None: not known.
         """
         if self.trace is not None and self._last is not None:
-            rows = self._traced(columns, *self._last, evaluating)
-            self.trace.write(rows, all_steps=bool(evaluating))
+            _, rows, scores = self._last
+            lines = self._traced(columns, rows, scores, evaluating)
+            self.trace.write(lines, all_steps=bool(evaluating))
 
     def _traced(
         self,
         columns: Mapping[str, Any],
-        rows: Any,
+        rows: Sequence[JudgedRow | None],
         scores: Sequence[Score | None],
         evaluating: bool | None,
     ) -> Iterator[TraceRow]:
@@ -208,20 +208,18 @@ class BatchScorer:
             step += 1  # TRL counts finished updates; this batch is for the next one
         ids, splits = (self._column(columns, name, len(rows)) for name in ("id", "split"))
         for row, score, row_id, split in zip(rows, scores, ids, splits, strict=True):
-            text, name, target, knowledge = row
-            bound = self._scorer(name)
-            if score is not None and bound is not None:
+            if row is not None and score is not None:
                 place = {"step": step, "id": _text(row_id), "split": _split(split, evaluating)}
-                yield trace_row(score, bound.task, text, target, knowledge, **place)
+                yield row.traced(score, place)
 
     def _judged(
         self, index: int, text: str, task: str | None, target: Any, knowledge: str | None
-    ) -> tuple[Scorer, Judged] | None:
+    ) -> JudgedRow | None:
         bound = self._scorer(task)
         if bound is None:
             return None
         try:
-            return bound, bound.judged(text, target_of(bound.task, target), knowledge)
+            return judge_row(bound, text, target, knowledge)
         except ConfigError as error:
             raise ConfigError(f"row {index} of the batch: {error}") from error
 

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from medreward import ConfigError, Score, Task
+from medreward import ConfigError, Score
 from medreward.data.check import check_parquet, first_rows
 from medreward.errors import expected
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
+from medreward.scoring.rows import score_rows
 from medreward_verl.scoring import RowScorer, row_scorer
 
 FIRST = 3  # rows of each file for which completions are scored
@@ -153,12 +154,8 @@ def load_reward(config: Any) -> RowScorer:
 
 def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
     """Check every row of the files, and score completions for the first ones."""
-
-    def task_of(data_source: str, extra_info: Mapping[str, Any]) -> Task:
-        return rows.scorer(data_source, extra_info).task
-
     for file in [files] if isinstance(files, str) else files:
-        count = check_parquet(file, task_of)
+        count = check_parquet(file, rows.book)
         yield f"data.{name}: {count} rows of {file} are right"
         signatures = set()
         for number, row in enumerate(first_rows(file, FIRST)):
@@ -181,7 +178,7 @@ def _completions(rows: RowScorer, row: Mapping[str, Any]) -> list[str]:
 def _score(rows: RowScorer, row: Mapping[str, Any], text: str) -> Score:
     truth = row["reward_model"]["ground_truth"]
     judged = rows.judged(row["data_source"], text, truth, row.get("extra_info"))
-    return judged.scorer.scores([judged.judged])[0]
+    return score_rows([judged.row])[0]
 
 
 def _said(score: Score) -> str:

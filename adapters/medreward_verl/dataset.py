@@ -27,8 +27,8 @@ import torch
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from medreward import ConfigError, Task
-from medreward.data.check import shipped_task
 from medreward.perception import RowTransform, load
+from medreward.scoring.task_book import TaskBook
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,15 +65,9 @@ class TransformedDataset(RLHFDataset):  # type: ignore[misc]
         if not text:
             raise ConfigError("data.transforms: missing; such as +data.transforms='Flip(p=0.5)'")
         named = self.config.get("transforms_tasks") or {}
-        tasks = {source: Task.load(card) for source, card in named.items()}
-
-        def task_of(data_source: str, extra_info: Mapping[str, Any]) -> Task:
-            if data_source in tasks and extra_info.get("task") is None:
-                return tasks[data_source]
-            return shipped_task(data_source, extra_info)
-
+        book = TaskBook({str(source): Task.load(card) for source, card in named.items()})
         seed = self.config.get("transforms_seed", 0)
-        change = RowTransform(load(text), task_of, seed, encode=False)
+        change = RowTransform(load(text), book, seed, encode=False)
         reads = torch.zeros(max(1, len(self.dataframe)), dtype=torch.int64).share_memory_()
         numbered = self.dataframe.add_column("_number", list(range(len(self.dataframe))))
         self.dataframe: Any = numbered.with_transform(ReadTransform(change, reads))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from medreward import ConfigError
-from medreward_verl.scoring import JudgedRow, row_scorer
+from medreward_verl.scoring import PlacedRow, row_scorer
 
 if TYPE_CHECKING:
     from verl import DataProto
@@ -69,7 +69,7 @@ class MedRewardManager(RewardManagerBase):  # type: ignore[misc]
     def _score_waiting(self) -> None:
         calls, self._waiting = self._waiting, []
         texts = self.tokenizer.batch_decode([c.tokens for c in calls], skip_special_tokens=True)
-        judged: list[tuple[_Call, JudgedRow]] = []
+        judged: list[tuple[_Call, PlacedRow]] = []
         for call, text in zip(calls, texts, strict=True):
             if call.answer.cancelled():
                 continue
@@ -86,7 +86,7 @@ class MedRewardManager(RewardManagerBase):  # type: ignore[misc]
         for (call, _), result in zip(judged, results, strict=True):
             call.answer.set_result({"reward_score": result["score"], "reward_extra_info": result})
 
-    def _judged(self, call: _Call, text: str) -> JudgedRow:
+    def _judged(self, call: _Call, text: str) -> PlacedRow:
         return self._rows.judged(
             call.data_source, text, call.ground_truth, call.extra_info, **call.place
         )

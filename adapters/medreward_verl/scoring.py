@@ -9,12 +9,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
 from medreward.errors import expected
-from medreward.kinds.truth import target_of
-from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import part_names
-from medreward.scoring.scorer import Scorer, scorer, scores_of
-from medreward.scoring.trace import trace_row, trace_writer
-from medreward.task.card import shipped
+from medreward.scoring.rows import JudgedRow, judge_row, score_rows
+from medreward.scoring.scorer import Scorer, scorer
+from medreward.scoring.task_book import TaskBook
+from medreward.scoring.trace import trace_writer
 from medreward.text.reasons import REASONS
 
 Result: TypeAlias = dict[str, float]
@@ -41,9 +40,9 @@ def compute_score(
         data_source: the row's task: a shipped task's name, or a key of ``tasks``.
         solution_str: the completion's text.
         ground_truth: label, grade, or boxes as JSON.
-        extra_info: the row's; ``task`` (a shipped name or a card's path) goes before
-            ``data_source``, and ``knowledge`` is the text injected into the prompt (default: the
-            card's own).
+        extra_info: the row's; ``task`` (a shipped name or a key of ``tasks``, never a file) goes
+            before ``data_source``, and ``knowledge`` is the text injected into the prompt (default:
+            the card's own).
         **reward_kwargs: ``tasks`` maps a data source to a shipped name, a card's path, or a mapping
             of ``task`` and settings for this source alone; ``reasons`` lists the reason codes to
             report (default: all; veRL bootstraps every key where it validates with several
@@ -77,14 +76,11 @@ def _row_scorer(frozen: Any) -> RowScorer:
     return RowScorer(_thawed(frozen))
 
 
-class JudgedRow(NamedTuple):
-    """A row before its recitation is counted; `told` is what else its line of a trace says."""
+class PlacedRow(NamedTuple):
+    """A judged row, and its step, id, split and group as far as they are known."""
 
-    scorer: Scorer
-    judged: Judged
-    completion: str
-    ground_truth: Any
-    told: Mapping[str, Any]
+    row: JudgedRow
+    place: Mapping[str, Any]
 
 
 class RowScorer:
@@ -101,29 +97,20 @@ class RowScorer:
         named = self.settings.pop("tasks", None) or {}
         if not isinstance(named, Mapping):
             raise ConfigError(f"tasks: {named!r} is not a mapping of data sources to task cards")
-        self._scorers: dict[str, Scorer] = {}
-        self._sources = {str(source): self._named(source, card) for source, card in named.items()}
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        """The data sources that have a task: those of ``tasks``, then the shipped ones."""
-        return tuple(dict.fromkeys([*self._sources, *shipped()]))
+        self._scorers = {str(source): self._named(source, card) for source, card in named.items()}
+        self.book = TaskBook({source: bound.task for source, bound in self._scorers.items()})
 
     def scorer(self, data_source: str, extra_info: Mapping[str, Any] | None = None) -> Scorer:
         """Return the scorer of a row.
 
         Raises:
-            ConfigError: if its task is not known, with the known ones and the nearest.
+            ConfigError: if its task is not known, with the known ones and the nearest, or it names
+                a file.
         """
-        card = (extra_info or {}).get("task")
-        if card is not None:
-            return self._loaded(card)
-        data_source = str(data_source)  # verl's are numpy's
-        if data_source in self._sources:
-            return self._sources[data_source]
-        if data_source not in shipped():
-            raise expected("data_source", data_source, self.known)
-        return self._loaded(data_source)
+        name = self.book.source_of(data_source, extra_info)
+        if name not in self._scorers:
+            self._scorers[name] = self._logged(scorer(Task.load(name), self.settings))
+        return self._scorers[name]
 
     def judged(
         self,
@@ -132,7 +119,7 @@ class RowScorer:
         ground_truth: Any,
         extra_info: Mapping[str, Any] | None = None,
         **place: Any,
-    ) -> JudgedRow:
+    ) -> PlacedRow:
         """Judge a row's completion, for `results`.
 
         ``place`` is the ``step`` and the ``group``, where the caller knows them.
@@ -142,18 +129,15 @@ class RowScorer:
         """
         info = extra_info or {}
         bound = self.scorer(data_source, info)
-        knowledge = info.get("knowledge")
-        judged = bound.judged(completion, target_of(bound.task, ground_truth), knowledge)
-        told = {**_place(info), **place, "knowledge": knowledge}
-        return JudgedRow(bound, judged, completion, ground_truth, told)
+        row = judge_row(bound, completion, ground_truth, info.get("knowledge"))
+        return PlacedRow(row, {**_place(info), **place})
 
-    def results(self, rows: Sequence[JudgedRow]) -> list[Result]:
+    def results(self, rows: Sequence[PlacedRow]) -> list[Result]:
         """Return what veRL wants of each row (see :func:`compute_score`), and trace them."""
-        scores = scores_of([(row.scorer, row.judged) for row in rows])
+        scores = score_rows([row for row, _ in rows])
         if self.trace is not None:
             self.trace.write(
-                trace_row(score, row.scorer.task, row.completion, row.ground_truth, **row.told)
-                for score, row in zip(scores, rows, strict=True)
+                row.traced(score, place) for score, (row, place) in zip(scores, rows, strict=True)
             )
         return [as_result(score, self.keys) for score in scores]
 
@@ -171,17 +155,10 @@ class RowScorer:
 
     def _named(self, source: str, card: Any) -> Scorer:
         try:
-            if isinstance(card, Mapping):
-                changes = dict(card)
-                return self._logged(scorer(changes.pop("task", source), self.settings | changes))
-            return self._loaded(card)
+            changes = dict(card) if isinstance(card, Mapping) else {"task": card}
+            return self._logged(scorer(changes.pop("task", source), self.settings | changes))
         except ConfigError as error:
             raise ConfigError(f"tasks.{source}: {error}") from error
-
-    def _loaded(self, card: str) -> Scorer:
-        if card not in self._scorers:
-            self._scorers[card] = self._logged(scorer(Task.load(card), self.settings))
-        return self._scorers[card]
 
     def _logged(self, bound: Scorer) -> Scorer:
         _log.info("reward %s", bound.signature())

@@ -17,16 +17,17 @@ def add_parser(commands: Any) -> None:
         "--task",
         action="append",
         default=[],
-        metavar="SOURCE=CARD",
+        metavar="[SOURCE=]CARD",
         help="the card of a data source that is not a shipped task; may be repeated",
     )
     check.set_defaults(run=_run_check)
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    from medreward.data.check import check_parquet, task_finder
+    from medreward.data.check import check_parquet
+    from medreward.scoring.task_book import name_tasks
 
-    task_of = task_finder(arguments.task)
+    book = name_tasks(arguments.task)
     for file in arguments.file:
-        print(f"{file}: {check_parquet(file, task_of)} rows are right")
+        print(f"{file}: {check_parquet(file, book)} rows are right")
     return 0

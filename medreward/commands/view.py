@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
         "--task",
         action="append",
         default=[],
-        metavar="SOURCE=CARD",
+        metavar="[SOURCE=]CARD",
         help="the card of a data source that is not a shipped task; may be repeated",
     )
     view.set_defaults(run=_run)
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        from medreward.data.check import task_finder
+        from medreward.scoring.task_book import name_tasks
         from medreward.sheets.view import Look, write_sheet
         from medreward.sheets.view_rows import RowChoice
     except ModuleNotFoundError as error:
@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
         choice,
         trace=arguments.trace,
         look=Look(arguments.pixels, arguments.completions),
-        task_of=task_finder(arguments.task),
+        book=name_tasks(arguments.task),
     )
     print(f"{arguments.out}: {len(selection.entries)} of {selection.total} rows")
     return 0

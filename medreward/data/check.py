@@ -7,10 +7,10 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,59 +19,20 @@ from tqdm import tqdm
 
 from medreward.data.picture import load_bytes
 from medreward.data.sources.record import ReadingOptions, UnusableError
-from medreward.errors import ConfigError, expected, quote
+from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import check_size
 from medreward.kinds.truth import target_of, target_size
 from medreward.priors.template import IMAGE_MARK
 from medreward.scoring.scorer import scorer
-from medreward.task.card import shipped
-from medreward.task.task import Task
+from medreward.scoring.task_book import TaskBook
 
-TaskOf: TypeAlias = Callable[[str, Mapping[str, Any]], Task]
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
 _MOST_SHOWN = 10
 
 
-def shipped_task(data_source: str, extra_info: Mapping[str, Any]) -> Task:
-    """Return the task of a row: the card that ``extra_info`` names, or the shipped one.
-
-    Raises:
-        ConfigError: if there is no such task, with the nearest name.
-    """
-    card = extra_info.get("task")
-    if card is not None:
-        return Task.load(card)
-    if data_source not in shipped():
-        raise expected("data_source", data_source, shipped())
-    return Task.load(data_source)
-
-
-def task_finder(named: Iterable[str]) -> TaskOf:
-    """Return what gives a row's task, knowing the cards given as ``SOURCE=CARD`` too.
-
-    Raises:
-        ConfigError: if one of them is not of this form, or its card cannot be read.
-    """
-    cards = dict(_named(text) for text in named)
-
-    def task_of(data_source: str, extra_info: Mapping[str, Any]) -> Task:
-        if data_source in cards and extra_info.get("task") is None:
-            return cards[data_source]
-        return shipped_task(data_source, extra_info)
-
-    return task_of
-
-
-def _named(text: str) -> tuple[str, Task]:
-    source, equals, card = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--task: {quote(text)} is not SOURCE=CARD")
-    return source, Task.load(card)
-
-
 def check_parquet(
     path: str | Path,
-    task_of: TaskOf = shipped_task,
+    book: TaskBook | None = None,
     *,
     images: bool = True,
     limit: int | None = None,
@@ -80,7 +41,7 @@ def check_parquet(
 
     Args:
         path: the file, in veRL's schema.
-        task_of: gives a row's task from its ``data_source`` and ``extra_info``.
+        book: the tasks that rows may be of; None: the shipped ones.
         images: whether to decode the images too.
         limit: how many rows; None for all.
 
@@ -100,7 +61,7 @@ def check_parquet(
         found = [
             f"row {number}: {problem}"
             for number, row in bar
-            for problem in problems(row, task_of, images=images)
+            for problem in problems(row, book, images=images)
         ]
     if found:
         more = f"\n… and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
@@ -154,7 +115,7 @@ def check_shape(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def problems(
-    row: Mapping[str, Any], task_of: TaskOf = shipped_task, *, images: bool = True
+    row: Mapping[str, Any], book: TaskBook | None = None, *, images: bool = True
 ) -> Iterator[str]:
     """Yield what is wrong with a row, one text a problem.
 
@@ -167,7 +128,7 @@ def problems(
         yield from misshapen
         return
     try:
-        _check_truth(row, task_of)
+        _check_truth(row, book or TaskBook())
     except ConfigError as error:
         yield str(error)
     pictures = row["images"] or []
@@ -180,13 +141,13 @@ def problems(
                 _decode(picture)
             except ConfigError as error:
                 yield f"images[{i}]: {error}"
-        yield from _size_problems(row, task_of)
+        yield from _size_problems(row, book or TaskBook())
 
 
-def _size_problems(row: Mapping[str, Any], task_of: TaskOf) -> Iterator[str]:
+def _size_problems(row: Mapping[str, Any], book: TaskBook) -> Iterator[str]:
     """Yield that a target is for an image of another size, where both can be read."""
     try:
-        task = task_of(row["data_source"], row.get("extra_info") or {})
+        task = book.task_of(row["data_source"], row.get("extra_info"))
         size = target_size(task, row["reward_model"]["ground_truth"])
         image = (
             None if size is None else load_bytes(row["images"][0]["bytes"], ReadingOptions()).image
@@ -200,8 +161,8 @@ def _size_problems(row: Mapping[str, Any], task_of: TaskOf) -> Iterator[str]:
         yield str(error)
 
 
-def _check_truth(row: Mapping[str, Any], task_of: TaskOf) -> None:
-    task = task_of(row["data_source"], row.get("extra_info") or {})
+def _check_truth(row: Mapping[str, Any], book: TaskBook) -> None:
+    task = book.task_of(row["data_source"], row.get("extra_info"))
     model = row["reward_model"] or {}
     if "ground_truth" not in model:
         raise ConfigError(f"reward_model: no field 'ground_truth'; it has {list(model)}")

@@ -53,7 +53,7 @@ def honest_boxes(
         extent = parsed.size or _extent(parsed)
         scale = _scale(task, parsed)
         right_one = right(parsed)
-        boxes = [_place(entry) for entry in json.loads(right_one)]
+        boxes = [_place(entry) for entry in parse_json(right_one)]
         names = [task.labels[label].name for _, label in parsed.boxes if label is not None]
         shift = (extent[0] + 5, extent[1] + 5) if parsed.size is None else (0.0, 0.0)
         far: Box = _scaled(tuple(v + shift[i % 2] for i, v in enumerate(_FAR)), scale)  # type: ignore[arg-type]

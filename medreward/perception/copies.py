@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from medreward.data.check import shipped_task
 from medreward.data.rows import Row
 from medreward.files.pool import ordered_map
 from medreward.perception.rows import RowTransform
 from medreward.perception.transforms.pipeline import Pipeline
+from medreward.scoring.task_book import TaskBook
 from medreward.task.task import Task
 
 
@@ -39,19 +38,6 @@ class Copies:
         return {**changed, "extra_info": {**changed["extra_info"], "id": name}}
 
 
-@dataclass(frozen=True)
-class OneTask:
-    """Gives a task for its own rows, and the shipped ones for rows of others."""
-
-    task: Task
-
-    def __call__(self, data_source: str, extra_info: Mapping[str, Any]) -> Task:
-        """Return the task of a row."""
-        if data_source == self.task.name:
-            return self.task
-        return shipped_task(data_source, extra_info)
-
-
 def transform_copies(
     rows: Iterable[Row], task: Task, pipeline: Pipeline, *, seed: int, copies: int, workers: int
 ) -> Iterator[Row]:
@@ -60,6 +46,6 @@ def transform_copies(
     Raises:
         ConfigError: as `RowTransform` does.
     """
-    change = Copies(RowTransform(pipeline, OneTask(task), seed), copies)
+    change = Copies(RowTransform(pipeline, TaskBook({task.name: task}), seed), copies)
     for made in ordered_map(change, rows, workers=workers):
         yield from made

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from medreward.data.check import TaskOf, shipped_task
 from medreward.data.picture import load_bytes, png_bytes
 from medreward.data.rows import Row
 from medreward.data.sources.record import ReadingOptions, UnusableError
@@ -23,6 +22,7 @@ from medreward.perception.sides import check_knowledge, check_task
 from medreward.perception.target import OTHERS, move_boxes, regions_of
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.template import IMAGE_MARK
+from medreward.scoring.task_book import TaskBook
 from medreward.task.task import Task
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ class RowTransform:
 
     Attributes:
         pipeline: what is drawn.
-        task_of: gives a row's task from its ``data_source`` and ``extra_info``.
+        book: the tasks that rows may be of.
         seed: of the draws.
         encode: whether changed images come as PNG, as rows hold them, or as PIL images, which is
             faster where they are used at once.
     """
 
     pipeline: Pipeline
-    task_of: TaskOf = shipped_task
+    book: TaskBook = field(default_factory=TaskBook)
     seed: int = 0
     encode: bool = True
     _checked: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
@@ -81,7 +81,7 @@ class RowTransform:
         info = row["extra_info"]
         name = f"row {info['id']!r}"
         try:
-            task = self.task_of(row["data_source"], info)
+            task = self.book.task_of(row["data_source"], info)
             drawn = self.drawn(task, info["id"], epoch)
             if not drawn.transforms:
                 _check_size(row, task)

@@ -204,15 +204,6 @@ def exact(value: float | str) -> str:
     return value if isinstance(value, str) else repr(value + 0.0).removesuffix(".0")  # never -0
 
 
-def scores_of(rows: Sequence[tuple[Scorer, Judged]]) -> list[Score]:
-    """Return the scores of completions that the scorers judged, those of each scorer at once."""
-    scores: dict[int, Score] = {}
-    for bound in {id(bound): bound for bound, _ in rows}.values():
-        ours = {i: judged for i, (one, judged) in enumerate(rows) if one is bound}
-        scores |= zip(ours, bound.scores([*ours.values()]), strict=True)
-    return [scores[i] for i in range(len(rows))]
-
-
 @lru_cache(maxsize=256)
 def _digest(knowledge: str) -> str:
     digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -15,10 +15,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from medreward.data.check import TaskOf, shipped_task
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
 from medreward.priors.template import IMAGE_MARK
+from medreward.scoring.task_book import TaskBook
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import EmbeddedPicture, Shape, picture, styles
 from medreward.sheets.shapes import named_boxes, predicted_shapes
@@ -102,7 +102,7 @@ def write_sheet(
     *,
     trace: str | Path | None = None,
     look: Look | None = None,
-    task_of: TaskOf = shipped_task,
+    book: TaskBook | None = None,
 ) -> RowSelection:
     """Write the sheet of a parquet file of rows and return what it shows.
 
@@ -112,14 +112,14 @@ def write_sheet(
         choice: which rows, in which order.
         trace: completions (`medreward.scoring.trace`) to show with the rows.
         look: how it looks.
-        task_of: gives a row's task; rows of an unknown one are shown too.
+        book: the tasks that rows may be of, beside the shipped ones; rows of others are shown too.
 
     Raises:
         ConfigError: if a file cannot be read or written, or nothing is to be shown.
     """
     choice, look = choice or RowChoice(), look or Look()
     selection = choose_rows(path, choice, trace)
-    cards = [_card(entry, look, choice.order, task_of) for entry in selection.entries]
+    cards = [_card(entry, look, choice.order, book or TaskBook()) for entry in selection.entries]
     heading = {
         "title": f"Rows of {Path(path).name}",
         "trace": Path(trace).name if trace else "",
@@ -144,9 +144,9 @@ def render(cards: Sequence[Card], selection: RowSelection, heading: Mapping[str,
     return html
 
 
-def _card(entry: Entry, look: Look, order: str, task_of: TaskOf) -> Card:
+def _card(entry: Entry, look: Look, order: str, book: TaskBook) -> Card:
     row, info = entry.row, entry.row.get("extra_info") or {}
-    task = _task(row, task_of)
+    task = _task(row, book)
     facts = facts_of(row)
     pictures = [picture(content, look.pixels) for content in row["images"] or []]
     shapes = named_boxes(facts["target"], facts["kind"], task)
@@ -174,9 +174,9 @@ def _card(entry: Entry, look: Look, order: str, task_of: TaskOf) -> Card:
     )
 
 
-def _task(row: Mapping[str, Any], task_of: TaskOf) -> Task | None:
+def _task(row: Mapping[str, Any], book: TaskBook) -> Task | None:
     try:
-        return task_of(str(row["data_source"]), row.get("extra_info") or {})
+        return book.task_of(row["data_source"], row.get("extra_info"))
     except ConfigError:
         return None
 

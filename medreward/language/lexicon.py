@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations, product
 from typing import NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein
 
+from medreward.errors import quote
 from medreward.text.words import Words, mixes_scripts, split
 
 # Shorter words are too close to each other for a typo to be told from another word.
 MIN_TYPO_LENGTH = 6
+# Answers that name labels are no longer (`medreward.kinds.reading.MAX_ANSWER_LENGTH`).
+MAX_FORM_LENGTH = 1000
 # A form that begins with "no" is also found with these: "no tumour", "no evidence of tumour".
 _NO = ("no evidence of", "no sign of", "no signs of", "no visible", "without", "without any")
 _SPACES = frozenset(("", " "))
@@ -94,6 +97,11 @@ class Lexicon:
         return None if any(map(mixes_scripts, text.words)) else label
 
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
+        if len(text) > MAX_FORM_LENGTH:
+            raise ValueError(
+                f"the name or synonym {quote(text)} has {len(text)} characters; at most "
+                f"{MAX_FORM_LENGTH} are allowed, as no longer answer is read"
+            )
         words, gaps = split(text)
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
@@ -144,7 +152,10 @@ class Lexicon:
     def _check_apart(self, forms: Sequence[Sequence[str]]) -> None:
         """Make sure that no misspelling is within reach of forms of two labels."""
         for group in _comparable(self._label_of):
-            for one, other in combinations(group, 2):
+            # Two forms without a word in which a typo is forgiven are equal or apart.
+            with_typos = [form for form in group if any(map(self._is_forgiving, form))]
+            without = [form for form in group if not any(map(self._is_forgiving, form))]
+            for one, other in chain(combinations(with_typos, 2), product(with_typos, without)):
                 label, rival = self._label_of[one], self._label_of[other]
                 if label != rival and all(map(self._reachable, one, other)):
                     raise ValueError(
@@ -153,9 +164,12 @@ class Lexicon:
                         f"{forms[rival][0]!r}; set max_typos: 0 for this task"
                     )
 
+    def _is_forgiving(self, word: str) -> bool:
+        return _may_have_typo(word, self.max_typos)
+
     def _reachable(self, one: str, other: str) -> bool:
         """Whether some spelling would be corrected to either word."""
-        reach = sum(self.max_typos for w in (one, other) if _may_have_typo(w, self.max_typos))
+        reach = sum(self.max_typos for w in (one, other) if self._is_forgiving(w))
         return DamerauLevenshtein.distance(one, other, score_cutoff=reach) <= reach
 
 

@@ -180,9 +180,8 @@ def test_a_users_reward_is_held_to_what_can_be_judged(mine: str) -> None:
 
 def test_a_file_may_be_about_a_users_reward(mine: str) -> None:
     about = f"reward: '{mine}:verl'\n" + HEAD
-    found = check_text(
-        about + "cases:\n- {answer: pneumonia, expect: {total: 1, parts: {length: 59}}}\n"
-    )
+    cases = "cases:\n- {answer: pneumonia, expect: {total: 1, parts: {length: 59}}}\n"
+    found = check_text(about + cases, f"{mine}:verl")
     assert [o.status for o in found] == ["passed"]
     with pytest.raises(ConfigError, match="settings: they are for the reward 'shaped' only"):
         check_text(about + CASES)
@@ -380,8 +379,30 @@ def test_a_reward_that_a_file_names_is_beside_the_file(tmp_path: Path, mine: str
     file = tmp_path / "about.cases.yaml"
     case = "cases:\n- {answer: pneumonia, expect: {total: 1}}\n"
     file.write_text("reward: mine.py:verl\n" + HEAD + case, encoding="utf-8")
-    assert [o.status for o in check_file(file)] == ["passed"]
     assert [o.status for o in check_file(file, mine + ":verl")] == ["passed"]
+    with pytest.raises(ConfigError, match=r"a case file runs nothing by itself"):
+        check_file(file)
+
+
+@pytest.mark.parametrize("reward", ["os:popen", "os.system", "builtins:exec", "mine.py:runs"])
+def test_a_case_file_runs_nothing(
+    tmp_path: Path,
+    reward: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("open('PWNED', 'w')\ndef runs(x, y): return 0.0\n")
+    file = tmp_path / "bad.cases.yaml"
+    head = f"reward: '{reward}'\nsignature: plain\n{HEAD}"
+    completion = "cases:\n- {completion: touch PWNED, expect: {total: 0}}\n"
+    file.write_text(head + completion, encoding="utf-8")
+    assert main(["check", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "a case file runs nothing by itself" in said
+    assert "--reward" in said
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "PWNED").exists()
 
 
 def test_a_reward_in_the_working_directory_is_found(tmp_path: Path, mine: str) -> None:

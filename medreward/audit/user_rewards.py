@@ -297,6 +297,18 @@ def beside(path: str, folder: Path) -> str:
     return f"{folder / source}:{name}" if source.endswith(".py") else path
 
 
+def is_same_reward(path: str, other: str) -> bool:
+    """Whether two paths of rewards name the same one; files by where they are.
+
+    >>> is_same_reward("mine.py:f", "./mine.py:f"), is_same_reward("mine.py:f", "mine:f")
+    (True, False)
+    """
+    (source, _, name), (theirs, _, called) = path.rpartition(":"), other.rpartition(":")
+    if source.endswith(".py") and theirs.endswith(".py"):
+        return (Path(source).resolve(), name) == (Path(theirs).resolve(), called)
+    return path == other
+
+
 def resolve(path: str) -> Callable[..., Any]:
     """Return the function at "package.module:function", its dotted form or "file.py:function".
 

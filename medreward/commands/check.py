@@ -44,7 +44,7 @@ def add_reward(parser: argparse.ArgumentParser) -> None:
         "--reward",
         metavar="PATH",
         help=f"the reward: {OWN}, package.module:function or file.py:function "
-        f"(default: the one that the case file names, else {OWN})",
+        f"(default: {OWN}; a case file runs none by itself)",
     )
     parser.add_argument("--signature", choices=SIGNATURES, help="how to call it (default: detect)")
 

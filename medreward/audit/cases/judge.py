@@ -20,8 +20,8 @@ from typing import NamedTuple
 from medreward.audit.cases.case import HONEST, Case, CaseFile
 from medreward.audit.exploits.case import cases_of
 from medreward.audit.reward_process import TIME_LIMIT, RewardError, load_isolated
-from medreward.audit.user_rewards import OWN, Earned, Reward, raised_in
-from medreward.errors import ConfigError
+from medreward.audit.user_rewards import OWN, Earned, Reward, is_same_reward, raised_in
+from medreward.errors import ConfigError, quote
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Score
 from medreward.task.task import Task
@@ -88,16 +88,17 @@ class Outcome:
 
 
 class Judge:
-    """Judges the cases of one file under its own reward, or another one.
+    """Judges the cases of one file under medreward's reward, or another one.
 
     Args:
         file: the cases.
-        reward: what `load_reward` takes; None for the file's own.
+        reward: what `load_reward` takes; None for medreward's own.
         signature: the signature to call it with; None for the file's own, or to detect it.
         time_limit: seconds that a user's reward may take for one completion.
 
     Raises:
-        ConfigError: from `judge`, if the reward cannot be loaded.
+        ConfigError: if the file is about another reward than medreward's, which nobody named; from
+            `judge`, if the reward cannot be loaded.
     """
 
     def __init__(
@@ -109,8 +110,14 @@ class Judge:
     ) -> None:
         self.time_limit = time_limit
         self.file = file
-        self.own = reward is None or reward == file.reward
-        self.path = reward or file.reward
+        if reward is None and file.reward != OWN:
+            raise ConfigError(
+                f"{file.path}: it is about the reward {quote(file.reward)}, and a case file runs "
+                f"nothing by itself; if you trust that code, name it: medreward check --reward "
+                f"PATH, or medreward_reward in pytest's configuration"
+            )
+        self.path = reward or OWN
+        self.own = is_same_reward(self.path, file.reward)
         self.signature = signature or (file.signature if self.own else None)
         self._cases = {case.id: case for case in file.cases}
         self._rewards: dict[tuple[int, str], Reward] = {}

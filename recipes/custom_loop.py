@@ -10,23 +10,25 @@ runs/demo/train.parquet through datasets; the only line of medreward here is the
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import load_dataset
-from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from medreward import shaped_reward
+from medreward.data.image_file import open_image
 
 Row = dict[str, Any]
 
 
 def encode(processor: Any, batch: list[Row]) -> Any:
     """Return the model inputs of the rows' prompts and images."""
-    images = [Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB") for row in batch]
+    images = []
+    for row in batch:
+        with open_image(row["images"][0]["bytes"]) as opened:
+            images.append(opened.convert("RGB"))
     texts = [
         processor.apply_chat_template(row["prompt"], add_generation_prompt=True) for row in batch
     ]

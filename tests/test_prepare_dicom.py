@@ -16,7 +16,7 @@ import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from medreward.data.picture import DECODER_ERRORS
+from medreward.data.image_file import DECODER_ERRORS
 from medreward.data.sources import dicom
 from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
 from tests import prepare_support as support

@@ -53,7 +53,10 @@ def test_images_may_be_paths_that_exist(tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     picture.write_bytes(png())
     content = [row | {"images": [str(picture)]} for row in made()]
-    assert check_parquet(written(tmp_path, content)) == 3
+    rows = written(tmp_path, content)
+    assert check_parquet(rows, image_root=tmp_path) == 3
+    with pytest.raises(ConfigError, match="rows do not choose what is read"):
+        check_parquet(rows)
 
 
 def change(row: dict[str, Any], **values: Any) -> None:
@@ -68,8 +71,8 @@ def change(row: dict[str, Any], **values: Any) -> None:
             lambda r: change(r, reward_model={"style": "rule", "ground_truth": "7"}),
             "row 1: task 'retinamnist': target '7'.*grades 0 to 4",
         ),
-        (lambda r: change(r, images=[{"bytes": png()[:40]}]), r"row 1: images\[0\]: cannot be dec"),
-        (lambda r: change(r, images=[{"bytes": b"no image"}]), r"row 1: images\[0\]: cannot be d"),
+        (lambda r: change(r, images=[{"bytes": png()[:40]}]), r"row 1: images\[0\]: not a pict"),
+        (lambda r: change(r, images=[{"bytes": b"no image"}]), r"row 1: images\[0\]: not a pict"),
         (lambda r: change(r, images=[{"bytes": None}]), r"row 1: images\[0\]: neither bytes nor"),
         (lambda r: change(r, images=[]), "row 1: prompt: 1 <image> marks for 0 images"),
         (
@@ -89,8 +92,8 @@ def test_a_bad_row_is_named(
 
 def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
     content = [row | {"images": ["gone.png"]} for row in made()]
-    with pytest.raises(ConfigError, match=r"row 0: images\[0\]: there is no file 'gone.png'"):
-        check_parquet(written(tmp_path, content))
+    with pytest.raises(ConfigError, match=r"row 0: images\[0\]: 'gone.png': no such file"):
+        check_parquet(written(tmp_path, content), image_root=tmp_path)
 
 
 def test_a_path_beside_empty_bytes_is_not_for_verl(tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import pyarrow.compute as pc
 from datasets import Dataset, Features, Image, IterableDataset, List, Value, load_dataset
+from PIL.ImageOps import exif_transpose
 
 from medreward import ConfigError
 from medreward.data.check import COLUMNS
+from medreward.data.image_file import image_of_row, open_image
 from medreward.data.rows import Row
+from medreward.data.sources.record import UnusableError
 
 _TEXT = Value("string")
 # The columns of a stream, whose types cannot be read off its rows.
@@ -61,14 +64,9 @@ def from_parquet(path: str | Path, *, streaming: bool = False) -> Dataset | Iter
         ConfigError: if the file does not exist or lacks a column.
     """
     if streaming:
-        # What `map` returns of a stream is taken as decoded, so images are decoded before.
-        stream = load_rows(path, streaming=True).cast_column("images", List(Image()))
-        return stream.map(
-            trl_row,
-            fn_kwargs={"several": True},
-            remove_columns=stream.column_names,
-            features=FEATURES,
-        )
+        stream = load_rows(path, streaming=True)
+        # What `map` returns of a stream is taken as decoded, so images are decoded by it.
+        return stream.map(_decoded_row, remove_columns=stream.column_names, features=FEATURES)
     data = load_rows(path)
     return to_trl(data, several=has_several(data))
 
@@ -111,12 +109,40 @@ def _with_images(data: Dataset) -> Dataset:
     return data.cast_column("image", Image())
 
 
+def _checked(row: Row) -> Row:
+    """Return a row whose pictures datasets may decode: bytes, in a format that starts no program.
+
+    Raises:
+        ConfigError: if one of them is a path, or in another format.
+    """
+    for number, entry in enumerate(row["images"]):
+        if not isinstance(entry, Mapping):
+            continue  # decoded already
+        try:
+            with open_image(image_of_row(entry)):
+                pass  # the header is read
+        except UnusableError as error:
+            name = row["extra_info"]["id"]
+            raise ConfigError(f"row {name!r}: images[{number}]: {error}") from error
+    return row
+
+
+def _decoded_row(row: Row) -> dict[str, Any]:
+    """Return `trl_row` with its images decoded, as datasets would."""
+    made = trl_row(row, several=True)
+    pictures = []
+    for entry in made["images"]:
+        with open_image(image_of_row(entry)) as opened:
+            pictures.append(exif_transpose(opened))
+    return {**made, "images": pictures}
+
+
 def trl_row(row: Row, several: bool = False) -> dict[str, Any]:
     """Return one row with the columns that TRL and the reward functions look for.
 
     With `several`, the column of images is ``images``, a list, instead of ``image``.
     """
-    info = row["extra_info"]
+    info = _checked(row)["extra_info"]
     return {
         "prompt": [_message(message) for message in row["prompt"]],
         **({"images": row["images"]} if several else {"image": row["images"][0]}),

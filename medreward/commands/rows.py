@@ -20,6 +20,12 @@ def add_parser(commands: Any) -> None:
         metavar="[SOURCE=]CARD",
         help="the card of a data source that is not a shipped task; may be repeated",
     )
+    check.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the folder under which rows may name pictures (default: rows hold bytes)",
+    )
     check.set_defaults(run=_run_check)
 
 
@@ -29,5 +35,6 @@ def _run_check(arguments: argparse.Namespace) -> int:
 
     book = name_tasks(arguments.task)
     for file in arguments.file:
-        print(f"{file}: {check_parquet(file, book)} rows are right")
+        count = check_parquet(file, book, image_root=arguments.images)
+        print(f"{file}: {count} rows are right")
     return 0

@@ -47,6 +47,12 @@ def add_parser(commands: Any) -> None:
         metavar="[SOURCE=]CARD",
         help="the card of a data source that is not a shipped task; may be repeated",
     )
+    view.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the folder under which rows may name pictures (default: rows hold bytes)",
+    )
     view.set_defaults(run=_run)
 
 
@@ -66,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.out,
         choice,
         trace=arguments.trace,
-        look=Look(arguments.pixels, arguments.completions),
+        look=Look(arguments.pixels, arguments.completions, arguments.images),
         book=name_tasks(arguments.task),
     )
     print(f"{arguments.out}: {len(selection.entries)} of {selection.total} rows")

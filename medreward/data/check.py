@@ -6,7 +6,6 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 from tqdm import tqdm
 
+from medreward.data.image_file import image_of_row, open_image
 from medreward.data.picture import load_bytes
 from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError, quote
@@ -36,6 +35,7 @@ def check_parquet(
     *,
     images: bool = True,
     limit: int | None = None,
+    image_root: str | Path | None = None,
 ) -> int:
     """Check the rows of a parquet file (the first `limit`) and return how many were checked.
 
@@ -44,6 +44,7 @@ def check_parquet(
         book: the tasks that rows may be of; None: the shipped ones.
         images: whether to decode the images too.
         limit: how many rows; None for all.
+        image_root: the folder under which rows may name pictures; None: they hold bytes.
 
     Raises:
         ConfigError: if the file cannot be read, lacks a column, or has rows with problems; the
@@ -61,7 +62,7 @@ def check_parquet(
         found = [
             f"row {number}: {problem}"
             for number, row in bar
-            for problem in problems(row, book, images=images)
+            for problem in problems(row, book, images=images, image_root=image_root)
         ]
     if found:
         more = f"\n… and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
@@ -115,7 +116,11 @@ def check_shape(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def problems(
-    row: Mapping[str, Any], book: TaskBook | None = None, *, images: bool = True
+    row: Mapping[str, Any],
+    book: TaskBook | None = None,
+    *,
+    images: bool = True,
+    image_root: str | Path | None = None,
 ) -> Iterator[str]:
     """Yield what is wrong with a row, one text a problem.
 
@@ -138,7 +143,7 @@ def problems(
     if images:
         for i, picture in enumerate(pictures):
             try:
-                _decode(picture)
+                _decode(picture, image_root)
             except ConfigError as error:
                 yield f"images[{i}]: {error}"
         yield from _size_problems(row, book or TaskBook())
@@ -173,37 +178,18 @@ def _marks(message: Mapping[str, Any]) -> int:
     return str(message["content"]).count(IMAGE_MARK)
 
 
-def _decode(picture: Any) -> None:
-    """Decode an image given as bytes or by its path."""
-    content: Any = picture
-    if isinstance(picture, Mapping):
-        content = picture.get("bytes")
-        if content is None and picture.get("path"):
-            _decode(picture["path"])
-            raise ConfigError(
-                f"a path ({quote(picture['path'])}) beside empty bytes, which verl takes "
-                f"for an empty "
-                f"image; store the file's bytes"
-            )
-    if not isinstance(content, str | bytes):
-        raise ConfigError(f"neither bytes nor a path: {quote(picture)}")
-    if isinstance(content, str) and not _is_file(content):
+def _decode(picture: Any, image_root: str | Path | None) -> None:
+    """Decode an image given as bytes or, under the root, by its path."""
+    if isinstance(picture, Mapping) and picture.get("bytes") is None and picture.get("path"):
         raise ConfigError(
-            f"there is no file {quote(content)} (seen from {Path.cwd()}); medreward's rows hold "
-            f"bytes"
+            f"a path ({quote(picture['path'])}) beside empty bytes, which verl takes for an empty "
+            f"image; store the file's bytes"
         )
     try:
-        with Image.open(content if isinstance(content, str) else io.BytesIO(content)) as image:
+        with open_image(image_of_row(picture, image_root)) as image:
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ConfigError(f"cannot be decoded: {error}") from error
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # too long, or with a zero byte
-        return False
+    except UnusableError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _rows(file: pq.ParquetFile) -> Iterator[dict[str, Any]]:

@@ -18,38 +18,13 @@ a path out of the folder        refused, also through a symbolic link
 from __future__ import annotations
 
 import io
-import struct
-import warnings
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
-
-# Pillow also opens formats that run other programs (EPS); these do not.
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .bmp .dib .tif .tiff .gif .webp .pgm .ppm .pnm .jp2 .j2k".split()
-)
-# What Pillow's decoders raise on broken files.
-DECODER_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
+from medreward.data.image_file import open_image, path_within
+from medreward.data.sources.record import Picture, ReadingOptions
 
 
 def load_file(place: tuple[str, str], reading: ReadingOptions) -> Picture:
@@ -58,64 +33,18 @@ def load_file(place: tuple[str, str], reading: ReadingOptions) -> Picture:
     Raises:
         UnusableError: if the file is missing, leads out of the folder, or is no usable picture.
     """
-    path = path_within(*place)
-    if path.stat().st_size == 0:
-        raise UnusableError("the file is empty (0 bytes)")
-    return read_picture(path, reading)
+    return read_picture(path_within(*place), reading)
 
 
 def load_bytes(content: bytes, reading: ReadingOptions) -> Picture:
     """Return the picture in the content of a file; raises `UnusableError` as `load_file` does."""
-    if not content:
-        raise UnusableError("the file is empty (0 bytes)")
-    return read_picture(io.BytesIO(content), reading)
+    return read_picture(content, reading)
 
 
-def path_within(folder: str, relative: str) -> Path:
-    """Return the file at a path relative to a folder, with links followed.
-
-    Raises:
-        UnusableError: if there is no such file, or it is not in the folder.
-    """
-    root = Path(folder).resolve()
-    try:
-        path = (root / relative).resolve()
-        within, exists = path.is_relative_to(root), path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UnusableError("the path cannot be followed") from error
-    if not within:
-        raise UnusableError("the path leads out of the folder")
-    if not exists:
-        raise UnusableError("no such file")
-    return path
-
-
-def read_picture(file: Path | io.BytesIO, reading: ReadingOptions) -> Picture:
-    """Return the picture in an open or named file; see the module for what is done to it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(file, formats=FORMATS) as opened:
-                check_pixels(opened.width, opened.height, reading)
-                return _picture(opened, reading)
-        except UnidentifiedImageError as error:
-            raise UnusableError(
-                "not a picture in a known format, or its header is damaged"
-            ) from error
-        except Image.DecompressionBombError as error:
-            raise UnusableError(f"more than {reading.max_pixels:,} pixels; not decoded") from error
-        except UnusableError:
-            raise
-        except DECODER_ERRORS as error:
-            raise UnusableError(f"cannot be decoded: {_reason(error)}") from error
-
-
-def check_pixels(width: int, height: int, reading: ReadingOptions) -> None:
-    """Raise `UnusableError` for a picture of more pixels than allowed."""
-    if width * height > reading.max_pixels:
-        raise UnusableError(
-            f"{width} x {height} is more than {reading.max_pixels:,} pixels; not decoded"
-        )
+def read_picture(source: Path | bytes, reading: ReadingOptions) -> Picture:
+    """Return the picture in a file or its content; see the module for what is done to it."""
+    with open_image(source, reading.max_pixels) as opened:
+        return _picture(opened, reading)
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -183,9 +112,3 @@ def _on_black(image: Image.Image) -> Image.Image:
     layer = image.convert("RGBA")
     ground = Image.new("RGBA", layer.size, (0, 0, 0, 255))
     return Image.alpha_composite(ground, layer).convert("L" if grey else "RGB")
-
-
-def _reason(error: BaseException) -> str:
-    """Return what a decoder says, without the path that system errors carry."""
-    said: Any = getattr(error, "strerror", None) or str(error)
-    return str(said).splitlines()[0] if said else type(error).__name__

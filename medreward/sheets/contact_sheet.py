@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from medreward.data.image_file import open_image
 from medreward.data.render import resize_image, scale_box
 from medreward.data.sources.record import NamedBox, Record
 from medreward.files.atomic import replacing
@@ -65,7 +65,7 @@ def contact_sheet(tiles: Sequence[Tile], path: str | Path) -> None:
 
 
 def _draw(sheet: Image.Image, tile: Tile, corner: tuple[int, int], colours: dict[str, str]) -> None:
-    with Image.open(io.BytesIO(tile.png)) as opened:
+    with open_image(tile.png) as opened:
         small = resize_image(opened, _SIDE).convert("RGB")
         boxes = [scale_box(box, opened.size, small.size) for box in tile.boxes]
     pen = ImageDraw.Draw(small)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from medreward.data.image_file import image_of_row, open_image
+from medreward.data.sources.record import UnusableError
 from medreward.geometry.regions import Box
 
 _CRISP = 96  # up to this side in pixels, a picture is kept as it is and drawn with hard pixels
@@ -65,19 +67,18 @@ class EmbeddedPicture:
     problem: str = ""
 
 
-def picture(content: Any, most: int) -> EmbeddedPicture:
+def picture(content: Any, most: int, image_root: Path | None = None) -> EmbeddedPicture:
     """Return a row's picture, given as its entry in ``images``, at most `most` pixels wide or high.
 
+    A path is taken under `image_root` only.
     A picture that cannot be decoded gives one with a problem, and does not raise.
     """
     try:
-        with Image.open(_source(content)) as opened:
+        with open_image(image_of_row(content, image_root)) as opened:
             opened.load()
             return _encoded(opened, most)
-    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
-        return EmbeddedPicture(
-            "", 4, 3, problem=f"this image cannot be shown: {type(error).__name__}"
-        )
+    except UnusableError as error:
+        return EmbeddedPicture("", 4, 3, problem=f"this image cannot be shown: {error}")
 
 
 def styles(names: Sequence[str]) -> dict[str, int]:
@@ -87,15 +88,6 @@ def styles(names: Sequence[str]) -> dict[str, int]:
     {'RBC': 0, 'WBC': 1}
     """
     return {name: i % STYLES for i, name in enumerate(dict.fromkeys(names))}
-
-
-def _source(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        data = content.get("bytes")
-        content = data if data is not None else content.get("path")
-    if isinstance(content, str):
-        return Path(content)
-    return io.BytesIO(content)
 
 
 def _encoded(image: Image.Image, most: int) -> EmbeddedPicture:

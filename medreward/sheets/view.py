@@ -38,10 +38,12 @@ class Look:
     Attributes:
         pixels: the longest side of its pictures.
         completions: at most so many of a row.
+        image_root: the folder under which rows may name pictures; None: they hold bytes.
     """
 
     pixels: int = 512
     completions: int = 8
+    image_root: Path | None = None
 
     def __post_init__(self) -> None:
         for name, most in (("pixels", 4096), ("completions", 1000)):
@@ -148,7 +150,7 @@ def _card(entry: Entry, look: Look, order: str, book: TaskBook) -> Card:
     row, info = entry.row, entry.row.get("extra_info") or {}
     task = _task(row, book)
     facts = facts_of(row)
-    pictures = [picture(content, look.pixels) for content in row["images"] or []]
+    pictures = [picture(content, look.pixels, look.image_root) for content in row["images"] or []]
     shapes = named_boxes(facts["target"], facts["kind"], task)
     style = {shape.name: shape.style for shape in shapes or () if shape.name}
     style |= styles([label.name for label in task.labels]) if task else {}

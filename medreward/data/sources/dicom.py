@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medreward.data.picture import DECODER_ERRORS, check_pixels, path_within, stretch_values
+from medreward.data.image_file import DECODER_ERRORS, check_pixels, path_within
+from medreward.data.picture import stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (
@@ -168,7 +169,7 @@ def _check(header: Any, reading: ReadingOptions) -> None:
     sides = header.get("Columns"), header.get("Rows")
     if not all(isinstance(side, int) and side > 0 for side in sides):
         raise UnusableError("its header lacks the picture's rows or columns")
-    check_pixels(*sides, reading)
+    check_pixels(*sides, reading.max_pixels)
 
 
 def _burned_in(header: Any, modality: str) -> str:

@@ -13,19 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from medreward.data.picture import (
-    DECODER_ERRORS,
-    check_pixels,
-    load_file,
-    path_within,
-)
+from medreward.data.image_file import open_image, path_within
+from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.record import (
     NamedBox,
-    ReadingOptions,
     Record,
     Remark,
     Source,
@@ -177,10 +171,9 @@ def _values(folder: str | Path, name: str) -> np.ndarray:
     """Return the values of a mask file; of a palette image the indices."""
     where = Path(folder) / name
     try:
-        with Image.open(path_within(str(folder), name)) as opened:
-            check_pixels(opened.width, opened.height, ReadingOptions())
+        with open_image(path_within(str(folder), name)) as opened:
             values = np.asarray(opened)
-    except (UnusableError, *DECODER_ERRORS, Image.DecompressionBombError) as error:
+    except UnusableError as error:
         raise ConfigError(f"{where}: a mask that cannot be read: {error}") from error
     if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]  # grey, stored as colour

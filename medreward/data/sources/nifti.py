@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medreward.data.picture import DECODER_ERRORS, path_within, stretch_values
+from medreward.data.image_file import DECODER_ERRORS, path_within
+from medreward.data.picture import stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medreward.data.picture import SUFFIXES, load_file
+from medreward.data.image_file import SUFFIXES
+from medreward.data.picture import load_file
 from medreward.data.sources.base import CSV, IMAGES, SourceType, option
 from medreward.data.sources.record import Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name

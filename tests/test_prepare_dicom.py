@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import logging
+import struct
 import subprocess
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 from medreward.data.image_file import DECODER_ERRORS
 from medreward.data.sources import dicom
-from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Record, UnusableError
 from tests import prepare_support as support
 from tests.prepare_support import card, run
 
@@ -114,7 +118,7 @@ def test_frames_and_their_own_window(tmp_path: Path) -> None:
     assert (pictures["middle"] == pictures[1]).all()
     assert all((picture == pictures["first"]).all() for picture in pictures.values())
     assert pictures["first"].max() > 230
-    with pytest.raises(UnusableError, match="frame 3 asked for; there are 3"):
+    with pytest.raises(UnusableError, match="frame 3 asked for; there are not so many"):
         loaded(tmp_path, made, frame=3)
 
 
@@ -315,3 +319,116 @@ def test_a_torn_patient_is_named_by_lines_only(tmp_path: Path) -> None:
 def test_run_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--task", "retinamnist", "--dicom", tmp_path, "--out", tmp_path / "out") == 2
     assert "--dicom goes with --csv" in capsys.readouterr().err
+
+
+# Headers with a person's name or date of birth under every value representation
+
+
+VRS = (
+    "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
+    "US UT UV XX"
+).split()
+LONG = frozenset("OB OD OF OL OV OW SQ UC UN UR UT UV SV".split())
+SECRETS = ("DOE^JANE 1970", "DOE JANE", "ZEBEDIAH", "19700131", "0815.4711")
+ASKED = {
+    "PatientID": (0x0010, 0x0020),
+    "PatientName": (0x0010, 0x0010),
+    "Modality": (0x0008, 0x0060),
+    "BodyPartExamined": (0x0018, 0x0015),
+    "BurnedInAnnotation": (0x0028, 0x0301),
+    "PhotometricInterpretation": (0x0028, 0x0004),
+    "Rows": (0x0028, 0x0010),
+    "Columns": (0x0028, 0x0011),
+    "NumberOfFrames": (0x0028, 0x0008),
+    "SamplesPerPixel": (0x0028, 0x0002),
+    "BitsAllocated": (0x0028, 0x0100),
+    "PixelPaddingValue": (0x0028, 0x0120),
+    "WindowCenter": (0x0028, 0x1050),
+    "WindowWidth": (0x0028, 0x1051),
+    "RescaleSlope": (0x0028, 0x1053),
+    "VOILUTSequence": (0x0028, 0x3010),
+    "SharedFunctionalGroupsSequence": (0x5200, 0x9229),
+    "SpecificCharacterSet": (0x0008, 0x0005),
+}
+
+
+def element(tag: tuple[int, int], vr: str, value: bytes) -> bytes:
+    value += b" " * (len(value) % 2)
+    start = struct.pack("<HH", *tag) + vr.encode()
+    if vr in LONG:
+        return start + b"\0\0" + struct.pack("<I", len(value)) + value
+    return start + struct.pack("<H", len(value)) + value
+
+
+def with_element(plain: bytes, tag: tuple[int, int], vr: str, value: bytes) -> bytes:
+    """Return a file with an element in place of its own of that tag, in the order of tags."""
+    meta_length = struct.unpack("<I", plain[140:144])[0]
+    start = 144 + meta_length
+    kept: list[tuple[tuple[int, int], bytes]] = []
+    place = start
+    while place < len(plain):
+        group, number = struct.unpack("<HH", plain[place : place + 4])
+        own = plain[place + 4 : place + 6].decode()
+        if own in LONG:
+            stop = place + 12 + struct.unpack("<I", plain[place + 8 : place + 12])[0]
+        else:
+            stop = place + 8 + struct.unpack("<H", plain[place + 6 : place + 8])[0]
+        if (group, number) != tag:
+            kept.append(((group, number), plain[place:stop]))
+        place = stop
+    kept.append((tag, element(tag, vr, value)))
+    return plain[:start] + b"".join(content for _, content in sorted(kept))
+
+
+def test_no_value_of_a_header_gets_out_under_any_representation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Some 3,000 headers: whatever is said of them, in an error, a fact, a log or a warning."""
+    header().save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    plain = (tmp_path / "x.dcm").read_bytes()
+    file = tmp_path / "file.dcm"
+    record = Record("row-1", "row 1", (str(tmp_path), "file.dcm"))
+    said, count, usable = [], 0, 0
+    logging.getLogger("pydicom").setLevel(logging.DEBUG)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for tag in ASKED.values():
+            for vr in VRS:
+                for secret in SECRETS:
+                    file.write_bytes(with_element(plain, tag, vr, secret.encode()))
+                    dicom._patient(record)  # kept in memory
+                    try:
+                        picture = dicom.load(record.place, ReadingOptions())
+                        said.append(f"{picture.notes} {dict(picture.facts)}")
+                        usable += 1
+                    except UnusableError as error:
+                        said.append("".join(traceback.format_exception(error)))
+                    count += 1
+    said += [str(warning.message) for warning in warned] + [caplog.text, *capfd.readouterr()]
+    assert count > 3000
+    assert usable > 300
+    text = "\n".join(said).replace(str(tmp_path), "")
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
+@pytest.mark.parametrize("skip", [(), ("--on-error", "skip")])
+@pytest.mark.parametrize("name", ["PatientID", "Modality", "Rows", "BurnedInAnnotation"])
+def test_a_broken_header_is_a_line_that_quotes_nothing(
+    tmp_path: Path, name: str, skip: tuple[str, ...]
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for i in range(4):
+        made = header(PixelData=np.arange(i, 16 + i, dtype=np.uint16).tobytes())
+        made.save_as(files / f"{i}.dcm", enforce_file_format=True)
+    broken = files / "0.dcm"
+    broken.write_bytes(with_element(broken.read_bytes(), ASKED[name], "FL", b"DOE^JANE 1970"))
+    out = tmp_path / "out"
+    done = prepared(files, [f"{i}.dcm" for i in range(4)], out, "--split", "train=1", *skip)
+    refused = name != "PatientID"  # which is not needed for a picture
+    assert done.returncode == (2 if refused and not skip else 0), done.stderr
+    assert "Traceback" not in done.stderr
+    text = done.stdout + done.stderr
+    text += (out / "dataset_card.md").read_text(encoding="utf-8") if out.exists() else ""
+    assert "DOE" not in text
+    assert "1970" not in text

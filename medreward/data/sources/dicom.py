@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medreward.data.image_file import DECODER_ERRORS, check_pixels, path_within
+from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
+from medreward.data.sources.dicom_terms import defined_term
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
@@ -50,7 +52,6 @@ ALLOWED = (
 )
 _FACTS = ("Modality", "BodyPartExamined", "PhotometricInterpretation")  # counted in the card
 _DECODERS = "a decoder may be missing: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
-_CODE_LENGTH = 16  # of a code string (VR CS)
 _WRITTEN_ON = ("US", "OT", "SC", "ES", "XC", "IVUS", "DOC")  # where scanners draw text into images
 _GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
@@ -101,17 +102,17 @@ def load(place: tuple[str, str], reading: ReadingOptions) -> Picture:
     path = path_within(*place)
     with _quiet():
         header = _read(path)
-        _check(header, reading)
         try:
+            _check(header, reading)
             frame, note = _frame(header, reading.frame)
             pixels = _pixels(header, frame, reading)
-            facts = {name: _code(header.get(name)) for name in _FACTS}
+            facts = {name: defined_term(name, header.get(name)) for name in _FACTS}
+            notes = (note, _burned_in(header, facts["Modality"]))
         except UnusableError:
             raise
-        except (*DECODER_ERRORS, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - pydicom reads an element when it is asked for
             # Not from the error: its text may hold values of the header.
             raise UnusableError(_undecodable(header, error)) from None
-    notes = (note, _burned_in(header, facts["Modality"]))
     return Picture(Image.fromarray(pixels), tuple(n for n in notes if n), facts)
 
 
@@ -144,7 +145,7 @@ def _read(path: Path, **options: Any) -> Any:
         return _pydicom().dcmread(path, **options)
     except _pydicom().errors.InvalidDicomError:
         raise UnusableError("not a DICOM file") from None
-    except (*DECODER_ERRORS, RuntimeError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote the header
         raise UnusableError(f"its header cannot be read ({type(error).__name__})") from None
 
 
@@ -154,9 +155,7 @@ def _patient(record: Record) -> str | None:
         try:
             header = _read(path_within(*record.place), specific_tags=["PatientID"])
             return str(header.get("PatientID") or "") or None
-        except UnusableError:
-            return None
-        except (*DECODER_ERRORS, RuntimeError):
+        except Exception:  # noqa: BLE001 - whatever it is, its text may quote the header
             return None
 
 
@@ -169,7 +168,8 @@ def _check(header: Any, reading: ReadingOptions) -> None:
     sides = header.get("Columns"), header.get("Rows")
     if not all(isinstance(side, int) and side > 0 for side in sides):
         raise UnusableError("its header lacks the picture's rows or columns")
-    check_pixels(*sides, reading.max_pixels)
+    if math.prod(map(int, sides)) > reading.max_pixels:  # its numbers could be anybody's, too
+        raise UnusableError(f"more than {reading.max_pixels:,} pixels; not decoded")
 
 
 def _burned_in(header: Any, modality: str) -> str:
@@ -186,7 +186,7 @@ def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
         return 0, ""
     frame = {"first": 0, "middle": count // 2}.get(wanted) if isinstance(wanted, str) else wanted
     if frame is None or not 0 <= frame < count:
-        raise UnusableError(f"frame {wanted} asked for; there are {count}")
+        raise UnusableError(f"frame {wanted} asked for; there are not so many")
     return frame, f"several frames: the {wanted if isinstance(wanted, str) else 'given'} one taken"
 
 
@@ -247,16 +247,12 @@ def _lift_frame_settings(header: Any, frame: int) -> None:
                 header.update(settings)
 
 
-def _code(value: Any) -> str:
-    """Return a code string, or "" for what is not one: a free text could hold anything."""
-    text = str(value or "").strip()
-    plain = text.replace(" ", "").replace("_", "").isalnum() and text.isascii()
-    return text if plain and text.isupper() and len(text) <= _CODE_LENGTH else ""
-
-
 def _undecodable(header: Any, error: BaseException) -> str:
     """Say why, by the encoding's standard name: a UID that is not standard could say anything."""
-    uid = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    try:
+        uid = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    except Exception:  # noqa: BLE001 - whatever it is, its text may quote the header
+        uid = None
     if uid is None or uid not in _pydicom().uid.UID_dictionary:
         return f"its pixels cannot be decoded (unknown transfer syntax; {type(error).__name__})"
     said = f"its pixels cannot be decoded ({uid.name}; {type(error).__name__})"

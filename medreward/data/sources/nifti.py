@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medreward.data.image_file import DECODER_ERRORS, path_within
+from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
@@ -131,8 +131,8 @@ def _volume(
             zooms = tuple(float(z) or 1.0 for z in image.header.get_zooms()[:3])
         except UnusableError:
             raise
-        except (*DECODER_ERRORS, _nibabel().filebasedimages.ImageFileError) as error:
-            raise UnusableError(f"not a readable NIfTI volume ({type(error).__name__})") from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote the header
+            raise UnusableError(f"not a readable NIfTI volume ({type(error).__name__})") from None
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
     return values, zooms, (float(low), float(high))

@@ -13,6 +13,7 @@ from medreward.data.check import check_parquet
 from medreward.geometry.frames import qwen_resized
 from medreward.kinds.truth import ground_truth, target_of
 from medreward.runs.frame_report import frame_report
+from medreward.scoring.task_book import name_tasks
 from medreward_trl.rewards import reward_funcs
 from medreward_verl import compute_score
 from tests import prepare_support as support
@@ -98,11 +99,11 @@ def test_rows_without_the_size_that_the_frame_needs(tmp_path: Path) -> None:
         "prompt": [],
         "images": [],
         "reward_model": {"style": "rule", "ground_truth": "[[0, 0, 9, 9]]"},
-        "extra_info": {"task": str(card)},
+        "extra_info": {"id": "r"},
     }
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
     with pytest.raises(ConfigError, match="row 0: target: it has no 'size'"):
-        check_parquet(tmp_path / "rows.parquet")
+        check_parquet(tmp_path / "rows.parquet", name_tasks([f"cells={card}"]))
 
 
 def test_classes_that_the_card_does_not_know(

@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from medreward.data.image_file import image_of_row, open_image
+from medreward.data.parquet import batches_of, reading_parquet
 from medreward.data.picture import load_bytes
 from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError, quote
@@ -55,7 +55,7 @@ def check_parquet(
         if not total:
             raise ConfigError(f"{path}: there are no rows")
         count = total if limit is None else min(limit, total)
-        numbered = enumerate(islice(_rows(file), count))
+        numbered = enumerate(islice(_rows(file, path), count))
         bar = tqdm(
             numbered, total=count, desc=f"checking {Path(path).name}", unit="row", disable=None
         )
@@ -78,13 +78,9 @@ def open_parquet(path: str | Path) -> pq.ParquetFile:
     """
     if not Path(path).is_file():
         raise ConfigError(f"{path}: No such file")
-    try:
+    with reading_parquet(path):
         file = pq.ParquetFile(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except pa.ArrowInvalid as error:
-        raise ConfigError(f"{path}: not a parquet file: {error}") from error
-    names = file.schema_arrow.names
+        names = file.schema_arrow.names
     for column in COLUMNS:
         if column not in names:
             raise ConfigError(
@@ -96,7 +92,7 @@ def open_parquet(path: str | Path) -> pq.ParquetFile:
 def first_rows(path: str | Path, count: int) -> list[dict[str, Any]]:
     """Return the first rows of a parquet file, at most `count`."""
     with open_parquet(path) as file:
-        return list(islice(_rows(file), count))
+        return list(islice(_rows(file, path), count))
 
 
 def check_shape(row: Mapping[str, Any]) -> Iterator[str]:
@@ -192,6 +188,6 @@ def _decode(picture: Any, image_root: str | Path | None) -> None:
         raise ConfigError(str(error)) from error
 
 
-def _rows(file: pq.ParquetFile) -> Iterator[dict[str, Any]]:
-    for group in file.iter_batches(batch_size=64):
-        yield from group.to_pylist()
+def _rows(file: pq.ParquetFile, path: str | Path) -> Iterator[dict[str, Any]]:
+    for batch in batches_of(file, path):
+        yield from batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,14 +47,19 @@ def arrays(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     names = f"{split}_images", f"{split}_labels"
     try:
         with np.load(path) as content:
-            missing = [name for name in names if name not in content]
-            if missing:
-                raise ConfigError(f"{path}: no array {quote(missing[0])}; it has {content.files}")
-            images, labels = content[names[0]], content[names[1]]
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: not a MedMNIST npz file: {error}") from error
+            found = {name: content[name] for name in names if name in content}
+            held = content.files
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except Exception as error:  # numpy and zipfile raise anything on a broken file
+        said = str(getattr(error, "strerror", None) or error).partition("\n")[0]
+        raise ConfigError(f"{path}: not a MedMNIST npz file: {quote(said)}") from error
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ConfigError(f"{path}: no array {quote(missing[0])}; it has {held}")
+    images, labels = (found[name] for name in names)
+    if not (images.ndim and labels.ndim):
+        raise ConfigError(f"{path}: not a MedMNIST npz file: {split} holds single numbers")
     if len(images) != len(labels) or images.dtype != np.uint8 or labels.ndim != 2:
         raise ConfigError(
             f"{path}: {split} has images {images.shape} {images.dtype} and labels {labels.shape}; "

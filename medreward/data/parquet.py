@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,3 +72,33 @@ def _complete(rows: Iterable[Row]) -> Iterator[Row]:
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     source = iter(rows)
     return iter(lambda: list(islice(source, _ROW_GROUP)), [])
+
+
+@contextmanager
+def reading_parquet(path: str | Path) -> Iterator[None]:
+    """Turn what Arrow raises on a broken file into a `ConfigError` of one line."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        said = str(getattr(error, "strerror", None) or error).partition("\n")[0]
+        raise ConfigError(f"{path}: not a parquet file, or a broken one: {said[:200]}") from error
+
+
+def batches_of(
+    file: pq.ParquetFile, path: str | Path, size: int = 64
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of an open file, some at a time.
+
+    Raises:
+        ConfigError: if they cannot be read.
+    """
+    batches = file.iter_batches(batch_size=size)
+    while True:
+        with reading_parquet(path):
+            batch = next(batches, None)
+            rows = None if batch is None else batch.to_pylist()
+        if rows is None:
+            return
+        yield rows

@@ -165,18 +165,19 @@ def _whole(value: Any) -> int | None:
 
 
 def _trl_rows(path: Path) -> Iterator[TraceRow]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from medreward.data.parquet import batches_of, reading_parquet
+
+    with reading_parquet(path):
+        file = pq.ParquetFile(path)
+        columns = file.schema_arrow.names
     try:
-        with pq.ParquetFile(path) as file:
-            columns = file.schema_arrow.names
-            for batch in file.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
+        with file:
+            for batch in batches_of(file, path, 256):
+                for row in batch:
                     yield _trl_row(row)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ConfigError(f"{path}: not a parquet file: {error}") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path}: not TRL's completions table: {error}; it has {', '.join(columns)}"
         ) from error

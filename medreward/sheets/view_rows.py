@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from medreward.data.check import check_shape, open_parquet
+from medreward.data.parquet import batches_of, reading_parquet
 from medreward.errors import ConfigError, expected, quote
 from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import TraceRow, read_rows
@@ -133,12 +134,11 @@ def facts_of(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _light_rows(path: str | Path) -> list[_Light]:
-    with open_parquet(path) as file:
+    with open_parquet(path) as file, reading_parquet(path):
         columns = [name for name in _LIGHT if name in file.schema_arrow.names]
-        table = file.read(columns=columns)
-    if not table.num_rows:
+        rows = file.read(columns=columns).to_pylist()
+    if not rows:
         raise ConfigError(f"{path}: there are no rows")
-    rows = table.to_pylist()
     for i, row in enumerate(rows):
         _refuse_misshapen(path, i, row)
     return [_Light(i, facts_of(row)) for i, row in enumerate(rows)]
@@ -150,13 +150,14 @@ def _refuse_misshapen(path: str | Path, number: int, row: Mapping[str, Any]) -> 
 
 
 def _full_rows(path: str | Path, numbers: Iterable[int]) -> dict[int, Mapping[str, Any]]:
-    wanted, rows, start = set(numbers), {}, 0
+    wanted, start = set(numbers), 0
+    rows: dict[int, Mapping[str, Any]] = {}
     with open_parquet(path) as file:
-        for batch in file.iter_batches(batch_size=64):
-            for i in wanted.intersection(range(start, start + batch.num_rows)):
-                rows[i] = batch.slice(i - start, 1).to_pylist()[0]
+        for batch in batches_of(file, path):
+            for i in wanted.intersection(range(start, start + len(batch))):
+                rows[i] = batch[i - start]
                 _refuse_misshapen(path, i, rows[i])
-            start += batch.num_rows
+            start += len(batch)
     return rows
 
 

@@ -141,6 +141,8 @@ def _volume(
 def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise UnusableError(f"it has {len(shape)} dimensions; a volume of 3 is expected")
+    if not all(side > 0 for side in shape):
+        raise UnusableError("it has no voxels")
     if math.prod(shape) > _SLICES_ALLOWED * max_pixels:
         raise UnusableError(
             f"{math.prod(shape):,} voxels; more than {max_pixels:,} pixels allow; not read"
@@ -155,11 +157,22 @@ def _load(place: tuple[str, str, int, int | None], reading: ReadingOptions) -> P
         raise UnusableError(f"slice {index} asked for; there are {count}")
     layer = np.moveaxis(values, axis, 0)[count // 2 if index is None else index]
     grey = Image.fromarray(stretch_values(layer.T[::-1], *(reading.intensity or percentiles)))
-    return Picture(_square(grey, *(z for a, z in enumerate(zooms) if a != axis)))
+    x_mm, y_mm = (abs(z) for a, z in enumerate(zooms) if a != axis)
+    return Picture(_square(grey, (x_mm, y_mm), reading.max_pixels))
 
 
-def _square(image: Image.Image, x_mm: float, y_mm: float) -> Image.Image:
-    """Return the image with square pixels, of the smaller of the two sizes."""
-    side = min(x_mm, y_mm)
-    size = round(image.width * x_mm / side), round(image.height * y_mm / side)
+def _square(image: Image.Image, sides: tuple[float, float], max_pixels: int) -> Image.Image:
+    """Return the image with square pixels, of the smaller of the two sides of its voxels.
+
+    Raises:
+        UnusableError: if the voxels have no size, or the picture would have too many pixels.
+    """
+    x_mm, y_mm = sides
+    side = min(sides)
+    if not (side > 0 and max(sides) < math.inf):
+        raise UnusableError("its header gives no size of voxels")
+    across, down = image.width * (x_mm / side), image.height * (y_mm / side)
+    if not across * down <= max_pixels:
+        raise UnusableError(f"with square pixels more than {max_pixels:,} pixels; not drawn")
+    size = round(across), round(down)
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
+from typing import Any
 
-from medreward.errors import ConfigError, quote
+from medreward.errors import ConfigError, expected, quote
 
 
 def number(what: str, value: object, low: float, high: float) -> float:
@@ -17,3 +19,64 @@ def number(what: str, value: object, low: float, high: float) -> float:
             if low <= float(value) <= high:
                 return float(value)
     raise ConfigError(f"{what}: {quote(value)} is not a finite number from {low:g} to {high:g}")
+
+
+def whole(what: str, value: object, low: int, high: int | None = None) -> int:
+    """Return a whole number from `low` on, or up to `high`.
+
+    >>> whole("limit", 3, 1)
+    3
+    """
+    inside = isinstance(value, int) and not isinstance(value, bool) and value >= low
+    if not (inside and (high is None or value <= high)):  # type: ignore[operator]
+        end = "on" if high is None else f"to {high}"
+        raise ConfigError(f"{what}: {quote(value)} is not a whole number from {low} {end}")
+    return value  # type: ignore[return-value]
+
+
+def flag(what: str, value: object) -> bool:
+    """Return a value that is true or false."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{what}: {quote(value)} is neither true nor false")
+    return value
+
+
+def text(what: str, value: object, *, empty: bool = False) -> str:
+    """Return a text; an empty one where that is allowed."""
+    if isinstance(value, str) and (value or empty):
+        return value
+    hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
+    raise ConfigError(f"{what}: {quote(value)} is not a {'' if empty else 'non-empty '}text{hint}")
+
+
+def list_of(what: str, value: object) -> list[Any]:
+    """Return a list."""
+    if not isinstance(value, list):
+        raise ConfigError(f"{what}: {quote(value)} is not a list")
+    return value
+
+
+def texts(what: str, value: object) -> tuple[str, ...]:
+    """Return the texts of a list, none of them empty."""
+    return tuple(text(f"{what}[{i}]", item) for i, item in enumerate(list_of(what, value)))
+
+
+def mapping(what: str, value: object, allowed: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return a mapping whose keys are texts and, where they are listed, allowed."""
+    if not isinstance(value, Mapping):
+        fields = f" with {', '.join(allowed)}" if allowed else ""
+        raise ConfigError(f"{what}: {quote(value)} is not a mapping{fields}")
+    for key in value:
+        if allowed is not None and key not in allowed:
+            raise expected(f"{what}: field", key, allowed)
+        if not isinstance(key, str):
+            raise ConfigError(f"{what}: the key {quote(key)} is not a text (put it in quotes)")
+    return dict(value)
+
+
+def one_of(what: str, value: object, allowed: Iterable[str]) -> str:
+    """Return one of the allowed names."""
+    names = tuple(allowed)
+    if value not in names:
+        raise expected(what, value, names)
+    return str(value)

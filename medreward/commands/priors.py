@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medreward.errors import ConfigError
+from medreward.checks import whole
 from medreward.task.card import shipped
 from medreward.task.task import Task
 
@@ -65,8 +65,7 @@ def _run_lint(arguments: argparse.Namespace) -> int:
     from medreward.priors.tokens import load_tokenizer
 
     budget = DEFAULT_BUDGET if arguments.budget is None else arguments.budget
-    if budget < 1:
-        raise ConfigError(f"--budget: {budget} is not a whole number from 1 on")
+    whole("--budget", budget, 1)
     tokenizer = load_tokenizer(arguments.tokenizer) if arguments.tokenizer else str.split
     found: list[Finding] = []
     for task in arguments.task or shipped():

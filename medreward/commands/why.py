@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medreward.checks import whole
 from medreward.commands.complain import complain
 from medreward.errors import ConfigError
 
@@ -41,8 +42,8 @@ def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:
 
     from medreward.runs.trace_sources import read_trace
 
-    if arguments.group_size is not None and arguments.group_size < 2:
-        raise ConfigError(f"--group-size: {arguments.group_size} is not a whole number from 2 on")
+    if arguments.group_size is not None:
+        whole("--group-size", arguments.group_size, 2)
     skipped: list[tuple[Path, int]] = []
     replaced: list[tuple[Path, int]] = []
     rows = read_trace(arguments.file, skipped, replaced)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from medreward.checks import number as checked_number
+from medreward.checks import whole
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected, quote
@@ -74,10 +75,7 @@ class Asking:
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
             raise ConfigError(f"ask: {', '.join(self.kinds) or '(nothing)'}: name each kind once")
         checked_number("negatives", self.negatives, 0.0, 0.99)
-        if isinstance(self.most, bool) or self.most not in range(1, MAX_BOXES + 1):
-            raise ConfigError(
-                f"most: {quote(self.most)} is not a whole number from 1 to {MAX_BOXES}"
-            )
+        whole("most", self.most, 1, MAX_BOXES)
 
 
 class Question(NamedTuple):

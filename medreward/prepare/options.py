@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medreward.checks import whole
 from medreward.data.sources.record import ReadingOptions
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected, quote
@@ -107,6 +108,6 @@ class Options:
         numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
         for name, most in numbers.items():
             value = getattr(self, name)
-            if value is not None and not 1 <= value <= most:
-                raise ConfigError(f"{name}: {quote(value)} is not a whole number from 1 to {most}")
+            if value is not None:
+                whole(name, value, 1, most)
         self._check_transforms()

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medreward.checks import whole
 from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
 from medreward.priors.selection import Selection, is_shuffled, label_order, selections
@@ -76,8 +77,8 @@ abnormal opacity.
         tokenizer: Any = None,
         template: str | Path | Templates | None = None,
     ) -> None:
-        if budget is not None and (isinstance(budget, bool) or budget < 1):
-            raise ConfigError(f"budget: {quote(budget)} is not a whole number from 1 on")
+        if budget is not None:
+            whole("budget", budget, 1)
         if budget is not None and tokenizer is None:
             raise ConfigError("budget: needs a tokenizer, which says what a token is")
         self.task, self.level, self.seed = task, level, seed

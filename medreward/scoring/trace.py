@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
 
-from medreward.checks import number
+from medreward.checks import number, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json
 from medreward.kinds.truth import ground_truth
@@ -176,9 +176,9 @@ class TraceWriter:
         on_error: str = "raise",
     ) -> None:
         self.path = Path(path)
-        self.every = _whole("trace.every", every)
+        self.every = whole("trace.every", every, 1)
         self.share = number("trace.share", share, 1e-9, 1.0)
-        self.max_bytes = _whole("trace.max_bytes", max_bytes)
+        self.max_bytes = whole("trace.max_bytes", max_bytes, 1)
         if on_error not in ON_ERROR:
             raise expected("trace.on_error", on_error, ON_ERROR)
         self.on_error = on_error
@@ -339,12 +339,6 @@ def _object(line: bytes) -> dict[str, Any] | None:
 def _line(row: TraceRow) -> bytes:
     text = json.dumps(row.as_dict(), ensure_ascii=False) + "\n"
     return text.encode(errors="backslashreplace")  # a lone surrogate becomes JSON's own escape
-
-
-def _whole(what: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{what}: {quote(value)} is not a whole number from 1 on")
-    return value
 
 
 @contextmanager

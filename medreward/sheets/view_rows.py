@@ -10,9 +10,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medreward.checks import one_of, whole
 from medreward.data.check import check_shape, open_parquet
 from medreward.data.parquet import batches_of, reading_parquet
-from medreward.errors import ConfigError, expected, quote
+from medreward.errors import ConfigError, expected
 from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import TraceRow, read_rows
 
@@ -49,10 +50,8 @@ class RowChoice:
     order: str = "file"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.limit <= MOST:
-            raise ConfigError(f"limit: {quote(self.limit)} is not a whole number from 1 to {MOST}")
-        if self.order not in ORDERS:
-            raise expected("sort", self.order, ORDERS)
+        whole("limit", self.limit, 1, MOST)
+        one_of("sort", self.order, ORDERS)
         for name, _ in self.filters:
             if name not in (*ROW_FIELDS, *ANSWER_FIELDS):
                 raise expected("filter", name, (*ROW_FIELDS, *ANSWER_FIELDS))

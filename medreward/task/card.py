@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from medreward.errors import ConfigError, expected, quote
+from medreward import checks
+from medreward.errors import ConfigError, expected
 from medreward.files.reading import parse_yaml, read_text
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
@@ -68,27 +69,23 @@ def make_task(content: object, where: str, make: type[Made]) -> Made:
 
 def _values(content: Any, make: type[Any]) -> dict[str, Any]:
     """Return the fields of a task that a card's content gives, each in its own type."""
-    values = _mapping("card", content, [f.name for f in fields(make)])
+    values = checks.mapping("card", content, [f.name for f in fields(make)])
     for name in ("name", "kind", "question"):
         if name not in values:
             raise ConfigError(f"{name}: missing")
     for name in ("name", "kind", "question", "modality"):
-        _string(name, values.get(name, "unnamed"))
-    references = values.setdefault("references", {})
-    if not isinstance(references, Mapping):
-        raise ConfigError(f"references: {quote(references)} is not a mapping of keys to citations")
+        checks.text(name, values.get(name, "unnamed"))
+    references = values["references"] = checks.mapping("references", values.get("references", {}))
     values["labels"] = tuple(
         _label(f"labels[{i}]", label, references)
-        for i, label in enumerate(_list("labels", values.get("labels", [])))
+        for i, label in enumerate(checks.list_of("labels", values.get("labels", [])))
     )
     if "no_finding" in values:
-        values["no_finding"] = _strings("no_finding", values["no_finding"])
+        values["no_finding"] = checks.texts("no_finding", values["no_finding"])
     values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
     if "laterality" in values:
         values["laterality"] = Laterality.of(values["laterality"])
-    settings = values.get("reward", {})
-    if not isinstance(settings, Mapping):
-        raise ConfigError(f"reward: {quote(settings)} is not a mapping")
+    settings = checks.mapping("reward", values.get("reward", {}))
     values["reward"] = RewardSettings().updated(settings)
     return values
 
@@ -97,13 +94,13 @@ def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
     if isinstance(content, str):
         return Label(content)
     if not isinstance(content, Mapping):
-        _string(where, content)
-    values = _mapping(where, content, _LABEL_FIELDS)
-    name = _string(f"{where}.name", values.get("name"))
+        checks.text(where, content)
+    values = checks.mapping(where, content, _LABEL_FIELDS)
+    name = checks.text(f"{where}.name", values.get("name"))
     return Label(
         name,
-        _strings(f"{where}.synonyms", values.get("synonyms", [])),
-        _boolean(f"{where}.absence", values.get("absence", False)),
+        checks.texts(f"{where}.synonyms", values.get("synonyms", [])),
+        checks.flag(f"{where}.absence", values.get("absence", False)),
         _statements(f"{where}.attributes", values.get("attributes", []), references),
         values.get("cost", 1.0),
     )
@@ -111,44 +108,12 @@ def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
 
 def _statements(where: str, content: Any, references: Mapping[str, str]) -> tuple[Statement, ...]:
     found = []
-    for i, item in enumerate(_list(where, content)):
-        values = _mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
+    for i, item in enumerate(checks.list_of(where, content)):
+        values = checks.mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
         for name in ("text", "source"):
-            _string(f"{where}[{i}].{name}", values.get(name))
+            checks.text(f"{where}[{i}].{name}", values.get(name))
         values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
         if values["source"] not in references:
             raise expected(f"{where}[{i}].source", values["source"], references)
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))
     return tuple(found)
-
-
-def _mapping(where: str, content: Any, allowed: list[str]) -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{where}: {quote(content)} is not a mapping with {', '.join(allowed)}")
-    for key in content:
-        if key not in allowed:
-            raise expected(f"{where}: field", key, allowed)
-    return dict(content)
-
-
-def _list(where: str, content: Any) -> list[Any]:
-    if not isinstance(content, list):
-        raise ConfigError(f"{where}: {quote(content)} is not a list")
-    return content
-
-
-def _strings(where: str, content: Any) -> tuple[str, ...]:
-    return tuple(_string(f"{where}[{i}]", s) for i, s in enumerate(_list(where, content)))
-
-
-def _string(where: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
-        raise ConfigError(f"{where}: {quote(value)} is not a non-empty text{hint}")
-    return value
-
-
-def _boolean(where: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{where}: {quote(value)} is neither true nor false")
-    return value

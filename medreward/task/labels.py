@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medreward.checks import number
+from medreward.checks import flag, number
 from medreward.errors import ConfigError, quote
 from medreward.task.review import review_state
 
@@ -49,8 +49,7 @@ def check_label(what: str, label: Label) -> None:
     synonyms = label.synonyms
     if not isinstance(synonyms, list | tuple) or not all(isinstance(s, str) for s in synonyms):
         raise ConfigError(f"{what}.synonyms: {quote(synonyms)} is not a list of texts")
-    if not isinstance(label.absence, bool):
-        raise ConfigError(f"{what}.absence: {quote(label.absence)} is neither true nor false")
+    flag(f"{what}.absence", label.absence)
     number(f"{what}.cost", label.cost, 0.01, 100.0)
     check_statements(f"{what}.attributes", label.attributes)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
+from medreward.checks import flag
 from medreward.errors import ConfigError, expected, quote
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -63,10 +64,7 @@ class Laterality:
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.dependent, bool):
-            raise ConfigError(
-                f"laterality.dependent: {quote(self.dependent)} is neither true nor false"
-            )
+        flag("laterality.dependent", self.dependent)
         for name in ("swap", "swap_vertical"):
             pairs = getattr(self, name)
             object.__setattr__(self, name, None if pairs is None else _pairs(name, pairs))

@@ -12,6 +12,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from medreward.checks import text, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.lexicon import Lexicon
 from medreward.task.card import card_text, make_task, read_card, shipped
@@ -227,16 +228,13 @@ class Task:
         """Check the type of every field but the labels."""
         if isinstance(self.max_typos, bool) or self.max_typos not in (0, 1):
             raise ConfigError(f"max_typos: {quote(self.max_typos)} is not 0 or 1")
-        first = self.first_grade
-        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
-            raise ConfigError(f"first_grade: {quote(first)} is not a whole number from 0 on")
+        whole("first_grade", self.first_grade, 0)
         if not isinstance(self.no_finding, list | tuple) or not all(
             isinstance(phrase, str) for phrase in self.no_finding
         ):
             raise ConfigError(f"no_finding: {quote(self.no_finding)} is not a list of phrases")
         for name in ("question", "modality"):
-            if not isinstance(getattr(self, name), str):
-                raise ConfigError(f"{name}: {quote(getattr(self, name))} is not a text")
+            text(name, getattr(self, name), empty=True)
         if self.laterality is not None and not isinstance(self.laterality, Laterality):
             raise ConfigError(f"laterality: {quote(self.laterality)} is not a Laterality")
         check_statements("knowledge", self.knowledge)
@@ -297,9 +295,9 @@ def _plain(value: object) -> object:
 def _check_texts(what: str, value: object) -> None:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{what}: {quote(value)} is not a mapping of names to texts")
-    for key, text in value.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            raise ConfigError(f"{what}.{key}: {quote(text)} is not a text (put it in quotes)")
+    for key, content in value.items():
+        if not isinstance(key, str) or not isinstance(content, str):
+            raise ConfigError(f"{what}.{key}: {quote(content)} is not a text (put it in quotes)")
 
 
 def _unwrap(target: object) -> object:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from medreward.audit.cases.case import SUFFIXES, Case, CaseFile
-from medreward.audit.cases.schema import FILE_FIELDS, Defaults, mapping, text, unique
+from medreward.audit.cases.schema import FILE_FIELDS, Defaults, unique
 from medreward.audit.user_rewards import OWN, SIGNATURES, beside
+from medreward.checks import mapping, text
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, parse_yaml_nodes, read_text
 

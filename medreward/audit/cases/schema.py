@@ -18,7 +18,7 @@ from medreward.audit.cases.case import (
     TOLERANCE,
     Case,
 )
-from medreward.checks import number
+from medreward.checks import flag, mapping, number, text
 from medreward.errors import ConfigError, expected, quote
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer
@@ -146,27 +146,6 @@ def _check_orders(cases: Iterable[Case], known: list[str]) -> None:
                     raise expected(where, other, known)
 
 
-def mapping(what: str, value: object, allowed: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """Return `value` as a dictionary whose keys are all allowed."""
-    if not isinstance(value, Mapping):
-        fields = f" with {', '.join(allowed)}" if allowed else ""
-        raise ConfigError(f"{what}: {quote(value)} is not a mapping{fields}")
-    for key in value:
-        if not isinstance(key, str):
-            raise ConfigError(f"{what}: the key {quote(key)} is not a text (put it in quotes)")
-        if allowed is not None and key not in allowed:
-            raise expected(f"{what}: field", key, allowed)
-    return dict(value)
-
-
-def text(what: str, value: object, *, empty: bool = False) -> str:
-    """Return `value` if it is a text."""
-    if isinstance(value, str) and (value or empty):
-        return value
-    hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
-    raise ConfigError(f"{what}: {quote(value)} is not a {'' if empty else 'non-empty '}text{hint}")
-
-
 def number_of(what: str, value: object, low: float = -math.inf) -> float:
     """Return `value` if it is a finite number."""
     if not isinstance(value, Real) or not math.isfinite(float(value)):
@@ -210,9 +189,7 @@ def _expectations(content: dict[str, Any], task: Task) -> dict[str, Any]:
 def _expectation(name: str, value: object, task: Task) -> Any:
     where = f"expect.{name}"
     if name == "correct":
-        if not isinstance(value, bool):
-            raise ConfigError(f"{where}: {quote(value)} is neither true nor false")
-        return value
+        return flag(where, value)
     if name in ("total", *BOUNDS):
         return number_of(where, value)
     if name == "parts":

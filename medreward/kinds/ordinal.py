@@ -31,7 +31,10 @@ _WHOLE = re.compile(r"(0|[1-9][0-9]*)(?:\.0+)?")
 _RAISED = re.compile(r"(?<!\w)[\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]")
 _GLUED = re.compile(r"\b(grade|level|stage|class|score)([0-9])")
 # What makes a number or a name next to it something else than a grade; "->" only points to it.
-_BEFORE_UNCLEAR = re.compile(r"(?:(?<![-=])>|[<≤≥≦≧~≈±+^!]|[0-9]\s*[/⁄∕])=?\s*$")
+_UNCLEAR_MARKS = frozenset("<≤≥≦≧~≈±+^!")
+_ARROWS = frozenset("-=")
+_SLASHES = frozenset("/⁄∕")
+_DIGITS = frozenset("0123456789")
 _AFTER_UNCLEAR = re.compile(
     r"\s*(?:[+%°^]|[/⁄∕]\s*[0-9]|[<>≤≥≦≧]=?\s*(?:[0-9]|\Z)|-+\s*\Z"
     r"|per ?cent\b|(?:and )?(?:an? |one )?half\b)"
@@ -154,19 +157,48 @@ def _scale(first: int, last: int) -> re.Pattern[str]:
 
 def _is_plain(text: str, number: re.Match[str]) -> bool:
     """Whether a number is a whole one without sign, range, fraction, percent or comparison."""
-    before, after = text[: number.start()], text[number.end() :]
-    if before[-1:].isalpha() or after[:1].isalpha():
+    start, stop = number.span()
+    if text[start - 1 : start].isalpha() or text[stop : stop + 1].isalpha():
         return _WHOLE.fullmatch(number[0]) is not None
-    left = before.rstrip()
+    left = _strip_end(text, start)
     # A dash glued to the number is a sign unless it joins it to a word: "-2", "grade -2".
-    word = before[:-1] if before.endswith("-") else left[:-1].rstrip()
-    signed = left.endswith("-") and not word[-1:].isalnum()
+    dashed = text[left - 1 : left] == "-"
+    word = _strip_end(text, left - 1) if dashed and left < start else left - 1
+    signed = dashed and not text[max(0, word - 1) : max(0, word)].isalnum()
     return not (
         signed
-        or _BEFORE_UNCLEAR.search(before) is not None
-        or _AFTER_UNCLEAR.match(after) is not None
+        or _is_unclear_behind(text, start)
+        or _AFTER_UNCLEAR.match(text, stop) is not None
         or _WHOLE.fullmatch(number[0]) is None
     )
+
+
+def _is_unclear_behind(text: str, end: int) -> bool:
+    """Whether what stands in `text` before `end` makes what follows something else than a grade.
+
+    "<", ">=", "2/" and the like do; "->" only points to it. Only what stands there is looked at,
+    so that a text of many numbers takes time linear in its length.
+    """
+    end = _strip_end(text, end)
+    end -= text[end - 1 : end] == "="
+    mark, before = text[end - 1 : end], text[max(0, end - 2) : max(0, end - 1)]
+    if mark == ">":
+        return before not in _ARROWS
+    if mark in _SLASHES:
+        digit = _strip_end(text, end - 1)
+        return text[digit - 1 : digit] in _DIGITS
+    return mark in _UNCLEAR_MARKS
+
+
+def _strip_end(text: str, end: int) -> int:
+    """Return where the text before `end` ends, white space aside.
+
+    >>> _strip_end("a  b", 3)
+    1
+    """
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def _is_contradicted(text: Words, mentions: Sequence[Mention], first: int) -> bool:
@@ -186,7 +218,8 @@ def _is_contradicted(text: Words, mentions: Sequence[Mention], first: int) -> bo
 
 def _is_compared(text: Words, start: int, stop: int, taken: set[int]) -> bool:
     """Whether a comparison such as "at least" or "or more" stands near the words of a mention."""
-    if _BEFORE_UNCLEAR.search(text.gaps[start]) or text.gaps[stop].startswith("+"):
+    gap = text.gaps[start]
+    if _is_unclear_behind(gap, len(gap)) or text.gaps[stop].startswith("+"):
         return True
     near = [*range(max(0, start - _COMPARISON_WINDOW), start)]
     near += range(stop, min(stop + _COMPARISON_WINDOW, len(text.words)))

@@ -9,19 +9,22 @@ lexicon is built.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, combinations, product
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations, product
 from typing import NamedTuple
 
 from rapidfuzz.distance import DamerauLevenshtein
 
 from medreward.errors import quote
+from medreward.language.near_words import cluster_words
 from medreward.text.words import Words, mixes_scripts, split
 
 # Shorter words are too close to each other for a typo to be told from another word.
 MIN_TYPO_LENGTH = 6
 # Answers that name labels are no longer (`medreward.kinds.reading.MAX_ANSWER_LENGTH`).
 MAX_FORM_LENGTH = 1000
+# So many forms are compared each with each.
+_FEW_FORMS = 32
 # A form that begins with "no" is also found with these: "no tumour", "no evidence of tumour".
 _NO = ("no evidence of", "no sign of", "no signs of", "no visible", "without", "without any")
 _SPACES = frozenset(("", " "))
@@ -54,9 +57,13 @@ class Lexicon:
     def __init__(self, forms: Sequence[Sequence[str]], max_typos: int = 1) -> None:
         self.max_typos = max_typos
         self._label_of: dict[tuple[str, ...], int] = {}
-        # Beginnings of forms up to a comma, and up to a mark that would end a sentence.
-        self._before_comma: set[tuple[str, ...]] = set()
-        self._before_stop: set[tuple[str, ...]] = set()
+        # The forms as a tree: from a beginning and a word to the longer beginning. Beginnings are
+        # numbers, 0 is the empty one; those where a form ends have a label, and those that a form
+        # has up to a comma, or up to a mark that would end a sentence, are noted.
+        self._longer: dict[tuple[int, str], int] = {}
+        self._label_at: dict[int, int] = {}
+        self._before_comma: set[int] = set()
+        self._before_stop: set[int] = set()
         for label, texts in enumerate(forms):
             for text in texts:
                 self._add(label, text, forms)
@@ -64,11 +71,9 @@ class Lexicon:
             if form[0] == "no" and len(form) > 1:
                 for words in _NO:
                     self._label_of.setdefault((*words.split(), *form[1:]), label)
-        self._longest = max(map(len, self._label_of), default=0)
+        for form, label in self._label_of.items():
+            self._label_at[self._grow(form)[-1]] = label
         self._words = frozenset(word for form in self._label_of for word in form)
-        self._prefixes = frozenset(
-            form[:n] for form in self._label_of for n in range(1, len(form) + 1)
-        )
         self._typo_targets = _by_initial(self._words) if max_typos else {}
         if max_typos:
             self._check_apart(forms)
@@ -79,10 +84,10 @@ class Lexicon:
         mentions = []
         start = 0
         while start < len(words):
-            stop = self._match(words, text.gaps, start)
-            if stop > start:
-                mentions.append(Mention(self._label_of[tuple(words[start:stop])], start, stop))
-            start = max(stop, start + 1)
+            mention = self._match(words, text.gaps, start)
+            if mention:
+                mentions.append(mention)
+            start = mention.stop if mention else start + 1
         return mentions
 
     def label(self, form: str) -> int | None:
@@ -106,34 +111,42 @@ class Lexicon:
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)
-        for n in range(1, len(words)):
-            if "," in gaps[n]:
-                self._before_comma.add(words[:n])
-            if not _HARD_STOPS.isdisjoint(gaps[n]):
-                self._before_stop.add(words[:n])
+        for beginning, gap in zip(self._grow(words)[:-1], gaps[1:], strict=False):
+            if "," in gap:
+                self._before_comma.add(beginning)
+            if not _HARD_STOPS.isdisjoint(gap):
+                self._before_stop.add(beginning)
         if other != label:
             raise ValueError(
                 f"{text!r} names two labels, {forms[other][0]!r} and {forms[label][0]!r}; "
                 f"a name or synonym may belong to one label only"
             )
 
-    def _match(self, words: Sequence[str], gaps: Sequence[str], start: int) -> int:
-        """Return where the longest form that begins at `start` ends (`start` for none)."""
-        best = start
-        for stop in range(start + 1, min(start + self._longest, len(words)) + 1):
-            if stop > start + 1 and self._parts(words[start : stop - 1], gaps[stop - 1]):
-                break
-            candidate = tuple(words[start:stop])
-            if candidate not in self._prefixes:
-                break
-            if candidate in self._label_of:
-                best = stop
-        return best
+    def _grow(self, form: Sequence[str]) -> list[int]:
+        """Add a form to the tree; return its beginnings, from its first word to all of it."""
+        beginnings, at = [], 0
+        for word in form:
+            at = self._longer.setdefault((at, word), len(self._longer) + 1)
+            beginnings.append(at)
+        return beginnings
 
-    def _parts(self, before: Sequence[str], gap: str) -> bool:
+    def _match(self, words: Sequence[str], gaps: Sequence[str], start: int) -> Mention | None:
+        """Return the longest form that begins at `start`, if there is one."""
+        found, at = None, 0
+        for stop in range(start + 1, len(words) + 1):
+            if at and self._parts(at, gaps[stop - 1]):
+                break
+            at = self._longer.get((at, words[stop - 1]), 0)
+            if not at:
+                break
+            if at in self._label_at:
+                found = Mention(self._label_at[at], start, stop)
+        return found
+
+    def _parts(self, beginning: int, gap: str) -> bool:
         """Whether `gap` keeps a form from going on: "pleural, effusion" is no pleural effusion."""
-        comma = "," in gap and tuple(before) not in self._before_comma
-        stop = not _HARD_STOPS.isdisjoint(gap) and tuple(before) not in self._before_stop
+        comma = "," in gap and beginning not in self._before_comma
+        stop = not _HARD_STOPS.isdisjoint(gap) and beginning not in self._before_stop
         return comma or stop
 
     def _correct(self, word: str) -> str:
@@ -151,18 +164,41 @@ class Lexicon:
 
     def _check_apart(self, forms: Sequence[Sequence[str]]) -> None:
         """Make sure that no misspelling is within reach of forms of two labels."""
-        for group in _comparable(self._label_of):
-            # Two forms without a word in which a typo is forgiven are equal or apart.
-            with_typos = [form for form in group if any(map(self._is_forgiving, form))]
-            without = [form for form in group if not any(map(self._is_forgiving, form))]
-            for one, other in chain(combinations(with_typos, 2), product(with_typos, without)):
+        for one, other in self._rivals():
+            if all(map(self._reachable, one, other)):
                 label, rival = self._label_of[one], self._label_of[other]
-                if label != rival and all(map(self._reachable, one, other)):
-                    raise ValueError(
-                        f"{' '.join(one)!r} and {' '.join(other)!r} are so close that a "
-                        f"misspelling could stand for both {forms[label][0]!r} and "
-                        f"{forms[rival][0]!r}; set max_typos: 0 for this task"
-                    )
+                raise ValueError(
+                    f"{' '.join(one)!r} and {' '.join(other)!r} are so close that a "
+                    f"misspelling could stand for both {forms[label][0]!r} and "
+                    f"{forms[rival][0]!r}; set max_typos: 0 for this task"
+                )
+
+    def _rivals(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Yield the pairs of forms of two labels that one misspelling may confuse."""
+        for group in self._comparable():
+            by_label: dict[int, list[tuple[str, ...]]] = defaultdict(list)
+            for form in group:
+                by_label[self._label_of[form]].append(form)
+            for one, other in combinations(by_label.values(), 2):
+                yield from product(one, other)
+
+    def _comparable(self) -> Iterator[list[tuple[str, ...]]]:
+        """Yield groups of forms that one misspelling may confuse, and all such forms in one group.
+
+        They have as many words with the same initials, which are near each other: for few forms,
+        it takes longer to tell this than to compare the forms.
+        """
+        for group in _grouped(self._label_of, lambda word: word[0]):
+            if len(group) <= _FEW_FORMS:
+                yield group
+                continue
+            words = dict.fromkeys(word for form in group for word in form)
+            cluster = cluster_words(words, self._edits, self._reachable)
+            yield from _grouped(group, cluster.__getitem__)
+
+    def _edits(self, word: str) -> int:
+        """Return how many edits there may be between a word and one that is taken for it."""
+        return 2 * self.max_typos if self._is_forgiving(word) else self.max_typos
 
     def _is_forgiving(self, word: str) -> bool:
         return _may_have_typo(word, self.max_typos)
@@ -186,11 +222,11 @@ def _by_initial(words: frozenset[str]) -> dict[str, tuple[str, ...]]:
     return {initial: tuple(group) for initial, group in groups.items()}
 
 
-def _comparable(
-    label_of: Mapping[tuple[str, ...], int],
-) -> Iterator[list[tuple[str, ...]]]:
-    """Group forms that one misspelling could confuse: as many words, the same initials."""
+def _grouped(
+    forms: Iterable[tuple[str, ...]], key: Callable[[str], str]
+) -> Iterable[list[tuple[str, ...]]]:
+    """Return the forms whose words have the same keys, one by one."""
     groups: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)
-    for form in label_of:
-        groups[tuple(word[0] for word in form)].append(form)
-    return iter(groups.values())
+    for form in forms:
+        groups[tuple(map(key, form))].append(form)
+    return groups.values()

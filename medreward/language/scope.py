@@ -281,6 +281,11 @@ class _StanceReader:
         return _next_where([w not in links and not w.endswith("ly") for w in self.words])
 
     @cached_property
+    def _last_disagreeing(self) -> list[int]:
+        """The last mention up to each one that no denial only bears out."""
+        return _last_where([not self._agrees(mention) for mention in self.mentions])
+
+    @cached_property
     def _labels_from(self) -> list[frozenset[int]]:
         """Two of the labels, if there are two, of the mentions from each one on."""
         found = [frozenset[int]()] * (len(self.mentions) + 1)
@@ -579,9 +584,7 @@ class _StanceReader:
         return index if tied and not self._count_ends(range(stop, right + 1)) else None
 
     def _skip_agreeing(self, index: int, agrees: bool) -> int:
-        while index >= 0 and agrees and self._agrees(self.mentions[index]):
-            index -= 1
-        return index
+        return self._last_disagreeing[index] if agrees and index >= 0 else index
 
     def _count_ends(self, between: range) -> int:
         return self._ends_before[between[-1] + 1] - self._ends_before[between[0]]

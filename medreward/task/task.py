@@ -144,6 +144,11 @@ class Task:
         return Lexicon(rules_of(self.kind).forms(self), self.max_typos)
 
     @cached_property
+    def index_of_name(self) -> Mapping[str, int]:
+        """The index of each label by its name, letter for letter."""
+        return {label.name: i for i, label in enumerate(self.labels)}
+
+    @cached_property
     def absences(self) -> frozenset[int]:
         """The indices of the labels that say that nothing was found.
 

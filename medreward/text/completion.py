@@ -59,12 +59,10 @@ class Completion:
         """
         if self.well_formed and self.think is not None:
             return self.think
-        tags = _tags(self.text)
-        starts = [0, *(tag.end for tag in tags)]
-        ends = [*(tag.start for tag in tags), len(self.text)]
-        names = ["", *(tag.name for tag in tags)]
-        pieces = zip(names, starts, ends, strict=True)
-        return " ".join(self.text[start:end] for name, start, end in pieces if name != "answer")
+        first, *rest = _TAG.split(self.text)  # behind each tag's slash and name, what follows it
+        behind = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+        kept = [text for slash, name, text in behind if slash or name.lower() != "answer"]
+        return " ".join([first, *kept])
 
     @classmethod
     def parse(cls, completion: CompletionLike) -> Completion:
@@ -123,51 +121,61 @@ def _content_text(content: object) -> str:
     return ""
 
 
-class _Tag(NamedTuple):
-    name: str
-    start: int
-    end: int
+class _Tags(NamedTuple):
+    """The tags of a text: names such as "think" and "/think", and where each starts and ends.
+
+    Two lists and not a list of tags, which takes twice as long to make: a text may be all tags.
+    """
+
+    names: tuple[str, ...]
+    spans: list[tuple[int, int]]
 
 
-def _tags(text: str) -> list[_Tag]:
-    return [_Tag((m[1] + m[2]).lower(), m.start(), m.end()) for m in _TAG.finditer(text)]
+def _tags(text: str) -> _Tags:
+    found = list(_TAG.finditer(text))
+    return _Tags(tuple([m[0][1:-1].lower() for m in found]), [m.span() for m in found])
 
 
-def _element(tags: list[_Tag], name: str) -> tuple[int, int] | None:
-    """Indices of the opening and closing tag of the one `name` element with no tag inside."""
-    opened = [i for i, tag in enumerate(tags) if tag.name == name]
-    closed = [i for i, tag in enumerate(tags) if tag.name == "/" + name]
-    if len(opened) == len(closed) == 1 and closed[0] == opened[0] + 1:
-        return opened[0], closed[0]
+def _element(tags: _Tags, name: str) -> int | None:
+    """Index of the opening tag of the one `name` element with no tag inside."""
+    names = tags.names
+    if names.count(name) == names.count("/" + name) == 1:
+        opened = names.index(name)
+        return opened if names[opened + 1 : opened + 2] == ("/" + name,) else None
     return None
 
 
-def _think(text: str, tags: list[_Tag]) -> str | None:
-    element = _element(tags, "think")
-    return None if element is None else text[tags[element[0]].end : tags[element[1]].start]
+def _inside(tags: _Tags, opened: int) -> tuple[int, int]:
+    """Where the text between a tag and the next one stands."""
+    return tags.spans[opened][1], tags.spans[opened + 1][0]
 
 
-def _answer_span(tags: list[_Tag]) -> tuple[int, int] | None:
+def _think(text: str, tags: _Tags) -> str | None:
+    opened = _element(tags, "think")
+    return None if opened is None else text[slice(*_inside(tags, opened))]
+
+
+def _answer_span(tags: _Tags) -> tuple[int, int] | None:
     """Where the text of the readable answer stands (see `Completion.answer`)."""
-    element = _element(tags, "answer")
-    if element is None or _in_think(tags[: element[0]]):
+    opened = _element(tags, "answer")
+    if opened is None or _in_think(tags.names[:opened]):
         return None
-    return tags[element[0]].end, tags[element[1]].start
+    return _inside(tags, opened)
 
 
-def _in_think(tags: list[_Tag]) -> bool:
-    """Whether a think element is still open after `tags`; a stray closing tag closes nothing."""
+def _in_think(names: Iterable[str]) -> bool:
+    """Whether a think element is still open after tags; a stray closing tag closes nothing."""
     depth = 0
-    for tag in tags:
-        if tag.name == "think":
+    for name in names:
+        if name == "think":
             depth += 1
-        elif tag.name == "/think":
+        elif name == "/think":
             depth = max(0, depth - 1)
     return depth > 0
 
 
-def _problems(text: str, tags: list[_Tag], think: str | None, answer: str | None) -> Iterator[str]:
-    names = tuple(tag.name for tag in tags)
+def _problems(text: str, tags: _Tags, think: str | None, answer: str | None) -> Iterator[str]:
+    names = tags.names
     nested = False
     if names != _WELL_FORMED:
         yield from _count_problems(names, "think", "several_thinks")
@@ -180,7 +188,7 @@ def _problems(text: str, tags: list[_Tag], think: str | None, answer: str | None
         yield "empty_think"
     if answer == "":
         yield "empty_answer"
-    if tags and not nested and _text_outside(text, tags):
+    if names and not nested and _text_outside(text, tags):
         yield "text_outside"
 
 
@@ -217,14 +225,14 @@ def _order_problems(names: tuple[str, ...]) -> Iterator[str]:
         yield "tags_reordered"
 
 
-def _text_outside(text: str, tags: list[_Tag]) -> bool:
+def _text_outside(text: str, tags: _Tags) -> bool:
     """Whether anything but white space stands before, between or after the elements.
 
     What follows a tag that is never closed stands inside of it, as what precedes one never opened.
     """
     end = 0
-    for tag in tags:
-        if not tag.name.startswith("/") and text[end : tag.start].strip():
+    for name, (start, stop) in zip(tags.names, tags.spans, strict=True):
+        if not name.startswith("/") and text[end:start].strip():
             return True
-        end = tag.end
-    return tags[-1].name.startswith("/") and bool(text[end:].strip())
+        end = stop
+    return tags.names[-1].startswith("/") and bool(text[end:].strip())

@@ -28,6 +28,7 @@ from medreward.data.sources.record import (
 )
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.errors import ConfigError, expected
+from medreward.geometry.value_boxes import boxes_of_values
 
 REGIONS = ("components", "whole")
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".dib")
@@ -110,57 +111,9 @@ def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedB
     >>> [box.box for box in boxes_of(mask, "whole")]
     [(0, 0, 2, 4), (3, 0, 4, 2)]
     """
-    from scipy import ndimage
-
-    found, parts = _parts_of(values) if regions == "components" else _values_of(values)
-    for value, place in zip(found, ndimage.find_objects(parts), strict=True):
-        rows, columns = place
-        yield NamedBox(str(value), (columns.start, rows.start, columns.stop, rows.stop))
-
-
-def _values_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values but 0, rising, and an image of their numbers from 1 on, 0 elsewhere."""
-    found, numbers = np.unique(values, return_inverse=True)
-    numbers = numbers.reshape(values.shape)
-    if 0 in found:
-        zero = int(np.searchsorted(found, 0))
-        order: np.ndarray = np.insert(np.arange(1, len(found)), zero, 0)
-        return np.delete(found, zero), order[numbers]
-    return found, numbers + 1
-
-
-def _parts_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the value of each connected part, and an image of the parts' numbers from 1 on.
-
-    Pixels are connected that touch, at a side or a corner, and have the same value. One pass over
-    the image, however many values there are. The parts are in the order of their values, and those
-    of one value in the order of their first pixels, row by row.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    height, width = values.shape
-    place = np.arange(height * width).reshape(height, width)
-    pairs = [
-        (place[:, :-1], place[:, 1:]),
-        (place[:-1], place[1:]),
-        (place[:-1, :-1], place[1:, 1:]),
-        (place[:-1, 1:], place[1:, :-1]),
-    ]
-    flat = values.ravel()
-    one = np.concatenate([a.ravel() for a, _ in pairs])
-    other = np.concatenate([b.ravel() for _, b in pairs])
-    same = (flat[one] == flat[other]) & (flat[one] != 0)
-    edges = coo_array(
-        (np.ones(int(same.sum()), bool), (one[same], other[same])), shape=(flat.size, flat.size)
-    )
-    _, part = connected_components(edges, directed=False)
-    _, first, number = np.unique(part, return_index=True, return_inverse=True)
-    marked: np.ndarray = np.flatnonzero(flat[first] != 0)
-    marked = marked[np.lexsort((first[marked], flat[first[marked]]))]
-    rank: np.ndarray = np.zeros(len(first), np.int64)
-    rank[marked] = np.arange(1, len(marked) + 1)
-    return flat[first[marked]], rank[number].reshape(height, width)
+    found, boxes = boxes_of_values(values, connected=regions == "components")
+    for value, (x1, y1, x2, y2) in zip(found, boxes, strict=True):
+        yield NamedBox(str(value), (x1, y1, x2, y2))
 
 
 def _is_mask(path: str) -> bool:

@@ -38,8 +38,6 @@ from medreward.text.words import Words, split, tokenize
 # A hundred boxes with labels take about 6,000 characters.
 MAX_LENGTH = 20_000
 LARGEST = 1e9  # of a coordinate's absolute value
-# Telling asserted from denied takes quadratic time in the number of labels named.
-_MOST_MENTIONS = 4 * MAX_BOXES
 
 
 class BoxAnswer(NamedTuple):
@@ -99,14 +97,15 @@ def box_target(task: Task, target: object) -> BoxTarget:
 
 def label_of_box(task: Task, label: object) -> int | None:
     """Return the index of a true box's label; where there is one label, it may be left out."""
-    names = [known.name for known in task.labels]
-    if not names or (label is None and len(names) == 1):
-        return 0 if names else None
-    if label in names:  # as data sets write it: no need to read a text
-        return names.index(str(label))
-    index = task.lexicon.label(label) if isinstance(label, str) else None
-    if index is None or index >= len(names):
-        raise expected("target box label", label, names)
+    count = len(task.labels)
+    if not count or (label is None and count == 1):
+        return 0 if count else None
+    index = None
+    if isinstance(label, str):  # as data sets write it, most labels are a name: no text to read
+        index = task.index_of_name.get(label)
+        index = task.lexicon.label(label) if index is None else index
+    if index is None or index >= count:
+        raise expected("target box label", label, [known.name for known in task.labels])
     return index
 
 
@@ -299,7 +298,7 @@ def says_nothing(text: str, found: Scan, task: Task) -> bool:
     nothing = len(task.labels)
     said = split(_outside(text, found))
     mentions = task.lexicon.find(said)
-    if len(mentions) > _MOST_MENTIONS or all(m.label != nothing for m in mentions):
+    if all(m.label != nothing for m in mentions):
         return found.has_empty or (not found.groups and found.has_empty_in_brace)
     allowed = {Stance.ASSERTED, Stance.OPEN} if found.groups else {Stance.ASSERTED}
     of_label: set[int] = set()

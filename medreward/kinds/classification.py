@@ -17,9 +17,9 @@ def label_reward(answer: str | None, target: int, task: Task) -> Verdict:
     >>> label_reward("pneumonia", 1, task).value, label_reward("no pneumonia", 1, task).reason
     (1.0, 'label_denied')
     """
-    label, reason = read_label(answer, task)
+    label, reason, unread = read_label(answer, task)
     if label is None:
-        return Verdict(0.0, reason)
+        return Verdict(0.0, reason, unread=unread)
     name = task.labels[label].name
     return Verdict(1.0, "correct", name) if label == target else Verdict(0.0, "wrong_label", name)
 

@@ -19,6 +19,7 @@ the task earns 0 unless all of them are true, so that it is no way to collect re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence, Set
 from numbers import Real
 from typing import NamedTuple
@@ -27,15 +28,15 @@ from medreward.errors import ConfigError, quote
 from medreward.kinds.base import Kind, TargetType
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
-from medreward.kinds.reading import unescape_answer, unreadable
+from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
-from medreward.language.scope import Stance, stances
+from medreward.language.grammar import Stance
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
-from medreward.text.words import mixes_scripts, split
 
 NO_FINDING = "no finding"
+_EMPTY_LIST = re.compile(r"\s*(?:```(?:json)?)?\s*\[\s*\]\s*(?:```)?\s*")
 
 
 class SetReading(NamedTuple):
@@ -43,6 +44,7 @@ class SetReading(NamedTuple):
 
     labels: frozenset[int] | None
     reason: str = ""
+    unread: str = ""
 
 
 def label_set_reward(
@@ -58,9 +60,9 @@ def label_set_reward(
     >>> label_set_reward("no findings", set(), task, RewardSettings()).value
     1.0
     """
-    labels, reason = read_label_set(answer, task)
+    labels, reason, unread = read_label_set(answer, task)
     if labels is None:
-        return Verdict(0.0, reason)
+        return Verdict(0.0, reason, unread=unread)
     named = ", ".join(task.labels[i].name for i in sorted(labels)) or NO_FINDING
     if labels == target:
         return Verdict(1.0, "correct", named)
@@ -81,22 +83,25 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     >>> task = Task("chest", kind="multilabel", labels=["effusion", "mass", "edema"])
     >>> sorted(read_label_set("edema; effusion", task).labels)
     [0, 2]
-    >>> read_label_set("effusion or mass", task)
-    SetReading(labels=None, reason='label_denied')
+    >>> read_label_set("effusion or mass", task).reason, read_label_set("[]", task).labels
+    ('label_open', frozenset())
     """
     reason = unreadable(answer)
     if reason:
         return SetReading(None, reason)
-    text = split(unescape_answer(answer or ""))
-    if any(map(mixes_scripts, text.words)):
-        return SetReading(None, "mixed_scripts")
-    mentions = task.lexicon.find(text)
-    if not mentions:
-        return SetReading(None, "label_unknown")
-    found = stances(text, mentions, task.absences)
-    asserted = {m.label for m, s in zip(mentions, found, strict=True) if s is Stance.ASSERTED}
-    denied = {m.label for m, s in zip(mentions, found, strict=True) if s is Stance.DENIED}
-    if Stance.OPEN in found or not asserted or asserted & denied:
+    if _EMPTY_LIST.fullmatch(answer or ""):
+        return SetReading(frozenset())
+    said = task.reader.read(answer or "")
+    if not said.names_label:
+        return SetReading(None, "label_unknown", said.unread)
+    if said.unread:
+        return SetReading(None, "answer_not_understood", said.unread)
+    asserted, denied, left_open = (
+        {s.label for s in said.statements if s.stance is stance} for stance in Stance
+    )
+    if left_open:
+        return SetReading(None, "label_open")
+    if not asserted or asserted & denied:
         return SetReading(None, "label_denied")
     nothing = len(task.labels)
     if nothing in asserted and len(asserted) > 1:

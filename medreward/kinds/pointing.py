@@ -39,24 +39,20 @@ from medreward.kinds.boxes.read import (
     LARGEST,
     MAX_LENGTH,
     Group,
-    Scan,
-    offers_empty,
-    says_nothing,
+    read_places,
     scan,
+    without_edge_names,
 )
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_points
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import BEST_WRONG, Verdict, cap_partial
-from medreward.language.commitment import is_committed
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 _BARE = re.compile(rf"\s*[-+]?(?:{FINITE})\s*,\s*[-+]?(?:{FINITE})\s*", re.IGNORECASE | re.ASCII)
-_KEY = re.compile(r"\b(?:point|coord|coords)_?2d\b", re.IGNORECASE)
-_NO_NUMBER = re.compile(r"\b(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 
 
 # Steps across and down from a middle, nearest first: more than there are boxes in a target.
@@ -71,6 +67,7 @@ class PointReading(NamedTuple):
 
     points: tuple[Point, ...] | None
     reason: str = ""
+    unread: str = ""
 
 
 def point_reward(
@@ -87,9 +84,9 @@ def point_reward(
     0.5
     """
     frame = frame_of(settings.frame, target)
-    points, reason = read_points(answer, task)
+    points, reason, unread = read_points(answer, task)
     if points is None:
-        return Verdict(0.0, reason)
+        return Verdict(0.0, reason, unread=unread)
     placed = [frame.pixels((x, y, x, y))[:2] for x, y in points]
     value = cap_partial(_earned(placed, target, settings, frame.tolerance))
     reason = "correct" if value >= 1 else "points_partial" if value > 0 else "point_missed"
@@ -110,40 +107,27 @@ def read_points(answer: str | None, task: Task) -> PointReading:
     """
     if not answer or len(answer) > MAX_LENGTH:
         return PointReading(None, unreadable(answer, MAX_LENGTH))
-    text = _KEY.sub(" ", answer)
+    text = without_edge_names(answer)
     if _BARE.fullmatch(text):
         text = f"[{text}]"
     found = scan(text)
     groups = found.groups
-    if not all(map(_is_point, groups)) or _has_numbers_beside(text, groups):
+    if not all(map(_is_point, groups)):
         return PointReading(None, "points_unreadable")
     if len(groups) > MAX_BOXES:
         return PointReading(None, "too_many_boxes")
-    reason = _doubt(text, found, task)
-    if reason:
-        return PointReading(None, reason)
+    beside = read_places(text, found, task)
+    if beside.reason:
+        return PointReading(None, beside.reason, beside.unread)
+    if beside.says_nothing and groups:
+        return PointReading(None, "boxes_and_none")
+    if not groups and not beside.says_nothing:
+        return PointReading(None, "points_unreadable")
     return PointReading(tuple((group.numbers[0], group.numbers[1]) for group in groups))
 
 
 def _is_point(group: Group) -> bool:
     return len(group.numbers) == 2 and all(abs(value) <= LARGEST for value in group.numbers)
-
-
-def _has_numbers_beside(text: str, groups: Sequence[Group]) -> bool:
-    edges = [0, *(edge for group in groups for edge in (group.start, group.stop)), len(text)]
-    rest = ";".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
-    return any(map(str.isdigit, rest)) or _NO_NUMBER.search(rest) is not None
-
-
-def _doubt(text: str, found: Scan, task: Task) -> str:
-    """Return why an answer does not stand by its points, or by there being none; "": it does."""
-    nothing = says_nothing(text, found, task)
-    if not found.groups:
-        return "" if nothing and not offers_empty(text) else "points_unreadable"
-    if nothing:
-        return "boxes_and_none"
-    spans = [(group.start, group.stop) for group in found.groups]
-    return "" if is_committed(text, spans) else "boxes_open"
 
 
 def _earned(

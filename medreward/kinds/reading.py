@@ -6,46 +6,53 @@ be right for more than one label.
 
 from __future__ import annotations
 
-import html
+from collections.abc import Collection
 from typing import NamedTuple
 
-from medreward.language.lexicon import Mention
-from medreward.language.scope import Stance, stances
+from medreward.language.answer_text import split_answer
+from medreward.language.grammar import Stance
+from medreward.language.understanding import Understanding
 from medreward.task.task import Task
-from medreward.text.words import Words, mixes_scripts, split
 
 # An answer is a phrase or a sentence or two; anything longer is reasoning in the wrong place.
 MAX_ANSWER_LENGTH = 1000
 
 
 class LabelReading(NamedTuple):
-    """The index of the label that an answer asserts, or None and the reason code."""
+    """The index of the label that an answer asserts, or None and the reason code.
+
+    `unread` is the first thing in the answer that was not understood.
+    """
 
     label: int | None
     reason: str = ""
+    unread: str = ""
 
 
-def read_label(answer: str | None, task: Task) -> LabelReading:
-    """Return the one label of `task` that `answer` asserts.
+def read_label(answer: str | None, task: Task, noun: str = "label") -> LabelReading:
+    """Return the one label of `task` that `answer` asserts; `noun` is what reason codes call it.
 
-    An answer is read when it names exactly one label that it neither denies nor leaves open;
-    labels that it denies may stand beside it ("malignant, not benign").
+    An answer is read when every word, number and mark of it is understood and it asserts exactly
+    one label; labels that it denies may stand beside it ("malignant, not benign"), and so may an
+    explanation. Of two labels, one of which says that the other is absent, a denial of the other
+    one asserts the first: "no pneumonia" is normal.
 
     >>> task = Task("demo", labels=["normal", "pneumonia"])
     >>> read_label("The diagnosis is pneumonia.", task)
-    LabelReading(label=1, reason='')
-    >>> read_label("pneumonia or normal", task)
-    LabelReading(label=None, reason='several_labels')
+    LabelReading(label=1, reason='', unread='')
+    >>> read_label("pneumonia or normal", task).reason
+    'several_labels'
+    >>> read_label("pneumonia, probablement", task)
+    LabelReading(label=None, reason='answer_not_understood', unread='probablement')
     """
     reason = unreadable(answer)
     if reason:
         return LabelReading(None, reason)
-    text = split(unescape_answer(answer or ""))
+    text = split_answer(answer or "")
     exact = task.lexicon.exact(text)
     if exact is not None:
         return LabelReading(exact)
-    mentions = task.lexicon.find(text)
-    return read_one_asserted(text, mentions, stances(text, mentions, task.absences), "label")
+    return read_one_asserted(task.reader.read_text(text), task, noun)
 
 
 def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
@@ -55,30 +62,29 @@ def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
     return "answer_too_long" if len(answer) > longest else ""
 
 
-def unescape_answer(answer: str) -> str:
-    """Return an answer as a page shows it: "&#110;o&nbsp;pneumonia" is "no pneumonia".
-
-    >>> unescape_answer("&not;pneumonia")
-    '¬pneumonia'
-    """
-    return html.unescape(answer) if "&" in answer else answer
-
-
-def read_one_asserted(
-    text: Words, mentions: list[Mention], found: list[Stance], noun: str
-) -> LabelReading:
+def read_one_asserted(said: Understanding, task: Task, noun: str) -> LabelReading:
     """Return the one label that is asserted, never denied, beside no other that is left open."""
-    if any(map(mixes_scripts, text.words)):
-        return LabelReading(None, "mixed_scripts")
-    by_stance = {
-        stance: {m.label for m, s in zip(mentions, found, strict=True) if s is stance}
-        for stance in Stance
-    }
-    asserted, left_open = by_stance[Stance.ASSERTED], by_stance[Stance.OPEN]
-    if not mentions:
-        return LabelReading(None, f"{noun}_unknown")
+    if not said.names_label:
+        return LabelReading(None, f"{noun}_unknown", said.unread)
+    if said.unread:
+        return LabelReading(None, "answer_not_understood", said.unread)
+    asserted, denied, left_open = (
+        {s.label for s in said.statements if s.stance is stance} for stance in Stance
+    )
     if len(asserted | left_open) > 1:
         return LabelReading(None, f"several_{noun}s")
-    if not asserted or asserted & (by_stance[Stance.DENIED] | left_open):
-        return LabelReading(None, f"{noun}_denied")
-    return LabelReading(asserted.pop())
+    if left_open:
+        return LabelReading(None, f"{noun}_open")
+    if not asserted:
+        opposite = _opposite(denied, task)
+        return LabelReading(opposite, "" if opposite is not None else f"{noun}_denied")
+    (label,) = asserted
+    return LabelReading(None, f"{noun}_denied") if label in denied else LabelReading(label)
+
+
+def _opposite(denied: Collection[int], task: Task) -> int | None:
+    """Return the label that says that the only other one of the task is absent, if it is denied."""
+    if len(task.labels) != 2 or len(task.absences) != 1 or len(denied) != 1:
+        return None
+    (absence,) = task.absences
+    return absence if absence not in denied else None

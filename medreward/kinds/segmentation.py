@@ -33,8 +33,8 @@ from medreward.geometry.masks import (
 )
 from medreward.geometry.regions import Frame, Size, frame_of
 from medreward.kinds.base import Kind, TargetType
+from medreward.kinds.beside import Beside, read_beside
 from medreward.kinds.box_targets import with_nothing_there
-from medreward.kinds.boxes.read import Scan, says_nothing
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.place_samples import honest_masks
@@ -58,6 +58,7 @@ class MaskReading(NamedTuple):
 
     rle: dict[str, Any] | None
     reason: str = ""
+    unread: str = ""
 
 
 def mask_reward(
@@ -71,9 +72,9 @@ def mask_reward(
     0.667
     """
     frame = frame_of(settings.frame, target)
-    found, reason = read_mask(answer, task, target, frame)
+    found, reason, unread = read_mask(answer, task, target, frame)
     if found is None:
-        return Verdict(0.0, reason)
+        return Verdict(0.0, reason, unread=unread)
     value = cap_partial(_agreement(found, target.rle(), settings.mask_quality))
     said = json.dumps({"size": found["size"], "counts": found["counts"].decode("ascii")})
     reason = "correct" if value == 1.0 else "mask_partial" if value else "mask_missed"
@@ -90,11 +91,16 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         content = json.loads(text, object_pairs_hook=_mapping)
     except (ValueError, RecursionError) as error:
         is_prose = len(text) <= MAX_ANSWER_LENGTH and _MASK.search(text) is None
-        if is_prose and says_nothing(text, Scan(), task):
+        said = read_beside(text, [], task) if is_prose else Beside("mask_unreadable")
+        if said.says_nothing and not said.reason:
             return MaskReading(rle_of_polygons([], target.width, target.height))
         spoilt = isinstance(error, MaskError)
-        return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable")
+        return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable", said.unread)
     try:
+        for name, field in islice(_fields(content), _MOST_PARTS):
+            said = read_beside(f"{name}: {json.dumps(field)}", [], task)
+            if said.reason or said.says_nothing or said.denied:
+                return MaskReading(None, said.reason or "mask_unreadable", said.unread or name)
         parts = list(islice(_parts(content), _MOST_PARTS + 1))
         if len(parts) > _MOST_PARTS:
             return MaskReading(None, "mask_malformed")
@@ -114,6 +120,25 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise MaskError("a key is given twice")
     return found
+
+
+def _fields(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield the fields beside masks in an answer's JSON: labels, confidences and the like.
+
+    Raises:
+        MaskError: if it is nested too deeply.
+    """
+    if depth > _DEEPEST:
+        raise MaskError("nested too deeply")
+    if isinstance(value, list) and not all(map(_is_number, value)):
+        for item in value:
+            yield from _fields(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in _KEYS and key not in ("counts", "points"):
+                yield from _fields(item, depth + 1)
+            elif key not in _KEYS and key != "size":
+                yield key, item
 
 
 def _parts(value: Any, depth: int = 0) -> Iterator[Any]:

@@ -12,13 +12,15 @@ class Verdict(NamedTuple):
     """The value in [0, 1] that an answer earns, why, and what it was read as.
 
     `prediction` is None exactly where the answer could not be read. `notes` are further reason
-    codes, which do not say whether the answer is right.
+    codes, which do not say whether the answer is right. `unread` is the first thing in the answer
+    that was not understood.
     """
 
     value: float
     reason: str
     prediction: str | None = None
     notes: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def cap_partial(value: float) -> float:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from medreward.errors import quote
+from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.near_words import cluster_words
-from medreward.text.words import Words, mixes_scripts, split
 
 # Shorter words are too close to each other for a typo to be told from another word.
 MIN_TYPO_LENGTH = 6
@@ -25,19 +25,23 @@ MIN_TYPO_LENGTH = 6
 MAX_FORM_LENGTH = 1000
 # So many forms are compared each with each.
 _FEW_FORMS = 32
-# A form that begins with "no" is also found with these: "no tumour", "no evidence of tumour".
-_NO = ("no evidence of", "no sign of", "no signs of", "no visible", "without", "without any")
 _SPACES = frozenset(("", " "))
 _ENDS = frozenset(("", "."))
-_HARD_STOPS = frozenset(".;:!?\n")
+# What may stand between the words of a form that itself has something else there, or nothing.
+_SOFT = frozenset(" -'")
 
 
 class Mention(NamedTuple):
-    """A label named in a text: words ``start`` to ``stop`` (exclusive)."""
+    """A label named in a text: words ``start`` to ``stop`` (exclusive).
+
+    `is_denied_in` says that the label is named by saying "no" of these words: where "no DR" is a
+    form, "DR" is such a mention.
+    """
 
     label: int
     start: int
     stop: int
+    is_denied_in: bool = False
 
 
 class Lexicon:
@@ -58,33 +62,31 @@ class Lexicon:
         self.max_typos = max_typos
         self._label_of: dict[tuple[str, ...], int] = {}
         # The forms as a tree: from a beginning and a word to the longer beginning. Beginnings are
-        # numbers, 0 is the empty one; those where a form ends have a label, and those that a form
-        # has up to a comma, or up to a mark that would end a sentence, are noted.
+        # numbers, 0 is the empty one; those where a form ends have a label, and marks that a form
+        # has behind a beginning are noted.
         self._longer: dict[tuple[int, str], int] = {}
         self._label_at: dict[int, int] = {}
-        self._before_comma: set[int] = set()
-        self._before_stop: set[int] = set()
+        self._denied_in_at: dict[int, int] = {}
+        self._marks_behind: dict[int, set[str]] = defaultdict(set)
         for label, texts in enumerate(forms):
             for text in texts:
                 self._add(label, text, forms)
-        for form, label in list(self._label_of.items()):
-            if form[0] == "no" and len(form) > 1:
-                for words in _NO:
-                    self._label_of.setdefault((*words.split(), *form[1:]), label)
         for form, label in self._label_of.items():
             self._label_at[self._grow(form)[-1]] = label
-        self._words = frozenset(word for form in self._label_of for word in form)
-        self._typo_targets = _by_initial(self._words) if max_typos else {}
+            if form[0] == "no" and len(form) > 1 and form[1:] not in self._label_of:
+                self._denied_in_at[self._grow(form[1:])[-1]] = label
+        self.words = frozenset(word for form in self._label_of for word in form)
+        self._typo_targets = _by_initial(self.words) if max_typos else {}
         if max_typos:
             self._check_apart(forms)
 
-    def find(self, text: Words) -> list[Mention]:
+    def find(self, text: AnswerText) -> list[Mention]:
         """Return the labels that `text` names, in order, each the longest form at its place."""
-        words = [self._correct(word) for word in text.words]
+        words = [self.correct(word) for word in text.words]
         mentions = []
         start = 0
         while start < len(words):
-            mention = self._match(words, text.gaps, start)
+            mention = self.match(words, text.gaps, start)
             if mention:
                 mentions.append(mention)
             start = mention.stop if mention else start + 1
@@ -92,14 +94,14 @@ class Lexicon:
 
     def label(self, form: str) -> int | None:
         """Return the label of which `form` is exactly a form (no typo forgiven), or None."""
-        return self._label_of.get(split(form).words)
+        return self._label_of.get(split_answer(form).words)
 
-    def exact(self, text: Words) -> int | None:
+    def exact(self, text: AnswerText) -> int | None:
         """Return the label of which `text` is a form and nothing else but a full stop, or None."""
         label = self._label_of.get(text.words)
         if label is None or not _SPACES.issuperset(text.gaps[:-1]) or text.gaps[-1] not in _ENDS:
             return None
-        return None if any(map(mixes_scripts, text.words)) else label
+        return label
 
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
         if len(text) > MAX_FORM_LENGTH:
@@ -107,15 +109,12 @@ class Lexicon:
                 f"the name or synonym {quote(text)} has {len(text)} characters; at most "
                 f"{MAX_FORM_LENGTH} are allowed, as no longer answer is read"
             )
-        words, gaps = split(text)
+        words, gaps, _ = split_answer(text)
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)
         for beginning, gap in zip(self._grow(words)[:-1], gaps[1:], strict=False):
-            if "," in gap:
-                self._before_comma.add(beginning)
-            if not _HARD_STOPS.isdisjoint(gap):
-                self._before_stop.add(beginning)
+            self._marks_behind[beginning].update(gap)
         if other != label:
             raise ValueError(
                 f"{text!r} names two labels, {forms[other][0]!r} and {forms[label][0]!r}; "
@@ -130,28 +129,30 @@ class Lexicon:
             beginnings.append(at)
         return beginnings
 
-    def _match(self, words: Sequence[str], gaps: Sequence[str], start: int) -> Mention | None:
+    def match(self, words: Sequence[str], gaps: Sequence[str], start: int) -> Mention | None:
         """Return the longest form that begins at `start`, if there is one."""
         found, at = None, 0
         for stop in range(start + 1, len(words) + 1):
-            if at and self._parts(at, gaps[stop - 1]):
+            if at and not self._may_go_on(at, gaps[stop - 1]):
                 break
             at = self._longer.get((at, words[stop - 1]), 0)
             if not at:
                 break
             if at in self._label_at:
                 found = Mention(self._label_at[at], start, stop)
+            elif at in self._denied_in_at:
+                found = Mention(self._denied_in_at[at], start, stop, True)
         return found
 
-    def _parts(self, beginning: int, gap: str) -> bool:
-        """Whether `gap` keeps a form from going on: "pleural, effusion" is no pleural effusion."""
-        comma = "," in gap and beginning not in self._before_comma
-        stop = not _HARD_STOPS.isdisjoint(gap) and beginning not in self._before_stop
-        return comma or stop
+    def _may_go_on(self, beginning: int, gap: str) -> bool:
+        """Whether a form goes on over `gap`: "pleural, effusion" is no pleural effusion."""
+        return gap == " " or all(
+            char in _SOFT or char in self._marks_behind.get(beginning, ()) for char in gap
+        )
 
-    def _correct(self, word: str) -> str:
+    def correct(self, word: str) -> str:
         """Return the one known word that `word` is a misspelling of, or `word` itself."""
-        if word in self._words or not _may_have_typo(word, self.max_typos):
+        if word in self.words or not _may_have_typo(word, self.max_typos):
             return word
         near = [
             known

@@ -55,6 +55,7 @@ class Score:
         signature: the version, the task and every setting that shaped the score.
         correct: whether the answer is exactly right, whatever partial credit there is.
         prediction: the label or grade that was read, or None.
+        unread: the first thing in the answer that was not understood, "" if all was.
     """
 
     total: float
@@ -63,6 +64,7 @@ class Score:
     signature: str
     correct: bool
     prediction: str | None
+    unread: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the score as a JSON-ready dictionary."""
@@ -169,6 +171,7 @@ class Scorer:
             signature=self._signature(row.knowledge),
             correct=row.verdict.reason == "correct",
             prediction=row.verdict.prediction,
+            unread=row.verdict.unread,
         )
 
     def _signature(self, knowledge: str) -> str:

@@ -14,7 +14,10 @@ from typing import Any
 
 from medreward.checks import text, whole
 from medreward.errors import ConfigError, expected, quote
+from medreward.language.grammar import Rules
 from medreward.language.lexicon import Lexicon
+from medreward.language.understanding import Reader
+from medreward.language.vocabulary import DEFAULT_LANGUAGES, PARTICLES, make_vocabulary
 from medreward.task.card import card_text, make_task, read_card, shipped
 from medreward.task.labels import Label, Statement, check_label, check_statements
 from medreward.task.laterality import Laterality
@@ -22,7 +25,10 @@ from medreward.task.registry import rules_of
 from medreward.task.settings import RewardSettings
 from medreward.task.traits import Trait
 
-NO_FINDING = ("no finding", "no findings", "no abnormality", "no abnormalities")
+NO_FINDING = (
+    *("no finding", "no findings", "no abnormality", "no abnormalities", "no abnormal findings"),
+    *("unremarkable", "nothing abnormal", "no disease", "no pathology"),
+)
 KNOWLEDGE_LEVELS = ("none", "context", "full")
 _DEFAULT = RewardSettings()
 # Fields that shape no score: those of prompts and of the card itself. A signature has its own items
@@ -86,6 +92,9 @@ class Task:
         modality: imaging modality of the data.
         data: where the data come from and under which licence.
         laterality: what depends on side, and how words change in a flipped image; None: unsaid.
+        languages: the languages that answers may have: "en", "de", "zh".
+        modifiers: words that may stand beside a label and never deny, grade or change it, beside
+            those of the languages.
 
     Raises:
         ConfigError: if a field is not allowed, or labels could be confused with each other.
@@ -108,6 +117,8 @@ class Task:
     modality: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     laterality: Laterality | None = None
+    languages: tuple[str, ...] = DEFAULT_LANGUAGES
+    modifiers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -142,6 +153,22 @@ class Task:
     def lexicon(self) -> Lexicon:
         """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
         return Lexicon(rules_of(self.kind).forms(self), self.max_typos)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads what an answer says of the labels."""
+        has_scale = Trait.ORDERED in self.traits
+        last = self.first_grade + len(self.labels) - 1
+        scale = (self.first_grade, last) if has_scale else None
+        words = make_vocabulary(tuple(self.languages), tuple(self.modifiers), scale)
+        forms = [form for group in rules_of(self.kind).forms(self) for form in group]
+        are_particles = bool(forms) and all(words.class_of(form) in PARTICLES for form in forms)
+        rules = Rules(
+            self.absences,
+            one_answer=Trait.ONE_ANSWER in self.traits,
+            no_label=self.lexicon.label("no") if are_particles else None,
+        )
+        return Reader(self.lexicon, words, rules)
 
     @cached_property
     def index_of_name(self) -> Mapping[str, int]:

@@ -48,7 +48,7 @@ def _token_part(char: str) -> str:
     return "".join(folded if folded.isalnum() else " " for folded in _folded(char))
 
 
-class _Table(dict[int, str]):
+class CharacterTable(dict[int, str]):
     """What characters become, for `str.translate`: worked out when one is met, and kept."""
 
     def __init__(self, rule: Callable[[str], str]) -> None:
@@ -64,8 +64,8 @@ class _Table(dict[int, str]):
 
 # What a character becomes does not depend on its neighbours: the accents that normalisation would
 # put in order are removed.
-_FOLDED = _Table(_folded)
-_TOKENS = _Table(_token_part)
+_FOLDED = CharacterTable(_folded)
+_TOKENS = CharacterTable(_token_part)
 
 
 class Words(NamedTuple):

@@ -71,7 +71,7 @@ def box_reward(
     frame = frame_of(settings.frame, target)
     found = read_boxes(answer, task)
     if found.reason:
-        return Verdict(0.0, found.reason)
+        return Verdict(0.0, found.reason, unread=found.unread)
     placed = _in_pixels(found, frame, task)
     value = over_annotators(
         target,

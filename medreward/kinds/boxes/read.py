@@ -10,7 +10,7 @@ nothing is gained by writing boxes badly. The order of coordinates is x1, y1, x2
 guessed.
 
 The order of the module is that of the work: groups of numbers in a text (`scan`), what the text
-says beside them (`says_nothing`, `_box_labels`), the boxes of any answer (`_read_any`), and those
+says beside them (`read_places`, `_box_labels`), the boxes of any answer (`_read_any`), and those
 of the usual answers, which are read at once (`_read_plain`). Nothing is evaluated, and scanning
 takes time linear in the length of the text, whatever the text.
 """
@@ -28,12 +28,11 @@ from typing import NamedTuple
 
 from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.regions import MAX_BOXES, MIN_SIDE, Box, BoxTarget, around, parse_boxes
-from medreward.kinds.reading import MAX_ANSWER_LENGTH, read_one_asserted, unreadable
-from medreward.language.commitment import is_committed, is_empty_committed
-from medreward.language.lexicon import Mention
-from medreward.language.scope import Stance, stances
+from medreward.kinds.beside import Beside, named_labels, read_beside, without_tags
+from medreward.kinds.reading import MAX_ANSWER_LENGTH, unreadable
+from medreward.language.answer_text import split_answer
 from medreward.task.task import Task
-from medreward.text.words import Words, split, tokenize
+from medreward.text.words import tokenize
 
 # A hundred boxes with labels take about 6,000 characters.
 MAX_LENGTH = 20_000
@@ -51,6 +50,7 @@ class BoxAnswer(NamedTuple):
         problems: reason codes of those that cannot be right.
         text: all of it as JSON, as a target has it, where that is known already.
         reason: why the answer cannot be read as boxes; "" if it can.
+        unread: the first thing in the answer that was not understood.
     """
 
     boxes: Sequence[Box] = ()
@@ -60,6 +60,7 @@ class BoxAnswer(NamedTuple):
     problems: frozenset[str] = frozenset()
     text: str = ""
     reason: str = ""
+    unread: str = ""
 
 
 def read_boxes(answer: str | None, task: Task) -> BoxAnswer:
@@ -122,14 +123,9 @@ _PIECES = (
 _ENTRY = rf"[ \t\r\n]*+[-+]?(?:{FINITE})[ \t\r\n]*+"
 _FOUR = r"(?P<four>\[" + ",".join([_ENTRY] * 4) + r"\])"
 _TOKEN = re.compile(f"{_FOUR}|{_PIECES}", re.IGNORECASE | re.ASCII)
-_MARKUP = re.compile(r"<[^<>]{0,40}>|```[a-z]*", re.IGNORECASE)
-# "... or [] if there is none", "[]?", "not []": the words of a prompt, a question or a denial.
-_OFFERED = re.compile(
-    r"\b(?:or|if|when|not)\W{0,8}\[\s*\]|\[\s*\]\s*\?"
-    r"|\[\s*\]\W{0,8}(?:or|if|when|unless|otherwise|but|is (?:not|wrong))\b",
-    re.IGNORECASE,
-)
-_EMPTY = re.compile(r"\[\s*\]")
+# "[x1=10, y1=10, x2=60, y2=60]", "(x: 35, y: 35)"
+_EDGE_NAMES = re.compile(r"(?<=[\[(, ])[xy](?:[12]|_?min|_?max)?\s{0,4}[=:]\s{0,4}(?=[-+.\d])")
+_LED = re.compile(r"\[\s{0,9}(\"[^\"\[\]\n]{1,80}\")\s{0,9},(?=[\s\d.+-]{0,9}\d)")
 _SEPARATORS = frozenset(" \t\r\n,;'\"")
 _CLOSES = {"[": "]", "(": ")"}
 
@@ -177,25 +173,13 @@ def scan(text: str) -> Scan:
     return Scan(groups, tuple(scanner.braces), scanner.has_empty, scanner.has_empty_in_brace)
 
 
-def offers_empty(text: str) -> bool:
-    """Whether a text offers an empty list as a choice, as prompts do, or denies it.
+def without_edge_names(text: str) -> str:
+    """Return a text without the names of single coordinates, and labels out of lists of numbers.
 
-    >>> offers_empty("Answer with boxes, or [] if there is none"), offers_empty("[]")
-    (True, False)
+    >>> without_edge_names("[x1=10, y1=10, x2=60, y2=60]"), without_edge_names('["WBC", 1, 2]')
+    ('[10, 10, 60, 60]', '"WBC" [1, 2]')
     """
-    if _OFFERED.search(text):
-        return True
-    spans = [found.span() for found in _EMPTY.finditer(text)]
-    return bool(spans) and not is_empty_committed(text, spans)
-
-
-def without_markup(text: str) -> str:
-    """Return a text without tags and code fences.
-
-    >>> without_markup("<ref>WBC</ref>").strip()
-    'WBC'
-    """
-    return _MARKUP.sub(" ", text)
+    return _LED.sub(r"\1 [", _EDGE_NAMES.sub("", text))
 
 
 @dataclass
@@ -289,41 +273,19 @@ class _Scanner:
 # What a text says beside its groups
 
 
-def says_nothing(text: str, found: Scan, task: Task) -> bool:
-    """Whether an answer says that there is nothing to find, in words or by an empty list.
+def read_places(text: str, found: Scan, task: Task) -> Beside:
+    """Return what an answer says beside its groups, empty lists among it.
 
-    In a task with several labels, "platelets: none" says so of the platelets only, and an answer
-    without boxes has to say so of every label, or of all.
+    In a task with several labels, "platelets: none" says of the platelets only that there are none,
+    and an answer without boxes has to say so of every label, or of all.
+
+    >>> task = Task("cells", kind="localisation", labels=["WBC", "RBC"])
+    >>> read_places("[]", scan("[]"), task).says_nothing
+    True
     """
-    nothing = len(task.labels)
-    said = split(_outside(text, found))
-    mentions = task.lexicon.find(said)
-    if all(m.label != nothing for m in mentions):
-        return found.has_empty or (not found.groups and found.has_empty_in_brace)
-    allowed = {Stance.ASSERTED, Stance.OPEN} if found.groups else {Stance.ASSERTED}
-    of_label: set[int] = set()
-    last: Mention | None = None
-    for mention, stance in zip(mentions, stances(said, mentions, task.absences), strict=True):
-        is_nothing = mention.label == nothing
-        if is_nothing and stance in allowed:
-            if last is None or nothing < 2 or _is_closed(said, last, mention):
-                return True
-            of_label.add(last.label)
-        last = None if is_nothing else mention
-    if found.groups:
-        return found.has_empty
-    return found.has_empty or found.has_empty_in_brace or 0 < nothing == len(of_label)
-
-
-def _is_closed(said: Words, one: Mention, other: Mention) -> bool:
-    """Whether an entry or a line ends between two mentions: `"label": "RBC"}] or nothing`."""
-    between = "".join(said.gaps[one.stop : other.start + 1])
-    return not {"}", "]", "\n"}.isdisjoint(between)
-
-
-def _outside(text: str, found: Scan) -> str:
-    """Return what stands outside of the groups of numbers."""
-    return without_markup("; ".join(_gaps(text, found.groups)))
+    beside = read_beside(text, [(group.start, group.stop) for group in found.groups], task)
+    is_empty = found.has_empty or (not found.groups and found.has_empty_in_brace)
+    return beside._replace(says_nothing=beside.says_nothing or is_empty)
 
 
 def _gaps(text: str, groups: Sequence[Group]) -> list[str]:
@@ -340,7 +302,6 @@ def _gaps(text: str, groups: Sequence[Group]) -> list[str]:
 # the box, or else (where the first box has none before it) behind it. A box with only separators
 # between takes its neighbour's label, as in ``<ref>WBC</ref><box>…</box><box>…</box>``.
 
-_DENIALS = frozenset(("no", "not", "non", "never", "without", "isn't"))
 # A field without a value says nothing of the boxes beside it: {"WBC": [[...]], "RBC": []}.
 _BLANK = re.compile(
     r"\"[^\"\n]{0,80}\"\s{0,8}:\s{0,8}(?:\[[\[\]\s]{0,8}\]|null\b|\"(?:none)?\")"
@@ -359,16 +320,16 @@ def _box_labels(text: str, found: Scan, task: Task) -> list[int | None]:
     between = _gaps(text, groups)
     before, after = between[:-1], between[1:]
     follows = (
-        own[0] is None and reader.prose(before[0]) is None and reader.prose(after[-1]) is not None
+        own[0] is None and reader.read(before[0]) is None and reader.read(after[-1]) is not None
     )
     gaps = after[::-1] if follows else before
     labels: list[int | None] = []
     last: int | None = None
     for inside, gap in zip(own[::-1] if follows else own, gaps, strict=True):
         if inside is not None:
-            last = reader.object(inside)
-        elif any(map(str.isalpha, without_markup(gap))):
-            last = reader.prose(gap)
+            last = reader.read(inside)
+        elif any(map(str.isalpha, without_tags(gap))):
+            last = reader.read(gap)
         labels.append(last)
     return labels[::-1] if follows else labels
 
@@ -391,40 +352,16 @@ class _LabelReader:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._known: dict[tuple[str, bool], int | None] = {}
+        self._known: dict[str, int | None] = {}
 
-    def prose(self, text: str) -> int | None:
-        """Return the one label that a text asserts."""
-        return self._remembered(text, False)
-
-    def object(self, text: str) -> int | None:
-        """Return the one label in a JSON object, whose other fields mean nothing here."""
-        return self._remembered(text, True)
-
-    def _remembered(self, text: str, is_object: bool) -> int | None:
-        key = text, is_object
-        if key not in self._known:
-            self._known[key] = self._read(text, is_object)
-        return self._known[key]
-
-    def _read(self, text: str, is_object: bool) -> int | None:
-        if len(text) > MAX_ANSWER_LENGTH:
-            return None
-        words = split(without_markup(_BLANK.sub(" ", text)))
-        mentions = self._task.lexicon.find(words)
-        nothing = len(self._task.labels)
-        if is_object:
-            named = {mention.label for mention in mentions}
-            is_plain = len(named) == 1 and nothing not in named and "?" not in text
-            return named.pop() if is_plain and _DENIALS.isdisjoint(words.words) else None
-        found = stances(words, mentions)
-        after = [*mentions, None][1:]
-        kept = [
-            (mention, stance)
-            for mention, stance, following in zip(mentions, found, after, strict=True)
-            if mention.label != nothing and not (following and following.label == nothing)
-        ]
-        return read_one_asserted(words, [m for m, _ in kept], [s for _, s in kept], "label").label
+    def read(self, text: str) -> int | None:
+        """Return the one label that a text names, that there is nothing of it aside."""
+        if text not in self._known:
+            named = set()
+            if len(text) <= MAX_ANSWER_LENGTH:
+                named = named_labels(_BLANK.sub(" ", text), self._task) - {len(self._task.labels)}
+            self._known[text] = named.pop() if len(named) == 1 else None
+        return self._known[text]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -435,20 +372,23 @@ def _read_any(answer: str | None, task: Task) -> BoxAnswer:
     """Return the boxes in any answer."""
     if not answer or len(answer) > MAX_LENGTH:
         return BoxAnswer(reason=unreadable(answer, MAX_LENGTH))
+    answer = without_edge_names(answer)
     found = scan(answer)
     found = found._replace(groups=tuple(_join_corners(found.groups, answer)))
     groups = found.groups
     if len(groups) > MAX_BOXES:
         return BoxAnswer(reason="too_many_boxes")
-    nothing = says_nothing(answer, found, task)
+    beside = read_places(answer, found, task)
+    if beside.reason:
+        return BoxAnswer(reason=beside.reason, unread=beside.unread)
     if not groups:
-        is_given = nothing and not offers_empty(answer)
-        return BoxAnswer() if is_given else BoxAnswer(reason="boxes_unreadable")
-    if nothing:
+        return BoxAnswer(reason="" if beside.says_nothing else "boxes_unreadable")
+    if beside.says_nothing:
         return BoxAnswer(reason="boxes_and_none")
-    if not is_committed(answer, [(group.start, group.stop) for group in groups]):
+    labels = _box_labels(answer, found, task)
+    if not beside.denied.isdisjoint(labels):
         return BoxAnswer(reason="boxes_open")
-    return _boxes_of(groups, _box_labels(answer, found, task), task)
+    return _boxes_of(groups, labels, task)
 
 
 def _join_corners(groups: Iterable[Group], text: str) -> Iterator[Group]:
@@ -471,7 +411,7 @@ def _join_corners(groups: Iterable[Group], text: str) -> Iterator[Group]:
 
 def _is_bare(gap: str) -> bool:
     """Whether there is neither a letter nor a digit in a gap, markup aside."""
-    return not any(map(str.isalnum, without_markup(gap)))
+    return not any(map(str.isalnum, without_tags(gap)))
 
 
 def _boxes_of(groups: Sequence[Group], labels: Sequence[int | None], task: Task) -> BoxAnswer:
@@ -578,7 +518,7 @@ def _alone(name: str, task: Task) -> Sequence[int | None] | None:
     """
     answer = json.dumps([{"bbox_2d": [0, 0, 1, 1], "label": name} if name else [0, 0, 1, 1]])
     found = _read_any(answer, task)
-    mentioned = {mention.label for mention in task.lexicon.find(split(answer))}
+    mentioned = {mention.label for mention in task.lexicon.find(split_answer(answer))}
     if not found.boxes or found.problems or len(task.labels) in mentioned:
         return None
     goes_on = "bbox" in tokenize(f"{task.labels} {task.no_finding}")

@@ -1,0 +1,165 @@
+"""What an answer says beside the boxes, points or masks that it gives.
+
+All of it has to be understood, as in any answer: labels, keys of JSON, words that say nothing, and
+an explanation behind the last place. What denies a place, leaves it open or doubts it ("not [1, 2,
+3, 4]", `"present": false`, `"confidence": 0`) makes the answer unread, since a place that is denied
+would be paid as one that is given. A label that is said to be absent ("RBC: none") must have no
+place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from medreward.language.answer_text import split_answer
+from medreward.language.explanation import Answered, bears_out
+from medreward.language.grammar import read_certainty
+from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Token, scan_answer
+from medreward.language.understanding import part_of, text_at
+from medreward.task.task import Task
+
+# Stands for a place in a text; a character of private use, which no answer holds otherwise.
+PLACE = "\ue000"
+# Marks of the formats in which models write places.
+_TAGS = re.compile(r"</?(?:ref|p|b?box|points?|obj|object|quad)>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
+_SILENT = frozenset("fFimk")
+_DOUBTS = frozenset("ndaq|?bztc")
+_NEGATIVE = frozenset("an")
+
+
+class Beside(NamedTuple):
+    """What an answer says beside its places.
+
+    Attributes:
+        reason: why it cannot be read, "" if it can.
+        unread: the first thing that was not understood.
+        says_nothing: whether it says that there is nothing to find.
+        denied: the labels of which it says so.
+    """
+
+    reason: str = ""
+    unread: str = ""
+    says_nothing: bool = False
+    denied: frozenset[int] = frozenset()
+
+
+def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Beside:
+    """Return what `text` says beside the places at `spans`, in their order.
+
+    >>> task = Task("cells", kind="localisation", labels=["WBC", "RBC"])
+    >>> read_beside("WBC at [1, 2, 3, 4]; RBC: none", [(7, 19)], task).denied
+    frozenset({1})
+    >>> read_beside("not [1, 2, 3, 4]", [(4, 16)], task).reason
+    'boxes_open'
+    """
+    words = split_answer(without_tags(_with_signs(text, spans)))
+    reader = task.reader
+    tokens = _without_counts(read_certainty(scan_answer(words, reader.lexicon, reader.words)))
+    bad = next((i for i, t in enumerate(tokens) if t.code in (UNKNOWN, NUMBER, "e")), None)
+    if bad is not None:
+        end = _end_of_places(tokens, bad)
+        labels = frozenset(range(len(task.labels)))
+        rest = part_of(words, tokens[end].place, len(words.words)) if end else None
+        known = Answered(labels, may_deny_all=False, is_no=False, absences=task.absences)
+        if rest is None or not bears_out(rest, known, reader.lexicon, reader.words):
+            return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
+        tokens = tokens[:end]
+    return _judge([token for token in tokens if token.code not in _SILENT], task)
+
+
+def without_tags(text: str) -> str:
+    """Return a text without the tags that models put around places and their names.
+
+    >>> without_tags("<ref>WBC</ref>").strip()
+    'WBC'
+    """
+    return _TAGS.sub(" ", text) if "<" in text else text
+
+
+def named_labels(text: str, task: Task) -> set[int]:
+    """Return the labels that a text names and does not deny."""
+    words = split_answer(without_tags(text))
+    tokens = scan_answer(words, task.reader.lexicon, task.reader.words)
+    kept, denied, _ = _split_denied([t for t in tokens if t.code not in _SILENT], len(task.labels))
+    return {t.label for t in kept if t.code == LABEL} - denied
+
+
+def _with_signs(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return a text with the sign of a place in place of each."""
+    text = text.replace(PLACE, "\ufffd")
+    ends = [0, *(stop for _, stop in spans)]
+    starts = [*(start for start, _ in spans), len(text)]
+    return PLACE.join(text[end:start] for end, start in zip(ends, starts, strict=True))
+
+
+def _without_counts(tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens without the numbers of a list's items and of boxes: "1. WBC", "box 2"."""
+    found: list[Token] = []
+    item = 1
+    for i, token in enumerate(tokens):
+        before = tokens[i - 1].code if i else "."
+        after = tokens[i + 1].code if i + 1 < len(tokens) else "."
+        if token.code == NUMBER and token.text.isdigit():
+            is_item = before == "." and after in ".," and token.text == str(item)
+            if is_item or before == "F" or after == "F":
+                item += is_item
+                found.append(token._replace(code="f"))
+                continue
+        found.append(token)
+    return found
+
+
+def _end_of_places(tokens: Sequence[Token], bad: int) -> int:
+    """Return the last mark between the last place and a token, 0 if there is none."""
+    last = max((i for i, token in enumerate(tokens) if token.code == "B"), default=-1)
+    marks = [i for i in range(last + 1, bad) if tokens[i].code in ",:."]
+    return marks[-1] if marks and last >= 0 else 0
+
+
+def _judge(tokens: Sequence[Token], task: Task) -> Beside:
+    nothing = len(task.labels)
+    kept, denied, says_nothing = _split_denied(tokens, nothing)
+    says_nothing |= any(token.code == LABEL and token.label == nothing for token in kept)
+    if any(token.code in _DOUBTS for token in kept):
+        return Beside("boxes_open")
+    return Beside(says_nothing=says_nothing, denied=frozenset(denied))
+
+
+def _split_denied(tokens: Sequence[Token], nothing: int) -> tuple[list[Token], set[int], bool]:
+    """Return tokens without those that deny a label, these labels, and whether all are denied."""
+    kept: list[Token] = []
+    denied: set[int] = set()
+    i = 0
+    while i < len(tokens):
+        stop = _denial_stop(tokens, i, nothing)
+        if stop:
+            denied.add(next(t.label for t in tokens[i:stop] if t.code == LABEL))
+            i = stop
+        else:
+            kept.append(tokens[i])
+            i += 1
+    return kept, denied, 0 < nothing == len(denied)
+
+
+def _denial_stop(tokens: Sequence[Token], start: int, nothing: int) -> int:
+    """Return where "RBC: none" or "no RBC" ends that begins at `start`, 0 if none does."""
+    codes = [token.code for token in tokens[start : start + 4]]
+    is_named = codes[0] == LABEL and tokens[start].label != nothing
+    if is_named:
+        at = start + 1 + (codes[1:2] == [":"])
+        is_negative = at < len(tokens) and (
+            tokens[at].code in _NEGATIVE
+            or (tokens[at].code == LABEL and tokens[at].label == nothing)
+        )
+        return at + 1 if is_negative and not _leads_to_place(tokens, at + 1) else 0
+    if codes[0] in "ndt" and codes[1:2] == [LABEL] and tokens[start + 1].label != nothing:
+        return 0 if _leads_to_place(tokens, start + 2) else start + 2
+    return 0
+
+
+def _leads_to_place(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a place follows, at once or behind a colon."""
+    codes = [token.code for token in tokens[at : at + 2]]
+    return codes[:1] == ["B"] or codes == [":", "B"]

@@ -1,0 +1,175 @@
+"""Whether what stands behind a complete answer only bears it out.
+
+An explanation may hold words that nobody listed: "B. The lesion has spiculated margins". So it is
+held to rules that no further unknown word can help to meet, since unknown words are left out before
+the rest is looked at:
+
+* it begins with a known word, at least half of its words are known, the others have plain letters;
+* each of its sentences is about something known (a noun of the language's list);
+* it names no other label, option or grade, and does not deny the label of the answer;
+* what it denies is a noun of the list, and nothing as general as "abnormality";
+* no word in it takes the answer back, leaves it open or speaks of the answer itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from medreward.language.answer_text import AnswerText
+from medreward.language.lexicon import Lexicon
+from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, AnswerScanner, Token
+from medreward.language.vocabulary import Role, Vocabulary
+
+_NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
+_ROLE_CODES = {
+    Role.NOUN: _NOUN,
+    Role.GENERIC: _GENERIC,
+    Role.DEGREE: _DEGREE,
+    Role.WORD: _WORD,
+}
+# Verdicts, hedges and words about the answer take it back, where a language does not list them as
+# words of explanations too.
+_TAKES_BACK = frozenset("yqbcF?sX")
+_DENIALS = frozenset("ndatz")
+_CLAUSE_ENDS = frozenset(",:.")
+_MARKS = frozenset(",:.?")
+
+
+class Answered(NamedTuple):
+    """What a complete answer said.
+
+    Attributes:
+        labels: the labels that it asserted.
+        may_deny_all: whether "no abnormality" agrees with it: it is an absence, or yes or no.
+        is_no: whether it is no, with which any denial agrees.
+        absences: the labels that say that nothing was found.
+    """
+
+    labels: frozenset[int]
+    may_deny_all: bool
+    is_no: bool
+    absences: frozenset[int]
+
+
+def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary) -> bool:
+    """Whether `text` bears out an answer, by the rules above."""
+    is_known = [_is_known(word, lexicon, words) for word in text.words]
+    if not is_known or not is_known[0] or 2 * sum(is_known) < len(is_known):
+        return False
+    known = zip(text.words, is_known, strict=True)
+    if not all(is_known or _is_plain(word) for word, is_known in known):
+        return False
+    bare = _leave_out(text, is_known)
+    tokens = [*_ExplanationScanner(bare, lexicon, words).tokens()]
+    sentences = _split_at(tokens, lambda token: token.code == ".")
+    return all(_is_neutral(sentence, answered, bare.words) for sentence in sentences)
+
+
+def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
+    return (
+        word in words.roles.words
+        or word in words.classes.words
+        or word[0].isdigit()
+        or lexicon.correct(word) in lexicon.words
+    )
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word that is not known is at least one of three plain letters or more."""
+    return word.isascii() and word.isalpha() and len(word) > 2
+
+
+def _leave_out(text: AnswerText, is_known: Sequence[bool]) -> AnswerText:
+    """Return a text without its unknown words."""
+    words: list[str] = []
+    gaps: list[str] = []
+    capitals: list[int] = []
+    gap = ""
+    for i, word in enumerate(text.words):
+        gap += text.gaps[i]
+        if is_known[i]:
+            capitals += [len(words)] if i in text.capitals else []
+            words.append(word)
+            gaps.append(" " if gap.isspace() and "\n" not in gap else gap)
+            gap = ""
+    return AnswerText(tuple(words), (*gaps, gap + text.gaps[-1]), frozenset(capitals))
+
+
+class _ExplanationScanner(AnswerScanner):
+    """Reads words of explanations too, in place of words of answers that are no denial."""
+
+    def read_next(self, place: int) -> tuple[Token, int]:
+        """Return the token that begins with a word, and where the next one begins."""
+        token, stop = super().read_next(place)
+        role = self.vocabulary.roles.find(self.text.words, self.text.gaps, place)
+        kept = token.code in _DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
+        if role and (role[0] > stop or (role[0] == stop and not kept)):
+            return Token(_ROLE_CODES[role[1]], place), role[0]
+        if role and token.code == LABEL and role == (stop, Role.DEGREE):
+            token = token._replace(text=_DEGREE)  # of a noun behind it: "severe narrowing"
+        return token, stop
+
+
+def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterator[list[Token]]:
+    """Yield the tokens between those at which a text is split, where there are some."""
+    part: list[Token] = []
+    for token in tokens:
+        if not ends(token):
+            part.append(token)
+        elif part:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _is_neutral(sentence: Sequence[Token], answered: Answered, words: Sequence[str]) -> bool:
+    codes = {token.code for token in sentence}
+    agrees = answered.is_no and codes & _DENIALS
+    if not (agrees or codes & {_NOUN, _GENERIC}):
+        return False
+    clauses = _split_at(sentence, lambda token: token.code in _CLAUSE_ENDS)
+    return all(_is_neutral_clause(clause, answered, words) for clause in clauses)
+
+
+def _is_neutral_clause(clause: Sequence[Token], answered: Answered, words: Sequence[str]) -> bool:
+    codes = [token.code for token in clause]
+    if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
+        return False
+    denies = not _DENIALS.isdisjoint(codes)
+    if denies and not _denies_noun(codes, answered):
+        return False
+    following = [*clause[1:], None]
+    return all(
+        _is_aside(token, after, codes, answered, words)
+        for token, after in zip(clause, following, strict=True)
+        if token.code in (LABEL, DENIED_IN, NUMBER)
+    )
+
+
+def _denies_noun(codes: Sequence[str], answered: Answered) -> bool:
+    """Whether a clause denies something that is known and is not everything."""
+    if LABEL in codes or DENIED_IN in codes:
+        return False
+    if answered.is_no:
+        return True
+    return _NOUN in codes or (_GENERIC in codes and answered.may_deny_all)
+
+
+def _is_aside(
+    token: Token,
+    after: Token | None,
+    codes: Sequence[str],
+    answered: Answered,
+    words: Sequence[str],
+) -> bool:
+    """Whether a label or number in a clause says nothing of the answer."""
+    is_counting = after is not None and after.code in (_NOUN, _GENERIC, _WORD, "m")
+    if token.code == NUMBER or words[token.place].isdigit():
+        return is_counting
+    if token.code == DENIED_IN or token.label in answered.labels:
+        return True
+    if token.label in answered.absences:  # of a part: "the heart is normal"
+        return _NOUN in codes
+    return token.text == _DEGREE and after is not None and after.code == _NOUN

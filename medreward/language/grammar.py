@@ -1,0 +1,499 @@
+"""What the tokens of an answer say of its labels: the whole grammar.
+
+An answer is a row of *segments*, divided by full stops, semicolons and line ends; a segment is a
+row of *groups*, divided by commas, colons, "and", "or" and "but". Words that say nothing are left
+out. A group is one of::
+
+    L         a label, several times the same          asserted
+    d L       a denial and a label                     denied ("no", "not", "without")
+    y L       an affirmation and a label               asserted
+    q L, L q  a hedge beside it                        open
+    L a, L n  a label and a negative verdict           denied ("absent", "no", "3%")
+    L p, L y  a label and a positive verdict           asserted
+    v         a verdict alone: of the labels before it, or, before a colon, of those behind it
+
+Rules beyond a group, each where two readings are possible:
+
+* A verdict behind a list is one on all of it: "A, B and C are absent".
+* A denial before a list is one on all of it where "or" or "nor" ends the list: "no A, B or C"; else
+  labels behind the first one are open.
+* A label that says that nothing was found begins a statement of its own: "no pneumonia, normal".
+* "A or B" leaves both open.
+* A table of labels and verdicts, in either order, is read pair by pair.
+* A heading before a colon is a verdict on the list behind it, on the lines below too.
+
+What fits none of this is not understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, SHARE, UNKNOWN, Token
+
+
+class Stance(Enum):
+    """How an answer stands to a label that it names."""
+
+    ASSERTED = "asserted"
+    DENIED = "denied"
+    OPEN = "left open"
+
+
+class Statement(NamedTuple):
+    """What an answer says of one label."""
+
+    label: int
+    stance: Stance
+
+
+class NotUnderstoodError(Exception):
+    """What an answer says cannot be told; `place` is the word from which on."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+class Rules(NamedTuple):
+    """What a task says of its labels.
+
+    Attributes:
+        absences: the labels that say that nothing was found.
+        one_answer: whether one label is right.
+        no_label: the label "no" of a task whose labels are yes and no.
+    """
+
+    absences: frozenset[int] = frozenset()
+    one_answer: bool = False
+    no_label: int | None = None
+
+
+_SIGNS = {
+    "t": Stance.DENIED,
+    "z": Stance.DENIED,
+    "n": Stance.DENIED,
+    "d": Stance.DENIED,
+    "a": Stance.DENIED,
+    "y": Stance.ASSERTED,
+    "p": Stance.ASSERTED,
+    "q": Stance.OPEN,
+}
+_JOINERS = frozenset(",:&|b")
+_SILENT = frozenset("fFi")
+# Verdict, labels, verdict; in a table without separators, one pair behind the other.
+_GROUP = re.compile(r"(?P<before>[ntdyqpaz]?)(?P<labels>[LS]+)(?P<behind>[naypq]?)")
+_VERDICT = re.compile(r"[naypqdtz]")
+_BEHIND_TABLE = re.compile(r"(?:[LS]+[nayp]){2,}")
+_BEFORE_TABLE = re.compile(r"(?:[nydtpa][LS]+){2,}")
+_CONTRAST = re.compile(r"[LS]+(?:[dt][LS]+)+")  # "A rather than B"
+_PAIRS = {
+    _BEHIND_TABLE: re.compile(r"[LS]+[nayp]"),
+    _BEFORE_TABLE: re.compile(r"[nydtpa][LS]+"),
+    _CONTRAST: re.compile(r"[dt]?[LS]+"),
+}
+# Verdicts before and behind one label that agree: "no A seen", "yes, A present".
+_AGREE = {"np": "n", "dp": "d", "tp": "t", "yp": "y", **{code: code for code in "ntdyqpaz"}, "": ""}
+
+
+@dataclass
+class Group:
+    """Tokens between two joiners, words that say nothing aside.
+
+    Attributes:
+        joiner: what stands before it: ``, : & | b``, or "" at the start of a segment.
+        tokens: labels and verdicts.
+        has_modifier: whether a modifier stands in it.
+        is_clause: whether it begins a statement: "it is A".
+        place: the index of its first word.
+    """
+
+    joiner: str
+    place: int
+    tokens: list[Token] = field(default_factory=list)
+    has_modifier: bool = False
+    is_clause: bool = False
+
+    @property
+    def codes(self) -> str:
+        """The codes of its tokens."""
+        return "".join(token.code for token in self.tokens)
+
+
+def read_statements(tokens: Sequence[Token], rules: Rules) -> list[Statement]:
+    """Return what tokens say of labels; shares are verdicts already (`read_certainty`).
+
+    Raises:
+        NotUnderstoodError: if they are none of the forms above.
+    """
+    reader = _AnswerReader(rules)
+    segment: list[Token] = []
+    for token in tokens:
+        if token.code in (UNKNOWN, NUMBER, "e", "c"):
+            raise NotUnderstoodError(token.place)
+        if token.code in ".?":
+            reader.read_segment(segment, token.code)
+            segment = []
+        else:
+            segment.append(token)
+    reader.read_segment(segment, "")
+    reader.finish()
+    return reader.statements
+
+
+def read_certainty(tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens with shares as verdicts, and without how sure the model says it is.
+
+    More than half is a positive verdict, less a negative one; half leaves a label open. The same
+    holds of "confidence: 90%", which says nothing where it is more than half.
+    """
+    found: list[Token] = []
+    previous = ""  # the code of the last token but colons and words that say nothing
+    for token in tokens:
+        value = _share(token, found, previous)
+        if value is not None:
+            code = "q" if value == 0.5 else "p" if value > 0.5 else "a"
+            if previous == "c":
+                while found.pop().code != "c":
+                    pass
+                code = "f" if code == "p" else "q"
+            found.append(token._replace(code=code))
+        elif token.code == "c" and previous in (SHARE, NUMBER):  # "90% confidence"
+            found.append(token._replace(code="f"))
+            found[-2] = found[-2]._replace(code="f" if found[-2].code == "p" else "q")
+            if found[-3:-2] and found[-3].code == "&":
+                found[-3] = found[-3]._replace(code="f")
+        else:
+            found.append(token)
+        if token.code not in ":fF":
+            previous = token.code
+    return found
+
+
+def _share(token: Token, before: Sequence[Token], previous: str) -> float | None:
+    """Return the share that a token is, None if it is none."""
+    if token.code == SHARE:
+        return token.share
+    if token.code != NUMBER:
+        return None
+    if previous == "c":
+        return token.share if token.share <= 1 else token.share / 100
+    is_decimal = "." in token.text or token.text in ("0", "1")
+    is_value = bool(before) and before[-1].code == ":" and is_decimal
+    return token.share if is_value and 0 <= token.share <= 1 else None
+
+
+class _AnswerReader:
+    """Reads segments one after the other.
+
+    Attributes:
+        statements: what was said so far.
+        heading: the verdict of a heading that is still in force.
+        asked: the labels of a question that the next segment may answer.
+        says_no: whether "No" stood alone before what follows.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.statements: list[Statement] = []
+        self.heading: Stance | None = None
+        self.asked: list[int] = []
+        self.says_no = False
+
+    def read_segment(self, tokens: list[Token], end: str) -> None:
+        """Read a segment; `end` is the mark behind it."""
+        groups = [*_groups(tokens)]
+        if not groups:
+            return
+        if all(_VERDICT.fullmatch(group.codes) for group in groups):
+            self._read_verdict(groups, tokens)
+            return
+        self._settle_question()
+        reader = _SegmentReader(groups, self.rules, self.heading, self.says_no)
+        self.says_no = False
+        reader.read()
+        self.heading = reader.heading if self.heading and not reader.had_heading else None
+        if end == "?":
+            self.asked = [statement.label for statement in reader.statements]
+        else:
+            self.statements += reader.statements
+
+    def _read_verdict(self, groups: list[Group], tokens: list[Token]) -> None:
+        """Read a segment of nothing but a verdict: a heading, an answer to a question, or "No."."""
+        if len(groups) > 1:
+            raise NotUnderstoodError(groups[1].place)
+        (group,) = groups
+        sign = _SIGNS[group.codes]
+        if tokens[-1].code == ":":
+            self._settle_question()
+            self.heading = sign
+        elif self.asked:
+            self.statements += [Statement(label, sign) for label in self.asked]
+            self.asked = []
+        elif sign is Stance.ASSERTED or self._agrees(group):
+            return
+        elif group.codes == "n" and not self.statements:
+            self.says_no = True
+        else:
+            raise NotUnderstoodError(group.place)
+
+    def _agrees(self, group: Group) -> bool:
+        """Whether a verdict only bears out the answer no: "No. There is not."."""
+        labels = {statement.label for statement in self.statements}
+        return group.codes in "az" and labels == {self.rules.no_label}
+
+    def _settle_question(self) -> None:
+        self.statements += [Statement(label, Stance.OPEN) for label in self.asked]
+        self.asked = []
+
+    def finish(self) -> None:
+        """Settle what nothing follows."""
+        self._settle_question()
+
+
+def _groups(tokens: Sequence[Token]) -> Iterator[Group]:
+    """Yield the groups of a segment that hold a label or a verdict."""
+    group = Group("", tokens[0].place if tokens else 0)
+    joiner = ""  # of the next group; joiners around a group of words that say nothing are one
+    codes = ""  # of the group so far
+    for token in tokens:
+        if token.code in _JOINERS:
+            if group.tokens:
+                yield group
+                joiner = ""
+            is_aside = token.code == "|" and set(codes) - _SILENT == {"m"}  # "viral or lobar A"
+            joiner = joiner if is_aside else _stronger(joiner, token.code)
+            group, codes = Group(joiner, token.place, has_modifier=is_aside), ""
+            continue
+        group.has_modifier |= token.code in "mk"
+        group.is_clause |= token.code == "i"
+        if token.code in "mk" and codes.strip("fi") == "#":
+            raise NotUnderstoodError(token.place)  # "2 lesions" is no grade
+        codes += "#" if token.code == LABEL and token.text else token.code
+        if token.code not in _SILENT and token.code not in "mk":
+            group.tokens.append(token)
+    if group.tokens:
+        yield group
+    elif group.joiner == "|" or (group.joiner in ("&", "b") and not group.has_modifier):
+        raise NotUnderstoodError(group.place)
+
+
+def _stronger(one: str, other: str) -> str:
+    """Return the joiner that counts of two: "or" and "but" before colons, these before commas."""
+    return min(one or other, other, key="|b:,&".index)
+
+
+class _SegmentReader:
+    """Reads the groups of one segment (see the rules above)."""
+
+    def __init__(
+        self,
+        groups: list[Group],
+        rules: Rules,
+        heading: Stance | None,
+        says_no: bool,
+    ) -> None:
+        self.groups = [*_without_tables(groups)]
+        self.rules = rules
+        self.heading = heading
+        self.had_heading = False
+        self.says_no = says_no
+        self.statements: list[Statement] = []
+        self._run: list[int] = []  # labels that the next verdict may be about
+        self._is_alternative = False
+        self._denied: list[int] | None = None  # labels in a list that a denial began
+        self._contrasting: tuple[str, ...] = ()  # joiners behind which a denial does not reach
+        self._subject: int | None = None  # the label that a "no" behind it would name
+
+    def read(self) -> None:
+        """Read all groups.
+
+        Raises:
+            NotUnderstoodError: if one is in none of the forms.
+        """
+        for i, group in enumerate(self.groups):
+            following = self.groups[i + 1].joiner if i + 1 < len(self.groups) else ""
+            if _VERDICT.fullmatch(group.codes):
+                self._read_verdict(group, following, is_first=i == 0)
+                continue
+            found = _GROUP.fullmatch(group.codes)
+            if found is None:
+                raise NotUnderstoodError(group.place)
+            self._read_group(group, found, following)
+        self._end_run()
+        self._end_denial(Stance.OPEN)
+
+    def _read_verdict(self, group: Group, following: str, *, is_first: bool) -> None:
+        sign = _SIGNS[group.codes]
+        agrees = group.codes in "azt" and group.joiner != ":"
+        if agrees and self._run == [self.rules.no_label]:
+            return  # "No, there is not"
+        if group.has_modifier and sign is Stance.DENIED and group.codes != "a":
+            raise NotUnderstoodError(group.place)  # "no opacity"
+        if following == ":" and not (self._run and group.joiner == ":"):
+            self._end_run()
+            self._end_denial(Stance.OPEN)
+            self.heading, self.had_heading = sign, True
+        elif self._run and group.codes not in "dt":
+            self._judge_run(sign)
+        elif self._subject is not None and sign is Stance.DENIED:
+            self._state(self._subject, Stance.ASSERTED, group)
+            self._subject = None
+        elif is_first and group.codes in "ny":
+            self.says_no = group.codes == "n"
+        elif is_first and group.codes == "q":
+            self.heading, self.had_heading = sign, True
+        else:
+            raise NotUnderstoodError(group.place)
+
+    def _read_group(self, group: Group, found: re.Match[str], following: str) -> None:
+        labels = {t.label for t in group.tokens if t.code == LABEL}
+        denied_in = {t.label for t in group.tokens if t.code == DENIED_IN}
+        verdict = _AGREE.get(found["before"] + found["behind"])
+        verdict = found["behind"] if verdict is None and not found["before"] else verdict
+        if verdict is None or len(labels) > 1:
+            raise NotUnderstoodError(group.place)
+        if not labels:
+            self._read_denied_in(group, verdict, denied_in)
+            return
+        (label,) = labels
+        if not verdict:
+            self._read_bare(group, label, following)
+            return
+        self._check_heading(group)
+        if found["behind"] and not found["before"]:
+            self._run.append(label)
+            self._judge_run(_SIGNS[verdict])
+            return
+        self._end_run(joiner=group.joiner)
+        self._end_denial(Stance.OPEN)
+        self._state(label, _SIGNS[verdict], group)
+        self._denied = [] if _SIGNS[verdict] is Stance.DENIED and not found["behind"] else None
+        is_contrast = self.rules.one_answer and verdict in "tz" and following == ","
+        self._contrasting = ("b", ":", ",") if is_contrast else ("b", ":")
+
+    def _read_denied_in(self, group: Group, verdict: str, labels: set[int]) -> None:
+        """Read "no DR", "DR: none" where this is a form of a label; "DR" alone says nothing."""
+        if not verdict:
+            self._subject = min(labels)
+            return
+        if len(labels) > 1 or _SIGNS[verdict] is not Stance.DENIED:
+            raise NotUnderstoodError(group.place)
+        self._end_run(joiner=group.joiner)
+        self._end_denial(Stance.OPEN)
+        self._state(labels.pop(), Stance.ASSERTED, group)
+
+    def _read_bare(self, group: Group, label: int, following: str) -> None:
+        """Read a label without a verdict of its own."""
+        joiner, is_absence = group.joiner, label in self.rules.absences
+        if self.heading is not None:
+            self._state(label, self.heading, group)
+        elif self.says_no and not group.is_clause:
+            self._state(label, Stance.ASSERTED if is_absence else Stance.OPEN, group)
+        elif self._is_denied_too(joiner, is_absence):
+            self._denied = [*(self._denied or ()), label]
+            if joiner == "|":
+                self._end_denial(Stance.DENIED, goes_on=True)
+        else:
+            self._end_denial(Stance.OPEN)
+            if joiner == ":" and self._run == [label]:
+                self._run.clear()  # a heading, and what stands under it
+            self._is_alternative |= joiner == "|" and self._run != [label]
+            self._check_absence(label, group)
+            self._run.append(label)
+
+    def _is_denied_too(self, joiner: str, is_absence: bool) -> bool:
+        """Whether a label goes on a list that a denial began."""
+        if self._denied is None or joiner in self._contrasting:
+            return False
+        return joiner == "|" or not is_absence
+
+    def _check_heading(self, group: Group) -> None:
+        """Refuse a verdict under a heading, which has one already."""
+        if self.heading is not None:
+            raise NotUnderstoodError(group.place)
+
+    def _judge_run(self, sign: Stance) -> None:
+        """Give the labels before a verdict that verdict, an absence beside others aside."""
+        for label in self._run:
+            is_own = (
+                len(set(self._run)) > 1 and label in self.rules.absences and label != self._run[-1]
+            )
+            self.statements.append(Statement(label, Stance.ASSERTED if is_own else sign))
+        self._run.clear()
+        self._is_alternative = False
+
+    def _end_run(self, joiner: str = "") -> None:
+        """Assert the labels that no verdict followed, or leave them open where "or" joins them."""
+        is_open = self._is_alternative or joiner == "|"
+        sign = Stance.OPEN if is_open else Stance.ASSERTED
+        self.statements += [Statement(label, sign) for label in self._run]
+        self._run.clear()
+        self._is_alternative = False
+
+    def _end_denial(self, sign: Stance, *, goes_on: bool = False) -> None:
+        """End a list that a denial began: `sign` is the stance to its labels but the first."""
+        if self._denied is not None:
+            self.statements += [Statement(label, sign) for label in self._denied]
+            self._denied = [] if goes_on else None
+
+    def _state(self, label: int, stance: Stance, group: Group) -> None:
+        if stance is Stance.ASSERTED:
+            self._check_absence(label, group)
+        self.statements.append(Statement(label, stance))
+
+    def _check_absence(self, label: int, group: Group) -> None:
+        """Refuse "normal" of a part: "the left lung is normal" says nothing of the whole."""
+        if label in self.rules.absences and group.has_modifier:
+            raise NotUnderstoodError(group.place)
+
+
+def _without_tables(groups: Iterable[Group]) -> Iterator[Group]:
+    """Yield groups, those that are a table row by row, and the pairs of a table made groups."""
+    groups = [*groups]
+    codes = [group.codes for group in groups]
+    if len(groups) > 2 and len(groups) % 2 == 0 and _alternates(codes):
+        for verdict, labels in zip(groups[::2], groups[1::2], strict=True):
+            tokens = [*verdict.tokens, *labels.tokens]
+            is_modified = verdict.has_modifier or labels.has_modifier
+            yield Group(verdict.joiner and ",", verdict.place, tokens, is_modified)
+        return
+    for group in groups:
+        yield from _split_table(group)
+
+
+def _alternates(codes: Sequence[str]) -> bool:
+    """Whether verdicts and labels take turns, a verdict first."""
+    verdicts = all(code in ("n", "y") for code in codes[::2])
+    return verdicts and all(set(code) <= {LABEL, DENIED_IN} for code in codes[1::2])
+
+
+def _split_table(group: Group) -> Iterator[Group]:
+    codes = group.codes
+    for table, pair in _PAIRS.items():
+        if table.fullmatch(codes):
+            for i, found in enumerate(pair.finditer(codes)):
+                tokens = group.tokens[found.start() : found.end()]
+                joiner = "," if i else group.joiner
+                yield Group(joiner, tokens[0].place, tokens, group.has_modifier)
+            return
+    yield from _split_labels(group)
+
+
+def _split_labels(group: Group) -> Iterator[Group]:
+    """Yield a group, or one for each of the labels that stand side by side in it."""
+    start = 0
+    for i in range(1, len(group.tokens)):
+        one, other = group.tokens[i - 1], group.tokens[i]
+        if one.code == other.code == LABEL and one.label != other.label:
+            joiner = "," if start else group.joiner
+            yield Group(joiner, group.place, group.tokens[start:i], group.has_modifier)
+            start = i
+    if start:
+        yield Group(",", group.place, group.tokens[start:], group.has_modifier)
+    else:
+        yield group

@@ -1,0 +1,172 @@
+"""An answer as tokens of the grammar: each word, number and mark is one, or is not understood.
+
+At each place the longest known form wins, a label's before a word's. A token has a code of one
+letter: ``L`` is a label, ``S`` what a label says "no" of ("DR" where "no DR" is one), ``#`` a
+number, ``s`` a share such as "90%", ``X`` what is not understood, the codes of `WordClass` are
+words, and ``, : . ? |`` are marks (see `_MARKS`); ``B`` stands for a place, such as a box.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from medreward.language.answer_text import AnswerText
+from medreward.language.lexicon import Lexicon
+from medreward.language.vocabulary import Vocabulary, WordClass
+
+LABEL, DENIED_IN, NUMBER, SHARE, UNKNOWN = "L", "S", "#", "s", "X"
+# Classes of phrases that follow a label "A" or "no", and never an article or a determiner.
+_BEHIND_LABEL = frozenset(
+    (WordClass.IS_ANSWER, WordClass.BECAUSE, WordClass.AND, WordClass.OR, WordClass.BUT)
+)
+# What a mark is read as; "" says nothing. A mark that is not here is not understood.
+_MARKS = {
+    **dict.fromkeys(" \"'*_`#[]{}", ""),
+    **dict.fromkeys(".;\n", "."),
+    **dict.fromkeys(",|\t", ","),
+    **dict.fromkeys(":=", ":"),
+    **dict.fromkeys("()", ","),
+    "?": "?",
+    "!": ".",
+    "/": "|",
+    "&": "&",
+    "\u2713": "y",
+    "\u2717": "n",
+    "\ue000": "B",
+}
+# Marks behind which a word may follow at once; behind others it needs a space.
+_GLUED = frozenset(" \"'*_`[]{}()\n\t,:=/|-#\u2713\u2717&\ue000")
+_DASHES = re.compile(r"-+(?!>)")
+# An exclamation mark ends a sentence, "!=" does not.
+_STRAY = re.compile(r"![^\s!*_\"')}\]]")
+
+
+class Token(NamedTuple):
+    """A part of an answer: its code, the word that it begins at, and what it stands for.
+
+    Attributes:
+        code: a letter or mark of the grammar.
+        place: the index of its first word, or of the word before which a mark stands.
+        label: the index of a label.
+        share: of a number or share, its value; a share is between 0 and 1.
+        text: the text of what is not understood, of a mark, a number, a label that is one.
+    """
+
+    code: str
+    place: int
+    label: int = -1
+    share: float = 0.0
+    text: str = ""
+
+
+def scan_answer(text: AnswerText, lexicon: Lexicon, words: Vocabulary) -> list[Token]:
+    """Return the tokens of an answer, in order."""
+    return [*AnswerScanner(text, lexicon, words).tokens()]
+
+
+class AnswerScanner:
+    """Reads the tokens of an answer, one after the other."""
+
+    def __init__(self, text: AnswerText, lexicon: Lexicon, vocabulary: Vocabulary) -> None:
+        self.text, self.lexicon, self.vocabulary = text, lexicon, vocabulary
+        self.corrected = [lexicon.correct(word) for word in text.words]
+
+    def tokens(self) -> Iterator[Token]:
+        """Yield the tokens: marks, then the longest form or phrase behind them, and so on."""
+        words, place = self.text.words, 0
+        while place < len(words):
+            yield from self._marks(place)
+            token, place = self.read_next(place)
+            yield token
+        yield from self._marks(place)
+
+    def read_next(self, place: int) -> tuple[Token, int]:
+        """Return the token that begins with a word, and where the next one begins."""
+        label = self.lexicon.match(self.corrected, self.text.gaps, place)
+        phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
+        if label and (not phrase or self._is_label(place, label.stop, phrase)):
+            code = DENIED_IN if label.is_denied_in else LABEL
+            word = self.text.words[place]
+            text = word if word.isdigit() and label.stop == place + 1 else ""
+            return Token(code, place, label.label, text=text), label.stop
+        if phrase:
+            return Token(phrase[1].code, place), phrase[0]
+        return _number_or_unknown(self.text.words[place], place), place + 1
+
+    def _is_label(self, start: int, stop: int, phrase: tuple[int, WordClass]) -> bool:
+        """Whether a label's form is meant where a phrase begins at the same place.
+
+        The longer one is. Of "no", "a" and "I", which are labels of some tasks, a word that follows
+        makes a phrase: "no fracture", "a fracture".
+        """
+        if stop != phrase[0]:
+            return stop > phrase[0]
+        kind = phrase[1]
+        if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
+            return True
+        if not self.text.gaps[stop].isspace():
+            return True
+        following = self.vocabulary.classes.find(self.text.words, self.text.gaps, stop)
+        is_written = kind is WordClass.NO or start in self.text.capitals
+        return is_written and following is not None and following[1] in _BEHIND_LABEL
+
+    def _marks(self, place: int) -> Iterator[Token]:
+        """Yield the marks before a word, or behind the last one."""
+        gap = self.text.gaps[place]
+        if not gap or gap == " ":
+            return
+        words = self.text.words
+        before = words[place - 1][-1] if place else ""
+        after = words[place][0] if place < len(words) else ""
+        for code, text in _gap_marks(gap, _side(before), _side(after)):
+            yield Token(code, place, text=text)
+
+
+def _side(char: str) -> str:
+    """Return "0" for a digit, "a" for another character, "" for none."""
+    return char and ("0" if char.isdigit() else "a")
+
+
+@lru_cache(maxsize=4096)
+def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]:
+    """Return the codes and texts of the marks in what stands between two words."""
+    if gap == "-" and before and after:  # a hyphen, or a range
+        return (("|", "-"),) if before == after == "0" else ()
+    if after and gap[-1] not in _GLUED:  # ".5", "?pneumonia", "!pneumonia"
+        return ((UNKNOWN, gap.strip()),)
+    if _STRAY.search(gap) or not all(_is_dash(gap, m, after) for m in _DASHES.finditer(gap)):
+        return ((UNKNOWN, gap.strip()),)
+    marks: list[tuple[str, str]] = []
+    for char in gap.replace("->", ":").replace("=>", ":"):
+        if char == "-":
+            code = "" if not before or "\n" in gap else ":"  # a bullet, or a dash
+        else:
+            code = _MARKS.get(char, " " if char.isspace() else UNKNOWN).strip()
+        if code and not (marks and marks[-1][0] == code and code in ".,:"):
+            marks.append((code, char))
+    return tuple(marks)
+
+
+def _is_dash(gap: str, found: re.Match[str], after: str) -> bool:
+    """Whether dashes divide words or begin a line: not a sign, "(-)" or what an answer ends with."""
+    following, preceding = gap[found.end() :], gap[: found.start()]
+    if following:
+        return following[0].isspace()
+    return "\n" in preceding or (after == "a" and (not preceding or preceding[-1].isspace()))
+
+
+def _number_or_unknown(word: str, place: int) -> Token:
+    """Return the token of a word that is no form and no phrase."""
+    digits = word.removesuffix("%")
+    try:
+        value = float(digits) if digits[0].isdigit() else None
+    except ValueError:
+        value = None
+    if value is None:
+        return Token(UNKNOWN, place, text=word)
+    if word.endswith("%"):
+        return Token(SHARE, place, share=value / 100, text=word)
+    return Token(NUMBER, place, share=value, text=word)

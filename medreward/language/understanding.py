@@ -1,0 +1,170 @@
+"""What an answer says, understood whole; or the first thing in it that is not understood.
+
+An answer is read by `medreward.language.grammar`. Where it holds what is not understood, it may
+still be a complete answer with an explanation behind it; the answer ends at the last mark ``. ; ,
+: ( -`` or word such as "because" or "with" before that. An explanation may also stand before a last
+sentence that says that it is the answer: "The lungs show ... . The diagnosis is pneumonia."
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from medreward.language.answer_text import AnswerText, split_answer
+from medreward.language.explanation import Answered, bears_out
+from medreward.language.grammar import (
+    NotUnderstoodError,
+    Rules,
+    Stance,
+    Statement,
+    read_certainty,
+    read_statements,
+)
+from medreward.language.lexicon import Lexicon
+from medreward.language.tokens import Token, scan_answer
+from medreward.language.vocabulary import Vocabulary
+
+_NOT_READ = frozenset("X#ec")
+# Where an answer may end: a mark, "with", "because", "without".
+_ENDS = frozenset(",:.&ed")
+_LETTERS = frozenset("abcdefghij")
+
+
+class Understanding(NamedTuple):
+    """What an answer says of labels, or what in it was not understood.
+
+    Attributes:
+        statements: what it says, in order; none where it is not understood.
+        unread: the first thing that is not understood, "" if all is.
+        names_label: whether it names a label at all.
+    """
+
+    statements: tuple[Statement, ...]
+    unread: str = ""
+    names_label: bool = True
+
+
+class Reader:
+    """Reads answers about the labels of a task.
+
+    Args:
+        lexicon: finds the labels.
+        words: the vocabulary of the languages that the task takes.
+        rules: what the task says of its labels.
+    """
+
+    def __init__(self, lexicon: Lexicon, words: Vocabulary, rules: Rules) -> None:
+        self.lexicon, self.words, self.rules = lexicon, words, rules
+
+    def read(self, answer: str) -> Understanding:
+        """Return what `answer` says."""
+        return self.read_text(split_answer(answer))
+
+    def read_text(self, text: AnswerText) -> Understanding:
+        """Return what the words and marks of an answer say."""
+        tokens = without_options(read_certainty(scan_answer(text, self.lexicon, self.words)))
+        names_label = any(token.code in "LS" for token in tokens)
+        place = next((token.place for token in tokens if token.code in _NOT_READ), None)
+        if place is None:
+            try:
+                return Understanding(tuple(read_statements(tokens, self.rules)), "", names_label)
+            except NotUnderstoodError as error:
+                place = error.place
+        statements = self._with_explanation(text, tokens, place) if names_label else ()
+        unread = "" if statements else text_at(text, tokens, place)
+        return Understanding(statements, unread, names_label)
+
+    def _with_explanation(
+        self, text: AnswerText, tokens: Sequence[Token], place: int
+    ) -> tuple[Statement, ...]:
+        """Return what a complete answer beside an explanation says; nothing if there is none.
+
+        `place` is the first word that is not understood.
+        """
+        end = next((i for i, token in enumerate(tokens) if token.place >= place), len(tokens) - 1)
+        while end > 0 and tokens[end].code not in _ENDS:
+            end -= 1
+        statements = self._complete(tokens[:end])
+        if statements:
+            rest = part_of(text, tokens[end].place, len(text.words))
+            return statements if self._bears_out(rest, statements) else ()
+        last = max((i for i, token in enumerate(tokens) if token.code in _NOT_READ), default=-1)
+        start = next((i for i in range(last, len(tokens)) if tokens[i].code in ".:,"), len(tokens))
+        final = tokens[start:]
+        states = any(token.code in "Fip" for token in final)
+        statements = self._complete(_without_joiners(final)) if states and last >= 0 else ()
+        rest = part_of(text, 0, final[0].place) if statements else text
+        return statements if statements and self._bears_out(rest, statements) else ()
+
+    def _complete(self, tokens: Sequence[Token]) -> tuple[Statement, ...]:
+        """Return what tokens say if they are a complete answer, else nothing."""
+        try:
+            statements = tuple(read_statements(tokens, self.rules))
+        except NotUnderstoodError:
+            return ()
+        asserted = {s.label for s in statements if s.stance is Stance.ASSERTED}
+        others = {s.label for s in statements if s.stance is not Stance.ASSERTED}
+        is_open = any(s.stance is Stance.OPEN for s in statements)
+        return () if not asserted or is_open or asserted & others else statements
+
+    def _bears_out(self, rest: AnswerText, statements: Sequence[Statement]) -> bool:
+        labels = frozenset(s.label for s in statements if s.stance is Stance.ASSERTED)
+        absences, no_label = self.rules.absences, self.rules.no_label
+        answered = Answered(
+            labels,
+            may_deny_all=no_label is not None or labels <= absences,
+            is_no=labels == {no_label},
+            absences=absences,
+        )
+        return bears_out(rest, answered, self.lexicon, self.words)
+
+
+def without_options(tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens without the letter of an option, or numbers of a list, before what is meant.
+
+    "B) pneumonia", "(c) malignant", "Answer: B. pneumonia", "1. effusion, 2. mass".
+    """
+    found: list[Token] = []
+    item, is_start = 1, True
+    for i, token in enumerate(tokens):
+        after = tokens[i + 1].code if i + 1 < len(tokens) else ""
+        is_letter = token.code == "X" and len(token.text) == 1 and token.text in _LETTERS
+        is_item = token.code == "#" and token.text == str(item)
+        if after and after in ",.:" and is_start and (is_item or (is_letter and item == 1)):
+            item += 1
+            found.append(token._replace(code="f"))
+            continue
+        if (
+            found
+            and found[-1].code == "f"
+            and i
+            and tokens[i - 1].code in "X#"
+            and token.code in ",.:"
+        ):
+            continue  # the mark behind it
+        is_start = token.code in ".,:F" or (is_start and token.code in "f")
+        found.append(token)
+    return found
+
+
+def _without_joiners(tokens: Sequence[Token]) -> Sequence[Token]:
+    """Return tokens without the marks and joiners that they begin with."""
+    start = 0
+    while start < len(tokens) and tokens[start].code in ",.:&b":
+        start += 1
+    return tokens[start:]
+
+
+def part_of(text: AnswerText, start: int, stop: int) -> AnswerText:
+    """Return the words of a text from one to before another one, with the marks behind each."""
+    capitals = frozenset(i - start for i in text.capitals if start <= i < stop)
+    return AnswerText(text.words[start:stop], ("", *text.gaps[start + 1 : stop + 1]), capitals)
+
+
+def text_at(text: AnswerText, tokens: Sequence[Token], place: int) -> str:
+    """Return the word at a place, or the mark that is not understood before it."""
+    for token in tokens:
+        if token.place == place and token.code in _NOT_READ and token.text:
+            return token.text
+    return text.words[place] if place < len(text.words) else text.gaps[-1].strip()

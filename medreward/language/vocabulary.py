@@ -1,0 +1,214 @@
+"""The closed vocabularies of languages: which words an answer may consist of, and what they do.
+
+A language is one data file of this package, such as ``english.yaml``; it says what each list is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Generic, TypeVar
+
+import yaml
+
+from medreward.errors import ConfigError, expected, quote
+from medreward.language.answer_text import split_answer
+
+LANGUAGES = {"en": "english"}
+DEFAULT_LANGUAGES = ("en",)
+_SCALES = "scales"
+_ENTRY = re.compile(r'"([^"]*)"|(\S+)')
+_OPTIONAL = re.compile(r"\((\w+)\)")
+# Between the words of a phrase.
+_INSIDE = frozenset((" ", "", "-", "_", "'", "/", "\n", ". "))
+_Value = TypeVar("_Value")
+
+
+class WordClass(Enum):
+    """What a word or phrase does in an answer: the name of its list, and the code it is read as."""
+
+    ARTICLE = "articles", "f"
+    FILLER = "fillers", "f"
+    CLAUSE = "clauses", "i"
+    FRAME = "frames", "F"
+    IS_ANSWER = "is_answer", "F"
+    MODIFIER = "modifiers", "m"
+    CARRIER = "carriers", "k"
+    NOT = "not", "t"
+    DENY = "deny_before", "d"
+    NO = "plain_no", "n"
+    YES = "plain_yes", "y"
+    ABSENT = "absent", "a"
+    PRESENT = "present", "p"
+    OPEN = "open", "q"
+    AND = "and", "&"
+    OR = "or", "|"
+    BUT = "but", "b"
+    BECAUSE = "because", "e"
+    CONFIDENCE = "confidence", "c"
+    ECHO_NO = "echo_no", "z"
+
+    @property
+    def key(self) -> str:
+        """The name of the list in a language's file."""
+        return self.value[0]
+
+    @property
+    def code(self) -> str:
+        """The letter that stands for it in the grammar."""
+        return self.value[1]
+
+
+PARTICLES = (WordClass.YES, WordClass.NO)
+
+
+class Role(Enum):
+    """What a word may be in an explanation: the name of its list in a language's file."""
+
+    NOUN = "nouns"
+    GENERIC = "generic"
+    DEGREE = "degrees"
+    WORD = "words"
+
+
+class PhraseTree(Generic[_Value]):
+    """Phrases and what they stand for; finds the longest one that begins at a place.
+
+    Attributes:
+        words: all words of the phrases.
+    """
+
+    def __init__(self) -> None:
+        self.words: set[str] = set()
+        self._longer: dict[tuple[int, str], int] = {}
+        self._values: dict[int, _Value] = {}
+
+    def add(self, words: Sequence[str], value: _Value) -> None:
+        """Add a phrase; one that is there keeps what it stands for."""
+        at = 0
+        self.words.update(words)
+        for word in words:
+            at = self._longer.setdefault((at, word), len(self._longer) + 1)
+        self._values.setdefault(at, value)
+
+    def find(
+        self, words: Sequence[str], gaps: Sequence[str], start: int
+    ) -> tuple[int, _Value] | None:
+        """Return where the longest phrase from `start` on ends, and what it stands for."""
+        found, at = None, 0
+        for stop in range(start + 1, len(words) + 1):
+            if at and gaps[stop - 1] not in _INSIDE:
+                break
+            at = self._longer.get((at, words[stop - 1]), 0)
+            if not at:
+                break
+            if at in self._values:
+                found = stop, self._values[at]
+        return found
+
+
+class Vocabulary:
+    """What the words of some languages do.
+
+    Attributes:
+        classes: the phrases of an answer itself.
+        roles: further phrases, of explanations only.
+    """
+
+    def __init__(
+        self, languages: Sequence[str], modifiers: Iterable[str] = (), *, has_degrees: bool = True
+    ) -> None:
+        self.classes: PhraseTree[WordClass] = PhraseTree()
+        self.roles: PhraseTree[Role] = PhraseTree()
+        for text in modifiers:
+            self.classes.add(split_answer(text).words, WordClass.MODIFIER)
+        for language in languages:
+            lists = _lists(language)
+            for kind in WordClass:
+                for phrase in lists[kind.key]:
+                    self.classes.add(phrase, kind)
+            for role in Role:
+                for phrase in lists[role.value]:
+                    self.roles.add(phrase, role)
+            if has_degrees:
+                for phrase in lists[Role.DEGREE.value]:
+                    self.classes.add(phrase, WordClass.MODIFIER)
+
+    def add_scale(self, languages: Sequence[str], first: int, last: int) -> None:
+        """Add the ways to speak of the whole scale of grades, which name none of them."""
+        for language in languages:
+            for template in _templates(language):
+                text = template.format(first=first, last=last)
+                self.classes.add(split_answer(text).words, WordClass.FILLER)
+
+    def class_of(self, text: str) -> WordClass | None:
+        """Return the class of a whole text, None if it is no phrase."""
+        words, gaps, _ = split_answer(text)
+        found = self.classes.find(words, gaps, 0)
+        return found[1] if found and found[0] == len(words) else None
+
+
+@lru_cache(maxsize=64)
+def make_vocabulary(
+    languages: tuple[str, ...],
+    modifiers: tuple[str, ...] = (),
+    scale: tuple[int, int] | None = None,
+) -> Vocabulary:
+    """Return the vocabulary of some languages, a card's modifiers and its scale of grades.
+
+    Degrees ("mild", "severe") are modifiers too, but not where labels are grades.
+    """
+    words = Vocabulary(languages, modifiers, has_degrees=scale is None)
+    if scale is not None:
+        words.add_scale(languages, *scale)
+    return words
+
+
+def check_languages(what: str, languages: object) -> None:
+    """Raise `ConfigError` unless `languages` is a list of known ones, at least one."""
+    if not isinstance(languages, list | tuple) or not languages:
+        raise ConfigError(f"{what}: {quote(languages)} is not a list of languages, such as [en]")
+    for language in languages:
+        if language not in LANGUAGES:
+            raise expected(what, language, LANGUAGES)
+
+
+@cache
+def _content(language: str) -> dict[str, str]:
+    """Return the lists of a language's file."""
+    file = resources.files(__package__) / f"{LANGUAGES[language]}.yaml"
+    content: dict[str, str] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return content
+
+
+@cache
+def _lists(language: str) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Return the phrases of each list of a language's file, as words."""
+    lists = {name: text for name, text in _content(language).items() if name != _SCALES}
+    return {name: tuple(_phrases(text)) for name, text in lists.items()}
+
+
+def _templates(language: str) -> list[str]:
+    return [quoted or word for quoted, word in _ENTRY.findall(_content(language)[_SCALES])]
+
+
+def _phrases(text: str) -> Iterator[tuple[str, ...]]:
+    for quoted, word in _ENTRY.findall(text):
+        for phrase in _variants(quoted or word):
+            yield split_answer(phrase).words
+
+
+def _variants(entry: str) -> list[str]:
+    """Return an entry with and without each part in brackets.
+
+    >>> _variants("h(a)emorrhage(s)")
+    ['hemorrhage', 'hemorrhages', 'haemorrhage', 'haemorrhages']
+    """
+    head, *rest = _OPTIONAL.split(entry)
+    found = [head]
+    for optional, plain in zip(rest[::2], rest[1::2], strict=True):
+        found = [start + middle + plain for start in found for middle in ("", optional)]
+    return found

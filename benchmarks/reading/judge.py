@@ -7,14 +7,12 @@ every label of the card, so that an answer which is right for two of them is fou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from benchmarks.reading.labelled import LabelledAnswer, needs_target, truth_of
 from medreward import Score, explain
-from medreward.scoring.scorer import scorer
-from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 # The fields of a score that do not say what was not understood.
@@ -44,9 +42,20 @@ class Reading:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reading as a JSON-ready dictionary."""
-        row = asdict(self)
-        answer = {f.name: getattr(self.answer, f.name) for f in fields(LabelledAnswer)}
-        return {**answer, "task": self.answer.task.name, **{k: row[k] for k in row if k != "answer"}}
+        return {
+            "id": self.answer.id,
+            "task": self.answer.task.name,
+            "answer": self.answer.answer,
+            "expected": self.answer.expected,
+            "form": self.answer.form,
+            "short": self.answer.short,
+            "disputed": self.answer.disputed,
+            "outcome": self.outcome.value,
+            "read_as": self.read_as,
+            "reasons": list(self.reasons),
+            "details": self.details,
+            "right_for": list(self.right_for),
+        }
 
 
 def completion(answer: str) -> str:
@@ -61,28 +70,22 @@ def judge(answers: Iterable[LabelledAnswer]) -> list[Reading]:
 
 def _judge(answer: LabelledAnswer) -> Reading:
     if Trait.ONE_ANSWER in answer.task.traits:
-        scores = read_one(answer.task, answer.answer)
-        right_for = tuple(name for name, score in scores.items() if score.correct)
-        score = next(iter(scores.values()))
-        # The score against the truth, where there is one, has the reason codes of that case.
-        score = scores.get(str(answer.expected), score)
-        read = score.prediction is not None or bool(right_for)
-        right = right_for == (str(answer.expected),)
-        return _reading(answer, score, read, right, right_for)
-    target = truth_of(answer)
-    if answer.expected is None and target is None:
-        target = []
+        return _judge_one(answer)
+    target = [] if answer.expected is None and answer.target is None else truth_of(answer)
     score = explain(completion(answer.answer), target, task=answer.task)
     paid = score.correct or score.parts["accuracy"] > 0
+    # A box that is read but earns nothing against the box that it denies is rightly unpaid.
     read = paid if needs_target(answer) else paid or score.prediction is not None
     return _reading(answer, score, read, score.correct, ())
 
 
-def read_one(task: Task, answer: str) -> dict[str, Score]:
-    """Return the score of an answer against each label of a card that asks for one."""
-    bound = scorer(task)
-    text = completion(answer)
-    return {label.name: bound.score(text, label.name) for label in task.labels}
+def _judge_one(answer: LabelledAnswer) -> Reading:
+    text, task = completion(answer.answer), answer.task
+    scores = {label.name: explain(text, label.name, task=task) for label in task.labels}
+    right_for = tuple(name for name, score in scores.items() if score.correct)
+    score = scores.get(str(answer.expected)) or next(iter(scores.values()))
+    read = score.prediction is not None or bool(right_for)
+    return _reading(answer, score, read, right_for == (str(answer.expected),), right_for)
 
 
 def _reading(

@@ -8,13 +8,15 @@ answers. What is measured:
   also as the sentence that models write: "Yes, there is evidence of a pneumothorax."
 - **open**: each different answer to an open question, on a card of `GROUP` labels that has it and
   others to the same type of question (its `question_type`), as it is and in the forms of `OPEN`.
-  The others share no word with it, nor the beginning of one (`BEGINNING` letters), so that a
-  careful human has no doubt which is meant; they follow it in the sorted list of the type's
-  answers, without a random choice.
+  No word of the others begins like one of its own (`BEGINNING` letters) or is spelt like it
+  (`ALIKE` percent), so that a careful human has no doubt which is meant; they follow it in the
+  sorted list of the type's answers, without a random choice.
 - **near**: the same with others that do share a word with it, such as "Right upper lobe" beside
   "Right lower lobe"; none has only words of another.
-- **absent**: the answers of "open" on a card of `GROUP` others that share no word with them. Each
-  is null: whatever it is read as is paid for nothing.
+- **absent**: the answers of "open" on a card of `GROUP` others chosen in the same way. Each is
+  null: whatever it is read as is paid for nothing.
+- **denied**: the answers of "open" on its card, denied or left open in the forms of `DENIED`, which
+  are null; without those that deny something themselves.
 
 Answers differ that differ in letters or digits, not in case or blanks. Left out, and counted:
 closed answers that are neither yes nor no, open answers of more than `LONGEST` words (sentences,
@@ -31,14 +33,18 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+from rapidfuzz import fuzz
 
 from benchmarks.reading.labelled import LabelledAnswer
 from medreward import ConfigError, Task
 
 FILE = "trainset.json"
-GROUP, LONGEST, BEGINNING = 4, 6, 5
+GROUP, LONGEST, BEGINNING, ALIKE = 4, 6, 5, 80
 CLOSED = {
     "as it is": "{}",
     "full stop": "{}.",
@@ -56,6 +62,16 @@ OPEN = {
     "markdown": "**{}**",
     "json": '{{"answer": "{}"}}',
 }
+DENIED = {
+    "not": "not {}",
+    "no": "No {} is seen.",
+    "question": "{}?",
+    "excluded": "{} is excluded.",
+    "possibly": "possibly {}",
+    "verdict": "{}: absent",
+    "or": "{} or something else",
+}
+_DENIES = frozenset({"no", "not", "without", "none", "non"})
 _THERE = re.compile(r"(is|are) there (.+?)[\s?.]*\Z", re.IGNORECASE)
 _ARTICLE, _ANY = (re.compile(rf"\A(?:{words})\s+", re.IGNORECASE) for words in ("an?|any", "any"))
 _WORD = re.compile(r"\w+")
@@ -108,10 +124,10 @@ def _closed(questions: Iterable[Mapping[str, Any]], left_out: Counter[str]) -> F
 
 
 def _dress(answer: str, forms: Mapping[str, str]) -> dict[str, str]:
-    """Return an answer in each form, by the form's name."""
+    """Return an answer in each form, by the form's name; in its own as it is, stop and all."""
     dressed = {}
     for name, form in forms.items():
-        text = answer if name == "as it is" else " ".join(answer.split())
+        text = answer if name == "as it is" else " ".join(answer.split()).rstrip(".")
         text = text.upper() if name == "capitals" else text
         text = json.dumps(text, ensure_ascii=False)[1:-1] if name == "json" else text
         dressed[name] = form.format(text)
@@ -130,24 +146,41 @@ def _sentence(question: str, answer: str) -> dict[str, str]:
 
 
 def _open(questions: Iterable[Mapping[str, Any]], left_out: Counter[str]) -> Measured:
-    measured: Measured = {name: defaultdict(list) for name in ("open", "near", "absent")}
+    measured: Measured = {}
     for kind, answers in _answers_by_type(questions, left_out).items():
         for i, answer in enumerate(answers):
             rest = answers[i + 1 :] + answers[:i]
-            for measure, others in (("open", _others(answer, rest)), ("near", _near(answer, rest))):
-                task = _card(kind, [answer, *others[: GROUP - 1]], measure, left_out)
-                for form, text in _dress(answer, OPEN).items() if task else ():
-                    name = " ".join(answer.split())
-                    row = LabelledAnswer(
-                        f"{kind}: {name}, {measure}, {form}", task, text, name, "label", short=True
-                    )
-                    measured[measure][form].append(row)
-            task = _card(kind, _others(answer, rest), "absent", left_out)
-            if task:
-                where, why = f"{kind}: {answer}, absent", "no label of the card"
-                row = LabelledAnswer(where, task, answer, None, "unclear", why=why)
-                measured["absent"]["as it is"].append(row)
+            others, near = _others(answer, rest), _near(answer, rest)
+            card = [answer, *others[: GROUP - 1]]
+            denied = {} if _DENIES & set(_words(answer)) else DENIED
+            for measure, labels, forms in (
+                ("open", card, OPEN),
+                ("near", [answer, *near], OPEN),
+                ("absent", others, {"as it is": "{}"}),
+                ("denied", card, denied),
+            ):
+                task = _card(kind, labels, measure, left_out)
+                if task is not None:
+                    _add(measured.setdefault(measure, {}), answer, forms, task, measure)
     return measured
+
+
+def _add(rows: Forms, answer: str, forms: Mapping[str, str], task: Task, measure: str) -> None:
+    """Add an answer in each form: it means its label, or nothing."""
+    name = " ".join(answer.split())
+    null = {"absent": "no label of the card", "denied": "the label is denied or left open"}
+    why = null.get(measure, "")
+    for form, text in _dress(answer, forms).items():
+        row = LabelledAnswer(
+            id=f"{task.name}: {name}, {measure}, {form}",
+            task=task,
+            answer=text,
+            expected=None if why else name,
+            form="unclear" if why else "label",
+            short=not why,
+            why=why,
+        )
+        rows.setdefault(form, []).append(row)
 
 
 def _answers_by_type(
@@ -174,14 +207,19 @@ def _words(text: str) -> list[str]:
 
 
 def _others(answer: str, rest: Iterable[str]) -> list[str]:
-    """Return the next answers that share no beginning of a word with it nor with each other."""
-    seen = _beginnings(answer)
-    others: list[str] = []
+    """Return the next answers of which no word is like one of its own nor of each other's."""
+    chosen = [answer]
     for other in rest:
-        if len(others) < GROUP and not seen & _beginnings(other):
-            seen |= _beginnings(other)
-            others.append(other)
-    return others
+        if len(chosen) <= GROUP and not any(_alike(one, other) for one in chosen):
+            chosen.append(other)
+    return chosen[1:]
+
+
+@cache
+def _alike(one: str, other: str) -> bool:
+    """Whether the texts have words that begin alike or are spelt alike ("abcess")."""
+    pairs = product(_words(one), _words(other))
+    return any(a[:BEGINNING] == b[:BEGINNING] or fuzz.ratio(a, b) >= ALIKE for a, b in pairs)
 
 
 def _near(answer: str, rest: Iterable[str]) -> list[str]:
@@ -193,10 +231,6 @@ def _near(answer: str, rest: Iterable[str]) -> list[str]:
         if len(chosen) < GROUP and apart and words & set(_words(answer)):
             chosen.append(other)
     return chosen[1:]
-
-
-def _beginnings(text: str) -> set[str]:
-    return {word[:BEGINNING] for word in _words(text)}
 
 
 def _card(kind: str, answers: Sequence[str], measure: str, left_out: Counter[str]) -> Task | None:

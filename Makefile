@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types docs sheet bench fuzz mutation clean
+.PHONY: demo test test-slow lint types docs sheet bench reading fuzz mutation clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -31,6 +31,9 @@ sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
 # All rows need, of versions that fit torch's: pip install torchvision albumentations torchmetrics faster-coco-eval
 bench: .venv/dev.done  ## the table and the chart of docs/performance.md; 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --training --chart docs/performance.svg
+
+reading: .venv/dev.done  ## how much of labelled answers is read, and what is paid for nothing
+	$(BIN)/python -m benchmarks.reading benchmarks/reading/answers --vqa-rad $(DATA)/vqa-rad
 
 fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
 	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)

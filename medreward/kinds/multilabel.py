@@ -31,12 +31,15 @@ from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.grammar import Stance
+from medreward.language.vocabulary import WordClass
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 NO_FINDING = "no finding"
-_EMPTY_LIST = re.compile(r"\s*(?:```(?:json)?)?\s*\[\s*\]\s*(?:```)?\s*")
+_EMPTY_LIST = re.compile(
+    r"\s*(?:```(?:json)?)?\s*(?:\{\s*[\"'](?P<key>\w+)[\"']\s*:)?\s*\[\s*\]\s*\}?\s*(?:```)?\s*"
+)
 
 
 class SetReading(NamedTuple):
@@ -89,7 +92,8 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     reason = unreadable(answer)
     if reason:
         return SetReading(None, reason)
-    if _EMPTY_LIST.fullmatch(answer or ""):
+    empty = _EMPTY_LIST.fullmatch(answer or "")
+    if empty and (not empty["key"] or task.reader.words.class_of(empty["key"]) is WordClass.FRAME):
         return SetReading(frozenset())
     said = task.reader.read(answer or "")
     if not said.names_label:
@@ -101,6 +105,8 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     )
     if left_open:
         return SetReading(None, "label_open")
+    if len(denied) == len(task.labels):
+        return SetReading(frozenset())
     if not asserted or asserted & denied:
         return SetReading(None, "label_denied")
     nothing = len(task.labels)

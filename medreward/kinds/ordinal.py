@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import count
 
 from medreward.errors import ConfigError, quote
 from medreward.kinds.reading import LabelReading, read_label
 from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
+from medreward.language.vocabulary import number_words
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 # "Grade II", "stage two", "G2": a number of a grade is also read behind these.
 _GRADE_NOUNS = ("grade", "stage", "level", "class", "score", "g")
-_WORDS = "zero one two three four five six seven eight nine ten".split()
 _ROMAN = ["", *"i ii iii iv v vi vii viii ix x".split()]
 
 
@@ -83,11 +82,13 @@ def read_grade(answer: str | None, task: Task) -> LabelReading:
     return read_label(answer, task, "grade")
 
 
-def _forms_of_number(number: int) -> Iterator[str]:
-    """Yield how a grade's number is written, the plain number first."""
+def _forms_of_number(number: int, words: Sequence[str]) -> Iterator[str]:
+    """Yield how a grade's number is written, the plain number first; "one" may be a pronoun."""
     yield str(number)
+    if number != 1 and number < len(words):
+        yield words[number]
     yield from (f"{noun}{number}" for noun in _GRADE_NOUNS)
-    for names in (_WORDS, _ROMAN):
+    for names in (words, _ROMAN):
         name = names[number] if number < len(names) else ""
         yield from (f"{noun} {name}" for noun in _GRADE_NOUNS[:-1] if name)
 
@@ -114,8 +115,11 @@ class Ordinal(SingleLabel):
 
     def forms(self, task: Task) -> list[tuple[str, ...]]:
         """Return the forms of each grade, its number among them."""
-        numbers = count(task.first_grade)
-        return [(*f, *_forms_of_number(n)) for f, n in zip(super().forms(task), numbers)]
+        words = number_words(task.languages[0])
+        return [
+            tuple(dict.fromkeys((*forms, *_forms_of_number(task.first_grade + i, words))))
+            for i, forms in enumerate(super().forms(task))
+        ]
 
     def reward(
         self, answer: str | None, target: int, task: Task, settings: RewardSettings

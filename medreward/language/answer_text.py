@@ -51,6 +51,7 @@ _WORD = re.compile(
 _ZERO_FRACTION = re.compile(r"\.0+$")
 _MARKUP = re.compile(
     r"(?P<end>(?:</s>|<\|[a-z_]{1,30}\|>|<end_of_turn>|\\n|\s){1,9}\Z)"
+    r"|(?P<rule>\n[ \t]*[|:][-:| \t]*-[-:| \t]*(?=\n))"
     r"|(?P<inline></?(?:b|i|u|em|strong|mark|code|span)>)"
     r"|(?P<line><br ?/?>|</?(?:p|li|ul|ol|div)>|```[a-z]{0,20})"
     r"|(?P<latex>\\(?:boxed|text(?:bf|rm|it)?|math(?:rm|bf))\s{0,9}(?=\{)|\\[()\[\]]|\$)"
@@ -58,13 +59,14 @@ _MARKUP = re.compile(
 )
 _INSTEAD = {
     "end": "",
+    "rule": "",
     "inline": "",
     "line": "\n",
     "latex": " ",
     "ticked": "\u2713",
     "open": "\u2717",
 }
-_MARKUP_SIGNS = frozenset("<`\\$[")
+_MARKUP_SIGNS = frozenset("<`\\$[|")
 
 
 class AnswerText(NamedTuple):

@@ -4,7 +4,7 @@ An explanation may hold words that nobody listed: "B. The lesion has spiculated 
 held to rules that no further unknown word can help to meet, since unknown words are left out before
 the rest is looked at:
 
-* it begins with a known word, at least half of its words are known, the others have plain letters;
+* at least half of its words are known, the others have plain letters;
 * each of its sentences is about something known (a noun of the language's list);
 * it names no other label, option or grade, and does not deny the label of the answer;
 * what it denies is a noun of the list, and nothing as general as "abnormality";
@@ -55,7 +55,7 @@ class Answered(NamedTuple):
 def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
     is_known = [_is_known(word, lexicon, words) for word in text.words]
-    if not is_known or not is_known[0] or 2 * sum(is_known) < len(is_known):
+    if not is_known or 2 * sum(is_known) < len(is_known):
         return False
     known = zip(text.words, is_known, strict=True)
     if not all(is_known or _is_plain(word) for word, is_known in known):
@@ -127,7 +127,8 @@ def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterato
 def _is_neutral(sentence: Sequence[Token], answered: Answered, words: Sequence[str]) -> bool:
     codes = {token.code for token in sentence}
     agrees = answered.is_no and codes & _DENIALS
-    if not (agrees or codes & {_NOUN, _GENERIC}):
+    is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
+    if not (agrees or is_own or codes & {_NOUN, _GENERIC, DENIED_IN}):
         return False
     clauses = _split_at(sentence, lambda token: token.code in _CLAUSE_ENDS)
     return all(_is_neutral_clause(clause, answered, words) for clause in clauses)

@@ -28,7 +28,7 @@ What fits none of this is not understood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -83,14 +83,17 @@ _SIGNS = {
     "p": Stance.ASSERTED,
     "q": Stance.OPEN,
 }
+# "2 lesions", "image 2", "quadrant 3": a number that is no grade.
+_COUNTS = re.compile(r"(?:^|[^F])[fi]*#[fm]*[kv]|[kv]#")
 _JOINERS = frozenset(",:&|b")
-_SILENT = frozenset("fFi")
+_SILENT = frozenset("fFiv")
 # Verdict, labels, verdict; in a table without separators, one pair behind the other.
 _GROUP = re.compile(r"(?P<before>[ntdyqpaz]?)(?P<labels>[LS]+)(?P<behind>[naypq]?)")
 _VERDICT = re.compile(r"[naypqdtz]")
 _BEHIND_TABLE = re.compile(r"(?:[LS]+[nayp]){2,}")
 _BEFORE_TABLE = re.compile(r"(?:[nydtpa][LS]+){2,}")
 _CONTRAST = re.compile(r"[LS]+(?:[dt][LS]+)+")  # "A rather than B"
+_ENDS_PAIR = re.compile(r"[ap][LS]+")
 _PAIRS = {
     _BEHIND_TABLE: re.compile(r"[LS]+[nayp]"),
     _BEFORE_TABLE: re.compile(r"[nydtpa][LS]+"),
@@ -108,6 +111,7 @@ class Group:
         joiner: what stands before it: ``, : & | b``, or "" at the start of a segment.
         tokens: labels and verdicts.
         has_modifier: whether a modifier stands in it.
+        has_carrier: whether a noun does that a label may describe: "benign lesion".
         is_clause: whether it begins a statement: "it is A".
         place: the index of its first word.
     """
@@ -116,6 +120,7 @@ class Group:
     place: int
     tokens: list[Token] = field(default_factory=list)
     has_modifier: bool = False
+    has_carrier: bool = False
     is_clause: bool = False
 
     @property
@@ -171,6 +176,19 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
             found.append(token)
         if token.code not in ":fF":
             previous = token.code
+    return _without_fields(found)
+
+
+def _without_fields(tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens with `"present": true`, `"absent": false` and the like as one verdict."""
+    found: list[Token] = []
+    for token in tokens:
+        codes = [one.code for one in found[-2:]]
+        if token.code in "ynpa" and len(codes) == 2 and codes[0] in "pa" and codes[1] == ":":
+            agrees = (codes[0] == "p") == (token.code in "yp")
+            found[-2:] = [found[-2]._replace(code="p" if agrees else "a")]
+        else:
+            found.append(token)
     return found
 
 
@@ -212,6 +230,8 @@ class _AnswerReader:
         if all(_VERDICT.fullmatch(group.codes) for group in groups):
             self._read_verdict(groups, tokens)
             return
+        if tokens[-1].code == ":":  # "Mass:", and nothing behind it
+            raise NotUnderstoodError(tokens[-1].place)
         self._settle_question()
         reader = _SegmentReader(groups, self.rules, self.heading, self.says_no)
         self.says_no = False
@@ -269,16 +289,19 @@ def _groups(tokens: Sequence[Token]) -> Iterator[Group]:
             joiner = joiner if is_aside else _stronger(joiner, token.code)
             group, codes = Group(joiner, token.place, has_modifier=is_aside), ""
             continue
-        group.has_modifier |= token.code in "mk"
+        group.has_modifier |= token.code == "m"
+        group.has_carrier |= token.code == "k"
         group.is_clause |= token.code == "i"
-        if token.code in "mk" and codes.strip("fi") == "#":
-            raise NotUnderstoodError(token.place)  # "2 lesions" is no grade
         codes += "#" if token.code == LABEL and token.text else token.code
+        if _COUNTS.search(codes):
+            raise NotUnderstoodError(token.place)
         if token.code not in _SILENT and token.code not in "mk":
             group.tokens.append(token)
     if group.tokens:
         yield group
-    elif group.joiner == "|" or (group.joiner in ("&", "b") and not group.has_modifier):
+    elif group.joiner == "|" or (
+        group.joiner in ("&", "b") and not (group.has_modifier or group.has_carrier)
+    ):
         raise NotUnderstoodError(group.place)
 
 
@@ -332,7 +355,11 @@ class _SegmentReader:
         agrees = group.codes in "azt" and group.joiner != ":"
         if agrees and self._run == [self.rules.no_label]:
             return  # "No, there is not"
-        if group.has_modifier and sign is Stance.DENIED and group.codes != "a":
+        if (
+            (group.has_modifier or group.has_carrier)
+            and sign is Stance.DENIED
+            and group.codes != "a"
+        ):
             raise NotUnderstoodError(group.place)  # "no opacity"
         if following == ":" and not (self._run and group.joiner == ":"):
             self._end_run()
@@ -448,28 +475,38 @@ class _SegmentReader:
 
     def _check_absence(self, label: int, group: Group) -> None:
         """Refuse "normal" of a part: "the left lung is normal" says nothing of the whole."""
-        if label in self.rules.absences and group.has_modifier:
+        if label in self.rules.absences and group.has_modifier and not group.has_carrier:
             raise NotUnderstoodError(group.place)
 
 
-def _without_tables(groups: Iterable[Group]) -> Iterator[Group]:
-    """Yield groups, those that are a table row by row, and the pairs of a table made groups."""
-    groups = [*groups]
+def _without_tables(groups: Sequence[Group]) -> Iterator[Group]:
+    """Yield groups, the pairs of a table as groups of their own."""
     codes = [group.codes for group in groups]
-    if len(groups) > 2 and len(groups) % 2 == 0 and _alternates(codes):
-        for verdict, labels in zip(groups[::2], groups[1::2], strict=True):
-            tokens = [*verdict.tokens, *labels.tokens]
-            is_modified = verdict.has_modifier or labels.has_modifier
-            yield Group(verdict.joiner and ",", verdict.place, tokens, is_modified)
+    labels = {LABEL, DENIED_IN}
+    if len(groups) > 2 and len(groups) % 2 == 0:
+        verdicts = all(code in ("n", "y") for code in codes[::2])
+        if verdicts and all(set(code) <= labels for code in codes[1::2]):  # "no, A, yes, B"
+            yield from (_joined(*pair) for pair in zip(groups[::2], groups[1::2], strict=True))
+            return
+    inner = codes[1:-1]
+    is_open = bool(inner) and set(codes[0]) <= labels and codes[-1] in ("a", "p")
+    if is_open and all(_ENDS_PAIR.fullmatch(code) for code in inner):  # "A) false B) true"
+        tokens = [token for group in groups for token in group.tokens]
+        yield from _split_table(Group(groups[0].joiner, groups[0].place, tokens))
         return
     for group in groups:
         yield from _split_table(group)
 
 
-def _alternates(codes: Sequence[str]) -> bool:
-    """Whether verdicts and labels take turns, a verdict first."""
-    verdicts = all(code in ("n", "y") for code in codes[::2])
-    return verdicts and all(set(code) <= {LABEL, DENIED_IN} for code in codes[1::2])
+def _joined(verdict: Group, labels: Group) -> Group:
+    """Return a verdict and the labels behind it as one group."""
+    return Group(
+        verdict.joiner and ",",
+        verdict.place,
+        [*verdict.tokens, *labels.tokens],
+        verdict.has_modifier or labels.has_modifier,
+        verdict.has_carrier or labels.has_carrier,
+    )
 
 
 def _split_table(group: Group) -> Iterator[Group]:
@@ -479,7 +516,7 @@ def _split_table(group: Group) -> Iterator[Group]:
             for i, found in enumerate(pair.finditer(codes)):
                 tokens = group.tokens[found.start() : found.end()]
                 joiner = "," if i else group.joiner
-                yield Group(joiner, tokens[0].place, tokens, group.has_modifier)
+                yield Group(joiner, tokens[0].place, tokens, group.has_modifier, group.has_carrier)
             return
     yield from _split_labels(group)
 
@@ -490,10 +527,12 @@ def _split_labels(group: Group) -> Iterator[Group]:
     for i in range(1, len(group.tokens)):
         one, other = group.tokens[i - 1], group.tokens[i]
         if one.code == other.code == LABEL and one.label != other.label:
-            joiner = "," if start else group.joiner
-            yield Group(joiner, group.place, group.tokens[start:i], group.has_modifier)
+            yield _slice(group, start, i)
             start = i
-    if start:
-        yield Group(",", group.place, group.tokens[start:], group.has_modifier)
-    else:
-        yield group
+    yield _slice(group, start, len(group.tokens)) if start else group
+
+
+def _slice(group: Group, start: int, stop: int) -> Group:
+    joiner = "," if start else group.joiner
+    tokens = group.tokens[start:stop]
+    return Group(joiner, group.place, tokens, group.has_modifier, group.has_carrier)

@@ -32,7 +32,7 @@ _MARKS = {
     "?": "?",
     "!": ".",
     "/": "|",
-    "&": "&",
+    **dict.fromkeys("&+", "&"),
     "\u2713": "y",
     "\u2717": "n",
     "\ue000": "B",
@@ -40,8 +40,8 @@ _MARKS = {
 # Marks behind which a word may follow at once; behind others it needs a space.
 _GLUED = frozenset(" \"'*_`[]{}()\n\t,:=/|-#\u2713\u2717&\ue000")
 _DASHES = re.compile(r"-+(?!>)")
-# An exclamation mark ends a sentence, "!=" does not.
-_STRAY = re.compile(r"![^\s!*_\"')}\]]")
+# An exclamation mark ends a sentence, "!=" does not; a plus joins words, "2+" does not.
+_STRAY = re.compile(r"![^\s!*_\"')}\]]|\+(?!\s)|(?<!\s)\+")
 
 
 class Token(NamedTuple):
@@ -90,10 +90,16 @@ class AnswerScanner:
         if label and (not phrase or self._is_label(place, label.stop, phrase)):
             code = DENIED_IN if label.is_denied_in else LABEL
             word = self.text.words[place]
-            text = word if word.isdigit() and label.stop == place + 1 else ""
+            is_number = word.isdigit() or word in self.vocabulary.numbers
+            text = word if is_number and label.stop == place + 1 else ""
             return Token(code, place, label.label, text=text), label.stop
         if phrase:
-            return Token(phrase[1].code, place), phrase[0]
+            code = phrase[1].code
+            if code == "m" and not self.lexicon.words.isdisjoint(
+                self.text.words[place : phrase[0]]
+            ):
+                code = "k"  # "left or right kidney", where this is a label, leaves it open
+            return Token(code, place), phrase[0]
         return _number_or_unknown(self.text.words[place], place), place + 1
 
     def _is_label(self, start: int, stop: int, phrase: tuple[int, WordClass]) -> bool:
@@ -107,7 +113,7 @@ class AnswerScanner:
         kind = phrase[1]
         if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
             return True
-        if not self.text.gaps[stop].isspace():
+        if not self.text.gaps[stop].isspace() or "\n" in self.text.gaps[stop]:
             return True
         following = self.vocabulary.classes.find(self.text.words, self.text.gaps, stop)
         is_written = kind is WordClass.NO or start in self.text.capitals

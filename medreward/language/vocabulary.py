@@ -32,6 +32,7 @@ class WordClass(Enum):
 
     ARTICLE = "articles", "f"
     FILLER = "fillers", "f"
+    PICTURE = "pictures", "v"
     CLAUSE = "clauses", "i"
     FRAME = "frames", "F"
     IS_ANSWER = "is_answer", "F"
@@ -116,6 +117,7 @@ class Vocabulary:
     Attributes:
         classes: the phrases of an answer itself.
         roles: further phrases, of explanations only.
+        numbers: numbers in words.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class Vocabulary:
     ) -> None:
         self.classes: PhraseTree[WordClass] = PhraseTree()
         self.roles: PhraseTree[Role] = PhraseTree()
+        self.numbers = frozenset(word for name in languages for word in number_words(name))
         for text in modifiers:
             self.classes.add(split_answer(text).words, WordClass.MODIFIER)
         for language in languages:
@@ -165,6 +168,15 @@ def make_vocabulary(
     if scale is not None:
         words.add_scale(languages, *scale)
     return words
+
+
+def number_words(language: str) -> tuple[str, ...]:
+    """Return the numbers from 0 on in the words of a language.
+
+    >>> number_words("en")[:3]
+    ('zero', 'one', 'two')
+    """
+    return tuple(words[0] for words in _lists(language)["numbers"])
 
 
 def check_languages(what: str, languages: object) -> None:

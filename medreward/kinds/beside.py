@@ -24,7 +24,7 @@ from medreward.task.task import Task
 PLACE = "\ue000"
 # Marks of the formats in which models write places.
 _TAGS = re.compile(r"</?(?:ref|p|b?box|points?|obj|object|quad)>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
-_SILENT = frozenset("fFimkv")
+_SILENT = frozenset("fFimkvo")
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
 

@@ -32,6 +32,7 @@ _ROLE_CODES = {
 # words of explanations too.
 _TAKES_BACK = frozenset("yqbcF?sX")
 _DENIALS = frozenset("ndatz")
+_STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
 _MARKS = frozenset(",:.?")
 
@@ -61,9 +62,18 @@ def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Voc
     if not all(is_known or _is_plain(word) for word, is_known in known):
         return False
     bare = _leave_out(text, is_known)
+    is_word = [
+        known and not word[0].isdigit() for known, word in zip(is_known, text.words, strict=True)
+    ]
+    if _labels_in(_leave_out(text, is_word), lexicon) - _labels_in(bare, lexicon):
+        return False  # a number stands within a label
     tokens = [*_ExplanationScanner(bare, lexicon, words).tokens()]
     sentences = _split_at(tokens, lambda token: token.code == ".")
     return all(_is_neutral(sentence, answered, bare.words) for sentence in sentences)
+
+
+def _labels_in(text: AnswerText, lexicon: Lexicon) -> set[int]:
+    return {mention.label for mention in lexicon.find(text)}
 
 
 def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
@@ -76,8 +86,8 @@ def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
 
 
 def _is_plain(word: str) -> bool:
-    """Whether a word that is not known is at least one of three plain letters or more."""
-    return word.isascii() and word.isalpha() and len(word) > 2
+    """Whether a word that is not known at least looks like one: two plain characters or more."""
+    return word.isascii() and word.isalnum() and not word.isdigit() and len(word) > 1
 
 
 def _leave_out(text: AnswerText, is_known: Sequence[bool]) -> AnswerText:
@@ -93,6 +103,8 @@ def _leave_out(text: AnswerText, is_known: Sequence[bool]) -> AnswerText:
             words.append(word)
             gaps.append(" " if gap.isspace() and "\n" not in gap else gap)
             gap = ""
+        else:
+            gap = gap.replace("-", " ")
     return AnswerText(tuple(words), (*gaps, gap + text.gaps[-1]), frozenset(capitals))
 
 
@@ -126,7 +138,7 @@ def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterato
 
 def _is_neutral(sentence: Sequence[Token], answered: Answered, words: Sequence[str]) -> bool:
     codes = {token.code for token in sentence}
-    agrees = answered.is_no and codes & _DENIALS
+    agrees = answered.is_no and codes & _DENIALS and codes & _STATES
     is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
     if not (agrees or is_own or codes & {_NOUN, _GENERIC, DENIED_IN}):
         return False
@@ -153,7 +165,7 @@ def _denies_noun(codes: Sequence[str], answered: Answered) -> bool:
     """Whether a clause denies something that is known and is not everything."""
     if LABEL in codes or DENIED_IN in codes:
         return False
-    if answered.is_no:
+    if answered.is_no and not _STATES.isdisjoint(codes):
         return True
     return _NOUN in codes or (_GENERIC in codes and answered.may_deny_all)
 
@@ -167,7 +179,7 @@ def _is_aside(
 ) -> bool:
     """Whether a label or number in a clause says nothing of the answer."""
     is_counting = after is not None and after.code in (_NOUN, _GENERIC, _WORD, "m")
-    if token.code == NUMBER or words[token.place].isdigit():
+    if token.code == NUMBER or token.text not in ("", _DEGREE):
         return is_counting
     if token.code == DENIED_IN or token.label in answered.labels:
         return True

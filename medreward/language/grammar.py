@@ -84,9 +84,9 @@ _SIGNS = {
     "q": Stance.OPEN,
 }
 # "2 lesions", "image 2", "quadrant 3": a number that is no grade.
-_COUNTS = re.compile(r"(?:^|[^F])[fi]*#[fm]*[kv]|[kv]#")
+_COUNTS = re.compile(r"(?:^|[^F])[fio]*#[fmo]*[kv]|[kv]#")
 _JOINERS = frozenset(",:&|b")
-_SILENT = frozenset("fFiv")
+_SILENT = frozenset("fFivo")
 # Verdict, labels, verdict; in a table without separators, one pair behind the other.
 _GROUP = re.compile(r"(?P<before>[ntdyqpaz]?)(?P<labels>[LS]+)(?P<behind>[naypq]?)")
 _VERDICT = re.compile(r"[naypqdtz]")
@@ -124,6 +124,11 @@ class Group:
     is_clause: bool = False
 
     @property
+    def has_label(self) -> bool:
+        """Whether it names a label."""
+        return any(token.code == LABEL for token in self.tokens)
+
+    @property
     def codes(self) -> str:
         """The codes of its tokens."""
         return "".join(token.code for token in self.tokens)
@@ -157,25 +162,28 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
     holds of "confidence: 90%", which says nothing where it is more than half.
     """
     found: list[Token] = []
-    previous = ""  # the code of the last token but colons and words that say nothing
+    last = -1  # of a share, or of a word such as "confidence" that waits for one
     for token in tokens:
-        value = _share(token, found, previous)
+        waits = last >= 0 and found[last].code == "c"
+        value = _share(token, found, waits)
         if value is not None:
             code = "q" if value == 0.5 else "p" if value > 0.5 else "a"
-            if previous == "c":
-                while found.pop().code != "c":
-                    pass
+            if waits:
+                del found[last:]
                 code = "f" if code == "p" else "q"
             found.append(token._replace(code=code))
-        elif token.code == "c" and previous in (SHARE, NUMBER):  # "90% confidence"
-            found.append(token._replace(code="f"))
-            found[-2] = found[-2]._replace(code="f" if found[-2].code == "p" else "q")
-            if found[-3:-2] and found[-3].code == "&":
-                found[-3] = found[-3]._replace(code="f")
+            last = -1 if waits else len(found) - 1
+        elif token.code == "c" and last >= 0 and not waits:  # "with 90% confidence"
+            found[last] = found[last]._replace(code="f" if found[last].code == "p" else "q")
+            if last and found[last - 1].code == "&":
+                found[last - 1] = found[last - 1]._replace(code="f")
+            last = -1
         else:
             found.append(token)
-        if token.code not in ":fF":
-            previous = token.code
+            if token.code == "c":
+                last = len(found) - 1
+            elif token.code not in ":fFo":
+                last = -1
     return _without_fields(found)
 
 
@@ -184,7 +192,8 @@ def _without_fields(tokens: Sequence[Token]) -> list[Token]:
     found: list[Token] = []
     for token in tokens:
         codes = [one.code for one in found[-2:]]
-        if token.code in "ynpa" and len(codes) == 2 and codes[0] in "pa" and codes[1] == ":":
+        is_field = len(codes) == 2 and codes[0] in "pa" and codes[1] == ":" and not found[-2].text
+        if is_field and token.code in "ynpa":
             agrees = (codes[0] == "p") == (token.code in "yp")
             found[-2:] = [found[-2]._replace(code="p" if agrees else "a")]
         else:
@@ -192,13 +201,13 @@ def _without_fields(tokens: Sequence[Token]) -> list[Token]:
     return found
 
 
-def _share(token: Token, before: Sequence[Token], previous: str) -> float | None:
-    """Return the share that a token is, None if it is none."""
+def _share(token: Token, before: Sequence[Token], waits: bool) -> float | None:
+    """Return the share that a token is, None if it is none; `waits`: one is waited for."""
     if token.code == SHARE:
         return token.share
     if token.code != NUMBER:
         return None
-    if previous == "c":
+    if waits:
         return token.share if token.share <= 1 else token.share / 100
     is_decimal = "." in token.text or token.text in ("0", "1")
     is_value = bool(before) and before[-1].code == ":" and is_decimal
@@ -230,7 +239,7 @@ class _AnswerReader:
         if all(_VERDICT.fullmatch(group.codes) for group in groups):
             self._read_verdict(groups, tokens)
             return
-        if tokens[-1].code == ":":  # "Mass:", and nothing behind it
+        if tokens[-1].code == ":" and groups[-1].has_label:  # "Mass:", and nothing behind it
             raise NotUnderstoodError(tokens[-1].place)
         self._settle_question()
         reader = _SegmentReader(groups, self.rules, self.heading, self.says_no)
@@ -366,7 +375,7 @@ class _SegmentReader:
             self._end_denial(Stance.OPEN)
             self.heading, self.had_heading = sign, True
         elif self._run and group.codes not in "dt":
-            self._judge_run(sign)
+            self._judge_run(sign, is_share=bool(group.tokens[0].text))
         elif self._subject is not None and sign is Stance.DENIED:
             self._state(self._subject, Stance.ASSERTED, group)
             self._subject = None
@@ -396,6 +405,8 @@ class _SegmentReader:
             self._run.append(label)
             self._judge_run(_SIGNS[verdict])
             return
+        if group.joiner == ":" and self._run == [label]:
+            self._run.clear()  # a heading, and the verdict under it
         self._end_run(joiner=group.joiner)
         self._end_denial(Stance.OPEN)
         self._state(label, _SIGNS[verdict], group)
@@ -444,12 +455,11 @@ class _SegmentReader:
         if self.heading is not None:
             raise NotUnderstoodError(group.place)
 
-    def _judge_run(self, sign: Stance) -> None:
-        """Give the labels before a verdict that verdict, an absence beside others aside."""
-        for label in self._run:
-            is_own = (
-                len(set(self._run)) > 1 and label in self.rules.absences and label != self._run[-1]
-            )
+    def _judge_run(self, sign: Stance, *, is_share: bool = False) -> None:
+        """Give the labels before a verdict that verdict, an absence before another one aside."""
+        has_own = len(self._run) == 2 and not (is_share or self._is_alternative)
+        for i, label in enumerate(self._run):
+            is_own = has_own and i == 0 and label in self.rules.absences and label != self._run[1]
             self.statements.append(Statement(label, Stance.ASSERTED if is_own else sign))
         self._run.clear()
         self._is_alternative = False

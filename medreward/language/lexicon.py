@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -79,6 +80,11 @@ class Lexicon:
         self._typo_targets = _by_initial(self.words) if max_typos else {}
         if max_typos:
             self._check_apart(forms)
+
+    @cached_property
+    def has_letters(self) -> bool:
+        """Whether a form is a single letter, as those of options are."""
+        return any(len(word) == 1 and word.isalpha() for word in self.words)
 
     def find(self, text: AnswerText) -> list[Mention]:
         """Return the labels that `text` names, in order, each the longest form at its place."""

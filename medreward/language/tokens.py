@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from medreward.language.answer_text import AnswerText
-from medreward.language.lexicon import Lexicon
+from medreward.language.lexicon import Lexicon, Mention
 from medreward.language.vocabulary import Vocabulary, WordClass
 
 LABEL, DENIED_IN, NUMBER, SHARE, UNKNOWN = "L", "S", "#", "s", "X"
@@ -87,7 +87,7 @@ class AnswerScanner:
         """Return the token that begins with a word, and where the next one begins."""
         label = self.lexicon.match(self.corrected, self.text.gaps, place)
         phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
-        if label and (not phrase or self._is_label(place, label.stop, phrase)):
+        if label and (not phrase or self._is_label(label, phrase)):
             code = DENIED_IN if label.is_denied_in else LABEL
             word = self.text.words[place]
             is_number = word.isdigit() or word in self.vocabulary.numbers
@@ -102,15 +102,18 @@ class AnswerScanner:
             return Token(code, place), phrase[0]
         return _number_or_unknown(self.text.words[place], place), place + 1
 
-    def _is_label(self, start: int, stop: int, phrase: tuple[int, WordClass]) -> bool:
+    def _is_label(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
         """Whether a label's form is meant where a phrase begins at the same place.
 
         The longer one is. Of "no", "a" and "I", which are labels of some tasks, a word that follows
         makes a phrase: "no fracture", "a fracture".
         """
+        _, start, stop, is_denied_in = label
         if stop != phrase[0]:
             return stop > phrase[0]
         kind = phrase[1]
+        if is_denied_in:  # "findings", where "no findings" is a label
+            return kind is not WordClass.FRAME
         if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
             return True
         if not self.text.gaps[stop].isspace() or "\n" in self.text.gaps[stop]:
@@ -143,7 +146,9 @@ def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]
         return (("|", "-"),) if before == after == "0" else ()
     if after and gap[-1] not in _GLUED:  # ".5", "?pneumonia", "!pneumonia"
         return ((UNKNOWN, gap.strip()),)
-    if _STRAY.search(gap) or not all(_is_dash(gap, m, after) for m in _DASHES.finditer(gap)):
+    if _STRAY.search(gap) or not all(
+        _is_dash(gap, m, before, after) for m in _DASHES.finditer(gap)
+    ):
         return ((UNKNOWN, gap.strip()),)
     marks: list[tuple[str, str]] = []
     for char in gap.replace("->", ":").replace("=>", ":"):
@@ -156,12 +161,16 @@ def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]
     return tuple(marks)
 
 
-def _is_dash(gap: str, found: re.Match[str], after: str) -> bool:
-    """Whether dashes divide words or begin a line: not a sign, "(-)" or what an answer ends with."""
+def _is_dash(gap: str, found: re.Match[str], before: str, after: str) -> bool:
+    """Whether dashes divide words or begin a line: no sign, no "(-)", nothing that ends an answer.
+
+    There is white space on both sides of a dash between words.
+    """
     following, preceding = gap[found.end() :], gap[: found.start()]
+    begins = preceding[-1].isspace() if preceding else not before
     if following:
-        return following[0].isspace()
-    return "\n" in preceding or (after == "a" and (not preceding or preceding[-1].isspace()))
+        return begins and following[0].isspace()
+    return "\n" in preceding or (after == "a" and begins)
 
 
 def _number_or_unknown(word: str, place: int) -> Token:

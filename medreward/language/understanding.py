@@ -27,7 +27,7 @@ from medreward.language.vocabulary import Vocabulary
 
 _NOT_READ = frozenset("X#ec")
 # Where an answer may end: a mark, "with", "because", "without".
-_ENDS = frozenset(",:.&ed")
+_ENDS = frozenset(",:.&edo")
 _LETTERS = frozenset("abcdefghij")
 
 
@@ -63,7 +63,8 @@ class Reader:
 
     def read_text(self, text: AnswerText) -> Understanding:
         """Return what the words and marks of an answer say."""
-        tokens = without_options(read_certainty(scan_answer(text, self.lexicon, self.words)))
+        tokens = read_certainty(scan_answer(text, self.lexicon, self.words))
+        tokens = without_options(tokens, has_letters=self.lexicon.has_letters)
         names_label = any(token.code in "LS" for token in tokens)
         place = next((token.place for token in tokens if token.code in _NOT_READ), None)
         if place is None:
@@ -88,7 +89,10 @@ class Reader:
         statements = self._complete(tokens[:end])
         if statements:
             rest = part_of(text, tokens[end].place, len(text.words))
-            return statements if self._bears_out(rest, statements) else ()
+            is_part = tokens[end].code == "o" and (
+                self._is_absence(statements) or _is_count(tokens[:end])
+            )
+            return statements if not is_part and self._bears_out(rest, statements) else ()
         last = max((i for i, token in enumerate(tokens) if token.code in _NOT_READ), default=-1)
         start = next((i for i in range(last, len(tokens)) if tokens[i].code in ".:,"), len(tokens))
         final = tokens[start:]
@@ -108,6 +112,11 @@ class Reader:
         is_open = any(s.stance is Stance.OPEN for s in statements)
         return () if not asserted or is_open or asserted & others else statements
 
+    def _is_absence(self, statements: Sequence[Statement]) -> bool:
+        """Whether nothing is asserted but an absence: "normal in the left lung" is none."""
+        labels = {s.label for s in statements if s.stance is Stance.ASSERTED}
+        return labels <= self.rules.absences
+
     def _bears_out(self, rest: AnswerText, statements: Sequence[Statement]) -> bool:
         labels = frozenset(s.label for s in statements if s.stance is Stance.ASSERTED)
         absences, no_label = self.rules.absences, self.rules.no_label
@@ -120,16 +129,22 @@ class Reader:
         return bears_out(rest, answered, self.lexicon, self.words)
 
 
-def without_options(tokens: Sequence[Token]) -> list[Token]:
+def _is_count(tokens: Sequence[Token]) -> bool:
+    """Whether tokens are a number and no word for a grade: "1 of the 4 quadrants"."""
+    return bool(tokens[-1].text) and all(token.code != "F" for token in tokens)
+
+
+def without_options(tokens: Sequence[Token], *, has_letters: bool) -> list[Token]:
     """Return tokens without the letter of an option, or numbers of a list, before what is meant.
 
-    "B) pneumonia", "(c) malignant", "Answer: B. pneumonia", "1. effusion, 2. mass".
+    "B) pneumonia", "(c) malignant", "Answer: B. pneumonia", "1. effusion, 2. mass". Where labels
+    are letters themselves, no letter is left out.
     """
     found: list[Token] = []
     item, is_start = 1, True
     for i, token in enumerate(tokens):
         after = tokens[i + 1].code if i + 1 < len(tokens) else ""
-        is_letter = token.code == "X" and len(token.text) == 1 and token.text in _LETTERS
+        is_letter = not has_letters and token.code == "X" and token.text in _LETTERS
         is_item = token.code == "#" and token.text == str(item)
         if after and after in ",.:" and is_start and (is_item or (is_letter and item == 1)):
             item += 1
@@ -143,7 +158,7 @@ def without_options(tokens: Sequence[Token]) -> list[Token]:
             and token.code in ",.:"
         ):
             continue  # the mark behind it
-        is_start = token.code in ".,:F" or (is_start and token.code in "f")
+        is_start = token.code in ".,:F"
         found.append(token)
     return found
 

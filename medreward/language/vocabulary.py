@@ -33,6 +33,7 @@ class WordClass(Enum):
     ARTICLE = "articles", "f"
     FILLER = "fillers", "f"
     PICTURE = "pictures", "v"
+    PREPOSITION = "prepositions", "o"
     CLAUSE = "clauses", "i"
     FRAME = "frames", "F"
     IS_ANSWER = "is_answer", "F"

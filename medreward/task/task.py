@@ -27,6 +27,7 @@ from medreward.task.traits import Trait
 
 NO_FINDING = (
     *("no finding", "no findings", "no abnormality", "no abnormalities", "no abnormal findings"),
+    *("no significant findings", "no acute findings", "no abnormal finding"),
     *("unremarkable", "nothing abnormal", "no disease", "no pathology"),
 )
 KNOWLEDGE_LEVELS = ("none", "context", "full")

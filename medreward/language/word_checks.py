@@ -43,8 +43,8 @@ def check_modifiers(
         verdict = _first_of(text.words, words, _VERDICTS)
         if verdict:
             raise ConfigError(
-                f"{what}[{i}]: {quote(modifier)} contains {quote(verdict)}, which denies or affirms "
-                f"labels, joins them or leaves them open; a modifier must do none of these"
+                f"{what}[{i}]: {quote(modifier)} contains {quote(verdict)}, which denies, affirms "
+                f"or joins labels or leaves them open; a modifier must do none of these"
             )
 
 

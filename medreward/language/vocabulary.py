@@ -52,6 +52,7 @@ class WordClass(Enum):
     BECAUSE = "because", "e"
     CONFIDENCE = "confidence", "c"
     ECHO_NO = "echo_no", "z"
+    HIGH = "high", "h"
 
     @property
     def key(self) -> str:

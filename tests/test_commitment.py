@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from medreward.language.commitment import is_committed
 
 from medreward import RewardSettings, Task, explain
 from medreward.kinds.boxes.match import box_reward
 from medreward.kinds.boxes.read import BoxAnswer, read_boxes
 from medreward.kinds.multilabel import f_beta
 from medreward.kinds.pointing import read_points
-from medreward.language.commitment import is_committed
 from medreward.task.settings import BOX_QUALITIES
 from tests.test_boxes import box
 

@@ -32,22 +32,23 @@ def read(answer: str, task: Task) -> str | None:
         ("2 or 3", "several_grades"),
         ("mild to moderate", "several_grades"),
         ("not 2", "grade_denied"),
-        ("at least 2", "grade_denied"),
-        ("2?", "grade_denied"),
+        ("at least 2", "grade_open"),
+        ("2?", "grade_open"),
         ("22", "grade_out_of_scale"),
-        ("-2", "grade_out_of_scale"),
+        ("-2", "answer_not_understood"),
         ("2.5", "grade_out_of_scale"),
         ("5", "grade_out_of_scale"),
-        ("2, of 100", "grade_out_of_scale"),
+        ("2, of 100", "answer_not_understood"),
         ("\u00b2", "grade_out_of_scale"),
-        ("Grade: - 2", "grade_out_of_scale"),
-        ("Grade:- 2", "grade_out_of_scale"),
-        ("m\u043ederate", "mixed_scripts"),
+        ("2 lesions", "answer_not_understood"),
+        ("2 mm", "answer_not_understood"),
+        ("2 + 2", "answer_not_understood"),
+        ("m\u043ederate", "grade_unknown"),
         ("2 " * 600, "answer_too_long"),
     ],
 )
 def test_a_refused_grade_says_why(answer: str, reason: str) -> None:
-    assert read_grade(answer, RETINA) == (None, reason)
+    assert read_grade(answer, RETINA)[:2] == (None, reason)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +63,10 @@ def test_a_scale_may_begin_elsewhere(answer: str, grade: str | None) -> None:
     "answer",
     [
         *("Grade - 2", "The grade - 2", "Option B - 2"),
-        *("-3D, grade 2", "Reads J2+, grade 2"),
-        *("More bleeds here than usual, so grade 2", "Rather than 1, 2"),
+        *("Rather than 1, 2", "grade-2", "Grade - 2 (moderate)"),
     ],
 )
-def test_dashes_glued_numbers_and_far_comparisons_do_not_hide_a_grade(answer: str) -> None:
+def test_dashes_and_contrasts_do_not_hide_a_grade(answer: str) -> None:
     assert read(answer, RETINA) == "2"
 
 
@@ -118,7 +118,7 @@ def test_two_grades_are_none(one: int, other: int, between: str) -> None:
 
 @given(st.text(alphabet="0123456789.,-+/ grade%<>or\u00bd\u0662", max_size=12))
 def test_any_answer_is_a_grade_or_none(answer: str) -> None:
-    grade, reason = read_grade(answer, RETINA)
+    grade, reason, _ = read_grade(answer, RETINA)
     assert grade in (None, 0, 1, 2, 3, 4)
     assert (grade is None) == bool(reason)
 

@@ -31,10 +31,15 @@ def read(answer: str | None, task: Task) -> str | None:
     return None if index is None else task.labels[index].name
 
 
-@pytest.mark.parametrize("template", TABLES["denials"])
+def opposite(task: Task, label: str) -> str | None:
+    """The label that a denial of `label` asserts: "normal" for "no pneumonia"."""
+    return "normal" if task is CHEST and label == "pneumonia" else None
+
+
+@pytest.mark.parametrize("template", [*TABLES["denials"], *TABLES["not understood"]])
 def test_a_denied_or_open_label_is_not_read(template: str) -> None:
     for task, label in LABELS:
-        assert read(template.format(label), task) is None
+        assert read(template.format(label), task) in (None, opposite(task, label))
 
 
 @pytest.mark.parametrize("template", TABLES["assertions"])
@@ -59,27 +64,27 @@ def test_the_reading_does_not_depend_on_which_label_says_that_nothing_was_found(
         ("a", "label_unknown"),
         ("abnormal", "label_unknown"),
         ("I cannot tell", "label_unknown"),
-        ("no pneumonia", "label_denied"),
-        ("pneumonia?", "label_denied"),
-        ("pneumonia cannot be excluded", "label_denied"),
-        ("pneumonia or consolidation", "label_denied"),
+        ("not normal", "label_denied"),
+        ("pneumonia?", "label_open"),
+        ("pneumonia cannot be excluded", "label_open"),
+        ("pneumonia or atelectasis", "answer_not_understood"),
         ("pneumonia. Not pneumonia.", "label_denied"),
         ("pneumonia or normal", "several_labels"),
         ("normal, but pneumonia cannot be excluded", "several_labels"),
-        ("n\u043ermal", "mixed_scripts"),
-        ("pneumonia, n\u043ermal", "mixed_scripts"),
+        ("n\u043ermal", "label_unknown"),
+        ("pneumonia, n\u043ermal", "answer_not_understood"),
         ("normal " * 200, "answer_too_long"),
     ],
 )
 def test_a_refused_answer_says_why(answer: str | None, reason: str) -> None:
-    assert read_label(answer, CHEST) == (None, reason)
+    assert read_label(answer, CHEST)[:2] == (None, reason)
     assert label_reward(answer, 1, CHEST)[:3] == (0.0, reason, None)
     assert reason in REASONS
 
 
 def test_the_longest_answer_that_is_read() -> None:
-    assert read("x" * (MAX_ANSWER_LENGTH - 7) + " normal", CHEST) == "normal"
-    assert read("x" * (MAX_ANSWER_LENGTH - 6) + " normal", CHEST) is None
+    assert read("normal" + " " * (MAX_ANSWER_LENGTH - 6), CHEST) == "normal"
+    assert read("normal" + " " * (MAX_ANSWER_LENGTH - 5), CHEST) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,8 @@ def test_the_longest_answer_that_is_read() -> None:
         ("pneumonia", 1, 1.0, "correct"),
         ("bronchopneumonia", 1, 1.0, "correct"),
         ("normal", 1, 0.0, "wrong_label"),
-        ("no pneumonia", 0, 0.0, "label_denied"),
+        ("no pneumonia", 0, 1.0, "correct"),
+        ("not normal", 1, 0.0, "label_denied"),
     ],
 )
 def test_one_for_the_right_label_else_nothing(
@@ -114,12 +120,12 @@ fragments = st.sampled_from(
 
 @given(st.lists(fragments, max_size=14).map(" ".join))
 def test_whatever_the_words_a_reading_names_what_stands_there(answer: str) -> None:
-    label, reason = read_label(answer, CHEST)
+    label, reason, _ = read_label(answer, CHEST)
     assert (label is None) == bool(reason)
     assert not reason or reason in REASONS
     if label is not None:
-        assert CHEST.labels[label].name in answer.lower()
-    assert read_label(answer.upper(), CHEST) == (label, reason)
+        assert CHEST.labels[label].name in answer.lower() or (label == 0 and "pneumonia" in answer)
+    assert read_label(answer.upper(), CHEST)[:2] == (label, reason)
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -142,7 +148,7 @@ def test_an_answer_that_is_a_form_is_read_as_by_the_rules(
 
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused_without_an_error(answer: str) -> None:
-    label, reason = read_label(answer, BREAST)
+    label, reason, _ = read_label(answer, BREAST)
     assert label in (None, 0, 1, 2)
     assert (label is None) == (reason in REASONS)
 
@@ -175,4 +181,4 @@ def test_what_stands_before_a_denial_does_not_undo_it(
     template: str, before: str, label: tuple[Task, str]
 ) -> None:
     task, name = label
-    assert read(before + template.format(name), task) is None
+    assert read(before + template.format(name), task) in (None, opposite(task, name))

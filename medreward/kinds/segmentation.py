@@ -97,10 +97,7 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
         said = _read_fields(content, task)
         if said.reason:
             return MaskReading(None, said.reason, said.unread)
-        parts = list(islice(_parts(content), _MOST_PARTS + 1))
-        if len(parts) > _MOST_PARTS:
-            raise MaskError("too many parts")
-        rles = list(_rles(parts, target, frame))
+        rles = list(_rles(_limited_parts(content), target, frame))
     except (MaskError, RecursionError):  # from Python 3.12 on, JSON may be nested more deeply
         return MaskReading(None, "mask_malformed")
     return MaskReading(coco().merge(rles))
@@ -138,6 +135,18 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise MaskError("a key is given twice")
     return found
+
+
+def _limited_parts(content: Any) -> list[Any]:
+    """Return the parts of an answer's JSON.
+
+    Raises:
+        MaskError: if there are too many, or one is none.
+    """
+    parts = list(islice(_parts(content), _MOST_PARTS + 1))
+    if len(parts) > _MOST_PARTS:
+        raise MaskError("too many parts")
+    return parts
 
 
 def _fields(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,8 @@ An explanation may hold words that nobody listed: "B. The lesion has spiculated 
 held to rules that no further unknown word can help to meet, since unknown words are left out before
 the rest is looked at:
 
-* at least half of its words are known, the others have plain letters;
+* at least half of the words of each clause are known, the others have plain letters;
+* a clause that names a label has no unknown word, which might deny it;
 * each of its sentences is about something known (a noun of the language's list);
 * it names no other label, option or grade, and does not deny the label of the answer;
 * what it denies is a noun of the list, and nothing as general as "abnormality";
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from medreward.language.answer_text import AnswerText
+from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, AnswerScanner, Token
 from medreward.language.vocabulary import Role, Vocabulary
@@ -34,7 +35,7 @@ _TAKES_BACK = frozenset("yqbcF?sX")
 _DENIALS = frozenset("ndatz")
 _STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
-_MARKS = frozenset(",:.?")
+_CLAUSE_MARKS = frozenset(",;:.()\n-\u2713\u2717|=")
 
 
 class Answered(NamedTuple):
@@ -58,10 +59,9 @@ class Answered(NamedTuple):
 def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
     is_known = [_is_known(word, lexicon, words) for word in text.words]
-    if not is_known or 2 * sum(is_known) < len(is_known):
+    if not is_known or not all(map(_is_plain_or_known, text.words, is_known)):
         return False
-    known = zip(text.words, is_known, strict=True)
-    if not all(is_known or _is_plain(word) for word, is_known in known):
+    if not all(_may_be_aside(*clause, lexicon) for clause in _clauses(text, is_known)):
         return False
     words_only = [
         known and not word[0].isdigit() for known, word in zip(is_known, text.words, strict=True)
@@ -92,6 +92,34 @@ def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
         or word[0].isdigit()
         or lexicon.correct(word) in lexicon.words
     )
+
+
+def _clauses(text: AnswerText, is_known: Sequence[bool]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the known and the unknown words between marks that end a clause."""
+    known: list[str] = []
+    unknown: list[str] = []
+    for i, word in enumerate(text.words):
+        if (known or unknown) and not _CLAUSE_MARKS.isdisjoint(text.gaps[i]):
+            yield known, unknown
+            known, unknown = [], []
+        (known if is_known[i] else unknown).append(word)
+    yield known, unknown
+
+
+def _may_be_aside(known: list[str], unknown: list[str], lexicon: Lexicon) -> bool:
+    """Whether at least half of a clause is known, all of it where it names a label.
+
+    "benign: nil", "insufficient evidence for benign": an unknown word may deny.
+    """
+    if not unknown:
+        return True
+    words = [word for word in known if not word.isdigit()]
+    names_label = bool(lexicon.find(split_answer(" ".join(words))))
+    return len(unknown) <= len(known) and not names_label
+
+
+def _is_plain_or_known(word: str, is_known: bool) -> bool:
+    return is_known or _is_plain(word)
 
 
 def _is_plain(word: str) -> bool:

@@ -189,9 +189,12 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _unjoined(tokens: list[Token]) -> list[Token]:
-    """Return tokens with what joins them to the next one, as "with" does, made silent."""
-    if tokens and tokens[-1].code == "&":
-        return [*tokens[:-1], tokens[-1]._replace(code="f")]
+    """Return tokens with what joins them to the next one, as "with a" does, made silent."""
+    for i in range(len(tokens) - 1, -1, -1):
+        if tokens[i].code == "&":
+            return [*tokens[:i], tokens[i]._replace(code="f"), *tokens[i + 1 :]]
+        if tokens[i].code not in _SILENT:
+            break
     return tokens
 
 

@@ -1,32 +1,18 @@
-"""Text as the rewards compare it: Unicode folded, lower case, split into words.
+"""Text as recitation compares it: Unicode folded, lower case, split into words.
 
-Everything that reads model text goes through :func:`fold`, so that a label, a synonym and an
-answer are always compared in the same form.
+Answers have a form of their own (`medreward.language.answer_text`), in which nothing is left out.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable
-from typing import NamedTuple
 
-# Word parts that change the meaning of the word they are hyphenated to: "non-malignant" is one
-# word, whereas "benign-appearing" is two.
-_PREFIXES = frozenset(
-    "a ab an anti de dis dys ex extra hyper hypo im in infra intra ir iso macro micro multi non "
-    "para peri poly post pre pro pseudo quasi semi sub super supra trans un".split()
-)
-_NEVER_ALONE = frozenset(("ab", "non", "sub", "un"))
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4"), "'")
 _NEGATIONS = dict.fromkeys(map(ord, "\u2260\u00ac\u2715\u2716\u2717\u2718\u274c"), " not ")
 _TRANSLATION = {**_HYPHENS, **_APOSTROPHES, **_NEGATIONS}
 _MOST_KEPT = 20_000  # characters: several scripts, a few megabytes
-_JOINERS = frozenset("-_*~")
-_WORD = re.compile(r"[0-9]+(?:\.[0-9]+)+|[^\W_]+(?:'[^\W_]+)*")
-_ZERO_FRACTION = re.compile(r"\.0+$")
-_MIXED = re.compile(r"[a-z]\d*[^\W\d_a-z]|[^\W\d_a-z]\d*[a-z]")
 
 
 def _is_visible(char: str) -> bool:
@@ -68,16 +54,6 @@ _FOLDED = CharacterTable(_folded)
 _TOKENS = CharacterTable(_token_part)
 
 
-class Words(NamedTuple):
-    """A text split into words and what stands between them.
-
-    ``gaps[i]`` is the text before ``words[i]``; ``gaps[-1]`` is what follows the last word.
-    """
-
-    words: tuple[str, ...]
-    gaps: tuple[str, ...]
-
-
 def fold(text: str) -> str:
     """Return `text` in the one form in which texts are compared.
 
@@ -98,43 +74,3 @@ def tokenize(text: str) -> list[str]:
     ['left', 'lower', 'lobe', 'consolidation']
     """
     return text.translate(_TOKENS).split()
-
-
-def split(text: str) -> Words:
-    """Split `text` into folded words and the gaps between them; hyphenated prefixes stay attached.
-
-    A decimal number is one word, without a fraction of zeros.
-
-    >>> split("non-malignant, benign-appearing.").words
-    ('nonmalignant', 'benign', 'appearing')
-    """
-    folded = fold(text)
-    words: list[str] = []
-    gaps: list[str] = []
-    end = 0
-    for match in _WORD.finditer(folded):
-        gap, word = folded[end : match.start()], _ZERO_FRACTION.sub("", match.group())
-        end = match.end()
-        if words and _attaches(words[-1], gap):
-            words[-1] += word
-        else:
-            words.append(word)
-            gaps.append(gap)
-    gaps.append(folded[end:])
-    return Words(tuple(words), tuple(gaps))
-
-
-def mixes_scripts(word: str) -> bool:
-    """Tell whether a folded word mixes Latin letters with another script's (a homoglyph trick).
-
-    >>> mixes_scripts("n\u043ermal"), mixes_scripts("normal")
-    (True, False)
-    """
-    return not word.isascii() and _MIXED.search(word) is not None
-
-
-def _attaches(prefix: str, gap: str) -> bool:
-    """Whether `gap` leaves `prefix` part of the word that follows it."""
-    if gap == " ":
-        return prefix in _NEVER_ALONE
-    return prefix in _PREFIXES and _JOINERS.issuperset(gap)

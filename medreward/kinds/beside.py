@@ -66,7 +66,8 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
         if rest is None or not bears_out(rest, known, reader.lexicon, reader.words):
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
-    return _judge([token for token in tokens if token.code not in _SILENT], task)
+    spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
+    return _judge(spoken, task)
 
 
 def without_tags(text: str) -> str:
@@ -109,6 +110,16 @@ def _without_counts(tokens: Sequence[Token]) -> list[Token]:
                 continue
         found.append(token)
     return found
+
+
+def _without_noun_pairs(tokens: Sequence[Token]) -> list[Token]:
+    """Return tokens without the "or" between words that name no place: "mass or nodule"."""
+    nouns = [token.code in "km" for token in tokens]
+    return [
+        token
+        for i, token in enumerate(tokens)
+        if token.code != "|" or not (0 < i < len(tokens) - 1 and nouns[i - 1] and nouns[i + 1])
+    ]
 
 
 def _end_of_places(tokens: Sequence[Token], bad: int) -> int:

@@ -65,7 +65,10 @@ def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:
 def read_one_asserted(said: Understanding, task: Task, noun: str) -> LabelReading:
     """Return the one label that is asserted, never denied, beside no other that is left open."""
     if not said.names_label:
-        return LabelReading(None, f"{noun}_unknown", said.unread)
+        is_number = noun == "grade" and said.unread[:1].isdigit()
+        return LabelReading(
+            None, "grade_out_of_scale" if is_number else f"{noun}_unknown", said.unread
+        )
     if said.unread:
         return LabelReading(None, "answer_not_understood", said.unread)
     asserted, denied, left_open = (

@@ -67,7 +67,11 @@ def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Voc
     ]
     if _labels_in(_leave_out(text, is_word), lexicon) - _labels_in(bare, lexicon):
         return False  # a number stands within a label
-    tokens = [*_ExplanationScanner(bare, lexicon, words).tokens()]
+    tokens = [
+        token
+        for token in _ExplanationScanner(bare, lexicon, words).tokens()
+        if token.code != "X" or not _is_plain(token.text)  # a word of a phrase, by itself
+    ]
     sentences = _split_at(tokens, lambda token: token.code == ".")
     return all(_is_neutral(sentence, answered, bare.words) for sentence in sentences)
 
@@ -111,16 +115,17 @@ def _leave_out(text: AnswerText, is_known: Sequence[bool]) -> AnswerText:
 class _ExplanationScanner(AnswerScanner):
     """Reads words of explanations too, in place of words of answers that are no denial."""
 
-    def read_next(self, place: int) -> tuple[Token, int]:
-        """Return the token that begins with a word, and where the next one begins."""
-        token, stop = super().read_next(place)
+    def read_next(self, place: int) -> tuple[Sequence[Token], int]:
+        """Return the tokens that begin with a word, and where the next ones begin."""
+        tokens, stop = super().read_next(place)
+        token = tokens[0]
         role = self.vocabulary.roles.find(self.text.words, self.text.gaps, place)
         kept = token.code in _DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
         if role and (role[0] > stop or (role[0] == stop and not kept)):
-            return Token(_ROLE_CODES[role[1]], place), role[0]
+            return (Token(_ROLE_CODES[role[1]], place),), role[0]
         if role and token.code == LABEL and role == (stop, Role.DEGREE):
-            token = token._replace(text=_DEGREE)  # of a noun behind it: "severe narrowing"
-        return token, stop
+            tokens = (token._replace(text=_DEGREE),)  # of a noun behind it: "severe narrowing"
+        return tokens, stop
 
 
 def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterator[list[Token]]:
@@ -151,19 +156,23 @@ def _is_neutral_clause(clause: Sequence[Token], answered: Answered, words: Seque
     if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
         return False
     denies = not _DENIALS.isdisjoint(codes)
-    if denies and not _denies_noun(codes, answered):
+    if denies and not _denies_noun(clause, answered):
         return False
     following = [*clause[1:], None]
     return all(
         _is_aside(token, after, codes, answered, words)
         for token, after in zip(clause, following, strict=True)
-        if token.code in (LABEL, DENIED_IN, NUMBER)
+        if token.code in (LABEL, DENIED_IN, NUMBER) and not (denies and token.code == LABEL)
     )
 
 
-def _denies_noun(codes: Sequence[str], answered: Answered) -> bool:
-    """Whether a clause denies something that is known and is not everything."""
-    if LABEL in codes or DENIED_IN in codes:
+def _denies_noun(clause: Sequence[Token], answered: Answered) -> bool:
+    """Whether a clause denies something that is known and neither everything nor the answer."""
+    codes = [token.code for token in clause]
+    denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
+    if denied & answered.labels or DENIED_IN in codes:
+        return False
+    if LABEL in codes and not _DENIALS & set(codes[: codes.index(LABEL)]):
         return False
     if answered.is_no and not _STATES.isdisjoint(codes):
         return True

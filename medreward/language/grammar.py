@@ -87,6 +87,8 @@ _SIGNS = {
 _COUNTS = re.compile(r"(?:^|[^F])[fio]*#[fmo]*[kv]|[kv]#")
 _JOINERS = frozenset(",:&|b")
 _SILENT = frozenset("fFivo")
+# Joins labels that stand side by side with nothing between them.
+_BESIDE = "~"
 # Verdict, labels, verdict; in a table without separators, one pair behind the other.
 _GROUP = re.compile(r"(?P<before>[ntdyqpaz]?)(?P<labels>[LS]+)(?P<behind>[naypq]?)")
 _VERDICT = re.compile(r"[naypqdtz]")
@@ -543,6 +545,6 @@ def _split_labels(group: Group) -> Iterator[Group]:
 
 
 def _slice(group: Group, start: int, stop: int) -> Group:
-    joiner = "," if start else group.joiner
+    joiner = _BESIDE if start else group.joiner
     tokens = group.tokens[start:stop]
     return Group(joiner, group.place, tokens, group.has_modifier, group.has_carrier)

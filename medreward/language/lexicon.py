@@ -29,20 +29,21 @@ _FEW_FORMS = 32
 _SPACES = frozenset(("", " "))
 _ENDS = frozenset(("", "."))
 # What may stand between the words of a form that itself has something else there, or nothing.
-_SOFT = frozenset(" -'")
+_SOFT = frozenset(" -_'")
 
 
 class Mention(NamedTuple):
     """A label named in a text: words ``start`` to ``stop`` (exclusive).
 
     `is_denied_in` says that the label is named by saying "no" of these words: where "no DR" is a
-    form, "DR" is such a mention.
+    form, "DR" is such a mention. `is_negated` says that the word denies the label: "nonmalignant".
     """
 
     label: int
     start: int
     stop: int
     is_denied_in: bool = False
+    is_negated: bool = False
 
 
 class Lexicon:
@@ -68,6 +69,7 @@ class Lexicon:
         self._longer: dict[tuple[int, str], int] = {}
         self._label_at: dict[int, int] = {}
         self._denied_in_at: dict[int, int] = {}
+        self._negated_at: dict[int, int] = {}
         self._marks_behind: dict[int, set[str]] = defaultdict(set)
         for label, texts in enumerate(forms):
             for text in texts:
@@ -76,6 +78,8 @@ class Lexicon:
             self._label_at[self._grow(form)[-1]] = label
             if form[0] == "no" and len(form) > 1 and form[1:] not in self._label_of:
                 self._denied_in_at[self._grow(form[1:])[-1]] = label
+            if len(form) == 1 and form[0].isalpha() and ("non" + form[0],) not in self._label_of:
+                self._negated_at[self._grow(("non" + form[0],))[-1]] = label
         self.words = frozenset(word for form in self._label_of for word in form)
         self._typo_targets = _by_initial(self.words) if max_typos else {}
         if max_typos:
@@ -84,7 +88,7 @@ class Lexicon:
     @cached_property
     def has_letters(self) -> bool:
         """Whether a form is a single letter, as those of options are."""
-        return any(len(word) == 1 and word.isalpha() for word in self.words)
+        return any(len(form) == len(form[0]) == 1 and form[0].isalpha() for form in self._label_of)
 
     def find(self, text: AnswerText) -> list[Mention]:
         """Return the labels that `text` names, in order, each the longest form at its place."""
@@ -147,7 +151,9 @@ class Lexicon:
             if at in self._label_at:
                 found = Mention(self._label_at[at], start, stop)
             elif at in self._denied_in_at:
-                found = Mention(self._denied_in_at[at], start, stop, True)
+                found = Mention(self._denied_in_at[at], start, stop, is_denied_in=True)
+            elif at in self._negated_at:
+                found = Mention(self._negated_at[at], start, stop, is_negated=True)
         return found
 
     def _may_go_on(self, beginning: int, gap: str) -> bool:

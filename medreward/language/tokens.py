@@ -9,7 +9,7 @@ words, and ``, : . ? |`` are marks (see `_MARKS`); ``B`` stands for a place, suc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -79,28 +79,32 @@ class AnswerScanner:
         words, place = self.text.words, 0
         while place < len(words):
             yield from self._marks(place)
-            token, place = self.read_next(place)
-            yield token
+            tokens, place = self.read_next(place)
+            yield from tokens
         yield from self._marks(place)
 
-    def read_next(self, place: int) -> tuple[Token, int]:
-        """Return the token that begins with a word, and where the next one begins."""
+    def read_next(self, place: int) -> tuple[Sequence[Token], int]:
+        """Return the tokens that begin with a word, and where the next ones begin."""
+        words = self.text.words
         label = self.lexicon.match(self.corrected, self.text.gaps, place)
-        phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
+        phrase = self.vocabulary.classes.find(words, self.text.gaps, place)
         if label and (not phrase or self._is_label(label, phrase)):
-            code = DENIED_IN if label.is_denied_in else LABEL
-            word = self.text.words[place]
-            is_number = word.isdigit() or word in self.vocabulary.numbers
-            text = word if is_number and label.stop == place + 1 else ""
-            return Token(code, place, label.label, text=text), label.stop
+            return self._label_tokens(label), label.stop
         if phrase:
             code = phrase[1].code
-            if code == "m" and not self.lexicon.words.isdisjoint(
-                self.text.words[place : phrase[0]]
-            ):
+            if code == "m" and not self.lexicon.words.isdisjoint(words[place : phrase[0]]):
                 code = "k"  # "left or right kidney", where this is a label, leaves it open
-            return Token(code, place), phrase[0]
-        return _number_or_unknown(self.text.words[place], place), place + 1
+            return (Token(code, place),), phrase[0]
+        return (_number_or_unknown(words[place], place),), place + 1
+
+    def _label_tokens(self, label: Mention) -> Sequence[Token]:
+        place, word = label.start, self.text.words[label.start]
+        if label.is_negated:
+            return Token(WordClass.NOT.code, place), Token(LABEL, place, label.label)
+        is_number = word.isdigit() or word in self.vocabulary.numbers
+        text = word if is_number and label.stop == place + 1 else ""
+        code = DENIED_IN if label.is_denied_in else LABEL
+        return (Token(code, place, label.label, text=text),)
 
     def _is_label(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
         """Whether a label's form is meant where a phrase begins at the same place.
@@ -108,10 +112,12 @@ class AnswerScanner:
         The longer one is. Of "no", "a" and "I", which are labels of some tasks, a word that follows
         makes a phrase: "no fracture", "a fracture".
         """
-        _, start, stop, is_denied_in = label
+        _, start, stop, is_denied_in, is_negated = label
         if stop != phrase[0]:
             return stop > phrase[0]
         kind = phrase[1]
+        if is_negated:
+            return False
         if is_denied_in:  # "findings", where "no findings" is a label
             return kind is not WordClass.FRAME
         if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
@@ -144,6 +150,8 @@ def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]
     """Return the codes and texts of the marks in what stands between two words."""
     if gap == "-" and before and after:  # a hyphen, or a range
         return (("|", "-"),) if before == after == "0" else ()
+    if before == after == "0" and "+" in gap:
+        return ((UNKNOWN, "+"),)
     if after and gap[-1] not in _GLUED:  # ".5", "?pneumonia", "!pneumonia"
         return ((UNKNOWN, gap.strip()),)
     if _STRAY.search(gap) or not all(

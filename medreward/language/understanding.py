@@ -65,11 +65,12 @@ class Reader:
         """Return what the words and marks of an answer say."""
         tokens = read_certainty(scan_answer(text, self.lexicon, self.words))
         tokens = without_options(tokens, has_letters=self.lexicon.has_letters)
-        names_label = any(token.code in "LS" for token in tokens)
+        names_label = any(token.code == "L" for token in tokens)
         place = next((token.place for token in tokens if token.code in _NOT_READ), None)
         if place is None:
             try:
-                return Understanding(tuple(read_statements(tokens, self.rules)), "", names_label)
+                statements = tuple(read_statements(tokens, self.rules))
+                return Understanding(statements, "", names_label or bool(statements))
             except NotUnderstoodError as error:
                 place = error.place
         statements = self._with_explanation(text, tokens, place) if names_label else ()

@@ -17,7 +17,13 @@ from medreward.errors import ConfigError, expected, quote
 from medreward.language.grammar import Rules
 from medreward.language.lexicon import Lexicon
 from medreward.language.understanding import Reader
-from medreward.language.vocabulary import DEFAULT_LANGUAGES, PARTICLES, make_vocabulary
+from medreward.language.vocabulary import (
+    DEFAULT_LANGUAGES,
+    PARTICLES,
+    check_languages,
+    make_vocabulary,
+)
+from medreward.language.word_checks import check_forms, check_modifiers
 from medreward.task.card import card_text, make_task, read_card, shipped
 from medreward.task.labels import Label, Statement, check_label, check_statements
 from medreward.task.laterality import Laterality
@@ -137,6 +143,9 @@ class Task:
             self._check_fields()
             self._check_labels()
             self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
+            check_modifiers("modifiers", self.modifiers, self.lexicon, tuple(self.languages))
+            forms = rules_of(self.kind).forms(self)[: len(self.labels)]
+            check_forms("labels", forms, tuple(self.languages))
         except ValueError as error:
             raise ConfigError(f"task {quote(self.name)}: {error}") from error
 
@@ -266,6 +275,11 @@ class Task:
             isinstance(phrase, str) for phrase in self.no_finding
         ):
             raise ConfigError(f"no_finding: {quote(self.no_finding)} is not a list of phrases")
+        check_languages("languages", self.languages)
+        if not isinstance(self.modifiers, list | tuple):
+            raise ConfigError(f"modifiers: {quote(self.modifiers)} is not a list of words")
+        for i, modifier in enumerate(self.modifiers):
+            text(f"modifiers[{i}]", modifier)
         for name in ("question", "modality"):
             text(name, getattr(self, name), empty=True)
         if self.laterality is not None and not isinstance(self.laterality, Laterality):

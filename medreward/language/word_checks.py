@@ -1,0 +1,79 @@
+"""Checks of what a card adds to the words of an answer: its labels and its modifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medreward.errors import ConfigError, quote
+from medreward.language.answer_text import split_answer
+from medreward.language.lexicon import Lexicon
+from medreward.language.vocabulary import PARTICLES, Vocabulary, WordClass, make_vocabulary
+
+# Words that join labels, deny them or leave them open; "none" and "positive" may be labels.
+_RESERVED = frozenset(
+    (
+        *PARTICLES,
+        *(WordClass.NOT, WordClass.DENY, WordClass.OPEN),
+        *(WordClass.AND, WordClass.OR, WordClass.BUT),
+    )
+)
+_VERDICTS = _RESERVED | {WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO}
+
+
+def check_modifiers(
+    what: str, modifiers: Sequence[str], lexicon: Lexicon, languages: tuple[str, ...]
+) -> None:
+    """Raise `ConfigError` for a modifier that names a label, or does what a modifier must not.
+
+    A modifier may stand beside any label, so it must never name, deny, grade or change one.
+    """
+    words = make_vocabulary(languages)
+    for i, modifier in enumerate(modifiers):
+        text = split_answer(modifier)
+        named = [m for m in lexicon.find(text) if not (m.is_negated or m.is_denied_in)]
+        if not text.words:
+            raise ConfigError(f"{what}[{i}]: {quote(modifier)} has no letter or digit")
+        if named:
+            form = " ".join(text.words[named[0].start : named[0].stop])
+            raise ConfigError(
+                f"{what}[{i}]: {quote(modifier)} contains {quote(form)}, which names a label; a "
+                f"modifier may stand beside any label and must not name one. If it is another "
+                f"name of the label, put it among its synonyms"
+            )
+        verdict = _first_of(text.words, words, _VERDICTS)
+        if verdict:
+            raise ConfigError(
+                f"{what}[{i}]: {quote(modifier)} contains {quote(verdict)}, which denies, affirms "
+                f"or joins labels or leaves them open; a modifier must do none of these"
+            )
+
+
+def check_forms(what: str, forms: Sequence[Sequence[str]], languages: tuple[str, ...]) -> None:
+    """Raise `ConfigError` for a name or synonym that is a word such as "no", "not" or "or".
+
+    "yes" and "no" may be labels where all labels are.
+    """
+    words = make_vocabulary(languages)
+    classes = {form: words.class_of(form) for group in forms for form in group}
+    if classes and all(found in PARTICLES for found in classes.values()):
+        return
+    for i, group in enumerate(forms):
+        for j, form in enumerate(group):
+            if classes[form] in _RESERVED:
+                field = "name" if j == 0 else f"synonyms[{j - 1}]"
+                raise ConfigError(
+                    f"{what}[{i}].{field}: {quote(form)} is a word that denies, joins or opens "
+                    f"other labels in an answer, so it cannot be one; write what it means, such as "
+                    f"{quote('absent')}. Only where all labels are yes or no may they have these "
+                    f"names"
+                )
+
+
+def _first_of(words: Sequence[str], known: Vocabulary, classes: frozenset[WordClass]) -> str:
+    """Return the first phrase among words that is of one of the classes, "" if there is none."""
+    gaps = ["", *[" "] * len(words)]
+    for start in range(len(words)):
+        found = known.classes.find(words, gaps, start)
+        if found and found[1] in classes:
+            return " ".join(words[start : found[0]])
+    return ""

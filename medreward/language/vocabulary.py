@@ -2,11 +2,12 @@
 
 A language is one data file of this package, such as ``english.yaml``; it says what each list is.
 
-A task may take several languages, and one phrase may do different things in two of them: "not" is
-an English denial and a German emergency. Which one is meant cannot be told, so a phrase that two of
-the languages put into different lists (or that only one of them allows in an answer itself) is
-*contested*: it is not understood, neither alone nor in an explanation. It is not taken out of the
-files, because each language reads it well where it is the only one. `contested_phrases` lists them.
+A task may take several languages, and one phrase may do different things in two of them: "also" is
+"thus" in German and says nothing, in English it adds something. Which one is meant cannot be told,
+so a phrase that two of the languages put into different lists (or that only one of them allows in
+an answer itself) is *contested*: it is not understood, neither alone nor in an explanation. It is
+not taken out of the files, since each language reads it well where it is the only one.
+`contested_phrases` lists them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from medreward.language.answer_text import split_answer
 
 LANGUAGES = {"en": "english", "de": "german", "zh": "chinese"}
 DEFAULT_LANGUAGES = ("en",)
-_SCALES = "scales"
+_SCALES, _GRADES = "scales", "grades"
 _ENTRY = re.compile(r'"([^"]*)"|(\S+)')
 _OPTIONAL = re.compile(r"\(([\w|]+)\)")
 # Between the words of a phrase.
@@ -156,7 +157,7 @@ class Vocabulary:
     def add_scale(self, languages: Sequence[str], first: int, last: int) -> None:
         """Add the ways to speak of the whole scale of grades, which name none of them."""
         for language in languages:
-            for template in _templates(language):
+            for template in _templates(language, _SCALES):
                 text = template.format(first=first, last=last)
                 self.classes.add(split_answer(text).words, WordClass.FILLER)
 
@@ -196,8 +197,8 @@ def number_words(language: str) -> tuple[str, ...]:
 def contested_phrases(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     """Return the phrases, as words, that do different things in two of the languages.
 
-    >>> ("not",) in contested_phrases(("en", "de")), contested_phrases(("de",))
-    (True, frozenset())
+    >>> contested_phrases(("en", "de")), contested_phrases(("de",))
+    (frozenset({('also',)}), frozenset())
     """
     return frozenset(
         phrase
@@ -210,6 +211,15 @@ def contested_phrases(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
 def _differ(one: _Meaning, other: _Meaning) -> bool:
     roles = {one[1], other[1]} - {None}
     return one[0] is not other[0] or len(roles) > 1
+
+
+def written_grades(language: str, number: str) -> list[str]:
+    """Return how a language writes a grade of that number.
+
+    >>> written_grades("en", "2")[:2]
+    ['grade 2', 'stage 2']
+    """
+    return [template.format(number=number) for template in _templates(language, _GRADES)]
 
 
 def check_languages(what: str, languages: object) -> None:
@@ -249,12 +259,14 @@ def _meanings(language: str) -> dict[tuple[str, ...], _Meaning]:
 @cache
 def _lists(language: str) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Return the phrases of each list of a language's file, as words."""
-    lists = {name: text for name, text in _content(language).items() if name != _SCALES}
+    lists = {
+        name: text for name, text in _content(language).items() if name not in (_SCALES, _GRADES)
+    }
     return {name: tuple(_phrases(text)) for name, text in lists.items()}
 
 
-def _templates(language: str) -> list[str]:
-    return [quoted or word for quoted, word in _ENTRY.findall(_content(language)[_SCALES])]
+def _templates(language: str, name: str) -> list[str]:
+    return [quoted or word for quoted, word in _ENTRY.findall(_content(language)[name])]
 
 
 def _phrases(text: str) -> Iterator[tuple[str, ...]]:

@@ -27,6 +27,10 @@ def german(name: str, **fields: object) -> Task:
     return Task(name, languages=("de",), **fields)
 
 
+def chinese(name: str, **fields: object) -> Task:
+    return Task(name, languages=("zh",), **fields)
+
+
 CARDS = {
     "chest": german(
         "chest",
@@ -53,6 +57,26 @@ CARDS = {
             Label("Atelektase"),
         ],
         no_finding=("kein Befund", "keine Auffälligkeiten", "unauffällig"),
+    ),
+}
+CARDS |= {
+    "胸片": chinese(
+        "胸片",
+        labels=[
+            Label("正常", ("未见异常", "未见明显异常", "无异常"), absence=True),
+            Label("肺炎", ("肺部感染",)),
+        ],
+    ),
+    "是否": chinese("是否", labels=[Label("是", ("是的",)), "否"]),
+    "皮肤": chinese("皮肤", labels=["黑色素瘤", "痣", "基底细胞癌"]),
+    "分级": chinese(
+        "分级", kind="ordinal", labels=["正常", "轻度", Label("中度"), "重度", "增殖期"]
+    ),
+    "多标签": chinese(
+        "多标签",
+        kind="multilabel",
+        labels=[Label("积液", ("胸腔积液",)), "结节", "心脏增大", "肺不张"],
+        no_finding=("未见异常", "未见明显异常", "无异常"),
     ),
 }
 

@@ -276,7 +276,7 @@ def _phrases(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def _variants(entry: str) -> list[str]:
-    """Return an entry with and without each part in brackets; ``|`` divides parts of which one fits.
+    """Return an entry with and without each part in brackets, of which ``|`` divides several.
 
     >>> _variants("h(a)emorrhage(s)"), _variants("kein(e|en)")
     (['hemorrhage', 'hemorrhages', 'haemorrhage', 'haemorrhages'], ['kein', 'keine', 'keinen'])

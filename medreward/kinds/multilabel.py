@@ -31,6 +31,7 @@ from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.grammar import Stance
+from medreward.language.understanding import Understanding
 from medreward.language.vocabulary import WordClass
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -95,24 +96,26 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     empty = _EMPTY_LIST.fullmatch(answer or "")
     if empty and (not empty["key"] or task.reader.words.class_of(empty["key"]) is WordClass.FRAME):
         return SetReading(frozenset())
-    said = task.reader.read(answer or "")
-    if not said.names_label:
-        return SetReading(None, "label_unknown", said.unread)
+    return _read_said(task.reader.read(answer or ""), len(task.labels))
+
+
+def _read_said(said: Understanding, count: int) -> SetReading:
+    """Return the set that an answer's statements about `count` labels, and none, amount to."""
     if said.unread:
-        return SetReading(None, "answer_not_understood", said.unread)
+        reason = "answer_not_understood" if said.names_label else "label_unknown"
+        return SetReading(None, reason, said.unread)
     asserted, denied, left_open = (
-        {s.label for s in said.statements if s.stance is stance} for stance in Stance
+        frozenset(s.label for s in said.statements if s.stance is stance) for stance in Stance
     )
-    if left_open:
-        return SetReading(None, "label_open")
-    if len(denied) == len(task.labels):
-        return SetReading(frozenset())
-    if not asserted or asserted & denied:
-        return SetReading(None, "label_denied")
-    nothing = len(task.labels)
-    if nothing in asserted and len(asserted) > 1:
+    if not left_open and len(denied) == count:
+        return SetReading(frozenset())  # each label is denied
+    if not said.names_label:
+        return SetReading(None, "label_unknown")
+    if left_open or not asserted or asserted & denied:
+        return SetReading(None, "label_open" if left_open else "label_denied")
+    if count in asserted and len(asserted) > 1:
         return SetReading(None, "finding_and_none")
-    return SetReading(frozenset(asserted - {nothing}))
+    return SetReading(asserted - {count})
 
 
 def error_factor(settings: RewardSettings) -> float:

@@ -39,6 +39,7 @@ from medreward.kinds.boxes.read import (
     LARGEST,
     MAX_LENGTH,
     Group,
+    place_problem,
     read_places,
     scan,
     without_edge_names,
@@ -117,12 +118,9 @@ def read_points(answer: str | None, task: Task) -> PointReading:
     if len(groups) > MAX_BOXES:
         return PointReading(None, "too_many_boxes")
     beside = read_places(text, found, task)
-    if beside.reason:
-        return PointReading(None, beside.reason, beside.unread)
-    if beside.says_nothing and groups:
-        return PointReading(None, "boxes_and_none")
-    if not groups and not beside.says_nothing:
-        return PointReading(None, "points_unreadable")
+    reason = beside.reason or place_problem(beside, bool(groups), "points_unreadable")
+    if reason:
+        return PointReading(None, reason, beside.unread)
     return PointReading(tuple((group.numbers[0], group.numbers[1]) for group in groups))
 
 

@@ -89,25 +89,43 @@ def read_mask(answer: str | None, task: Task, target: MaskTarget, frame: Frame) 
     text = _FENCE.sub(" ", answer or "").strip()
     try:
         content = json.loads(text, object_pairs_hook=_mapping)
-    except (ValueError, RecursionError) as error:
-        is_prose = len(text) <= MAX_ANSWER_LENGTH and _MASK.search(text) is None
-        said = read_beside(text, [], task) if is_prose else Beside("mask_unreadable")
-        if said.says_nothing and not said.reason:
-            return MaskReading(rle_of_polygons([], target.width, target.height))
-        spoilt = isinstance(error, MaskError)
-        return MaskReading(None, "mask_malformed" if spoilt else "mask_unreadable", said.unread)
+    except MaskError:
+        return MaskReading(None, "mask_malformed")
+    except (ValueError, RecursionError):
+        return _read_prose(text, task, target)
     try:
-        for name, field in islice(_fields(content), _MOST_PARTS):
-            said = read_beside(f"{name}: {json.dumps(field)}", [], task)
-            if said.reason or said.says_nothing or said.denied:
-                return MaskReading(None, said.reason or "mask_unreadable", said.unread or name)
+        said = _read_fields(content, task)
+        if said.reason:
+            return MaskReading(None, said.reason, said.unread)
         parts = list(islice(_parts(content), _MOST_PARTS + 1))
         if len(parts) > _MOST_PARTS:
-            return MaskReading(None, "mask_malformed")
+            raise MaskError("too many parts")
         rles = list(_rles(parts, target, frame))
     except (MaskError, RecursionError):  # from Python 3.12 on, JSON may be nested more deeply
         return MaskReading(None, "mask_malformed")
     return MaskReading(coco().merge(rles))
+
+
+def _read_prose(text: str, task: Task, target: MaskTarget) -> MaskReading:
+    """Return the empty mask where a text that is no JSON says that there is nothing."""
+    is_prose = len(text) <= MAX_ANSWER_LENGTH and _MASK.search(text) is None
+    said = read_beside(text, [], task) if is_prose else Beside("mask_unreadable")
+    if said.says_nothing and not said.reason:
+        return MaskReading(rle_of_polygons([], target.width, target.height))
+    return MaskReading(None, "mask_unreadable", said.unread)
+
+
+def _read_fields(content: Any, task: Task) -> Beside:
+    """Return what the fields beside masks say; a reason where they are not understood or deny.
+
+    Raises:
+        MaskError: if they are nested too deeply.
+    """
+    for name, field in islice(_fields(content), _MOST_PARTS):
+        said = read_beside(f"{name}: {json.dumps(field)}", [], task)
+        if said.reason or said.says_nothing or said.denied:
+            return Beside(said.reason or "mask_unreadable", said.unread or name)
+    return Beside()
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

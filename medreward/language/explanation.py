@@ -45,12 +45,14 @@ class Answered(NamedTuple):
         may_deny_all: whether "no abnormality" agrees with it: it is an absence, or yes or no.
         is_no: whether it is no, with which any denial agrees.
         absences: the labels that say that nothing was found.
+        is_before: whether the explanation stands before the answer; it names no other label then.
     """
 
     labels: frozenset[int]
     may_deny_all: bool
     is_no: bool
     absences: frozenset[int]
+    is_before: bool = False
 
 
 def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary) -> bool:
@@ -61,23 +63,26 @@ def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Voc
     known = zip(text.words, is_known, strict=True)
     if not all(is_known or _is_plain(word) for word, is_known in known):
         return False
-    bare = _leave_out(text, is_known)
-    is_word = [
+    words_only = [
         known and not word[0].isdigit() for known, word in zip(is_known, text.words, strict=True)
     ]
-    if _labels_in(_leave_out(text, is_word), lexicon) - _labels_in(bare, lexicon):
-        return False  # a number stands within a label
+    # Without numbers too, which could stand within a label or a phrase.
+    return all(
+        _is_all_neutral(_leave_out(text, kept), answered, lexicon, words)
+        for kept in (is_known, words_only)
+    )
+
+
+def _is_all_neutral(
+    text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary
+) -> bool:
     tokens = [
         token
-        for token in _ExplanationScanner(bare, lexicon, words).tokens()
+        for token in _ExplanationScanner(text, lexicon, words).tokens()
         if token.code != "X" or not _is_plain(token.text)  # a word of a phrase, by itself
     ]
     sentences = _split_at(tokens, lambda token: token.code == ".")
-    return all(_is_neutral(sentence, answered, bare.words) for sentence in sentences)
-
-
-def _labels_in(text: AnswerText, lexicon: Lexicon) -> set[int]:
-    return {mention.label for mention in lexicon.find(text)}
+    return all(_is_neutral(sentence, answered, text.words) for sentence in sentences)
 
 
 def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
@@ -170,7 +175,7 @@ def _denies_noun(clause: Sequence[Token], answered: Answered) -> bool:
     """Whether a clause denies something that is known and neither everything nor the answer."""
     codes = [token.code for token in clause]
     denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
-    if denied & answered.labels or DENIED_IN in codes:
+    if denied & answered.labels or DENIED_IN in codes or (denied and answered.is_before):
         return False
     if LABEL in codes and not _DENIALS & set(codes[: codes.index(LABEL)]):
         return False

@@ -145,7 +145,7 @@ def read_statements(tokens: Sequence[Token], rules: Rules) -> list[Statement]:
     reader = _AnswerReader(rules)
     segment: list[Token] = []
     for token in tokens:
-        if token.code in (UNKNOWN, NUMBER, "e", "c"):
+        if token.code in (UNKNOWN, NUMBER, "e", "c", "h"):
             raise NotUnderstoodError(token.place)
         if token.code in ".?":
             reader.read_segment(segment, token.code)
@@ -171,22 +171,28 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
         if value is not None:
             code = "q" if value == 0.5 else "p" if value > 0.5 else "a"
             if waits:
-                del found[last:]
+                found = _unjoined(found[:last])
                 code = "f" if code == "p" else "q"
             found.append(token._replace(code=code))
             last = -1 if waits else len(found) - 1
         elif token.code == "c" and last >= 0 and not waits:  # "with 90% confidence"
-            found[last] = found[last]._replace(code="f" if found[last].code == "p" else "q")
-            if last and found[last - 1].code == "&":
-                found[last - 1] = found[last - 1]._replace(code="f")
+            found[last] = found[last]._replace(code="f" if found[last].code in "ph" else "q")
+            found[:last] = _unjoined(found[:last])
             last = -1
         else:
             found.append(token)
-            if token.code == "c":
+            if token.code in "ch":
                 last = len(found) - 1
             elif token.code not in ":fFo":
                 last = -1
     return _without_fields(found)
+
+
+def _unjoined(tokens: list[Token]) -> list[Token]:
+    """Return tokens with what joins them to the next one, as "with" does, made silent."""
+    if tokens and tokens[-1].code == "&":
+        return [*tokens[:-1], tokens[-1]._replace(code="f")]
+    return tokens
 
 
 def _without_fields(tokens: Sequence[Token]) -> list[Token]:
@@ -207,6 +213,8 @@ def _share(token: Token, before: Sequence[Token], waits: bool) -> float | None:
     """Return the share that a token is, None if it is none; `waits`: one is waited for."""
     if token.code == SHARE:
         return token.share
+    if token.code == "h" and waits:
+        return 1.0
     if token.code != NUMBER:
         return None
     if waits:

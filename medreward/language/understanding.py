@@ -25,7 +25,7 @@ from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import Token, scan_answer
 from medreward.language.vocabulary import Vocabulary
 
-_NOT_READ = frozenset("X#ec")
+_NOT_READ = frozenset("X#ech")
 # Where an answer may end: a mark, "with", "because", "without".
 _ENDS = frozenset(",:.&edo")
 _LETTERS = frozenset("abcdefghij")
@@ -84,7 +84,8 @@ class Reader:
 
         `place` is the first word that is not understood.
         """
-        end = next((i for i, token in enumerate(tokens) if token.place >= place), len(tokens) - 1)
+        first = next((i for i, t in enumerate(tokens) if t.place >= place), len(tokens) - 1)
+        end = first
         while end > 0 and tokens[end].code not in _ENDS:
             end -= 1
         statements = self._complete(tokens[:end])
@@ -94,13 +95,26 @@ class Reader:
                 self._is_absence(statements) or _is_count(tokens[:end])
             )
             return statements if not is_part and self._bears_out(rest, statements) else ()
-        last = max((i for i, token in enumerate(tokens) if token.code in _NOT_READ), default=-1)
+        last = max((i for i, t in enumerate(tokens) if t.code in _NOT_READ), default=first)
+        return self._behind_explanation(text, tokens, last)
+
+    def _behind_explanation(
+        self, text: AnswerText, tokens: Sequence[Token], last: int
+    ) -> tuple[Statement, ...]:
+        """Return what a last sentence says, behind the token that is not understood.
+
+        It says that it is the answer ("the diagnosis is A", "it is A", "A is present"), or what
+        stands before it denies something: "No fracture. A".
+        """
         start = next((i for i in range(last, len(tokens)) if tokens[i].code in ".:,"), len(tokens))
         final = tokens[start:]
         states = any(token.code in "Fip" for token in final)
-        statements = self._complete(_without_joiners(final)) if states and last >= 0 else ()
-        rest = part_of(text, 0, final[0].place) if statements else text
-        return statements if statements and self._bears_out(rest, statements) else ()
+        denies = any(token.code in "ndatz" for token in tokens[:start])
+        statements = self._complete(_without_joiners(final)) if states or denies else ()
+        if not statements:
+            return ()
+        rest = part_of(text, 0, final[0].place)
+        return statements if self._bears_out(rest, statements, is_before=True) else ()
 
     def _complete(self, tokens: Sequence[Token]) -> tuple[Statement, ...]:
         """Return what tokens say if they are a complete answer, else nothing."""
@@ -118,7 +132,9 @@ class Reader:
         labels = {s.label for s in statements if s.stance is Stance.ASSERTED}
         return labels <= self.rules.absences
 
-    def _bears_out(self, rest: AnswerText, statements: Sequence[Statement]) -> bool:
+    def _bears_out(
+        self, rest: AnswerText, statements: Sequence[Statement], *, is_before: bool = False
+    ) -> bool:
         labels = frozenset(s.label for s in statements if s.stance is Stance.ASSERTED)
         absences, no_label = self.rules.absences, self.rules.no_label
         answered = Answered(
@@ -126,6 +142,7 @@ class Reader:
             may_deny_all=no_label is not None or labels <= absences,
             is_no=labels == {no_label},
             absences=absences,
+            is_before=is_before,
         )
         return bears_out(rest, answered, self.lexicon, self.words)
 

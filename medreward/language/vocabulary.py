@@ -60,6 +60,7 @@ class WordClass(Enum):
     BECAUSE = "because", "e"
     CONFIDENCE = "confidence", "c"
     ECHO_NO = "echo_no", "z"
+    HIGH = "high", "h"
     CONTESTED = "", "X"
 
     @property

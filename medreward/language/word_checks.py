@@ -9,15 +9,15 @@ from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.vocabulary import PARTICLES, Vocabulary, WordClass, make_vocabulary
 
-# Words that join labels, deny them or leave them open; "none" and "positive" may be labels.
+# Words that join labels or deny them; "none", "positive" and "doubtful" may be labels.
 _RESERVED = frozenset(
     (
         *PARTICLES,
-        *(WordClass.NOT, WordClass.DENY, WordClass.OPEN),
+        *(WordClass.NOT, WordClass.DENY),
         *(WordClass.AND, WordClass.OR, WordClass.BUT),
     )
 )
-_VERDICTS = _RESERVED | {WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO}
+_VERDICTS = _RESERVED | {WordClass.OPEN, WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO}
 
 
 def check_modifiers(
@@ -62,7 +62,7 @@ def check_forms(what: str, forms: Sequence[Sequence[str]], languages: tuple[str,
             if classes[form] in _RESERVED:
                 field = "name" if j == 0 else f"synonyms[{j - 1}]"
                 raise ConfigError(
-                    f"{what}[{i}].{field}: {quote(form)} is a word that denies, joins or opens "
+                    f"{what}[{i}].{field}: {quote(form)} is a word that denies or joins "
                     f"other labels in an answer, so it cannot be one; write what it means, such as "
                     f"{quote('absent')}. Only where all labels are yes or no may they have these "
                     f"names"

@@ -319,9 +319,8 @@ def _box_labels(text: str, found: Scan, task: Task) -> list[int | None]:
     own = _own_braces(text, found)
     between = _gaps(text, groups)
     before, after = between[:-1], between[1:]
-    follows = (
-        own[0] is None and reader.read(before[0]) is None and reader.read(after[-1]) is not None
-    )
+    is_named = reader.read(before[0]) is not None
+    follows = own[0] is None and not is_named and reader.read(after[-1]) is not None
     gaps = after[::-1] if follows else before
     labels: list[int | None] = []
     last: int | None = None
@@ -379,16 +378,20 @@ def _read_any(answer: str | None, task: Task) -> BoxAnswer:
     if len(groups) > MAX_BOXES:
         return BoxAnswer(reason="too_many_boxes")
     beside = read_places(answer, found, task)
-    if beside.reason:
-        return BoxAnswer(reason=beside.reason, unread=beside.unread)
-    if not groups:
-        return BoxAnswer(reason="" if beside.says_nothing else "boxes_unreadable")
-    if beside.says_nothing:
-        return BoxAnswer(reason="boxes_and_none")
-    labels = _box_labels(answer, found, task)
+    reason = beside.reason or place_problem(beside, bool(groups), "boxes_unreadable")
+    labels = _box_labels(answer, found, task) if groups and not reason else ()
     if not beside.denied.isdisjoint(labels):
-        return BoxAnswer(reason="boxes_open")
+        reason = "boxes_open"
+    if reason or not groups:
+        return BoxAnswer(reason=reason, unread=beside.unread)
     return _boxes_of(groups, labels, task)
+
+
+def place_problem(beside: Beside, has_places: bool, unreadable_as: str) -> str:
+    """Return the reason why what stands beside places does not go with them, "" if it does."""
+    if has_places:
+        return "boxes_and_none" if beside.says_nothing else ""
+    return "" if beside.says_nothing else unreadable_as
 
 
 def _join_corners(groups: Iterable[Group], text: str) -> Iterator[Group]:

@@ -17,13 +17,11 @@ from medreward.errors import ConfigError, quote
 from medreward.kinds.reading import LabelReading, read_label
 from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
-from medreward.language.vocabulary import number_words
+from medreward.language.vocabulary import number_words, written_grades
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
-# "Grade II", "stage two", "G2": a number of a grade is also read behind these.
-_GRADE_NOUNS = ("grade", "stage", "level", "class", "score", "g")
 _ROMAN = ["", *"i ii iii iv v vi vii viii ix x".split()]
 
 
@@ -82,15 +80,20 @@ def read_grade(answer: str | None, task: Task) -> LabelReading:
     return read_label(answer, task, "grade")
 
 
-def _forms_of_number(number: int, words: Sequence[str]) -> Iterator[str]:
-    """Yield how a grade's number is written, the plain number first; "one" may be a pronoun."""
-    yield str(number)
-    if number != 1 and number < len(words):
-        yield words[number]
-    yield from (f"{noun}{number}" for noun in _GRADE_NOUNS)
-    for names in (words, _ROMAN):
-        name = names[number] if number < len(names) else ""
-        yield from (f"{noun} {name}" for noun in _GRADE_NOUNS[:-1] if name)
+def _forms_of_number(number: int, languages: Sequence[str]) -> Iterator[str]:
+    """Yield how a grade's number is written, the plain number first; "one" may be a pronoun.
+
+    "2", "two", "G2", "grade2", "grade two", "stage II".
+    """
+    yield from (str(number), f"g{number}")
+    for language in languages:
+        words = number_words(language)
+        if number != 1 and number < len(words):
+            yield words[number]
+        yield from (form.replace(" ", "") for form in written_grades(language, str(number)))
+        for names in (words, _ROMAN):
+            name = names[number] if number < len(names) else ""
+            yield from written_grades(language, name) if name else ()
 
 
 class Ordinal(SingleLabel):
@@ -115,9 +118,8 @@ class Ordinal(SingleLabel):
 
     def forms(self, task: Task) -> list[tuple[str, ...]]:
         """Return the forms of each grade, its number among them."""
-        words = number_words(task.languages[0])
         return [
-            tuple(dict.fromkeys((*forms, *_forms_of_number(task.first_grade + i, words))))
+            tuple(dict.fromkeys((*forms, *_forms_of_number(task.first_grade + i, task.languages))))
             for i, forms in enumerate(super().forms(task))
         ]
 

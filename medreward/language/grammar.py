@@ -311,8 +311,8 @@ def _groups(tokens: Sequence[Token]) -> Iterator[Group]:
             joiner = joiner if is_aside else _stronger(joiner, token.code)
             group, codes = Group(joiner, token.place, has_modifier=is_aside), ""
             continue
-        group.has_modifier |= token.code == "m"
-        group.has_carrier |= token.code == "k"
+        group.has_modifier |= "m" in (token.code, token.text)
+        group.has_carrier |= token.code == "k" and not token.text
         group.is_clause |= token.code == "i"
         codes += "#" if token.code == LABEL and token.text else token.code
         if _COUNTS.search(codes):

@@ -102,6 +102,15 @@ class Lexicon:
             start = mention.stop if mention else start + 1
         return mentions
 
+    def shares(self, phrase: Sequence[str]) -> bool:
+        """Return whether a form has a word of a phrase, or all of it where words are characters."""
+        shared = [word for word in phrase if word in self.words]
+        if any(len(word) > 1 for word in shared):
+            return True
+        return len(shared) == len(phrase) and any(
+            phrase == form[i : i + len(phrase)] for form in self._label_of for i in range(len(form))
+        )
+
     def label(self, form: str) -> int | None:
         """Return the label of which `form` is exactly a form (no typo forgiven), or None."""
         return self._label_of.get(split_answer(form).words)

@@ -92,8 +92,9 @@ class AnswerScanner:
             return self._label_tokens(label), label.stop
         if phrase:
             code = phrase[1].code
-            if code == "m" and not self.lexicon.words.isdisjoint(words[place : phrase[0]]):
-                code = "k"  # "left or right kidney", where this is a label, leaves it open
+            if code == "m" and self.lexicon.shares(words[place : phrase[0]]):
+                # "left or right kidney", where this is a label, leaves it open
+                return (Token("k", place, text="m"),), phrase[0]
             return (Token(code, place),), phrase[0]
         return (_number_or_unknown(words[place], place),), place + 1
 

@@ -1,6 +1,13 @@
 """The closed vocabularies of languages: which words an answer may consist of, and what they do.
 
 A language is one data file of this package, such as ``english.yaml``; it says what each list is.
+
+A task may take several languages, and one phrase may do different things in two of them: "also" is
+"thus" in German and says nothing, in English it adds something. Which one is meant cannot be told,
+so a phrase that two of the languages put into different lists (or that only one of them allows in
+an answer itself) is *contested*: it is not understood, neither alone nor in an explanation. It is
+not taken out of the files, since each language reads it well where it is the only one.
+`contested_phrases` lists them.
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import combinations
 from typing import Generic, TypeVar
 
 import yaml
@@ -17,11 +25,11 @@ import yaml
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
 
-LANGUAGES = {"en": "english"}
+LANGUAGES = {"en": "english", "de": "german", "zh": "chinese"}
 DEFAULT_LANGUAGES = ("en",)
-_SCALES = "scales"
+_SCALES, _GRADES = "scales", "grades"
 _ENTRY = re.compile(r'"([^"]*)"|(\S+)')
-_OPTIONAL = re.compile(r"\((\w+)\)")
+_OPTIONAL = re.compile(r"\(([\w|]+)\)")
 # Between the words of a phrase.
 _INSIDE = frozenset((" ", "", "-", "_", "'", "/", "\n", ". "))
 _Value = TypeVar("_Value")
@@ -53,10 +61,11 @@ class WordClass(Enum):
     CONFIDENCE = "confidence", "c"
     ECHO_NO = "echo_no", "z"
     HIGH = "high", "h"
+    CONTESTED = "", "X"
 
     @property
     def key(self) -> str:
-        """The name of the list in a language's file."""
+        """The name of the list in a language's file; "" if it has none."""
         return self.value[0]
 
     @property
@@ -75,6 +84,10 @@ class Role(Enum):
     GENERIC = "generic"
     DEGREE = "degrees"
     WORD = "words"
+
+
+# What a phrase is in an answer itself, and in an explanation.
+_Meaning = tuple[WordClass | None, Role | None]
 
 
 class PhraseTree(Generic[_Value]):
@@ -130,22 +143,22 @@ class Vocabulary:
         self.numbers = frozenset(word for name in languages for word in number_words(name))
         for text in modifiers:
             self.classes.add(split_answer(text).words, WordClass.MODIFIER)
+        contested = contested_phrases(tuple(languages))
+        for phrase in contested:
+            self.classes.add(phrase, WordClass.CONTESTED)
         for language in languages:
-            lists = _lists(language)
-            for kind in WordClass:
-                for phrase in lists[kind.key]:
+            for phrase, (kind, role) in _meanings(language).items():
+                if kind:
                     self.classes.add(phrase, kind)
-            for role in Role:
-                for phrase in lists[role.value]:
+                if role and phrase not in contested:
                     self.roles.add(phrase, role)
-            if has_degrees:
-                for phrase in lists[Role.DEGREE.value]:
+                if role is Role.DEGREE and has_degrees:
                     self.classes.add(phrase, WordClass.MODIFIER)
 
     def add_scale(self, languages: Sequence[str], first: int, last: int) -> None:
         """Add the ways to speak of the whole scale of grades, which name none of them."""
         for language in languages:
-            for template in _templates(language):
+            for template in _templates(language, _SCALES):
                 text = template.format(first=first, last=last)
                 self.classes.add(split_answer(text).words, WordClass.FILLER)
 
@@ -181,13 +194,44 @@ def number_words(language: str) -> tuple[str, ...]:
     return tuple(words[0] for words in _lists(language)["numbers"])
 
 
+@cache
+def contested_phrases(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """Return the phrases, as words, that do different things in two of the languages.
+
+    >>> contested_phrases(("en", "de")), contested_phrases(("de",))
+    (frozenset({('also',)}), frozenset())
+    """
+    return frozenset(
+        phrase
+        for one, other in combinations(map(_meanings, languages), 2)
+        for phrase in one.keys() & other.keys()
+        if _differ(one[phrase], other[phrase])
+    )
+
+
+def _differ(one: _Meaning, other: _Meaning) -> bool:
+    roles = {one[1], other[1]} - {None}
+    return one[0] is not other[0] or len(roles) > 1
+
+
+def written_grades(language: str, number: str) -> list[str]:
+    """Return how a language writes a grade of that number.
+
+    >>> written_grades("en", "2")[:2]
+    ['grade 2', 'stage 2']
+    """
+    return [template.format(number=number) for template in _templates(language, _GRADES)]
+
+
 def check_languages(what: str, languages: object) -> None:
-    """Raise `ConfigError` unless `languages` is a list of known ones, at least one."""
+    """Raise `ConfigError` unless `languages` is a list of known ones, at least one, each once."""
     if not isinstance(languages, list | tuple) or not languages:
         raise ConfigError(f"{what}: {quote(languages)} is not a list of languages, such as [en]")
     for language in languages:
-        if language not in LANGUAGES:
+        if not isinstance(language, str) or language not in LANGUAGES:
             raise expected(what, language, LANGUAGES)
+    if len({*languages}) < len(languages):
+        raise ConfigError(f"{what}: {quote(languages)} names a language twice")
 
 
 @cache
@@ -199,14 +243,31 @@ def _content(language: str) -> dict[str, str]:
 
 
 @cache
+def _meanings(language: str) -> dict[tuple[str, ...], _Meaning]:
+    """Return what each phrase of a language is in an answer, and in an explanation."""
+    lists = _lists(language)
+    kinds: dict[tuple[str, ...], WordClass] = {}
+    for kind in WordClass:
+        for phrase in lists[kind.key] if kind.key else ():
+            kinds.setdefault(phrase, kind)
+    roles: dict[tuple[str, ...], Role] = {}
+    for role in Role:
+        for phrase in lists[role.value]:
+            roles.setdefault(phrase, role)
+    return {phrase: (kinds.get(phrase), roles.get(phrase)) for phrase in {**kinds, **roles}}
+
+
+@cache
 def _lists(language: str) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Return the phrases of each list of a language's file, as words."""
-    lists = {name: text for name, text in _content(language).items() if name != _SCALES}
+    lists = {
+        name: text for name, text in _content(language).items() if name not in (_SCALES, _GRADES)
+    }
     return {name: tuple(_phrases(text)) for name, text in lists.items()}
 
 
-def _templates(language: str) -> list[str]:
-    return [quoted or word for quoted, word in _ENTRY.findall(_content(language)[_SCALES])]
+def _templates(language: str, name: str) -> list[str]:
+    return [quoted or word for quoted, word in _ENTRY.findall(_content(language)[name])]
 
 
 def _phrases(text: str) -> Iterator[tuple[str, ...]]:
@@ -216,13 +277,14 @@ def _phrases(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def _variants(entry: str) -> list[str]:
-    """Return an entry with and without each part in brackets.
+    """Return an entry with and without each part in brackets, of which ``|`` divides several.
 
-    >>> _variants("h(a)emorrhage(s)")
-    ['hemorrhage', 'hemorrhages', 'haemorrhage', 'haemorrhages']
+    >>> _variants("h(a)emorrhage(s)"), _variants("kein(e|en)")
+    (['hemorrhage', 'hemorrhages', 'haemorrhage', 'haemorrhages'], ['kein', 'keine', 'keinen'])
     """
     head, *rest = _OPTIONAL.split(entry)
     found = [head]
     for optional, plain in zip(rest[::2], rest[1::2], strict=True):
-        found = [start + middle + plain for start in found for middle in ("", optional)]
+        middles = ("", *optional.split("|"))
+        found = [start + middle + plain for start in found for middle in middles]
     return found

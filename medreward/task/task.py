@@ -20,6 +20,7 @@ from medreward.language.understanding import Reader
 from medreward.language.vocabulary import (
     DEFAULT_LANGUAGES,
     PARTICLES,
+    WordClass,
     check_languages,
     make_vocabulary,
 )
@@ -172,11 +173,13 @@ class Task:
         scale = (self.first_grade, last) if has_scale else None
         words = make_vocabulary(tuple(self.languages), tuple(self.modifiers), scale)
         forms = [form for group in rules_of(self.kind).forms(self) for form in group]
-        are_particles = bool(forms) and all(words.class_of(form) in PARTICLES for form in forms)
+        kinds = {form: words.class_of(form) for form in forms}
+        are_particles = bool(kinds) and all(kind in PARTICLES for kind in kinds.values())
+        denial = next((form for form, kind in kinds.items() if kind is WordClass.NO), "")
         rules = Rules(
             self.absences,
             one_answer=Trait.ONE_ANSWER in self.traits,
-            no_label=self.lexicon.label("no") if are_particles else None,
+            no_label=self.lexicon.label(denial) if are_particles else None,
         )
         return Reader(self.lexicon, words, rules)
 

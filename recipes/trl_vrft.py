@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from medreward import ConfigError, Task
 from medreward.data import medmnist
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.errors import expected
 from medreward_trl import reward_funcs
 from medreward_trl.dataset import from_parquet, from_rows
@@ -47,8 +47,8 @@ def load_data(config: dict[str, Any], task: Task) -> Dataset:
         return from_parquet(data["parquet"])
     if not data.get("npz"):
         raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
-    examples = medmnist.examples(data["npz"], data.get("split", "train"), data.get("limit"))
-    return from_rows(rows(examples, task, config.get("knowledge", "full")))
+    examples = medmnist.read_medmnist(data["npz"], data.get("split", "train"), data.get("limit"))
+    return from_rows(make_rows(examples, task, config.get("knowledge", "full")))
 
 
 def dry_run(config: dict[str, Any], task: Task, data: Dataset) -> None:

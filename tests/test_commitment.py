@@ -15,8 +15,8 @@ from medreward.kinds.multilabel import f_beta
 from medreward.kinds.pointing import read_points
 from medreward.language.commitment import is_committed
 from medreward.task.settings import BOX_QUALITIES
-from tests.test_boxes import box
 from tests.growth import Work, assert_linear, repeated
+from tests.test_boxes import box
 
 PLACE = Task("place", kind="localisation")
 OPEN = BoxAnswer(reason="boxes_open")

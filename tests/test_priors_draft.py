@@ -21,7 +21,7 @@ from medreward.commands.cli import main
 from medreward.priors import draft as drafting
 from medreward.priors.chat import Endpoint, EndpointError, key_from
 from medreward.priors.draft import HEADER, draft, read_answer
-from medreward.priors.lint import lint
+from medreward.priors.lint import lint_card
 from medreward.task.review import is_draft
 
 KEY = "sk-secret-0123456789"
@@ -141,7 +141,7 @@ def test_missing_attributes_are_drafted_and_nothing_else_changes(card: Path) -> 
         assert statement.review == "unreviewed"
         assert is_draft(new.references, statement)
         assert new.references[statement.source].startswith("draft: small model, 20")
-    codes = [(finding.code, finding.field) for finding in lint(path) if finding.error]
+    codes = [(finding.code, finding.field) for finding in lint_card(path) if finding.error]
     places = ("labels[1].attributes[0]", "labels[2].attributes[0]", "labels[2].attributes[1]")
     assert codes == [("draft", place) for place in places]
     assert path.read_text(encoding="utf-8").startswith(HEADER)

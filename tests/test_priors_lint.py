@@ -12,7 +12,7 @@ import yaml
 from medreward import ConfigError, Label, Statement, Task
 from medreward.commands.cli import main
 from medreward.priors.findings import CODES
-from medreward.priors.lint import lint
+from medreward.priors.lint import lint_card
 from medreward.task.card import shipped
 from medreward.task.review import review_state
 from medreward.task.task import parse_card
@@ -37,7 +37,7 @@ def linted(folder: Path, card: Any, **options: Any) -> list[tuple[str, bool, str
     path = folder / "card.yaml"
     text = card if isinstance(card, str) else yaml.safe_dump(card, sort_keys=False)
     path.write_text(text, encoding="utf-8")
-    found = lint(path, **options)
+    found = lint_card(path, **options)
     assert all(finding.file == str(path) for finding in found)
     assert all(finding.code in CODES for finding in found)
     return [(finding.code, finding.error, finding.field) for finding in found]
@@ -182,7 +182,7 @@ def test_a_prompt_over_the_budget_is_counted_in_words_or_tokens(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_cards_have_no_errors(name: str) -> None:
-    assert [str(finding) for finding in lint(name) if finding.error] == []
+    assert [str(finding) for finding in lint_card(name) if finding.error] == []
 
 
 def test_lint_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

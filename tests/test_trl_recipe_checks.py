@@ -18,13 +18,13 @@ import pytest
 import yaml
 
 from medreward import ConfigError, Task
-from medreward.data.rows import Row, row
+from medreward.data.rows import Row, make_row
 from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import build_prompt
 from medreward.runs.trace_sources import read_trace
 from medreward_trl.dataset import from_rows
 from medreward_trl.recipe import check_grpo, check_lora, check_model, check_rows
-from tests.trl_tools import RIGHT, SIZE, WRONG, make_rows
+from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "trl_vrft.py"
@@ -70,7 +70,7 @@ def test_a_dry_run_names_what_the_run_would_refuse(
     if "vLLM" in message:
         pytest.importorskip("trl")
         monkeypatch.setitem(sys.modules, "vllm", None)
-    path = write(tmp_path / "rows.parquet", make_rows())
+    path = write(tmp_path / "rows.parquet", level_rows())
     options = ["--dry-run", "--set", "task=pneumoniamnist", "--set", "reward.decay=exact"]
     options += ["--set", f"grpo.output_dir={tmp_path / 'out'}"]
     options += [] if change.startswith("data") else ["--set", f"data.parquet={path}"]
@@ -107,7 +107,7 @@ def test_the_model_is_loaded_in_bfloat16() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_rows_with_any_number_of_images_are_checked(number: int) -> None:
-    made = make_rows(2)
+    made = level_rows(2)
     for one in made:
         one["images"] = one["images"] * number
         text = one["prompt"][0]["content"].replace("<image>", "<image>" * number)
@@ -118,16 +118,16 @@ def test_rows_with_any_number_of_images_are_checked(number: int) -> None:
 
 
 def test_images_that_the_prompt_does_not_mark_are_named() -> None:
-    made = [one | {"images": one["images"] * 2} for one in make_rows(2)]
+    made = [one | {"images": one["images"] * 2} for one in level_rows(2)]
     with pytest.raises(ConfigError, match="row train0: its prompt marks 1 images, and it has 2"):
         list(check_rows(from_rows(made), Task.load("pneumoniamnist"), {}))
 
 
 def test_a_prompt_of_another_frame_is_named() -> None:
     task = Task.load("mni152_brain_box")
-    png = make_rows(1)[0]["images"][0]["bytes"]
+    png = level_rows(1)[0]["images"][0]["bytes"]
     truth = ground_truth(task, [[2, 2, 9, 9]])
-    made = [row(task, build_prompt(task), truth, png, id="a", split="train")]
+    made = [make_row(task, build_prompt(task), truth, png, id="a", split="train")]
     assert len(list(check_rows(from_rows(made), task, {}))) == 3
     with pytest.raises(ConfigError, match="'per-mille', but the prompt of row a asks for 'pixels'"):
         list(check_rows(from_rows(made), task, {"frame": "per-mille"}))
@@ -194,7 +194,7 @@ def test_the_recipe_goes_on_from_a_checkpoint(
 ) -> None:
     from medreward_trl.demo.model import build, save
 
-    path = write(tmp_path / "rows.parquet", make_rows())
+    path = write(tmp_path / "rows.parquet", level_rows())
     save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
     grpo = {
         "output_dir": tmp_path / "run",

@@ -16,7 +16,7 @@ from medreward import ConfigError, Task
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.picture import load_file
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.data.sources import voc
 from medreward.data.sources.record import ReadingOptions, Record
 from medreward_trl.dataset import from_parquet
@@ -49,11 +49,11 @@ def example(record: Record, task: Task) -> Example:
 def config(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The recipe's configuration for eight smears and a model that knows the words."""
     folder = tmp_path_factory.mktemp("two_stage")
-    records = voc.source(test_data / "bccd").records[:8]
+    records = voc.open_voc(test_data / "bccd").records[:8]
     content: dict[str, Any] = {"model": str(folder / "model"), "out": str(folder / "out")}
     for name, task in (("localisation", BOXES), ("classification", KIND)):
         path = folder / f"{name}.parquet"
-        write_parquet(path, rows([example(record, task) for record in records], task, "none"))
+        write_parquet(path, make_rows([example(record, task) for record in records], task, "none"))
         card = str(CARDS / f"{task.name}.yaml")
         content[name] = {"task": card, "rows": str(path), "steps": 2}
     content["localisation"]["reward"] = {"box_quality": "giou"}

@@ -14,7 +14,7 @@ from medreward import ConfigError, Task
 from medreward.commands.cli import main
 from medreward.data import mni152
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward_verl.check import check, compose
 from medreward_verl.check import main as check_main
 from medreward_verl.merge import merge
@@ -82,7 +82,7 @@ def test_check_passes_on_real_rows(variant: str, files: dict[str, str]) -> None:
 def test_check_passes_on_boxes(tmp_path: Path) -> None:
     path = tmp_path / "boxes.parquet"
     examples = mni152.examples("mni152_brain_box", split="train", count=4, seed=0)
-    write_parquet(path, rows(examples, Task.load("mni152_brain_box")))
+    write_parquet(path, make_rows(examples, Task.load("mni152_brain_box")))
     options = {"TRAIN": str(path), "VAL": str(path), "PROMPTS": "4", "MINI": "4", "GPUS": "4"}
     done = recipe("--check", "--stage", "localisation", **options)
     assert done.returncode == 0, done.stderr

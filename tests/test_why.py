@@ -19,7 +19,7 @@ from medreward import ConfigError, Task
 from medreward.commands.cli import main
 from medreward.runs import why_rules
 from medreward.runs.trace_sources import read_trace
-from medreward.runs.why import analyse, notes, summary, text
+from medreward.runs.why import analyse, describe_run, notes, summary
 from medreward.runs.why_rules import RULES, View, findings
 from medreward.runs.why_stats import measures
 from medreward.scoring.groups import gather_groups
@@ -146,7 +146,7 @@ def test_each_fault_is_found_and_nothing_is_made_up(
 ) -> None:
     view = analyse(run(make, scorer("retinamnist", settings)))
     found = {finding.rule for finding in findings(view)}
-    assert rules <= found, text(view)
+    assert rules <= found, describe_run(view)
     allowed = rules | {"constant_part"}
     if name in ("looping", "greedy"):
         allowed |= {"idle_part"}
@@ -154,7 +154,7 @@ def test_each_fault_is_found_and_nothing_is_made_up(
         allowed |= {"reward_without_accuracy", "longer"}
     if name in ("recites -", "collapse"):
         allowed |= {"longer", "accuracy_falls", "zero_variance", "same_text"}
-    assert found <= allowed, text(view)
+    assert found <= allowed, describe_run(view)
 
 
 def test_every_rule_is_tried() -> None:
@@ -388,7 +388,7 @@ def test_whatever_a_file_holds_it_is_read_or_named(
     if message:
         assert str(path) in message
     else:
-        assert text(view)
+        assert describe_run(view)
         json.dumps(summary(view), allow_nan=False)
 
 

@@ -14,7 +14,7 @@ from medreward.errors import ConfigError, expected, quote
 SPLITS = ("train", "val", "test")
 
 
-def examples(path: str | Path, split: str, limit: int | None = None) -> Iterator[Example]:
+def read_medmnist(path: str | Path, split: str, limit: int | None = None) -> Iterator[Example]:
     """Yield the images and labels of a split of a MedMNIST npz file, at most `limit`.
 
     Raises:

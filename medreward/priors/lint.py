@@ -23,7 +23,7 @@ _FOUND_BY = re.compile(  # a year, a DOI, or a place on the web
 )
 
 
-def lint(
+def lint_card(
     task: str | Path, *, budget: int = DEFAULT_BUDGET, tokenizer: Any = str.split
 ) -> list[Finding]:
     """Return what is wrong with a card's knowledge, errors first.
@@ -36,7 +36,7 @@ def lint(
     Raises:
         ConfigError: if the card cannot be read.
 
-    >>> [finding.code for finding in lint("mni152_level") if finding.error]
+    >>> [finding.code for finding in lint_card("mni152_level") if finding.error]
     []
     """
     card = read_raw_card(task)

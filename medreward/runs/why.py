@@ -107,7 +107,7 @@ def names(view: View) -> list[str]:
     return [name for name in (*MEASURES, *parts) if known[name]]
 
 
-def text(view: View) -> str:
+def describe_run(view: View) -> str:
     """Return the analysis for a terminal."""
     sections = (_head, _table, _dead, _varied, _reasons, _found)
     return "\n".join(line for section in sections for line in section(view))

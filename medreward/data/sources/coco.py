@@ -36,7 +36,7 @@ class CocoFiles(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the files annotate."""
-        return source(files_by_split(arguments.coco), arguments.images)
+        return open_coco(files_by_split(arguments.coco), arguments.images)
 
 
 def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
@@ -56,7 +56,7 @@ def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
     return files
 
 
-def source(files: Mapping[str | None, str | Path], images: str | Path) -> Source:
+def open_coco(files: Mapping[str | None, str | Path], images: str | Path) -> Source:
     """Return the images of COCO files and their boxes.
 
     Args:

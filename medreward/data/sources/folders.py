@@ -20,10 +20,10 @@ class ClassFolders(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their folders for labels."""
-        return source(arguments.folders)
+        return open_class_folders(arguments.folders)
 
 
-def source(folder: str | Path) -> Source:
+def open_class_folders(folder: str | Path) -> Source:
     """Return the images of ``CLASS/…`` or ``SPLIT/CLASS/…``; splits are train, val(idation), test.
 
     Raises:

@@ -26,7 +26,7 @@ class HuggingFaceDataset(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the data set's images."""
-        return source(
+        return open_hugging_face(
             arguments.hf,
             config=arguments.hf_config,
             image=arguments.image_column,
@@ -35,7 +35,7 @@ class HuggingFaceDataset(SourceType):
         )
 
 
-def source(
+def open_hugging_face(
     name: str | Path,
     *,
     config: str | None = None,

@@ -54,10 +54,10 @@ class MaskFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with the boxes of their masks."""
-        return source(arguments.images, arguments.masks, arguments.mask_regions)
+        return open_mask_folder(arguments.images, arguments.masks, arguments.mask_regions)
 
 
-def source(folder: str | Path, masks: str | Path, regions: str = "components") -> Source:
+def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "components") -> Source:
     """Return the images of a folder that have a mask, with boxes around its regions.
 
     Args:

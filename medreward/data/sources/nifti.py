@@ -50,7 +50,7 @@ class NiftiFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the slices that the table lists."""
-        return source(
+        return open_nifti(
             arguments.nifti,
             arguments.csv,
             columns_of(arguments),
@@ -59,7 +59,7 @@ class NiftiFolder(SourceType):
         )
 
 
-def source(
+def open_nifti(
     folder: str | Path,
     table: str | Path,
     columns: Columns | None = None,

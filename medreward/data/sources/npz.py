@@ -30,7 +30,7 @@ class MedMnistDownload(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Download the set and return it."""
-        return source(download(arguments.medmnist, arguments.medmnist_size))
+        return open_npz(download(arguments.medmnist, arguments.medmnist_size))
 
 
 class NpzFile(SourceType):
@@ -40,10 +40,10 @@ class NpzFile(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images of the file."""
-        return source(arguments.npz)
+        return open_npz(arguments.npz)
 
 
-def source(path: str | Path) -> Source:
+def open_npz(path: str | Path) -> Source:
     """Return the images of an npz file in MedMNIST's layout, with its official splits.
 
     Raises:

@@ -112,10 +112,10 @@ class ImageTable(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the table lists."""
-        return source(arguments.images, arguments.csv, columns_of(arguments))
+        return open_table(arguments.images, arguments.csv, columns_of(arguments))
 
 
-def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
+def open_table(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
     """Return the images of a folder that a CSV file lists, with their labels.
 
     Raises:

@@ -33,10 +33,10 @@ class VocFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes."""
-        return source(arguments.voc)
+        return open_voc(arguments.voc)
 
 
-def source(folder: str | Path) -> Source:
+def open_voc(folder: str | Path) -> Source:
     """Return the annotated images of a folder in Pascal VOC's layout.
 
     Raises:

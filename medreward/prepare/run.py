@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
-from medreward.data.rows import Row, row
+from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source
 from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
 from medreward.errors import ConfigError
@@ -220,7 +220,7 @@ class _Run:
         prompt = self.prompts(record.id)
         self.summary.prompt(prompt)
         split = str(record.split)
-        return row(self.task, prompt, truth, result.png, id=record.id, split=split)
+        return make_row(self.task, prompt, truth, result.png, id=record.id, split=split)
 
 
 @contextmanager

@@ -44,6 +44,12 @@ def make_rows(
         ConfigError: if an example's target is not one of the task's or is for an image of another
             size, or its image cannot be decoded, with the row's number, counted from 0, and the
             example's id.
+
+    >>> from PIL import Image
+    >>> example = Example(Image.new("L", (64, 48)), "pneumonia", "train-1", "train")
+    >>> [row] = make_rows([example], Task.load("pneumoniamnist"), "none")
+    >>> row["reward_model"]["ground_truth"], row["extra_info"]["id"]
+    ('pneumonia', 'train-1')
     """
     prompts = PromptBuilder(task, level) if isinstance(level, str) else level
     for number, example in enumerate(examples):

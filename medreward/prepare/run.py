@@ -62,6 +62,18 @@ def prepare(
         ConfigError: for labels that the card does not know, a patient or picture in two splits,
             images that cannot be used (unless they are to be skipped), or a folder that cannot be
             written to. Nothing is written then.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from medreward.data.sources import open_class_folders
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for split, label in [("train", "normal"), ("train", "pneumonia"), ("test", "normal")]:
+    ...     place = folder / "images" / split / label
+    ...     place.mkdir(parents=True)
+    ...     Image.new("L", (32, 32), len(split + label)).save(place / "1.png")
+    >>> source, task = open_class_folders(folder / "images"), Task.load("pneumoniamnist")
+    >>> sorted(prepare(source, task, folder / "rows", Options(size=28)).images.items())
+    [('test', 1), ('train', 2)]
     """
     options = options or Options()
     if options.transforms is not None and options.asking is None:

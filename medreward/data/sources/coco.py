@@ -65,6 +65,19 @@ def open_coco(files: Mapping[str | None, str | Path], images: str | Path) -> Sou
 
     Raises:
         ConfigError: if a file cannot be read or is not laid out as COCO's.
+
+    >>> import json, tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("L", (64, 48)).save(folder / "1.png")
+    >>> content = {
+    ...     "images": [{"id": 1, "file_name": "1.png", "width": 64, "height": 48}],
+    ...     "categories": [{"id": 1, "name": "nodule"}],
+    ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [8, 8, 16, 22]}],
+    ... }
+    >>> _ = (folder / "coco.json").write_text(json.dumps(content))
+    >>> open_coco({None: folder / "coco.json"}, folder).records[0].boxes[0].box
+    (8.0, 8.0, 24.0, 30.0)
     """
     check_folder(images)
     records: list[Record] = []

@@ -75,6 +75,10 @@ def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = 
 
     Raises:
         ConfigError: if pydicom, the folder, the file or a column is missing.
+
+    With the columns image, label and patient::
+
+        source = open_dicom("studies", "studies/labels.csv", Columns(label="finding"))
     """
     _pydicom()
     check_folder(folder)

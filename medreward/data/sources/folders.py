@@ -28,6 +28,14 @@ def open_class_folders(folder: str | Path) -> Source:
 
     Raises:
         ConfigError: if there is no such folder, or no image in a folder of it.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "pneumonia").mkdir()
+    >>> Image.new("L", (32, 32)).save(folder / "pneumonia" / "1.png")
+    >>> [record.label for record in open_class_folders(folder).records]
+    ['pneumonia']
     """
     check_folder(folder)
     paths = files_in(Path(folder))

@@ -56,6 +56,11 @@ def open_hugging_face(
 
     Raises:
         ConfigError: if ``datasets`` is not installed, or the data set or a column is missing.
+
+    From the hub, or from a folder::
+
+        source = open_hugging_face("name/of-a-data-set", label="finding", patient="patient")
+        source = open_hugging_face("saved", image="scan")
     """
     parts = _splits(str(name), config)
     content, records = {}, []

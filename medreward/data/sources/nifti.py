@@ -74,6 +74,10 @@ def open_nifti(
 
     Raises:
         ConfigError: if nibabel, the folder, the file or a column is missing, or an index is wrong.
+
+    Coronal slices, with the columns image, slice and label::
+
+        source = open_nifti("volumes", "volumes/labels.csv", plane="coronal")
     """
     _nibabel()
     if plane not in PLANES:

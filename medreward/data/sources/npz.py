@@ -48,6 +48,16 @@ def open_npz(path: str | Path) -> Source:
 
     Raises:
         ConfigError: if the file cannot be read or is not laid out as MedMNIST's.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path, parts = Path(tempfile.mkdtemp()) / "some.npz", {}
+    >>> for split in SPLITS:
+    ...     parts[f"{split}_images"] = np.zeros((2, 28, 28), np.uint8)
+    ...     parts[f"{split}_labels"] = np.array([[0], [1]])
+    >>> np.savez(path, **parts)
+    >>> [(record.id, record.label) for record in open_npz(path).records][:2]
+    [('train-0', 0), ('train-1', 1)]
     """
     content = {split: arrays(Path(path), split) for split in SPLITS}
     records = [

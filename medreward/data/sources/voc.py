@@ -41,6 +41,10 @@ def open_voc(folder: str | Path) -> Source:
 
     Raises:
         ConfigError: if the folder lacks annotations, or one cannot be read.
+
+    In the folder there are Annotations/NAME.xml and JPEGImages/NAME.jpg::
+
+        source = open_voc("bccd")
     """
     folder = Path(folder)
     for part in ("Annotations", "JPEGImages"):

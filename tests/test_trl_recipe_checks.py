@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from huggingface_hub import constants
 
 from medreward import ConfigError, Task
 from medreward.data.rows import Row, make_row
@@ -24,6 +22,7 @@ from medreward.priors.prompt import build_prompt
 from medreward.runs.trace_sources import read_trace
 from medreward_trl.dataset import from_rows
 from medreward_trl.recipe import check_grpo, check_lora, check_model, check_rows
+from tests.processes import run_here
 from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows
 
 ROOT = Path(__file__).parent.parent
@@ -31,11 +30,7 @@ RECIPE = ROOT / "recipes" / "trl_vrft.py"
 
 
 def run_recipe(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
-    """Run the recipe in this process; return its exit status."""
-    monkeypatch.setattr(sys, "argv", [str(RECIPE), *options])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(RECIPE), run_name="__main__")
-    return int(ended.value.code or 0)
+    return run_here(RECIPE, *options, monkeypatch=monkeypatch)
 
 
 def write(path: Path, rows: list[Row]) -> Path:
@@ -169,24 +164,29 @@ def hub_address() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("name", "offline", "message"),
     [
-        ("known/model", "0", "model: known/model, from the hub"),
-        ("known/modle", "0", "ConfigError: model: 'known/modle' is no folder here, and the hub"),
-        ("known/modle", "1", "was NOT checked"),
+        ("known/model", False, "model: known/model, from the hub"),
+        ("known/modle", False, "ConfigError: model: 'known/modle' is no folder here, and the hub"),
+        ("known/modle", True, "was NOT checked"),
     ],
 )
 def test_a_model_by_its_hub_name(
-    name: str, offline: str, message: str, hub_address: str, tmp_path: Path
+    name: str,
+    offline: bool,
+    message: str,
+    hub_address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code = f"from medreward_trl.recipe import check_model; print(check_model({name!r}))"
-    names = {"HF_ENDPOINT": hub_address, "HF_HUB_OFFLINE": offline, "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **names},
-    )
-    assert message in done.stdout + done.stderr
+    template = f"{hub_address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub_address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    try:
+        found = check_model(name)
+    except ConfigError as error:
+        found = f"ConfigError: {error}"
+    assert message in found
 
 
 def test_the_recipe_goes_on_from_a_checkpoint(

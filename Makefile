@@ -32,7 +32,9 @@ sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
 bench: .venv/dev.done  ## the table and the chart of docs/performance.md; 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --training --chart docs/performance.svg
 
+WIDE = fuzz hostile_fuzz reward_properties labels signature shaped box_plain
 fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
+	HYPOTHESIS_PROFILE=thorough nice $(BIN)/python -m pytest -n 2 -m "slow or not slow" $(WIDE:%=tests/test_%.py)
 	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
 
 mutation: .venv/dev.done  ## which changes of the rewards no test notices; an hour; `pip install mutmut`

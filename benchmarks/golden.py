@@ -207,11 +207,12 @@ SOURCES: dict[str, tuple[Maker, str]] = {
 }
 BUSI = "name: busi\nkind: classification\nquestion: Which?\nlabels: [normal, benign, malignant]\n"
 FUNDUS = 'name: fundus\nkind: ordinal\nquestion: Which?\nlabels: ["0", "1", "2", "3", "4"]\n'
+FUNDUS_TABLE = "dr-fundus/labels.csv"
 TEST_DATA = {
     "bccd": (["--voc", "bccd"], CELLS),
     "bccd, grounding": (["--voc", "bccd", "--ask", "all"], "bccd"),
-    "busi": (["--images", "busi/images", "--csv", "busi/labels.csv", "--drop-duplicates"], BUSI),
-    "fundus": (["--images", "dr-fundus/images", "--csv", "dr-fundus/labels.csv"], FUNDUS),
+    "busi": (["--images", "busi", "--csv", "busi/labels.csv", "--drop-duplicates"], BUSI),
+    "fundus": (["--images", "dr-fundus", "--csv", FUNDUS_TABLE, "--label-column", "grade"], FUNDUS),
     "pneumoniamnist": (["--npz", "medmnist/pneumoniamnist.npz", "--limit", "40"], "pneumoniamnist"),
 }
 AUDITED = ("pneumoniamnist", "retinamnist", "chestmnist", "mni152_brain_box", "grounding_point")

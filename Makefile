@@ -11,7 +11,7 @@ demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes
 test: .venv/dev.done  ## all tests but the slow ones
 	$(BIN)/python -m pytest -n 2
 
-test-slow: .venv/dev.done  ## the tests that take minutes
+test-slow: .venv/dev.done  ## the tests that take minutes, and more of what the others try
 	$(BIN)/python -m pytest -m slow
 
 lint: .venv/dev.done

@@ -266,6 +266,7 @@ def test_nothing_behind_the_end_of_an_entry_is_of_all(end: str, nothing: str) ->
         ("RBC: none, RBC: none, RBC: none", SMEAR, "boxes_unreadable"),
         ("grade 2: none", GRADED, "boxes_unreadable"),
         ("nothing apart from one WBC", SMEAR, "boxes_unreadable"),
+        ("none " * 401, SMEAR, "boxes_unreadable"),
         ("()", PLACE, "boxes_unreadable"),
         ("nodule: none [1, 2, 3, 4]", NODULE, "boxes_and_none"),
         ("none[1, 2, 3, 4]", PLACE, "boxes_and_none"),

@@ -138,6 +138,7 @@ def unlimited() -> Iterator[None]:
         for module in (read, pointing, segmentation):
             stack.enter_context(patch.object(module, "MAX_LENGTH", _UNLIMITED))
         stack.enter_context(patch.object(segmentation, "MAX_ANSWER_LENGTH", _UNLIMITED))
+        stack.enter_context(patch.object(read, "_MOST_MENTIONS", _UNLIMITED))
         yield
 
 

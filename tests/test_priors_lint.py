@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -136,6 +137,20 @@ def test_the_same_text_for_two_labels_is_an_error(tmp_path: Path) -> None:
     labels = [{"name": name, "attributes": [both]} for name in ("alpha", "beta")]
     found = linted(tmp_path, {**CARD, "labels": labels})
     assert found == [("same-text", True, "labels[1].attributes[0].text")]
+
+
+def test_a_text_given_thrice_is_held_against_the_first(tmp_path: Path) -> None:
+    found = linted(tmp_path, alpha(ROUND, ROUND, ROUND))
+    assert found == [("repeated", False, f"labels[0].attributes[{i}].text") for i in (1, 2)]
+
+
+def test_cards_of_many_labels_and_statements_are_linted_in_seconds(tmp_path: Path) -> None:
+    """Three seconds; comparing each statement with each takes half a minute."""
+    many = [{"text": f"Statement {i} is shown.", "source": "ref"} for i in range(5_000)]
+    card = {**CARD, "knowledge": many, "labels": [f"grade {i}" for i in range(5_000)]}
+    start = process_time()
+    linted(tmp_path, card)
+    assert process_time() - start < 15.0
 
 
 @pytest.mark.parametrize(

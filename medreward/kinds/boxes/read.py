@@ -38,6 +38,8 @@ from medreward.text.words import Words, split, tokenize
 # A hundred boxes with labels take about 6,000 characters.
 MAX_LENGTH = 20_000
 LARGEST = 1e9  # of a coordinate's absolute value
+# An answer that names more labels, or says more often that nothing is there, says neither.
+_MOST_MENTIONS = 4 * MAX_BOXES
 
 
 class BoxAnswer(NamedTuple):
@@ -298,7 +300,7 @@ def says_nothing(text: str, found: Scan, task: Task) -> bool:
     nothing = len(task.labels)
     said = split(_outside(text, found))
     mentions = task.lexicon.find(said)
-    if all(m.label != nothing for m in mentions):
+    if len(mentions) > _MOST_MENTIONS or all(m.label != nothing for m in mentions):
         return found.has_empty or (not found.groups and found.has_empty_in_brace)
     allowed = {Stance.ASSERTED, Stance.OPEN} if found.groups else {Stance.ASSERTED}
     of_label: set[int] = set()

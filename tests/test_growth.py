@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from tests.growth import MOST, Work, assert_less, assert_linear, growth
@@ -16,8 +19,8 @@ def quadratic(size: int) -> Work:
 
 
 def half_quadratic(size: int) -> Work:
-    """The square is most of the work at the larger size, and a good half at the smaller one."""
-    return lambda: (sum(range(size * size)), sum(range(size * 250)))
+    """Beside the square there is linear work, a seventh of it at the smaller size."""
+    return lambda: (sum(range(size * size)), sum(range(size * 60)))
 
 
 def test_linear_work_passes() -> None:
@@ -40,3 +43,34 @@ def test_one_piece_of_work_against_another() -> None:
     assert_less(linear(10), linear(1000))
     with pytest.raises(AssertionError):
         assert_less(linear(1000), linear(10))
+
+
+CLOCKS = {"process_time", "perf_counter", "thread_time", "monotonic", "time"}
+# Which waits until something has happened, and is a fault where it never does.
+WAITS = {("test_prepare.py", "wait_for")}
+
+
+def reads_a_clock(node: ast.AST) -> bool:
+    return any(
+        isinstance(call, ast.Call)
+        and (
+            (isinstance(call.func, ast.Name) and call.func.id in CLOCKS)
+            or (
+                isinstance(call.func, ast.Attribute)
+                and isinstance(call.func.value, ast.Name)
+                and (call.func.value.id, call.func.attr) in {("time", name) for name in CLOCKS}
+            )
+        )
+        for call in ast.walk(node)
+    )
+
+
+def test_no_test_reads_a_clock() -> None:
+    """Nothing is held to a number of seconds: `growth` compares times of one run."""
+    found = {
+        (path.name, node.name)
+        for path in Path(__file__).parent.glob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and reads_a_clock(node)
+    }
+    assert found == WAITS

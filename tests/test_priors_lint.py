@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from medreward.priors.lint import lint_card
 from medreward.task.card import shipped
 from medreward.task.review import review_state
 from medreward.task.task import parse_card
+from tests.growth import Work, assert_linear
 
 REFERENCE = "Author A, Author B. On the roundness of cells. Journal of Cells 1:2-3, 2020."
 ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}
@@ -144,13 +144,13 @@ def test_a_text_given_thrice_is_held_against_the_first(tmp_path: Path) -> None:
     assert found == [("repeated", False, f"labels[0].attributes[{i}].text") for i in (1, 2)]
 
 
-def test_cards_of_many_labels_and_statements_are_linted_in_seconds(tmp_path: Path) -> None:
-    """Three seconds; comparing each statement with each takes half a minute."""
-    many = [{"text": f"Statement {i} is shown.", "source": "ref"} for i in range(5_000)]
-    card = {**CARD, "knowledge": many, "labels": [f"grade {i}" for i in range(5_000)]}
-    start = process_time()
-    linted(tmp_path, card)
-    assert process_time() - start < 15.0
+def test_cards_of_many_labels_and_statements_are_linted_in_linear_time(tmp_path: Path) -> None:
+    def work(count: int) -> Work:
+        many = [{"text": f"Statement {i} is shown.", "source": "ref"} for i in range(count)]
+        card = {**CARD, "knowledge": many, "labels": [f"grade {i}" for i in range(count)]}
+        return lambda: linted(tmp_path, card)
+
+    assert_linear(work, 4_000)
 
 
 @pytest.mark.parametrize(

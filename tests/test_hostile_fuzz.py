@@ -408,7 +408,7 @@ def make_files() -> dict[str, bytes]:
 
 
 FILES = make_files()
-# Rounds of each: a quarter of them in `make test`, the others in `make test-slow`.
+# Rounds of each, in four parts: two processes share them evenly.
 PARTS = 4
 ROUNDS: dict[Callable[[Path, random.Random], int], int] = {
     cards: 1500,
@@ -434,9 +434,7 @@ def test_there_are_at_least_20_000_files() -> None:
     assert sum(rounds * count_of(made) for made, rounds in ROUNDS.items()) >= 20_000
 
 
-@pytest.mark.parametrize(
-    "part", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in range(1, PARTS))]
-)
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("made", ROUNDS, ids=lambda made: made.__name__)
 def test_hostile_files(
     made: Callable[[Path, random.Random], int],

@@ -11,7 +11,7 @@ demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes
 test: .venv/dev.done  ## all tests but the slow ones
 	$(BIN)/python -m pytest -n 2
 
-test-slow: .venv/dev.done  ## the tests that take minutes
+test-slow: .venv/dev.done  ## the tests that take minutes, and more of what the others try
 	$(BIN)/python -m pytest -m slow
 
 lint: .venv/dev.done
@@ -35,7 +35,9 @@ bench: .venv/dev.done  ## the table and the chart of docs/performance.md; 10 min
 reading: .venv/dev.done  ## how much of labelled answers is read, and what is paid for nothing
 	$(BIN)/python -m benchmarks.reading benchmarks/reading/answers --vqa-rad $(DATA)/vqa-rad
 
+WIDE = fuzz hostile_fuzz reward_properties labels signature shaped box_plain
 fuzz: .venv/dev.done  ## break parsers and rewards for 10 minutes; better with `pip install atheris`
+	HYPOTHESIS_PROFILE=thorough nice $(BIN)/python -m pytest -n 2 -m "slow or not slow" $(WIDE:%=tests/test_%.py)
 	nice $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
 
 mutation: .venv/dev.done  ## which changes of the rewards no test notices; an hour; `pip install mutmut`

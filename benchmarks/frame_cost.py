@@ -46,7 +46,7 @@ def main() -> None:
 
 def read(folder: Path, label: str | None) -> list[Image]:
     images = []
-    for record in voc.source(folder).records:
+    for record in voc.open_voc(folder).records:
         boxes = [b.box for b in record.boxes or () if label in (None, b.name)]
         if boxes and record.size:
             images.append((boxes, record.size))

@@ -5,6 +5,13 @@ best of three runs, in processor time. Longer answers than a mask may have are r
 hide how the reading of masks grows, so that limit is lifted here:
 
     python benchmarks/linear.py [--from-kb 64] [--to-kb 4096] [--json FILE]
+
+Then, of each kind of task, answers of 3,000 and 24,000 characters in which words of denial and
+doubt, pairs of them, special characters, tags and brackets are repeated (`linear_answers`); those
+whose time grows more than twice as much as their length are named, and the exit status is 1. By
+themselves, or with every pair, which takes an hour or two:
+
+    python benchmarks/linear.py --only answers [--pairs 1000 | --pairs all] [--kind ordinal …]
 """
 
 from __future__ import annotations
@@ -12,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +33,7 @@ from medreward import RewardSettings, Task
 from medreward.kinds import segmentation as masks
 from medreward.scoring.scorer import Scorer
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 RUNS = 3
 # Less than this is noise on a busy machine, and says nothing of how the time grows.
 _MEASURABLE = 0.005
@@ -93,7 +102,17 @@ def main() -> None:
     parser.add_argument("--from-kb", type=int, default=64)
     parser.add_argument("--to-kb", type=int, default=4096)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=("texts", "answers"))
+    parser.add_argument("--pairs", default="1000", help="of each kind, or all")
+    parser.add_argument("--kind", action="append", help="of answers: one of the kinds")
     arguments = parser.parse_args()
+    if arguments.only != "answers":
+        measure_texts(arguments)
+    if arguments.only != "texts" and measure_answers(arguments):
+        sys.exit(1)
+
+
+def measure_texts(arguments: argparse.Namespace) -> None:
     sizes = list(doublings(arguments.from_kb, arguments.to_kb))
     cells = [(task, shape) for task in TASKS for shape in SHAPES]
     cells += [(SEGMENTATION.name, shape) for shape in MASKS]
@@ -107,9 +126,30 @@ def main() -> None:
         print(f"{row['task']:18}{row['shape']:29}          {times}   {ratios}  {row['slope']:.2f}")
     slopes = [row["slope"] for row in rows if not math.isnan(row["slope"])]
     worst = max((r for row in rows for r in row["ratios"]), default=math.nan)
-    print(f"{len(rows)} shapes; largest ratio {worst:.2f}, largest slope {max(slopes):.2f}")
+    slopest = max(slopes, default=math.nan)
+    print(f"{len(rows)} shapes; largest ratio {worst:.2f}, largest slope {slopest:.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"sizes_kb": sizes, "rows": rows}, indent=1))
+
+
+def measure_answers(arguments: argparse.Namespace) -> int:
+    """Print how reading grows for each kind; return how many shapes grow faster than length."""
+    from benchmarks import linear_answers as answers
+
+    found = 0
+    pairs = None if arguments.pairs == "all" else int(arguments.pairs)
+    with answers.unlimited():
+        for kind in tqdm(arguments.kind or answers.EXAMPLES, disable=None):
+            count, longest, faster = answers.measure_kind(kind, pairs)
+            found += len(faster)
+            print(
+                f"{kind:18}{count:6} answers; {answers.LONG} characters take at most "
+                f"{1000 * longest:.0f} ms; {len(faster)} grow faster than their length",
+                flush=True,
+            )
+            for grown, shape in faster:
+                print(f"    {grown:.1f} times as fast: {shape}")
+    return found
 
 
 def doublings(first: int, last: int) -> Iterator[int]:

@@ -56,7 +56,7 @@ STAINED = ["", "StainJitter(haematoxylin=1.8)"]
 
 
 def smear(folder: Path) -> Sample:
-    source = voc.source(folder)
+    source = voc.open_voc(folder)
     record = next(r for r in source.records if SMEAR in r.where)
     image = source.load(source.fetch(record), ReadingOptions()).image
     boxes, _ = clean_boxes(record.boxes or (), image.size, record.where)

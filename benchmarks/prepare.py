@@ -25,7 +25,7 @@ from PIL import Image
 from medreward import Task
 from medreward.data.sources import table
 from medreward.prepare.options import Options
-from medreward.prepare.prepare import prepare
+from medreward.prepare.run import prepare
 
 SIDES = (640, 480)
 RUNS = 3
@@ -86,7 +86,7 @@ def _alone(paths: list[Path], size: int, workers: int) -> None:
 
 def _whole(folder: Path, size: int, workers: int) -> None:
     options = Options(size=size, workers=workers)
-    source = table.source(folder, folder / "labels.csv")
+    source = table.open_table(folder, folder / "labels.csv")
     prepare(source, Task.load("pneumoniamnist"), folder / "rows", options)
 
 

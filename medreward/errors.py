@@ -15,6 +15,12 @@ class ConfigError(ValueError):
     """A task, a setting or a target is wrong: the message names it, its value and what is allowed.
 
     Model output never raises it: whatever a model writes has a score and a reason.
+
+    >>> from medreward import Task
+    >>> Task("eye", labels=["a", "b"], reward={"decay": "linar"})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    medreward.errors.ConfigError: decay: 'linar' is not one of ...; did you mean 'linear'?
     """
 
 

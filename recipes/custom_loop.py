@@ -18,7 +18,7 @@ from datasets import load_dataset
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from medreward import shaped_reward
-from medreward.data.image_file import open_image
+from medreward.data import open_image
 
 Row = dict[str, Any]
 

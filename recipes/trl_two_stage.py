@@ -23,11 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trl import SFTConfig, SFTTrainer
 
 from medreward import ConfigError, Task
-from medreward.files.atomic import replacing
-from medreward.kinds.right_answers import completion_with, right_answer
-from medreward.kinds.truth import target_of
-from medreward_trl import reward_funcs
-from medreward_trl.dataset import from_parquet
+from medreward.files import replacing
+from medreward.kinds import completion_with, right_answer, target_of
+from medreward_trl import from_parquet, make_trainer, reward_funcs
 from medreward_trl.recipe import (
     check_fields,
     check_grpo,
@@ -37,7 +35,6 @@ from medreward_trl.recipe import (
     command_line,
     read_config,
 )
-from medreward_trl.train import make_trainer
 
 if TYPE_CHECKING:
     from datasets import Dataset

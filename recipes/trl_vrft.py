@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward import ConfigError, Task
-from medreward.data import medmnist
-from medreward.data.rows import rows
-from medreward.errors import expected
-from medreward_trl import reward_funcs
-from medreward_trl.dataset import from_parquet, from_rows
+from medreward.data import make_rows, read_medmnist
+from medreward_trl import from_parquet, from_rows, reward_funcs
 from medreward_trl.recipe import (
     check_grpo,
+    check_keys,
     check_lora,
     check_model,
     check_rows,
@@ -40,15 +38,13 @@ def load_data(config: dict[str, Any], task: Task) -> Dataset:
     data = config["data"]
     if not isinstance(data, dict):
         raise ConfigError(f"data: {data!r} is not a mapping with npz or parquet")
-    for name in data:
-        if name not in DATA_KEYS:
-            raise expected("data", name, DATA_KEYS)
+    check_keys("data", data, DATA_KEYS)
     if data.get("parquet"):
         return from_parquet(data["parquet"])
     if not data.get("npz"):
         raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
-    examples = medmnist.examples(data["npz"], data.get("split", "train"), data.get("limit"))
-    return from_rows(rows(examples, task, config.get("knowledge", "full")))
+    examples = read_medmnist(data["npz"], data.get("split", "train"), data.get("limit"))
+    return from_rows(make_rows(examples, task, config.get("knowledge", "full")))
 
 
 def dry_run(config: dict[str, Any], task: Task, data: Dataset) -> None:
@@ -63,7 +59,7 @@ def train(config: dict[str, Any], task: Task, data: Dataset) -> None:
     """Run TRL's GRPOTrainer."""
     from peft import LoraConfig
 
-    from medreward_trl.train import make_trainer
+    from medreward_trl import make_trainer
 
     lora = config.get("lora")
     trainer = make_trainer(

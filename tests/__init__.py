@@ -4,7 +4,9 @@ import os
 
 from hypothesis import Phase, settings
 
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "medreward")
 settings.register_profile("medreward", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=1000)  # see `make fuzz`
 # The same few examples each time: what kills a mutant once does so again, and soon.
 settings.register_profile(
     "mutation",
@@ -14,4 +16,9 @@ settings.register_profile(
     max_examples=30,
     phases=(Phase.explicit, Phase.generate),
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "medreward"))
+settings.load_profile(PROFILE)
+
+
+def at_most(examples: int) -> int:
+    """Return how many examples of a wide property to try: all of them in `make fuzz` only."""
+    return examples if PROFILE == "thorough" else max(100, examples // 4)

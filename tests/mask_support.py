@@ -11,7 +11,7 @@ from pycocotools import mask as coco
 
 from medreward import Task
 from medreward.data.example import Example
-from medreward.data.rows import Row, rows
+from medreward.data.rows import Row, make_rows
 from medreward.task.task import parse_card
 from tests.prepare_support import image
 
@@ -62,7 +62,7 @@ def picture(values: Any) -> Image.Image:
 def mask_row(target: Any = None, task: Task = TASK, name: str = "train-1") -> Row:
     """Return a row whose picture is its mask."""
     target = ELL if target is None else target
-    return next(rows([Example(picture(decoded(target)), target, name, "train")], task))
+    return next(make_rows([Example(picture(decoded(target)), target, name, "train")], task))
 
 
 def truth_of(row: Row) -> str:

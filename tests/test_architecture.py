@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import EnumMeta
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "medreward"
 # From the lowest up. A package imports from its own layer's packages only what is its own.
 LAYERS = (
-    ("errors", "version"),
+    ("errors", "lazy", "version"),
     ("text",),
     ("checks", "files", "language"),
     ("geometry",),
@@ -143,3 +148,97 @@ def test_a_class_name_stands_once() -> None:
 @pytest.mark.parametrize("table", [SETTLERS, FINISHERS, MOVING, SHAPES])
 def test_every_table_by_type_of_target_has_all_types(table: dict[TargetType, object]) -> None:
     assert set(table) == set(TargetType)
+
+
+# Faces: what users import, and what README, docs and recipes import. A package that declares no
+# names is for medreward itself.
+FACES = [
+    ".".join(("medreward", *path.parent.relative_to(PACKAGE).parts))
+    for path in sorted(PACKAGE.rglob("__init__.py"))
+    if "__all__" in path.read_text(encoding="utf-8")
+]
+FACES += ["medreward_trl", "medreward_trl.recipe", "medreward_verl"]
+# Modules that a trainer's configuration names; verl loads them by their path.
+NAMED_MODULES = {"medreward_verl.dataset", "medreward_verl.manager", "medreward_verl.check"}
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCED = re.compile(r"^( *)```(?:python|py)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+
+def shown_code() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the name of each recipe and page, and the Python in it."""
+    for path in sorted((ROOT / "recipes").rglob("*.py")):
+        yield path.name, tree_of(path)
+    for page in PAGES:
+        for indent, code in FENCED.findall(page.read_text(encoding="utf-8")):
+            yield page.name, ast.parse(re.sub(rf"(?m)^{indent}", "", code))
+
+
+def from_our_packages() -> Iterator[tuple[str, str, str]]:
+    """Yield place, module and name of each import of ours that users are shown."""
+    for place, tree in shown_code():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("medreward"):
+                yield from ((place, node.module or "", alias.name) for alias in node.names)
+            if isinstance(node, ast.Import):
+                yield from (
+                    (place, alias.name, "")
+                    for alias in node.names
+                    if alias.name.startswith("medreward")
+                )
+
+
+def test_readme_docs_and_recipes_import_from_faces() -> None:
+    shown = list(from_our_packages())
+    assert len(shown) > 60
+    wrong = [
+        f"{place}: from {module} import {name}"
+        for place, module, name in shown
+        if module not in NAMED_MODULES
+        if module not in FACES or name not in import_module(module).__all__
+    ]
+    assert wrong == []
+
+
+def faces() -> Iterator[tuple[ModuleType, str, object]]:
+    for name in FACES:
+        face = import_module(name)
+        assert face.__doc__, name
+        assert sorted(face.__all__) == sorted(set(face.__all__)), name
+        yield from ((face, public, getattr(face, public)) for public in face.__all__)
+
+
+def test_a_face_names_what_there_is() -> None:
+    """Each name resolves, is no module of the package, and comes where type checkers see it."""
+    for face, name, found in faces():
+        assert not isinstance(found, ModuleType), f"{face.__name__}.{name}"
+        assert name in dir(face), f"{face.__name__}.{name}"
+        source = tree_of(Path(str(face.__file__)))
+        seen = {
+            alias.asname or alias.name
+            for node in ast.walk(source)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        seen |= {node.name for node in source.body if isinstance(node, ast.FunctionDef)}
+        assert name in seen, f"{face.__name__}.{name}"
+
+
+# Made by medreward and not by users, who read them: a list of attributes says all.
+RESULTS = {"CaseFile", "Case", "Outcome", "RewardFuncs", "AttackCase", "Family"}
+
+
+def test_public_functions_and_classes_have_an_example() -> None:
+    missing = {
+        f"{face.__name__}.{name}"
+        for face, name, found in faces()
+        if hasattr(face, "__path__") and name not in RESULTS
+        if inspect.isfunction(found) or (inspect.isclass(found) and not isinstance(found, EnumMeta))
+        if not any(mark in (inspect.getdoc(found) or "") for mark in (">>>", "::\n"))
+    }
+    assert missing == set()
+
+
+def test_all_that_is_public_is_described() -> None:
+    for face, name, found in faces():
+        if inspect.isfunction(found) or inspect.isclass(found):
+            assert inspect.getdoc(found), f"{face.__name__}.{name}"

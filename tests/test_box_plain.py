@@ -16,6 +16,7 @@ from medreward.kinds.boxes.match import box_reward
 from medreward.kinds.boxes.read import MAX_LENGTH, BoxAnswer, read_boxes
 from medreward.kinds.verdict import Verdict
 from medreward.task.settings import RewardSettings
+from tests import at_most
 
 PLACE = Task("place", kind="localisation")
 ONE_LABEL = Task("nodules", kind="localisation", labels=["nodule"])
@@ -159,7 +160,7 @@ def answers(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=600)
+@settings(max_examples=at_most(600))
 @given(answers(), st.sampled_from(TASKS), st.sampled_from(["pixels", "resized", "unit"]))
 def test_what_is_read_at_once_earns_the_same(text: str, task: Task, frame: str) -> None:
     quick, slow = both(text, task, frame=frame)

@@ -12,7 +12,7 @@ from medreward import ConfigError, Task, explain
 from medreward.data.check import check_parquet
 from medreward.geometry.frames import qwen_resized
 from medreward.kinds.truth import ground_truth, target_of
-from medreward.runs.frame_report import frame_report
+from medreward.runs.frame_report import compare_frames
 from medreward.scoring.task_book import name_tasks
 from medreward_trl.rewards import reward_funcs
 from medreward_verl import compute_score
@@ -81,7 +81,7 @@ def test_labels_count(rows: list[dict[str, Any]]) -> None:
 def test_a_wrong_frame_shows_in_a_batch(rows: list[dict[str, Any]]) -> None:
     targets = [truth(row) for row in rows]
     for frame in ("per-mille", "resized"):
-        report = frame_report([answer(row, frame) for row in rows], targets, TASK)
+        report = compare_frames([answer(row, frame) for row in rows], targets, TASK)
         assert report.likely == frame
         assert report.accuracy["pixels"] < 0.2
         assert report.accuracy[frame] == 1.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from medreward import Task
-from medreward.audit.cases import Outcome, check_file, load_cases, shipped_cases
+from medreward.audit.cases import CaseFile, Judge, Outcome, check_file, load_cases, shipped_cases
 from medreward.audit.cases.show import show_outcome
 from medreward.kinds.reading import read_label
 from medreward.task.registry import kind_names
@@ -47,6 +48,11 @@ def test_the_library_covers_every_kind_of_task() -> None:
     assert sum(bool(case.gap) for case in cases) < len(cases) / 50
 
 
+@cache
+def loaded(name: str) -> CaseFile:
+    return load_cases(FILES[name])
+
+
 def misses(outcome: Outcome) -> bool:
     """Whether a case that is not met wanted an honest answer to be paid."""
     expect = outcome.case.expect
@@ -56,12 +62,9 @@ def misses(outcome: Outcome) -> bool:
 
 def peer_row(name: str) -> tuple[int, int, int]:
     """Return how many cases are judged, how many pay too much, how many miss an honest answer."""
-    outcomes = [
-        outcome
-        for file in PEERS[name]
-        for outcome in check_file(FILES[file], f"tests.peers:{name}")
-        if outcome.status != "skipped"
-    ]
+    judges = [Judge(loaded(file), f"tests.peers:{name}") for file in PEERS[name]]
+    judged = [judge.judge(case) for judge in judges for case in judge.file.cases]
+    outcomes = [outcome for outcome in judged if outcome.status != "skipped"]
     failed = [outcome for outcome in outcomes if not outcome.passed]
     assert not any(outcome.error for outcome in failed)
     missed = sum(map(misses, failed))

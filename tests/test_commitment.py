@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import process_time
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from medreward.kinds.boxes.read import BoxAnswer, read_boxes
 from medreward.kinds.multilabel import f_beta
 from medreward.kinds.pointing import read_points
 from medreward.task.settings import BOX_QUALITIES
+from tests.growth import Work, assert_linear, repeated
 from tests.test_boxes import box
 
 PLACE = Task("place", kind="localisation")
@@ -118,10 +118,11 @@ def test_both_boxes_of_two_are_not_right_as_one_or_the_other() -> None:
 
 @pytest.mark.parametrize("unit", ["or ", "not [", "<b>", "~~", '"a": ', "' ", "</s>", " ", "/"])
 def test_time_is_linear(unit: str) -> None:
-    text = unit * (200_000 // len(unit))
-    start = process_time()
-    is_committed(text, [(0, 0), (len(text), len(text))])
-    assert process_time() - start < 3.0
+    def work(length: int) -> Work:
+        text = repeated(unit, length)
+        return lambda: is_committed(text, [(0, 0), (len(text), len(text))])
+
+    assert_linear(work, 200_000)
 
 
 @given(

@@ -19,7 +19,7 @@ from medreward import ConfigError, Task, shaped_reward
 from medreward.data import medmnist, mni152
 from medreward.data.example import Example
 from medreward.data.parquet import SCHEMA, write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.files.atomic import replacing, write_text_atomic
 from medreward.priors.prompt import build_prompt
 
@@ -93,7 +93,7 @@ def test_unknown_sources_are_named(task: str, split: str, message: str) -> None:
 
 def test_medmnist_rows_from_the_real_file(test_data: Path) -> None:
     path = test_data / "medmnist" / "pneumoniamnist.npz"
-    made = list(rows(medmnist.examples(path, "test", 5), Task.load("pneumoniamnist")))
+    made = list(make_rows(medmnist.read_medmnist(path, "test", 5), Task.load("pneumoniamnist")))
     assert [row["reward_model"]["ground_truth"] for row in made] == [
         ("normal", "pneumonia")[int(label)] for label in np.load(path)["test_labels"][:5, 0]
     ]
@@ -112,26 +112,26 @@ def chest_npz(folder: Path) -> Path:
 
 
 def test_several_labels_an_image(tmp_path: Path) -> None:
-    made = rows(medmnist.examples(chest_npz(tmp_path), "train"), Task.load("chestmnist"))
+    made = make_rows(medmnist.read_medmnist(chest_npz(tmp_path), "train"), Task.load("chestmnist"))
     truths = [row["reward_model"]["ground_truth"] for row in made]
     assert truths == ['["atelectasis"]', '["cardiomegaly"]', "[]"]
 
 
 def test_wrong_npz_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.npz: No such file"):
-        next(medmnist.examples(tmp_path / "none.npz", "test"))
+        next(medmnist.read_medmnist(tmp_path / "none.npz", "test"))
     np.savez(tmp_path / "other.npz", x=np.zeros(1))
     with pytest.raises(ConfigError, match="no array 'test_images'"):
-        next(medmnist.examples(tmp_path / "other.npz", "test"))
+        next(medmnist.read_medmnist(tmp_path / "other.npz", "test"))
     (tmp_path / "text.npz").write_text("not a zip")
     with pytest.raises(ConfigError, match=r"text\.npz: not a MedMNIST npz file"):
-        next(medmnist.examples(tmp_path / "text.npz", "test"))
+        next(medmnist.read_medmnist(tmp_path / "text.npz", "test"))
 
 
 def test_rows_carry_the_knowledge_that_their_prompt_has() -> None:
     for level in ("none", "context", "full"):
         for name in ("retinamnist", "mni152_level"):
-            row = next(rows(slices_of("train", 1), Task.load(name), level))
+            row = next(make_rows(slices_of("train", 1), Task.load(name), level))
             knowledge = row["extra_info"]["knowledge"]
             assert knowledge in row["prompt"][0]["content"]
             assert knowledge == build_prompt(Task.load(name), level).knowledge
@@ -141,25 +141,25 @@ def test_rows_carry_the_knowledge_that_their_prompt_has() -> None:
 def test_a_target_outside_the_label_set_names_the_example() -> None:
     wrong = Example(Image.new("L", (4, 4)), 7, "scan-3", "train")
     with pytest.raises(ConfigError, match=r"'scan-3'.*target 7"):
-        list(rows([wrong], LEVEL))
+        list(make_rows([wrong], LEVEL))
 
 
 def test_parquet_is_the_same_to_the_byte_and_in_the_schema(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert write_parquet(tmp_path / name, rows(slices_of("train"), LEVEL)) == 15
+        assert write_parquet(tmp_path / name, make_rows(slices_of("train"), LEVEL)) == 15
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     table = pq.read_table(tmp_path / "a")
     assert table.schema.equals(SCHEMA)
-    assert table.to_pylist() == list(rows(slices_of("train"), LEVEL))
+    assert table.to_pylist() == list(make_rows(slices_of("train"), LEVEL))
 
 
 def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
-    write_parquet(path, rows(slices_of("train", 2), LEVEL))
+    write_parquet(path, make_rows(slices_of("train", 2), LEVEL))
     old = path.read_bytes()
     wrong = Example(Image.new("L", (4, 4)), 7, "scan-3", "train")
     with pytest.raises(ConfigError, match="scan-3"):
-        write_parquet(path, rows([*slices_of("train", 2), wrong], LEVEL))
+        write_parquet(path, make_rows([*slices_of("train", 2), wrong], LEVEL))
     with pytest.raises(ConfigError, match="no rows"):
         write_parquet(path, [])
     assert path.read_bytes() == old

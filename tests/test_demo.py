@@ -13,16 +13,15 @@ from medreward.commands.cli import main
 from medreward.data import mni152
 from medreward.data.parquet import SCHEMA
 from medreward_trl.demo.demonstrations import demonstration
+from tests.processes import run_here
 from tests.test_docs import BLOCK
 
 ROOT = Path(__file__).parent.parent
 STEPS = 3
 
 
-def command(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        list(map(str, words)), capture_output=True, text=True, check=False, cwd=cwd
-    )
+def command(*words: object) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -77,22 +76,30 @@ def test_only_what_is_documented_is_left(demo: Path) -> None:
         assert pq.read_schema(demo / f"{name}.parquet").equals(SCHEMA)
 
 
-def test_the_plain_loop_trains_the_demo_model(demo: Path) -> None:
+def test_the_plain_loop_trains_the_demo_model(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = ROOT / "recipes" / "custom_loop.py"
     assert len(recipe.read_text(encoding="utf-8").splitlines()) <= 120
-    done = command(sys.executable, recipe, "--demo", demo, "--steps", 3)
-    lines = done.stdout.splitlines()
+    assert run_here(recipe, "--demo", demo, "--steps", 3, monkeypatch=monkeypatch) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(0.0 < float(line.split()[-1]) < 1.3 for line in lines)
 
 
-def test_the_readme_trains_in_trl_on_what_the_demo_wrote(demo: Path, tmp_path: Path) -> None:
+def test_the_readme_trains_in_trl_on_what_the_demo_wrote(
+    demo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     code = next(block for block in BLOCK.findall(readme) if "runs/demo" in block)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "demo").symlink_to(demo)
-    done = command(sys.executable, "-c", code, cwd=tmp_path)
-    assert "rewards/recitation/mean" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "example"})
+    assert "rewards/recitation/mean" in capsys.readouterr().out
 
 
 def test_trl_command_line_takes_the_reward_by_dotted_path(demo: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from medreward import ConfigError, RewardSettings, Task, explain
 from medreward.geometry.frames import FRAMES, is_suspect, known_extents, qwen_resized
 from medreward.geometry.regions import Box, BoxTarget, Size, TrueBox, frame_of
 from medreward.kinds.boxes.match import box_reward
-from medreward.runs.frame_report import frame_report
+from medreward.runs.frame_report import compare_frames
 
 PLACE = Task("place", kind="localisation", reward=RewardSettings(delta=0))
 SIZE, SEEN = (640.0, 480.0), (364.0, 252.0)
@@ -225,7 +225,7 @@ def batch(frame: str, *, noise: float = 0.0, y_first: bool = False) -> tuple[lis
 @pytest.mark.parametrize("configured", sorted(FRAMES))
 @pytest.mark.parametrize("actual", sorted(FRAMES))
 def test_the_report_names_the_frame(actual: str, configured: str, noise: float) -> None:
-    report = frame_report(
+    report = compare_frames(
         *batch(actual, noise=noise), PLACE, RewardSettings(delta=0, frame=configured)
     )
     assert (report.likely, report.configured, report.count) == (actual, configured, 24)
@@ -235,22 +235,22 @@ def test_the_report_names_the_frame(actual: str, configured: str, noise: float) 
 
 
 def test_the_report_sees_boxes_with_y_first() -> None:
-    report = frame_report(*batch("per-mille", y_first=True), PLACE)
+    report = compare_frames(*batch("per-mille", y_first=True), PLACE)
     assert report.likely == "per-mille (y first)"
 
 
 def test_no_frame_is_named_without_evidence() -> None:
     completions, targets = batch("pixels")
     mixed = [*completions[1:], completions[0]]  # right boxes of other images
-    assert frame_report(mixed, targets, PLACE).likely == "pixels"
+    assert compare_frames(mixed, targets, PLACE).likely == "pixels"
     nothing = [{"boxes": [], "size": SIZE}] * len(completions)
-    assert frame_report(completions, nothing, PLACE).count == 0
+    assert compare_frames(completions, nothing, PLACE).count == 0
     rows = [json.dumps(target["boxes"]) for target in targets]
-    report = frame_report(completions, rows, PLACE)
+    report = compare_frames(completions, rows, PLACE)
     assert set(report.accuracy) == {"pixels", "pixels (y first)"}
     assert report.accuracy["pixels"] == 1.0
     with pytest.raises(ConfigError, match="is ordinal; frames are of localisation"):
-        frame_report(["2"], [2], Task.load("retinamnist"))
+        compare_frames(["2"], [2], Task.load("retinamnist"))
 
 
 def test_a_parsed_target_is_taken_as_it_is() -> None:

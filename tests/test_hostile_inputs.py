@@ -23,7 +23,7 @@ from medreward.files.reading import parse_json, parse_yaml
 from medreward.text.shown import escape_controls
 
 RIGHT = "<think>Hm</think><answer>0</answer>"
-DEEP = "[" * 100_000
+DEEP = "[" * 20_000
 BIG = "9" * 400
 
 

@@ -13,6 +13,7 @@ from medreward.kinds.reading import MAX_ANSWER_LENGTH, read_label
 from medreward.language.lexicon import Lexicon
 from medreward.task.card import shipped
 from medreward.text.reasons import REASONS
+from tests import at_most
 from tests.reading_tables import BREAST, TABLES, TASKS, make
 
 CHEST = TASKS["chest"]
@@ -153,7 +154,7 @@ def test_any_text_is_read_or_refused_without_an_error(answer: str) -> None:
     assert (label is None) == (reason in REASONS)
 
 
-@examples(max_examples=1000)
+@examples(max_examples=at_most(1000))
 @given(
     st.sampled_from(TABLES["denials"]),
     st.sampled_from(TABLES["denials"]),

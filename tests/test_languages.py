@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
-
-import pytest
-
 from medreward import Task, explain
-from medreward.errors import ConfigError
-from medreward.language.answer_text import split_answer
-from medreward.language.vocabulary import (
-    LANGUAGES,
-    WordClass,
-    contested_phrases,
-    make_vocabulary,
-    number_words,
-)
 from medreward.task.labels import Label
 
 # Lists that say nothing of a label, and those that deny it or leave it open.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError, Label, Task
 from medreward.data.example import Example
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.perception import Region, RowTransform, Sample, parse
 from medreward.perception.sides import check_task
 from medreward.priors.prompt import build_prompt
@@ -162,7 +162,9 @@ def test_labels_of_boxes_change_sides_in_a_row() -> None:
     )
     target = [{"box": [2, 3, 10, 9], "label": "left disc"}]
     example = Example(noise(0, 30, 20), target, "train-0", "train")
-    after = RowTransform(parse("Flip()"), TaskBook({card.name: card}))(next(rows([example], card)))
+    after = RowTransform(parse("Flip()"), TaskBook({card.name: card}))(
+        next(make_rows([example], card))
+    )
     assert json.loads(after["reward_model"]["ground_truth"]) == [
         {"box": [20, 3, 28, 9], "label": "right disc"}
     ]

@@ -1,15 +1,23 @@
-"""Whatever the text, a score takes time that stays far from quadratic in its length."""
+"""Whatever the text, the time of a score grows in proportion to its length."""
 
 from __future__ import annotations
 
-from time import process_time
+from collections.abc import Callable
+from random import Random
 
 import numpy as np
 import pytest
 
+from benchmarks import linear_answers
 from medreward import ConfigError, Task, explain
 from medreward.data.sources.masks import boxes_of
-from medreward.language import cues
+from medreward.geometry.consensus import consensus
+from medreward.geometry.regions import TrueBox
+from medreward.scoring.scorer import Scorer
+from medreward.task.labels import Label
+from medreward.task.registry import kind_names
+from medreward.task.task import parse_card
+from tests.growth import Work, assert_less, assert_linear, repeated
 
 MEGABYTE = 1 << 20
 UNITS = [
@@ -32,25 +40,18 @@ UNITS = [
 ]
 
 
-def seconds(text: str, task: str, target: object, runs: int = 3) -> float:
-    """Return the processor time of scoring `text`, the least of some runs."""
-    found = []
-    for _ in range(runs):
-        start = process_time()
-        explain(text, target, task=task)
-        found.append(process_time() - start)
-    return min(found)
+def scoring(text_of: Callable[[int], str], task: str, target: object) -> Callable[[int], Work]:
+    """Return what scores a text of a length."""
+
+    def work(length: int) -> Work:
+        text = text_of(length)
+        return lambda: explain(text, target, task=task)
+
+    return work
 
 
-def is_quick(before: str, unit: str, after: str, task: str, target: object) -> bool:
-    """Whether a megabyte takes seconds at most: 50 times what it takes, a hundredth of quadratic.
-
-    Quadratic work on 150,000 tags or a million characters takes minutes to hours.
-    """
-    text = before + unit * (MEGABYTE // len(unit)) + after
-    start = process_time()
-    explain(text, target, task=task)
-    return process_time() - start < 10.0
+def around(before: str, unit: str, after: str) -> Callable[[int], str]:
+    return lambda length: before + repeated(unit, length) + after
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -64,78 +65,159 @@ def is_quick(before: str, unit: str, after: str, task: str, target: object) -> b
     ids=["alone", "as answer", "as reasoning"],
 )
 def test_a_megabyte(before: str, after: str, unit: str) -> None:
-    assert is_quick(before, unit, after, "retinamnist", 2)
+    assert_linear(scoring(around(before, unit, after), "retinamnist", 2), MEGABYTE)
 
 
 @pytest.mark.parametrize("unit", ["<think>", "no ", "\u0301"])
 @pytest.mark.parametrize("task", ["pneumoniamnist", "mni152_plane"])
 def test_a_megabyte_of_other_tasks(unit: str, task: str) -> None:
-    assert is_quick("<think>", unit, "</think><answer>axial, normal</answer>", task, 0)
-
-
-def test_a_megabyte_of_think_tags_takes_seconds_at_most() -> None:
-    """About half a second; quadratic work on 150,000 tags would take minutes."""
-    assert seconds("<think>" * (MEGABYTE // 7), "pneumoniamnist", 0) < 5.0
+    text_of = around("<think>", unit, "</think><answer>axial, normal</answer>")
+    assert_linear(scoring(text_of, task, 0), MEGABYTE)
 
 
 @pytest.mark.parametrize(
     "unit", ["no ", "not pneumonia or ", "2 ", "pneumonia? ", "a-", "0.", "(", "7", "2 / ", "7% "]
 )
-def test_the_longest_answer_that_is_read_is_cheap(unit: str) -> None:
-    text = f"<think>x</think><answer>{unit * (1000 // len(unit))}</answer>"
-    for task in ("pneumoniamnist", "retinamnist"):
-        assert seconds(text, task, 0) < 0.5
+@pytest.mark.parametrize("task", ["pneumoniamnist", "retinamnist"])
+def test_long_answers_are_read_in_linear_time(task: str, unit: str) -> None:
+    """Sixteen times the length that is read: the square of the longest that is takes no time."""
+    text_of = around("<think>x</think><answer>", unit, "</answer>")
+    with linear_answers.unlimited():
+        assert_linear(scoring(text_of, task, 0), 16_000, unit)
 
 
 @pytest.mark.parametrize(
     "unit",
     ["<s>", "</del>", "~~", "no ", "or (", "isn't ", "'x' ", "\\sout ", " ", '{"a": ', "[", "1, "],
 )
-def test_what_stands_around_a_box_is_cheap(unit: str) -> None:
-    beside = unit * (19_000 // len(unit))
-    for answer in (f"{beside}x [1, 2, 3, 4]", f"[1, 2, 3, 4] {beside}x"):
-        text = f"<think>x</think><answer>{answer}</answer>"
-        assert seconds(text, "mni152_brain_box", [[1, 2, 3, 4]]) < 0.25
-        assert seconds(text.replace(", 3, 4", ""), "grounding_point", [[1, 2, 3, 4]]) < 0.25
+@pytest.mark.parametrize(
+    ("task", "answer"), [("mni152_brain_box", "[1, 2, 3, 4]"), ("grounding_point", "[1, 2]")]
+)
+def test_what_stands_around_a_box_is_read_in_linear_time(task: str, answer: str, unit: str) -> None:
+    for before, after in (("", f"x {answer}"), (f"{answer} ", "x")):
+        text_of = around(f"<think>x</think><answer>{before}", unit, f"{after}</answer>")
+        assert_linear(scoring(text_of, task, [[1, 2, 3, 4]]), 19_000, unit)
 
 
-CUES = sorted({" ".join(words) for words in cues.CUE_TABLE})
-SHORT, LONG = 990, 19_000  # characters of the longest answer that names labels, that has boxes
+LONGEST = 16_000  # characters: far more than an answer may have, so that a square shows
 
 
-@pytest.mark.parametrize("cue", CUES)
-def test_repeated_cues_are_cheap(cue: str) -> None:
-    """Some 10 ms; the cubic reader took 33 s for 4,000 characters of "not"."""
-    for unit in (f"{cue} ", f"{cue} pneumonia ", f"pneumonia, {cue} "):
-        text = f"<think>x</think><answer>{unit * (SHORT // len(unit))}</answer>"
-        assert seconds(text, "pneumoniamnist", 0, runs=1) < 0.5
-    text = f"<think>x</think><answer>none {f'{cue} ' * (LONG // (len(cue) + 1))}</answer>"
-    assert seconds(text, "grounding_where", [[1, 2, 3, 4]], runs=1) < 2.0
+def test_answers_of_every_kind_are_tried() -> None:
+    assert set(linear_answers.EXAMPLES) == set(kind_names())
 
 
-def test_pairs_of_cues_are_cheap() -> None:
-    words = sorted({word for words in cues.CUE_TABLE for word in words} | {"and", "or", "between"})
-    start = process_time()
-    for i, one in enumerate(words):
-        other = words[(7 * i + 3) % len(words)]
-        unit = f"{one} {other} normal "
-        text = f"<think>x</think><answer>none {unit * (LONG // len(unit))}</answer>"
-        explain(text, [[1, 2, 3, 4]], task="grounding_where")
-    assert process_time() - start < 0.5 * len(words)
+@pytest.mark.parametrize("kind", linear_answers.EXAMPLES)
+def test_repeated_words_and_marks_are_read_in_linear_time(kind: str) -> None:
+    """Some by chance; `benchmarks/linear.py` tries all of them."""
+    example = linear_answers.EXAMPLES[kind]
+    scorer, target = Scorer(example.task), example.task.parse_target(example.target)
+
+    def work_on(shape: linear_answers.Shape) -> Callable[[int], Work]:
+        def work(length: int) -> Work:
+            text = f"<think>x</think><answer>{shape.answer(length)}</answer>"
+            return lambda: scorer.score(text, target)
+
+        return work
+
+    shapes = [
+        linear_answers.Shape(before, unit)
+        for unit in linear_answers.representatives()
+        for before in ("", f"{example.nothing} ")
+    ]
+    shapes = Random(kind).sample(shapes, 25)
+    shapes += linear_answers.pair_shapes(example, 45)
+    with linear_answers.unlimited():
+        for shape in shapes:
+            assert_linear(work_on(shape), LONGEST, shape)
 
 
-def test_large_cards_are_cheap() -> None:
-    start = process_time()
-    Task("grades", kind="ordinal", labels=[f"g{i}" for i in range(10_000)])
-    Task("named", labels=["a", "b"], data={str(i): "x" for i in range(20_000)})
-    with pytest.raises(ConfigError, match="characters; at most 1000 are allowed"):
-        Task("long", labels=[" ".join(f"w{i}" for i in range(100_000)), "b"])
-    assert process_time() - start < 5.0
+@pytest.mark.parametrize("name", ["{}", "g{}", "grade {}", "finding {} of the lung"])
+@pytest.mark.parametrize("kind", ["classification", "ordinal"])
+def test_the_time_for_many_labels_does_not_grow_with_their_pairs(kind: str, name: str) -> None:
+    def work(count: int) -> Work:
+        labels = [name.format(i) for i in range(count)]
+        return lambda: Task("t", kind=kind, labels=labels, reward={"delta": 0.0})
+
+    assert_linear(work, 8_000)
 
 
-def test_a_mask_of_many_values_is_cheap() -> None:
-    noise = np.random.default_rng(0).integers(0, 2**16, (256, 256)).astype(np.uint16)
-    start = process_time()
-    for regions in ("components", "whole"):
-        assert len(list(boxes_of(noise, regions))) > 30_000
-    assert process_time() - start < 5.0
+def many_synonyms(count: int) -> Work:
+    synonyms = tuple(f"finding {i}" for i in range(count))
+    return lambda: Task("t", labels=[Label("a", synonyms), "b"])
+
+
+def long_synonyms(count: int) -> Work:
+    phrases = tuple(" ".join(f"w{i}-{j}" for j in range(60)) for i in range(count))
+    return lambda: Task("t", labels=[Label("a", phrases), "b"])
+
+
+def many_keys(count: int) -> Work:
+    data = {str(i): "x" for i in range(count)}
+    return lambda: Task("t", labels=["a", "b"], data=data)
+
+
+def long_card(count: int) -> Work:
+    card = "name: t\nkind: classification\nquestion: q\nlabels: [a, b]\ndata:\n"
+    card += "".join(f"  k{i}: x\n" for i in range(count))
+    return lambda: parse_card(card)
+
+
+@pytest.mark.parametrize(
+    ("work_of", "count"),
+    [(many_synonyms, 8_000), (long_synonyms, 300), (many_keys, 200_000), (long_card, 8_000)],
+)
+def test_many_synonyms_words_and_keys(work_of: Callable[[int], Work], count: int) -> None:
+    assert_linear(work_of, count)
+
+
+def test_a_label_that_no_answer_could_name_is_refused_before_it_is_read() -> None:
+    """In less time than to make a task of as many words in labels of a word each."""
+    words = [f"w{i}" for i in range(5_000)]
+
+    def refuse() -> None:
+        with pytest.raises(ConfigError, match="characters; at most 1000 are allowed"):
+            Task("long", labels=[" ".join(words), "b"])
+
+    assert_less(refuse, lambda: Task("many", labels=words))
+
+
+def test_many_labels_of_boxes_are_looked_up() -> None:
+    def work(count: int) -> Work:
+        names = [f"finding {i}" for i in range(count)]
+        task = Task("t", kind="localisation", labels=names, max_typos=0, reward={"delta": 0.0})
+        lists = [
+            [{"box": [x, y, x + 9, y + 9], "label": name} for x, name in enumerate(names[::40])]
+            for y in range(40)
+        ]
+        return lambda: task.parse_target({"annotators": lists})
+
+    assert_linear(work, 4_000)
+
+
+@pytest.mark.parametrize("annotators", [3, 50])
+@pytest.mark.parametrize("rows", [1, 40])
+def test_near_boxes_alone_are_compared_for_a_consensus(rows: int, annotators: int) -> None:
+    """Boxes in a row, and in a grid: alike in one direction, and in both."""
+
+    def work(count: int) -> Work:
+        lists = tuple(
+            tuple(TrueBox((x, y, x + 9.0, y + 9.0), 0) for y in range(0, 10 * rows, 10))
+            for x in range(0, 10 * count // rows, 10)
+        )
+        joined = tuple(
+            tuple(box for some in lists[i::annotators] for box in some) for i in range(annotators)
+        )
+        return lambda: consensus.__wrapped__(joined)
+
+    assert_linear(work, 10_000)
+
+
+@pytest.mark.parametrize("regions", ["components", "whole"])
+def test_a_mask_of_many_values_takes_the_time_of_its_pixels(regions: str) -> None:
+    def work(pixels: int) -> Work:
+        side = round(pixels**0.5)
+        noise = np.random.default_rng(0).integers(0, 2**16, (side, side)).astype(np.uint16)
+        return lambda: list(boxes_of(noise, regions))
+
+    assert len(list(boxes_of(np.arange(10, dtype=np.uint16).reshape(2, 5), regions))) == 9
+    assert_linear(work, 256 * 256)

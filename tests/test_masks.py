@@ -99,7 +99,7 @@ def test_an_empty_mask_says_that_nothing_is_there(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         Image.new("L", (8, 8)).save(tmp_path / folder / "a.png")
-    (record,) = masks.source(tmp_path / "images", tmp_path / "masks").records
+    (record,) = masks.open_mask_folder(tmp_path / "images", tmp_path / "masks").records
     assert record.boxes == ()
     assert record.size == (8, 8)
 
@@ -107,7 +107,7 @@ def test_an_empty_mask_says_that_nothing_is_there(tmp_path: Path) -> None:
 def test_images_and_masks_in_one_folder(tmp_path: Path) -> None:
     noise(0, 8, 8).save(tmp_path / "a.png")
     Image.fromarray(np.pad(np.ones((2, 3), np.uint8), 1)).save(tmp_path / "a_mask.png")
-    (record,) = masks.source(tmp_path, tmp_path).records
+    (record,) = masks.open_mask_folder(tmp_path, tmp_path).records
     assert [box.box for box in record.boxes or ()] == [(1, 1, 4, 3)]
 
 
@@ -133,13 +133,13 @@ def test_masks_that_cannot_be_used_are_named(
     else:
         Image.fromarray(values).save(name)
     with pytest.raises(ConfigError, match=rf"a\.tif: {message}"):
-        masks.source(tmp_path, tmp_path / "masks")
+        masks.open_mask_folder(tmp_path, tmp_path / "masks")
 
 
 def test_wrong_settings_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError, match="regions: 'parts' is not one of components, whole"):
-        masks.source(tmp_path, tmp_path, "parts")
+        masks.open_mask_folder(tmp_path, tmp_path, "parts")
     with pytest.raises(ConfigError, match="no mask for any of 0 images"):
-        masks.source(tmp_path, tmp_path)
+        masks.open_mask_folder(tmp_path, tmp_path)
     assert run("--task", "bccd", "--voc", tmp_path, "--masks", "x", "--out", tmp_path / "o") == 2
     assert "--voc goes with none of --csv, --coco, --masks" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from medreward.commands.cli import main
 from medreward.data.check import problems
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import Row, rows
+from medreward.data.rows import Row, make_rows
 from medreward.kinds.base import TargetType
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.perception import Pipeline, RowTransform, parse
@@ -315,7 +315,7 @@ def test_a_mask_of_another_size_is_found_before(truth: Any, tmp_path: Path) -> N
     target = json.loads(truth) if isinstance(truth, str) else truth
     wrong = Example(picture(decoded(ELL)), target, "train-7", "train")
     with pytest.raises(ConfigError, match="row 0, example 'train-7': target: its size is "):
-        list(rows([wrong], TASK))
+        list(make_rows([wrong], TASK))
     path = tmp_path / "train.parquet"
     write_parquet(path, [with_truth(mask_row(), json.dumps(target))])
     assert "not that of the image, 60 x 40" in "".join(
@@ -329,7 +329,7 @@ def test_labels_with_a_first_grade_are_read_once() -> None:
     """The index of a grade was taken for its number, so that the lowest grade was refused."""
     task = Task("grade", kind="ordinal", labels=["low", "middle", "high"], first_grade=1)
     for grade in ("1", "2", "3"):
-        row = next(rows([Example(picture(decoded(ELL)), grade, "train-1", "train")], task))
+        row = next(make_rows([Example(picture(decoded(ELL)), grade, "train-1", "train")], task))
         assert truth_of(apply("Flip()", row, task)) == grade
 
 

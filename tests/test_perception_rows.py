@@ -16,7 +16,7 @@ from medreward import ConfigError, Task
 from medreward.commands.cli import main
 from medreward.data.check import problems
 from medreward.data.example import Example
-from medreward.data.rows import Row, rows
+from medreward.data.rows import Row, make_rows
 from medreward.perception import RowTransform, parse
 from medreward.scoring.task_book import TaskBook
 from medreward.task.task import parse_card
@@ -36,7 +36,7 @@ references: {none: none}
 
 def row(task: Task, target: Any, picture: Image.Image | None = None, level: str = "full") -> Row:
     example = Example(picture or noise(0, 60, 40), target, "train-1", "train")
-    return next(rows([example], task, level))
+    return next(make_rows([example], task, level))
 
 
 def changed(text: str, task: Task, target: Any, **given: Any) -> Row:

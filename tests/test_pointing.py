@@ -15,7 +15,7 @@ from PIL import Image
 
 from medreward import ConfigError, RewardSettings, Task, explain
 from medreward.data.example import Example
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.geometry.frames import FRAMES
 from medreward.geometry.masks import parse_mask
 from medreward.geometry.places import MaskPlaces, places_of
@@ -280,7 +280,7 @@ def test_a_mask_that_is_cut_away_is_nothing_to_point_at() -> None:
 
 @pytest.mark.parametrize("text", ["BoxOverlay()", "MarkerOverlay()", "ZoomTo()"])
 def test_what_shows_the_answer_is_refused(text: str) -> None:
-    row = next(iter(rows([Example(picture(ELL), ELL, "a", "train")], TASK)))
+    row = next(iter(make_rows([Example(picture(ELL), ELL, "a", "train")], TASK)))
     change = RowTransform(parse(text), TaskBook({TASK.name: TASK}))
     with pytest.raises(ConfigError, match="row 'a': task 'lesions'"):
         change(row)
@@ -289,7 +289,7 @@ def test_what_shows_the_answer_is_refused(text: str) -> None:
 def test_a_mask_for_another_size_names_its_row() -> None:
     wrong = Example(picture(ELL).resize((30, 20)), ELL, "train-7", "train")
     with pytest.raises(ConfigError, match="row 0, example 'train-7': target: its size is 60 x 40"):
-        list(rows([wrong], TASK))
+        list(make_rows([wrong], TASK))
 
 
 def test_prepare_writes_rows_from_boxes(tmp_path: Path, test_data: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import combinations, permutations
-from time import process_time
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from medreward.kinds.pointing import point_reward, read_points
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.task.settings import RewardSettings
+from tests.growth import Work, assert_linear, repeated
 
 TASK = Task.load("grounding_point")
 TWO = [[10, 10, 40, 40], [60, 10, 90, 40]]
@@ -107,9 +107,11 @@ def test_what_is_not(answer: str | None, reason: str) -> None:
     ],
 )
 def test_the_longest_answer_is_read_in_linear_time(unit: str) -> None:
-    start = process_time()
-    read_points(unit * (MAX_LENGTH // len(unit)), TASK)
-    assert process_time() - start < 0.5
+    def work(length: int) -> Work:
+        text = repeated(unit, length)
+        return lambda: read_points(text, TASK)
+
+    assert_linear(work, MAX_LENGTH)
 
 
 @pytest.mark.parametrize(

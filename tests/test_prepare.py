@@ -22,7 +22,7 @@ from medreward.data.sources import npz, table
 from medreward.data.splits import parse_fractions
 from medreward.prepare.labels import parse_mapping
 from medreward.prepare.options import Options
-from medreward.prepare.prepare import prepare
+from medreward.prepare.run import prepare
 from medreward_trl.dataset import from_parquet
 from tests import prepare_support as support
 from tests.prepare_support import boxes_of, card, folder_of_images, run
@@ -334,13 +334,13 @@ def test_wrong_options_are_named(
 
 
 def test_a_source_that_does_not_fit_the_task_is_refused(letters: Path, test_data: Path) -> None:
-    source = table.source(letters, letters / "labels.csv")
+    source = table.open_table(letters, letters / "labels.csv")
     with pytest.raises(ConfigError, match="needs boxes; the source has none"):
         prepare(source, support.task(support.CELLS), letters.parent / "out")
     from medreward.data.sources import voc
 
     with pytest.raises(ConfigError, match="a localisation card fits"):
-        prepare(voc.source(test_data / "bccd"), support.task(support.LETTERS), letters)
+        prepare(voc.open_voc(test_data / "bccd"), support.task(support.LETTERS), letters)
 
 
 # Splits
@@ -406,7 +406,7 @@ def test_the_card_has_the_command_without_the_machine(letters: Path) -> None:
 def test_rows_are_in_the_schema_and_knowledge_is_chosen(test_data: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    source = npz.source(test_data / "medmnist" / "pneumoniamnist.npz")
+    source = npz.open_npz(test_data / "medmnist" / "pneumoniamnist.npz")
     options = Options(limit=4, knowledge="none", size=40)
     summary = prepare(source, Task.load("pneumoniamnist"), tmp_path / "out", options)
     assert dict(summary.images) == {"test": 4, "val": 4, "train": 4}

@@ -96,7 +96,7 @@ def test_several_labels_are_refused_by_a_task_of_one(test_data: Path) -> None:
     records = [Record("a", "image a", "a", ("alpha", "beta"))]
     with pytest.raises(ConfigError, match=r"the source has several labels an image, .* multilabel"):
         settle_labels(records, support.task(support.LETTERS))
-    source = npz.source(test_data / "medmnist" / "pneumoniamnist.npz")
+    source = npz.open_npz(test_data / "medmnist" / "pneumoniamnist.npz")
     pneumonia = "\n".join([CHEST.replace("mass", "pneumonia"), "max_typos: 0"])
     with pytest.raises(ConfigError, match="does not know"):
         settle_labels([*source.records[:5], Record("b", "b", "b", 7)], support.task(pneumonia))
@@ -211,7 +211,7 @@ def test_a_table_of_flags_and_one_of_names_give_the_same(tmp_path: Path) -> None
         ("b", table.Columns(separator="|")),
     ):
         images = tmp_path / folder / "images"
-        source = table.source(images, images / "labels.csv", columns)
+        source = table.open_table(images, images / "labels.csv", columns)
         mapping = {"none": "no finding"} if folder == "b" else {}
         kept, _ = settle_labels(source.records, support.task(CHEST), mapping)
         found.append([record.label for record in kept])
@@ -234,7 +234,7 @@ def test_coco_categories_are_a_set_and_crowds_count(tmp_path: Path) -> None:
         ],
     }
     (tmp_path / "x.json").write_text(json.dumps(content))
-    source = coco.source({None: tmp_path / "x.json"}, tmp_path)
+    source = coco.open_coco({None: tmp_path / "x.json"}, tmp_path)
     with pytest.raises(ConfigError, match="'Device': 1 images"):
         settle_labels(source.records, support.task(CHEST))
     out = tmp_path / "out"
@@ -275,7 +275,7 @@ def test_a_sequence_of_numbers_is_not_guessed_at(tmp_path: Path) -> None:
     data = datasets.Dataset.from_dict(content, features=features)
     data.save_to_disk(str(tmp_path / "saved"))
     with pytest.raises(ConfigError, match="numbers may be labels or zeros and ones"):
-        huggingface.source(tmp_path / "saved")
+        huggingface.open_hugging_face(tmp_path / "saved")
 
 
 # Prompts

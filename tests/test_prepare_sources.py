@@ -44,7 +44,7 @@ def test_columns_suffix_and_images_that_no_row_lists(tmp_path: Path) -> None:
     folder = folder_of_images(tmp_path / "images", ["a.png", "b.png", "c.png"])
     listed = write(tmp_path / "t.tsv", "id_code\tdiagnosis\tfold\na\t0\tTraining\nb\t1\ttest\n")
     columns = Columns("id_code", "diagnosis", split="fold", suffix=".png")
-    source = table.source(folder, listed, columns)
+    source = table.open_table(folder, listed, columns)
     assert [(r.id, r.label, r.split) for r in source.records] == [
         ("row-000002", "0", "train"),
         ("row-000003", "1", "test"),
@@ -56,7 +56,7 @@ def test_columns_suffix_and_images_that_no_row_lists(tmp_path: Path) -> None:
 def test_a_quoted_line_break_does_not_shift_the_lines(tmp_path: Path) -> None:
     folder = folder_of_images(tmp_path, ["a.png", "b.png"])
     listed = write(tmp_path / "t.csv", 'image,label,note\na.png,x,"one\ntwo"\nb.png,y,\n')
-    assert [r.id for r in table.source(folder, listed).records] == ["row-000002", "row-000004"]
+    assert [r.id for r in table.open_table(folder, listed).records] == ["row-000002", "row-000004"]
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,17 @@ def test_a_quoted_line_break_does_not_shift_the_lines(tmp_path: Path) -> None:
 )
 def test_wrong_tables_are_named(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        table.source(tmp_path, write(tmp_path / "t.csv", text))
+        table.open_table(tmp_path, write(tmp_path / "t.csv", text))
 
 
 def test_absent_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder"):
-        table.source(tmp_path / "none", tmp_path / "t.csv")
+        table.open_table(tmp_path / "none", tmp_path / "t.csv")
     with pytest.raises(ConfigError, match=r"t\.csv: No such file"):
-        table.source(tmp_path, tmp_path / "t.csv")
+        table.open_table(tmp_path, tmp_path / "t.csv")
     (tmp_path / "latin.csv").write_bytes("image,label\na.png,\xe9\n".encode("latin-1"))
     with pytest.raises(ConfigError, match="not a CSV file in UTF-8"):
-        table.source(tmp_path, tmp_path / "latin.csv")
+        table.open_table(tmp_path, tmp_path / "latin.csv")
 
 
 # A folder per class
@@ -90,7 +90,7 @@ def test_absent_files_and_folders_are_named(tmp_path: Path) -> None:
 
 def test_a_folder_per_class_with_and_without_splits(tmp_path: Path) -> None:
     plain = folder_of_images(tmp_path / "plain", ["beta/x.png", "alpha/deep/y.png", "alpha/a.png"])
-    found = folders.source(plain).records
+    found = folders.open_class_folders(plain).records
     assert [(r.where, r.label, r.split) for r in found] == [
         ("alpha/a.png", "alpha", None),
         ("alpha/deep/y.png", "alpha", None),
@@ -98,13 +98,13 @@ def test_a_folder_per_class_with_and_without_splits(tmp_path: Path) -> None:
     ]
     names = ["train/alpha/a.png", "Validation/beta/b.png", "test/alpha/c.png"]
     split = folder_of_images(tmp_path / "split", names)
-    assert {(r.label, r.split) for r in folders.source(split).records} == {
+    assert {(r.label, r.split) for r in folders.open_class_folders(split).records} == {
         ("alpha", "train"),
         ("beta", "val"),
         ("alpha", "test"),
     }
     with pytest.raises(ConfigError, match=r"expected CLASS/image\.png"):
-        folders.source(folder_of_images(tmp_path / "flat", ["a.png"]))
+        folders.open_class_folders(folder_of_images(tmp_path / "flat", ["a.png"]))
 
 
 def test_a_folder_per_class_by_command(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_voc_boxes_become_half_open_and_odd_ones_are_reported(
 def test_broken_annotations_are_named(text: str, voc_folder: Path) -> None:
     write(voc_folder / "Annotations" / "whole.xml", text)
     with pytest.raises(ConfigError, match=r"whole\.xml: not a Pascal VOC annotation"):
-        voc.source(voc_folder)
+        voc.open_voc(voc_folder)
 
 
 def coco_file(path: Path, names: list[str]) -> Path:
@@ -235,7 +235,7 @@ def test_coco_boxes_crowds_and_categories(
 )
 def test_wrong_coco_files_are_named(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        coco.source({None: write(tmp_path / "x.json", text)}, tmp_path)
+        coco.open_coco({None: write(tmp_path / "x.json", text)}, tmp_path)
 
 
 # NIfTI
@@ -249,7 +249,7 @@ def test_slices_of_a_real_volume_are_the_right_way_up(tmp_path: Path) -> None:
     """As `mni152`, which reads the same volume in another way, shows them."""
     listed = mni_table(tmp_path, [f"{MNI},alpha,{i}" for i in (60, 90)] + [f"{MNI},beta,"])
     for plane in mni152.PLANES:
-        source = nifti.source(MNI_FOLDER, listed, plane=plane)
+        source = nifti.open_nifti(MNI_FOLDER, listed, plane=plane)
         assert {record.group for record in source.records} == {MNI}
         assert source.records[2].place[-1] is None
         volume = mni152._volumes().t1
@@ -282,30 +282,30 @@ def test_volumes_in_other_orientations_and_voxel_sizes(tmp_path: Path) -> None:
     nib.save(image, tmp_path / "ras.nii")
     nib.save(flipped, tmp_path / "other.nii.gz")
     listed = mni_table(tmp_path, ["ras.nii,a,28", "other.nii.gz,a,28"])
-    source = nifti.source(tmp_path, listed)
+    source = nifti.open_nifti(tmp_path, listed)
     one, two = (np.asarray(picture(source, i, intensity=(0, 1000))) for i in range(2))
     assert (one == two).all()
     assert one.shape == (20, 20)  # 10 columns of 2 mm and 20 rows of 1 mm
     assert one[:4, 15:].min() > 200  # the front at the top, the right on the right
     assert one[8:].max() == 0
     listed = mni_table(tmp_path, ["ras.nii,a,18"])
-    assert picture(nifti.source(tmp_path, listed, plane="coronal")).size == (10, 45)
+    assert picture(nifti.open_nifti(tmp_path, listed, plane="coronal")).size == (10, 45)
     with pytest.raises(UnusableError, match="6,000 voxels; more than 100 pixels allow"):
-        picture(nifti.source(tmp_path, listed), max_pixels=100)
+        picture(nifti.open_nifti(tmp_path, listed), max_pixels=100)
 
 
 def test_wrong_volumes_and_slices_are_refused(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.float32), np.eye(4)), tmp_path / "4d.nii")
     (tmp_path / "text.nii").write_text("not a volume")
     listed = mni_table(tmp_path, ["4d.nii,a,0", "text.nii,a,0"])
-    source = nifti.source(tmp_path, listed)
+    source = nifti.open_nifti(tmp_path, listed)
     for number, message in enumerate(("4 dimensions", "not a readable NIfTI volume")):
         with pytest.raises(UnusableError, match=message):
             picture(source, number)
     with pytest.raises(ConfigError, match="line 2: slice 'x' is not a whole number"):
-        nifti.source(tmp_path, mni_table(tmp_path, ["4d.nii,a,x"]))
+        nifti.open_nifti(tmp_path, mni_table(tmp_path, ["4d.nii,a,x"]))
     with pytest.raises(ConfigError, match="did you mean 'axial'"):
-        nifti.source(tmp_path, listed, plane="axal")
+        nifti.open_nifti(tmp_path, listed, plane="axal")
 
 
 # Hugging Face data sets
@@ -359,7 +359,7 @@ def test_a_folder_that_the_library_reads(tmp_path: Path, monkeypatch: pytest.Mon
         for i in range(2)
     ]
     folder = folder_of_images(tmp_path / "data", names)
-    source = huggingface.source(folder)
+    source = huggingface.open_hugging_face(folder)
     assert sorted((r.split, r.label) for r in source.records) == sorted(
         (name.split("/")[0], name.split("/")[1]) for name in names
     )
@@ -369,8 +369,8 @@ def test_a_folder_that_the_library_reads(tmp_path: Path, monkeypatch: pytest.Mon
 def test_wrong_data_sets_are_named(tmp_path: Path) -> None:
     hf_data(2, 0).save_to_disk(str(tmp_path / "saved"))
     with pytest.raises(ConfigError, match="did you mean 'label'"):
-        huggingface.source(tmp_path / "saved", label="labels")
+        huggingface.open_hugging_face(tmp_path / "saved", label="labels")
     with pytest.raises(ConfigError, match="not images"):
-        huggingface.source(tmp_path / "saved", image="subject")
+        huggingface.open_hugging_face(tmp_path / "saved", image="subject")
     with pytest.raises(ConfigError, match="cannot be loaded"):
-        huggingface.source(tmp_path / "none")
+        huggingface.open_hugging_face(tmp_path / "none")

@@ -12,10 +12,11 @@ import yaml
 from medreward import ConfigError, Label, Statement, Task
 from medreward.commands.cli import main
 from medreward.priors.findings import CODES
-from medreward.priors.lint import lint
+from medreward.priors.lint import lint_card
 from medreward.task.card import shipped
 from medreward.task.review import review_state
 from medreward.task.task import parse_card
+from tests.growth import Work, assert_linear
 
 REFERENCE = "Author A, Author B. On the roundness of cells. Journal of Cells 1:2-3, 2020."
 ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}
@@ -37,7 +38,7 @@ def linted(folder: Path, card: Any, **options: Any) -> list[tuple[str, bool, str
     path = folder / "card.yaml"
     text = card if isinstance(card, str) else yaml.safe_dump(card, sort_keys=False)
     path.write_text(text, encoding="utf-8")
-    found = lint(path, **options)
+    found = lint_card(path, **options)
     assert all(finding.file == str(path) for finding in found)
     assert all(finding.code in CODES for finding in found)
     return [(finding.code, finding.error, finding.field) for finding in found]
@@ -138,6 +139,20 @@ def test_the_same_text_for_two_labels_is_an_error(tmp_path: Path) -> None:
     assert found == [("same-text", True, "labels[1].attributes[0].text")]
 
 
+def test_a_text_given_thrice_is_held_against_the_first(tmp_path: Path) -> None:
+    found = linted(tmp_path, alpha(ROUND, ROUND, ROUND))
+    assert found == [("repeated", False, f"labels[0].attributes[{i}].text") for i in (1, 2)]
+
+
+def test_cards_of_many_labels_and_statements_are_linted_in_linear_time(tmp_path: Path) -> None:
+    def work(count: int) -> Work:
+        many = [{"text": f"Statement {i} is shown.", "source": "ref"} for i in range(count)]
+        card = {**CARD, "knowledge": many, "labels": [f"grade {i}" for i in range(count)]}
+        return lambda: linted(tmp_path, card)
+
+    assert_linear(work, 4_000)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -182,7 +197,7 @@ def test_a_prompt_over_the_budget_is_counted_in_words_or_tokens(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_cards_have_no_errors(name: str) -> None:
-    assert [str(finding) for finding in lint(name) if finding.error] == []
+    assert [str(finding) for finding in lint_card(name) if finding.error] == []
 
 
 def test_lint_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

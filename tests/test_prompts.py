@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from medreward import ConfigError, Label, Statement, Task, shaped_reward
 from medreward.commands.cli import main
 from medreward.data.example import Example
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.geometry.frames import FRAMES
 from medreward.priors.prompt import PromptBuilder, build_prompt
 from medreward.priors.template import load_templates
@@ -164,7 +164,7 @@ def test_grades_are_named_where_their_names_say_more_than_numbers() -> None:
 @pytest.mark.parametrize("level", KNOWLEDGE_LEVELS)
 def test_a_row_has_exactly_what_was_injected(level: str) -> None:
     examples = [Example(Image.new("L", (4, 4)), i % 3, f"train-{i}", "train") for i in range(12)]
-    made = list(rows(examples, CELLS, PromptBuilder(CELLS, level, seed=5)))
+    made = list(make_rows(examples, CELLS, PromptBuilder(CELLS, level, seed=5)))
     texts = set()
     for row in made:
         told, said = row["extra_info"]["knowledge"], row["prompt"][-1]["content"]
@@ -292,7 +292,7 @@ def test_a_template_of_ones_own_with_a_system_message(tmp_path: Path) -> None:
     ]
     assert PromptBuilder(CELLS, "none", template=path)().messages[0]["role"] == "user"
     assert PromptBuilder(GRADES, template=path)() == build_prompt(GRADES)  # as shipped
-    [row] = rows(
+    [row] = make_rows(
         [Example(Image.new("L", (4, 4)), 0, "train-0", "train")],
         CELLS,
         PromptBuilder(CELLS, "context", template=path),

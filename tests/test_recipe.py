@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.processes import run_alone, run_here
+
 ROOT = Path(__file__).parent.parent
-
-
-def recipe(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "recipes" / "trl_vrft.py"), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+RECIPE = ROOT / "recipes" / "trl_vrft.py"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +23,7 @@ def on_pneumonia(npz: Path) -> list[str]:
 
 
 def test_dry_run_on_real_images(on_pneumonia: list[str]) -> None:
-    done = recipe("--dry-run", *on_pneumonia)
+    done = run_alone(RECIPE, "--dry-run", *on_pneumonia, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "12 rows" in done.stdout
     assert "clear lungs" in done.stdout
@@ -45,13 +41,24 @@ def test_dry_run_on_real_images(on_pneumonia: list[str]) -> None:
         ("knowledge=ful", "did you mean 'full'"),
     ],
 )
-def test_dry_run_names_what_is_wrong(change: str, message: str, on_pneumonia: list[str]) -> None:
-    done = recipe("--dry-run", *on_pneumonia, "--set", change)
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_dry_run_names_what_is_wrong(
+    change: str,
+    message: str,
+    on_pneumonia: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--dry-run", *on_pneumonia, "--set", change]
+    assert run_here(RECIPE, *words, monkeypatch=monkeypatch) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_it_trains_a_model_from_a_folder(on_pneumonia: list[str], tmp_path: Path) -> None:
+def test_it_trains_a_model_from_a_folder(
+    on_pneumonia: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from medreward_trl.demo.model import build, save
 
     words = "normal pneumonia look at both lung fields clear opacity"
@@ -70,7 +77,7 @@ def test_it_trains_a_model_from_a_folder(on_pneumonia: list[str], tmp_path: Path
     }
     changes = [f"model={tmp_path / 'model'}", "lora={r: 4, target_modules: [q_proj, v_proj]}"]
     changes += [f"grpo.{name}={value}" for name, value in grpo.items()]
-    done = recipe(*on_pneumonia, *(word for change in changes for word in ("--set", change)))
-    assert done.returncode == 0, done.stderr
-    assert "rewards/accuracy/mean" in done.stdout
+    options = [*on_pneumonia, *(word for change in changes for word in ("--set", change))]
+    assert run_here(RECIPE, *options, monkeypatch=monkeypatch) == 0
+    assert "rewards/accuracy/mean" in capsys.readouterr().out
     assert (tmp_path / "run" / "adapter_model.safetensors").exists()

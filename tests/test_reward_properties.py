@@ -33,6 +33,7 @@ from medreward.task.settings import (
     MASK_QUALITIES,
     SET_QUALITIES,
 )
+from tests import at_most
 
 SHARE = st.floats(0, 1)
 # One strategy for each reward setting; a setting without one fails the first test.
@@ -190,7 +191,7 @@ def test_every_setting_is_drawn() -> None:
     assert {load(name).kind for name in NAMES} == {*kind_names()}
 
 
-@examples(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(max_examples=at_most(500), suppress_health_check=[HealthCheck.filter_too_much])
 @given(bound_scorers(), st.data())
 def test_an_answer_that_cannot_be_read_earns_no_more_than_an_honest_wrong_one(
     drawn: tuple[Scorer, AttackCase], data: st.DataObject
@@ -203,7 +204,7 @@ def test_an_answer_that_cannot_be_read_earns_no_more_than_an_honest_wrong_one(
     assert_no_gain(scores_told(bound, case, frame, think, [answer]), honest)
 
 
-@examples(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
+@examples(max_examples=at_most(500), suppress_health_check=[HealthCheck.filter_too_much])
 @given(bound_scorers(), st.data())
 def test_no_wrong_answer_outscores_a_right_well_formed_one(
     drawn: tuple[Scorer, AttackCase], data: st.DataObject

@@ -17,7 +17,7 @@ from medreward.commands.cli import main
 from medreward.data.check import check_parquet
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 
 
 def png() -> bytes:
@@ -31,7 +31,7 @@ def example(target: Any, image: Image.Image | None = None) -> Example:
 
 
 def made() -> list[dict[str, Any]]:
-    return list(rows([example(grade) for grade in range(3)], Task.load("retinamnist")))
+    return list(make_rows([example(grade) for grade in range(3)], Task.load("retinamnist")))
 
 
 def written(folder: Path, content: list[dict[str, Any]]) -> Path:
@@ -135,7 +135,7 @@ def test_writing_finds_a_target_outside_of_the_labels(tmp_path: Path) -> None:
     path = tmp_path / "train.parquet"
     examples = [example(0), example(9)]
     with pytest.raises(ConfigError, match=r"row 1, example 'e9': .*target 9 .*grades 0 to 4"):
-        write_parquet(path, rows(examples, Task.load("retinamnist")))
+        write_parquet(path, make_rows(examples, Task.load("retinamnist")))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +144,9 @@ def test_writing_finds_an_image_that_cannot_be_decoded(tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 99).save(buffer, format="PNG")
     broken = Image.open(io.BytesIO(buffer.getvalue()[:500]))
     with pytest.raises(ConfigError, match="row 0, example 'e1': the image cannot be decoded"):
-        write_parquet(tmp_path / "a.parquet", rows([example(1, broken)], Task.load("retinamnist")))
+        write_parquet(
+            tmp_path / "a.parquet", make_rows([example(1, broken)], Task.load("retinamnist"))
+        )
 
 
 def test_prepared_rows_are_checked_from_the_command_line(

@@ -35,6 +35,7 @@ from medreward.task.settings import (
 )
 from medreward.task.traits import Trait
 from medreward.text.reasons import REASONS
+from tests import at_most
 
 RIGHT = "<think>Dot bleeds.</think><answer>2</answer>"
 NAMED = tuple(name for name in shipped() if Trait.PLACES not in Task.load(name).traits)
@@ -94,7 +95,7 @@ def test_the_recitation_penalty_does_not_spare_an_answer_that_cannot_be_read(ans
     assert unread.total <= wrong.total
 
 
-@examples(max_examples=200)
+@examples(max_examples=at_most(200))
 @given(scorers(), st.text(), st.data())
 def test_a_score_is_finite_in_range_deterministic_and_the_weighted_sum(
     scorer: Scorer, noise: str, data: st.DataObject

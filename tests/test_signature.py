@@ -34,6 +34,7 @@ from medreward.task.settings import (
     MASK_QUALITIES,
     SET_QUALITIES,
 )
+from tests import at_most
 from tests.toys import answer_line
 
 KINDS = kind_names()
@@ -180,7 +181,7 @@ def any_settings() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(known)
 
 
-@examples(max_examples=300)
+@examples(max_examples=at_most(300))
 @given(st.sampled_from(KINDS), any_settings(), any_settings())
 def test_signatures_are_the_same_exactly_where_the_listed_settings_are(
     kind: str, one: Mapping[str, Any], other: Mapping[str, Any]

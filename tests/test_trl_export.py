@@ -18,7 +18,7 @@ from medreward_trl import shaped
 from medreward_trl.dataset import from_parquet
 from medreward_trl.export import export_rows
 from medreward_trl.transforms import with_transforms
-from tests.trl_tools import RIGHT, SIZE, WRONG, make_rows, make_trainer
+from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows, make_trainer
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,8 +32,8 @@ def write(path: Path, rows: list[Row]) -> Path:
 def test_what_is_exported_trains_by_the_command_line(tmp_path: Path) -> None:
     from medreward_trl.demo.model import build, save
 
-    write(tmp_path / "rows" / "train.parquet", make_rows())
-    write(tmp_path / "rows" / "test.parquet", make_rows(2, "test"))
+    write(tmp_path / "rows" / "train.parquet", level_rows())
+    write(tmp_path / "rows" / "test.parquet", level_rows(2, "test"))
     command = [sys.executable, "-m", "medreward_trl.export", str(tmp_path / "rows")]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "trl")], capture_output=True, text=True, check=False
@@ -70,8 +70,8 @@ def test_what_is_exported_trains_by_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 2])
 def test_splits_share_their_columns_whatever_their_images(tmp_path: Path, number: int) -> None:
-    other = [row | {"images": row["images"] * number} for row in make_rows(2)]
-    write(tmp_path / "rows" / "train.parquet", make_rows())
+    other = [row | {"images": row["images"] * number} for row in level_rows(2)]
+    write(tmp_path / "rows" / "train.parquet", level_rows())
     write(tmp_path / "rows" / "val.parquet", other)
     assert export_rows(tmp_path / "rows", tmp_path / "trl") == {
         "train.parquet": 4,
@@ -85,7 +85,7 @@ def test_splits_share_their_columns_whatever_their_images(tmp_path: Path, number
 def test_an_export_of_nothing_or_onto_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no .parquet file"):
         export_rows(tmp_path, tmp_path / "out")
-    write(tmp_path / "train.parquet", make_rows())
+    write(tmp_path / "train.parquet", level_rows())
     with pytest.raises(ConfigError, match="the folder of the rows themselves"):
         export_rows(tmp_path, tmp_path)
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
@@ -94,7 +94,7 @@ def test_an_export_of_nothing_or_onto_itself_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stream_has_the_same_rows(tmp_path: Path) -> None:
-    path = write(tmp_path / "train.parquet", make_rows())
+    path = write(tmp_path / "train.parquet", level_rows())
     stream, whole = list(from_parquet(path, streaming=True)), list(from_parquet(path))
     assert len(stream) == len(whole) == 4
     for one, other in zip(stream, whole, strict=True):
@@ -105,7 +105,7 @@ def test_a_stream_has_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_a_stream_trains(tmp_path: Path) -> None:
-    path = write(tmp_path / "train.parquet", make_rows())
+    path = write(tmp_path / "train.parquet", level_rows())
     trainer: Any = make_trainer(
         tmp_path / "out", shaped("pneumoniamnist"), from_parquet(path, streaming=True)
     )
@@ -114,13 +114,13 @@ def test_a_stream_trains(tmp_path: Path) -> None:
 
 
 def test_transforms_on_a_stream_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "train.parquet", make_rows())
+    path = write(tmp_path / "train.parquet", level_rows())
     with pytest.raises(ConfigError, match=r"IterableDataset.*not a stream"):
         with_transforms(from_parquet(path, streaming=True), "Flip()", "pneumoniamnist")
 
 
 def test_one_image_a_row_is_a_column_of_images(tmp_path: Path) -> None:
-    write(tmp_path / "rows" / "train.parquet", make_rows())
+    write(tmp_path / "rows" / "train.parquet", level_rows())
     export_rows(tmp_path / "rows", tmp_path / "trl")
     loaded = load_dataset(str(tmp_path / "trl"), split="train", streaming=True)
     assert isinstance(loaded.features["image"], Image)

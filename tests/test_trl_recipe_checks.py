@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,26 +13,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from huggingface_hub import constants
 
 from medreward import ConfigError, Task
-from medreward.data.rows import Row, row
+from medreward.data.rows import Row, make_row
 from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import build_prompt
 from medreward.runs.trace_sources import read_trace
 from medreward_trl.dataset import from_rows
 from medreward_trl.recipe import check_grpo, check_lora, check_model, check_rows
-from tests.trl_tools import RIGHT, SIZE, WRONG, make_rows
+from tests.processes import run_here
+from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "trl_vrft.py"
 
 
 def run_recipe(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
-    """Run the recipe in this process; return its exit status."""
-    monkeypatch.setattr(sys, "argv", [str(RECIPE), *options])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(RECIPE), run_name="__main__")
-    return int(ended.value.code or 0)
+    return run_here(RECIPE, *options, monkeypatch=monkeypatch)
 
 
 def write(path: Path, rows: list[Row]) -> Path:
@@ -70,7 +65,7 @@ def test_a_dry_run_names_what_the_run_would_refuse(
     if "vLLM" in message:
         pytest.importorskip("trl")
         monkeypatch.setitem(sys.modules, "vllm", None)
-    path = write(tmp_path / "rows.parquet", make_rows())
+    path = write(tmp_path / "rows.parquet", level_rows())
     options = ["--dry-run", "--set", "task=pneumoniamnist", "--set", "reward.decay=exact"]
     options += ["--set", f"grpo.output_dir={tmp_path / 'out'}"]
     options += [] if change.startswith("data") else ["--set", f"data.parquet={path}"]
@@ -107,7 +102,7 @@ def test_the_model_is_loaded_in_bfloat16() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_rows_with_any_number_of_images_are_checked(number: int) -> None:
-    made = make_rows(2)
+    made = level_rows(2)
     for one in made:
         one["images"] = one["images"] * number
         text = one["prompt"][0]["content"].replace("<image>", "<image>" * number)
@@ -118,16 +113,16 @@ def test_rows_with_any_number_of_images_are_checked(number: int) -> None:
 
 
 def test_images_that_the_prompt_does_not_mark_are_named() -> None:
-    made = [one | {"images": one["images"] * 2} for one in make_rows(2)]
+    made = [one | {"images": one["images"] * 2} for one in level_rows(2)]
     with pytest.raises(ConfigError, match="row train0: its prompt marks 1 images, and it has 2"):
         list(check_rows(from_rows(made), Task.load("pneumoniamnist"), {}))
 
 
 def test_a_prompt_of_another_frame_is_named() -> None:
     task = Task.load("mni152_brain_box")
-    png = make_rows(1)[0]["images"][0]["bytes"]
+    png = level_rows(1)[0]["images"][0]["bytes"]
     truth = ground_truth(task, [[2, 2, 9, 9]])
-    made = [row(task, build_prompt(task), truth, png, id="a", split="train")]
+    made = [make_row(task, build_prompt(task), truth, png, id="a", split="train")]
     assert len(list(check_rows(from_rows(made), task, {}))) == 3
     with pytest.raises(ConfigError, match="'per-mille', but the prompt of row a asks for 'pixels'"):
         list(check_rows(from_rows(made), task, {"frame": "per-mille"}))
@@ -169,24 +164,29 @@ def hub_address() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("name", "offline", "message"),
     [
-        ("known/model", "0", "model: known/model, from the hub"),
-        ("known/modle", "0", "ConfigError: model: 'known/modle' is no folder here, and the hub"),
-        ("known/modle", "1", "was NOT checked"),
+        ("known/model", False, "model: known/model, from the hub"),
+        ("known/modle", False, "ConfigError: model: 'known/modle' is no folder here, and the hub"),
+        ("known/modle", True, "was NOT checked"),
     ],
 )
 def test_a_model_by_its_hub_name(
-    name: str, offline: str, message: str, hub_address: str, tmp_path: Path
+    name: str,
+    offline: bool,
+    message: str,
+    hub_address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code = f"from medreward_trl.recipe import check_model; print(check_model({name!r}))"
-    names = {"HF_ENDPOINT": hub_address, "HF_HUB_OFFLINE": offline, "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **names},
-    )
-    assert message in done.stdout + done.stderr
+    template = f"{hub_address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub_address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    try:
+        found = check_model(name)
+    except ConfigError as error:
+        found = f"ConfigError: {error}"
+    assert message in found
 
 
 def test_the_recipe_goes_on_from_a_checkpoint(
@@ -194,7 +194,7 @@ def test_the_recipe_goes_on_from_a_checkpoint(
 ) -> None:
     from medreward_trl.demo.model import build, save
 
-    path = write(tmp_path / "rows.parquet", make_rows())
+    path = write(tmp_path / "rows.parquet", level_rows())
     save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
     grpo = {
         "output_dir": tmp_path / "run",

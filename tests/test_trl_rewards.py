@@ -12,7 +12,7 @@ from PIL import Image
 
 from medreward import ConfigError, Task, explain, shaped_reward
 from medreward.data.example import Example
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.runs.trace_sources import read_trace
 from medreward.scoring.groups import gather_groups, zero_variance_share
 from medreward_trl import reward_funcs, shaped, tasks
@@ -181,7 +181,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     task = Task.load("pneumoniamnist")
     images = [Image.new("L", (56, 56), 60 * i) for i in range(4)]
     examples = [Example(image, i % 2, f"e{i}", "train", {}) for i, image in enumerate(images)]
-    data = from_rows(rows(examples, task))
+    data = from_rows(make_rows(examples, task))
     tiny = build([data[0]["prompt"][0]["content"][1]["text"], RIGHT], seed=0, size=56)
     out = tmp_path_factory.mktemp("grpo")
     funcs, weights = reward_funcs(task, trace=out / "trace.jsonl")
@@ -275,7 +275,7 @@ def test_parquet_rows_become_the_same_data_set(tmp_path: Path) -> None:
 
     task = Task.load("retinamnist")
     examples = [Example(Image.new("RGB", (8, 8), (i, 0, 0)), i, f"e{i}", "train") for i in range(3)]
-    made = list(rows(examples, task, "context"))
+    made = list(make_rows(examples, task, "context"))
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(made), path)
     direct, loaded = from_rows(made), from_parquet(path)

@@ -18,7 +18,7 @@ from medreward.runs.why import analyse, notes
 from medreward.scoring.groups import gather_groups
 from medreward_trl import reward_funcs, shaped
 from medreward_trl.dataset import from_rows
-from tests.trl_tools import RIGHT, WRONG, make_rows, make_trainer, score_batch
+from tests.trl_tools import RIGHT, WRONG, level_rows, make_trainer, score_batch
 
 ROOT = Path(__file__).parent.parent
 TASK = "pneumoniamnist"
@@ -112,7 +112,7 @@ def test_an_empty_chat_is_scored() -> None:
 
 
 def test_groups_of_one_have_no_zero_variance(tmp_path: Path) -> None:
-    held_out = from_rows(make_rows(2, "test"))
+    held_out = from_rows(level_rows(2, "test"))
     trainer = make_trainer(
         tmp_path,
         shaped(TASK),
@@ -129,7 +129,7 @@ def test_groups_of_one_have_no_zero_variance(tmp_path: Path) -> None:
 def test_evaluated_rows_are_told_apart(tmp_path: Path, split: str | None) -> None:
     """Also where a user cut the evaluation rows off the training rows, or rows have no split."""
     path = tmp_path / "trace.jsonl"
-    held_out = from_rows(make_rows(2, split or "train"))
+    held_out = from_rows(level_rows(2, split or "train"))
     trainer = make_trainer(
         tmp_path,
         shaped(TASK, trace={"path": path, "every": 2}),
@@ -155,7 +155,7 @@ def test_rows_keep_their_split(tmp_path: Path) -> None:
 
     from medreward_trl.dataset import from_parquet
 
-    pq.write_table(pa.Table.from_pylist(make_rows(2, "test")), tmp_path / "rows.parquet")
+    pq.write_table(pa.Table.from_pylist(level_rows(2, "test")), tmp_path / "rows.parquet")
     assert from_parquet(tmp_path / "rows.parquet")["split"][:] == ["test", "test"]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from medreward import ConfigError, Task
 from medreward.data import mni152
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.perception import parse
 from medreward_trl import RewardFuncs
 from medreward_trl.dataset import from_rows
@@ -28,7 +28,7 @@ SIZE, GROUP, PROMPTS = 28, 4, 2
 @pytest.fixture(scope="module")
 def boxes() -> Any:
     examples = mni152.examples("mni152_brain_box", split="train", count=8, seed=0, size=SIZE)
-    return from_rows(rows(examples, Task.load("mni152_brain_box")))
+    return from_rows(make_rows(examples, Task.load("mni152_brain_box")))
 
 
 class Spy:
@@ -194,7 +194,7 @@ def test_rows_that_were_prepared_with_two_images_keep_both() -> None:
 
 def test_two_images_train_in_trl(tmp_path: Path) -> None:
     examples = mni152.examples("mni152_level", split="train", count=4, seed=0, size=SIZE)
-    plain = from_rows(rows(examples, Task.load("mni152_level"), "none"))
+    plain = from_rows(make_rows(examples, Task.load("mni152_level"), "none"))
     data, callback = with_transforms(plain, "ContrastBeside(tiles=2)", "mni152_level")
     spy = Spy()
     train(data, callback, spy, tmp_path, 2)

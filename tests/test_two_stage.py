@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,14 @@ from medreward import ConfigError, Task
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.picture import load_file
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.data.sources import voc
 from medreward.data.sources.record import ReadingOptions, Record
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo.model import Tiny, build, load, save
 from medreward_trl.demo.warm_start import imitate
 from recipes.trl_two_stage import demonstrations, plan, train
+from tests.processes import run_here
 
 ROOT = Path(__file__).parent.parent
 SIZE = 56
@@ -49,11 +48,11 @@ def example(record: Record, task: Task) -> Example:
 def config(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The recipe's configuration for eight smears and a model that knows the words."""
     folder = tmp_path_factory.mktemp("two_stage")
-    records = voc.source(test_data / "bccd").records[:8]
+    records = voc.open_voc(test_data / "bccd").records[:8]
     content: dict[str, Any] = {"model": str(folder / "model"), "out": str(folder / "out")}
     for name, task in (("localisation", BOXES), ("classification", KIND)):
         path = folder / f"{name}.parquet"
-        write_parquet(path, rows([example(record, task) for record in records], task, "none"))
+        write_parquet(path, make_rows([example(record, task) for record in records], task, "none"))
         card = str(CARDS / f"{task.name}.yaml")
         content[name] = {"task": card, "rows": str(path), "steps": 2}
     content["localisation"]["reward"] = {"box_quality": "giou"}
@@ -136,14 +135,19 @@ def test_lora_is_merged_into_each_policy(config: dict[str, Any]) -> None:
     assert all("q_proj" in name or "v_proj" in name for name in changed)
 
 
-def test_dry_run_and_errors_on_the_command_line(config: dict[str, Any], tmp_path: Path) -> None:
+def test_dry_run_on_the_command_line(
+    config: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = [sys.executable, str(ROOT / "recipes" / "trl_two_stage.py"), "--config", str(file)]
-    done = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "stage 1: GRPO on localisation, 2 steps" in done.stdout
-    assert "dry run passed" in done.stdout
+    recipe = ROOT / "recipes" / "trl_two_stage.py"
+    assert run_here(recipe, "--config", file, "--dry-run", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert "stage 1: GRPO on localisation, 2 steps" in printed
+    assert "dry run passed" in printed
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from medreward import Task
 from medreward.data import medmnist
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.priors.prompt import build_prompt
 from medreward_verl.dataset import PlainImageDataset
 from tests.verl_tools import compose
@@ -21,8 +21,8 @@ COUNT = 6
 @pytest.fixture(scope="module")
 def parquet(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "train.parquet"
-    examples = medmnist.examples(test_data / "medmnist" / "pneumoniamnist.npz", "train", COUNT)
-    write_parquet(path, rows(examples, Task.load("pneumoniamnist")))
+    examples = medmnist.read_medmnist(test_data / "medmnist" / "pneumoniamnist.npz", "train", COUNT)
+    write_parquet(path, make_rows(examples, Task.load("pneumoniamnist")))
     return path
 
 

@@ -14,7 +14,7 @@ from medreward import ConfigError, Task
 from medreward.commands.cli import main
 from medreward.data import mni152
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward_verl.check import check, compose
 from medreward_verl.check import main as check_main
 from medreward_verl.merge import merge
@@ -22,6 +22,7 @@ from tests.verl_tools import REWARD
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "verl_vrft.sh"
+Capture = pytest.CaptureFixture[str]
 VARIANTS = {
     "full": {},
     "lora": {"LORA_RANK": "16", "KL": "0.01"},
@@ -69,24 +70,35 @@ def test_every_key_is_one_of_verls(stage: str, variant: str) -> None:
     )
 
 
-@pytest.mark.parametrize("variant", ["full", "lora", "function"])
-def test_check_passes_on_real_rows(variant: str, files: dict[str, str]) -> None:
-    done = recipe("--check", **files, **VARIANTS[variant])
+def printed_by_check(done: subprocess.CompletedProcess[str], capsys: Capture) -> str:
+    """Return what the check prints, in this process, of what the recipe would give to verl."""
     assert done.returncode == 0, done.stderr
-    assert "80 rows" in done.stdout
-    assert "right +1.200 (correct); unread +0.200 (label_unknown)" in done.stdout
-    assert "80 rows: 1 steps of 64 prompts an epoch" in done.stdout
+    assert check_main(done.stdout.splitlines()) == 0
+    return str(capsys.readouterr().out)
+
+
+def test_check_on_the_command_line(files: dict[str, str]) -> None:
+    done = recipe("--check", **files)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("check passed; the model was not loaded")
 
 
-def test_check_passes_on_boxes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", ["full", "lora", "function"])
+def test_check_passes_on_real_rows(variant: str, files: dict[str, str], capsys: Capture) -> None:
+    printed = printed_by_check(recipe("--print", **files, **VARIANTS[variant]), capsys)
+    assert "80 rows" in printed
+    assert "right +1.200 (correct); unread +0.200 (label_unknown)" in printed
+    assert "80 rows: 1 steps of 64 prompts an epoch" in printed
+    assert printed.rstrip().endswith("check passed; the model was not loaded")
+
+
+def test_check_passes_on_boxes(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "boxes.parquet"
     examples = mni152.examples("mni152_brain_box", split="train", count=4, seed=0)
-    write_parquet(path, rows(examples, Task.load("mni152_brain_box")))
+    write_parquet(path, make_rows(examples, Task.load("mni152_brain_box")))
     options = {"TRAIN": str(path), "VAL": str(path), "PROMPTS": "4", "MINI": "4", "GPUS": "4"}
-    done = recipe("--check", "--stage", "localisation", **options)
-    assert done.returncode == 0, done.stderr
-    assert "kind:localisation" in done.stdout
+    done = recipe("--print", "--stage", "localisation", **options)
+    assert "kind:localisation" in printed_by_check(done, capsys)
 
 
 @pytest.mark.parametrize(

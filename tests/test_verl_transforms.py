@@ -13,7 +13,7 @@ from medreward import ConfigError, Task
 from medreward.data import mni152
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.perception import Region, Sample, parse
 from medreward.priors.prompt import build_prompt
 from medreward_verl.dataset import TransformedDataset, TransformedPlainImageDataset
@@ -30,7 +30,7 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = Task.load("mni152_brain_box")
     examples = mni152.examples("mni152_brain_box", split="train", count=COUNT, seed=0, size=56)
     path = tmp_path_factory.mktemp("rows") / "train.parquet"
-    write_parquet(path, rows(examples, task))
+    write_parquet(path, make_rows(examples, task))
     return path
 
 
@@ -102,7 +102,7 @@ def test_the_validation_split_is_left_alone(processor: Any, tmp_path: Path) -> N
     task = Task.load("mni152_brain_box")
     path = tmp_path / "val.parquet"
     example = Example(noise(0, 56, 56, 1), [[0, 0, 20, 20]], "val-0", "val")
-    write_parquet(path, rows([example], task))
+    write_parquet(path, make_rows([example], task))
     row = opened(path, processor, "Flip()")[0]
     assert json.loads(row["reward_model"]["ground_truth"]) == [[0, 0, 20, 20]]
     assert row["extra_info"]["transforms"] is None
@@ -115,7 +115,7 @@ def test_a_card_of_ones_own_is_named_in_the_configuration(processor: Any, tmp_pa
 
     path = tmp_path / "cells.parquet"
     example = Example(noise(0, 56, 56, 1), [[0, 0, 20, 20]], "train-0", "train")
-    write_parquet(path, rows([example], task_of(CELLS)))
+    write_parquet(path, make_rows([example], task_of(CELLS)))
     named = f"+data.transforms_tasks.cells={card(tmp_path, CELLS)}"
     row = opened(path, processor, "Flip()", named)[0]
     assert row["reward_model"]["ground_truth"] == "[[36, 0, 56, 20]]"

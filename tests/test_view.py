@@ -19,7 +19,7 @@ from PIL import Image
 from medreward import ConfigError, Task, explain
 from medreward.commands.cli import main
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import row as make_row
+from medreward.data.rows import make_row
 from medreward.priors.prompt import Prompt
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import EmbeddedPicture, picture

@@ -10,19 +10,19 @@ from PIL import Image
 
 from medreward import Task
 from medreward.data.example import Example
-from medreward.data.rows import Row, rows
+from medreward.data.rows import Row, make_rows
 
 RIGHT = "<think>x</think><answer>normal</answer>"
 WRONG = "<think>x</think><answer>pneumonia</answer>"
 SIZE = 28
 
 
-def make_rows(count: int = 4, split: str = "train") -> list[Row]:
+def level_rows(count: int = 4, split: str = "train") -> list[Row]:
     """Return rows of pneumoniamnist, all of them normal."""
     task = Task.load("pneumoniamnist")
     images = [Image.new("L", (SIZE, SIZE), 10 * i) for i in range(count)]
     examples = [Example(image, 0, f"{split}{i}", split, {}) for i, image in enumerate(images)]
-    return list(rows(examples, task, "none"))
+    return list(make_rows(examples, task, "none"))
 
 
 def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any) -> Any:
@@ -38,7 +38,7 @@ def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any
     make: Callable[..., Any] = settings.pop("trainer", GRPOTrainer)
     config: Callable[..., Any] = settings.pop("config", GRPOConfig)
     evaluated = settings.pop("eval_dataset", None)
-    data = from_rows(make_rows()) if data is None else data
+    data = from_rows(level_rows()) if data is None else data
     text = next(iter(data))["prompt"][0]["content"][1]["text"]
     tiny = build([text, RIGHT, WRONG], seed=0, size=SIZE)
     defaults = {

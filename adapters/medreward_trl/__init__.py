@@ -14,6 +14,34 @@ With a trainer::
     )
 """
 
-from medreward_trl.rewards import RewardFuncs, reward_funcs, shaped
+from __future__ import annotations
 
-__all__ = ["RewardFuncs", "reward_funcs", "shaped"]
+from typing import TYPE_CHECKING
+
+from medreward.lazy import import_late
+
+if TYPE_CHECKING:
+    from medreward_trl.dataset import from_parquet, from_rows
+    from medreward_trl.rewards import RewardFuncs, reward_funcs, shaped
+    from medreward_trl.train import make_trainer
+    from medreward_trl.transforms import with_transforms
+else:
+    __getattr__, __dir__ = import_late(
+        __name__,
+        {
+            "medreward_trl.dataset": "from_parquet from_rows",
+            "medreward_trl.rewards": "RewardFuncs reward_funcs shaped",
+            "medreward_trl.train": "make_trainer",
+            "medreward_trl.transforms": "with_transforms",
+        },
+    )
+
+__all__ = [
+    "RewardFuncs",
+    "from_parquet",
+    "from_rows",
+    "make_trainer",
+    "reward_funcs",
+    "shaped",
+    "with_transforms",
+]

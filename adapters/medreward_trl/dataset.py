@@ -32,6 +32,13 @@ def from_rows(rows: Iterable[Row]) -> Dataset:
 
     Its columns are prompt, image, task, target, knowledge, id and split. The column of images is
     ``images``, lists, if a row has more or fewer than one.
+
+    >>> from PIL import Image as Pictures
+    >>> from medreward import Task
+    >>> from medreward.data import Example, make_rows
+    >>> example = Example(Pictures.new("L", (20, 10)), "pneumonia", "train-1", "train")
+    >>> from_rows(make_rows([example], Task.load("pneumoniamnist")))["target"][0]
+    'pneumonia'
     """
     rows = list(rows)
     if not rows:
@@ -62,6 +69,17 @@ def from_parquet(path: str | Path, *, streaming: bool = False) -> Dataset | Iter
 
     Raises:
         ConfigError: if the file does not exist or lacks a column.
+
+    >>> import tempfile
+    >>> from PIL import Image as Pictures
+    >>> from medreward import Task
+    >>> from medreward.data import Example, make_rows, write_parquet
+    >>> example = Example(Pictures.new("L", (20, 10)), "pneumonia", "train-1", "train")
+    >>> path = Path(tempfile.mkdtemp()) / "train.parquet"
+    >>> write_parquet(path, make_rows([example], Task.load("pneumoniamnist")))
+    1
+    >>> from_parquet(path)["id"][0]
+    'train-1'
     """
     if streaming:
         stream = load_rows(path, streaming=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from importlib.util import find_spec
 from itertools import islice
@@ -26,6 +26,17 @@ from medreward.task.settings import RewardSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+__all__ = [
+    "check_fields",
+    "check_grpo",
+    "check_keys",
+    "check_lora",
+    "check_model",
+    "check_rows",
+    "command_line",
+    "read_config",
+]
 
 _UNREAD = "I cannot tell"
 _CPU = {"bf16": False, "fp16": False, "use_cpu": True, "use_vllm": False}
@@ -67,13 +78,18 @@ def read_config(
         raise ConfigError(f"{path}: it is not a mapping with {', '.join(known)}")
     for change in changes:
         _change(config, change)
-    for key in config:
-        if key not in known:
-            raise expected(f"{path}: field", key, known)
+    check_keys(f"{path}: field", config, known)
     for key in needed:
         if key not in config:
             raise ConfigError(f"{path}: field {key!r} is missing")
     return config
+
+
+def check_keys(what: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise `ConfigError` for a name that is not known; it names the nearest."""
+    for key in given:
+        if key not in known:
+            raise expected(what, key, known)
 
 
 def check_fields(where: str, settings: Mapping[str, Any], kind: type = GRPOConfig) -> Any:
@@ -88,9 +104,7 @@ def check_fields(where: str, settings: Mapping[str, Any], kind: type = GRPOConfi
     if not isinstance(settings, Mapping):
         raise ConfigError(f"{where}: {settings!r} is not a mapping of {kind.__name__}'s fields")
     known = [f.name for f in fields(kind)]
-    for key in settings:
-        if key not in known:
-            raise expected(f"{where}: {kind.__name__} field of this version", key, known)
+    check_keys(f"{where}: {kind.__name__} field of this version", settings, known)
     try:
         return kind(**{**settings, **{k: v for k, v in _CPU.items() if k in known}})
     except (TypeError, ValueError) as error:

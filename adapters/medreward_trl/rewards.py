@@ -88,6 +88,10 @@ def reward_funcs(
         ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
             label set, at the call, with the row's number in the batch; at the call too, if the
             trainer has other weights, or other functions of the same name.
+
+    >>> funcs, weights = reward_funcs("retinamnist")
+    >>> funcs[0](completions=["<think>x</think><answer>1</answer>"], target=["2"])
+    [0.25]
     """
     batch = BatchScorer(task, target_column, settings, trace)
     weights = batch.weights()
@@ -108,6 +112,9 @@ def shaped(
 
     For TRL's command line, ``--reward_funcs medreward_trl.tasks.retinamnist`` is
     ``shaped("retinamnist")``.
+
+    >>> shaped("retinamnist")(completions=["<think>x</think><answer>1</answer>"], target=["2"])
+    [0.45]
     """
     return ShapedReward(BatchScorer(task, target_column, settings, trace), _prefix(name))
 

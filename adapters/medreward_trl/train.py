@@ -33,6 +33,16 @@ def make_trainer(
         processor: the processor, for a model given as an object.
         peft_config: a peft configuration such as `peft.LoraConfig`, or None for full training.
         callbacks: transformers' trainer callbacks.
+
+    As in recipes/trl_vrft.py::
+
+        trainer = make_trainer(
+            model="Qwen/Qwen2.5-VL-3B-Instruct",
+            dataset=from_parquet("rows/train.parquet"),
+            reward=reward_funcs("retinamnist"),
+            settings={"output_dir": "runs/eye", "num_generations": 8},
+        )
+        trainer.train()
     """
     return GRPOTrainer(
         model=model,

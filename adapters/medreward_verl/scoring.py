@@ -61,6 +61,9 @@ def compute_score(
     Raises:
         ConfigError: if the data source, a setting or the ground truth is not allowed. Model text
             never raises.
+
+    >>> compute_score("retinamnist", "<think>x</think><answer>1</answer>", "2")["accuracy"]
+    0.25
     """
     settings = {k: v for k, v in reward_kwargs.items() if k not in _FROM_VERL}
     return row_scorer(settings).result(data_source, solution_str, ground_truth, extra_info)
@@ -88,6 +91,12 @@ class RowScorer:
 
     Raises:
         ConfigError: if a setting or an entry of ``tasks`` is not allowed.
+
+    >>> text = "<think>x</think><answer>1</answer>"
+    >>> scorer = RowScorer({"decay": "linear"})
+    >>> [result] = scorer.results([scorer.judged("retinamnist", text, "2")])
+    >>> result["accuracy"]
+    0.75
     """
 
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:

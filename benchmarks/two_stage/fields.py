@@ -56,7 +56,7 @@ class Field(NamedTuple):
 
 def fields(folder: Path, seed: int) -> tuple[list[Field], list[Field]]:
     """Return the windows to train on and those held out, which come from other images."""
-    records = list(voc.source(folder).records)
+    records = list(voc.open_voc(folder).records)
     random.Random(seed).shuffle(records)
     held_out, train = records[:HELD_OUT], records[HELD_OUT:]
     return _balanced(train, TRAIN, seed), _balanced(held_out, TEST, seed)

@@ -28,7 +28,7 @@ from two_stage.fields import BOXES, GRID, KIND, SIZE, fields
 
 from medreward import Task, explain
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.files.atomic import replacing, write_text_atomic
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
@@ -59,7 +59,7 @@ def prepare(folder: Path, out: Path, seed: int) -> None:
     for task in (BOXES, KIND):
         for split, chosen in (("train", train), ("test", test)):
             examples = [field.example(task, split) for field in chosen]
-            write_parquet(out / f"{task.name}_{split}.parquet", rows(examples, task, "none"))
+            write_parquet(out / f"{task.name}_{split}.parquet", make_rows(examples, task, "none"))
         data = from_parquet(out / f"{task.name}_train.parquet").select(range(DEMONSTRATIONS))
         shown.append(data)
         completions += [demonstration(task, target) for target in data["target"]]

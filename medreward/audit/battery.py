@@ -243,6 +243,12 @@ def audit(
 
     Raises:
         ConfigError: if the reward fails on an honest right answer, or there are no targets.
+
+    >>> from medreward.audit import load_reward
+    >>> task = Task.load("pneumoniamnist")
+    >>> found = audit(load_reward("shaped", task), task, families=registered("classification")[:5])
+    >>> found.passed
+    True
     """
     cases = cases_of(task, targets)
     if not cases:

@@ -76,6 +76,10 @@ def load_isolated(
 
     Raises:
         ConfigError: if there is no such reward, it cannot be loaded, or a value is not allowed.
+
+    >>> reward = load_isolated("shaped", "retinamnist")
+    >>> reward("<think>Dot bleeds.</think><answer>2</answer>", "2")
+    1.2
     """
     if path == OWN or settings:  # with settings, load_reward refuses all but our own
         return load_reward(path, task, signature=signature, settings=settings)

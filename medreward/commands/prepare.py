@@ -157,7 +157,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     try:
         from medreward.data.sources.registry import open_source
-        from medreward.prepare.prepare import prepare
+        from medreward.prepare.run import prepare
     except ModuleNotFoundError as error:
         raise _missing(error) from error
     task = Task.load(arguments.task)

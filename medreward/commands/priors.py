@@ -61,7 +61,7 @@ def _add_draft(actions: Any) -> None:
 
 
 def _run_lint(arguments: argparse.Namespace) -> int:
-    from medreward.priors.lint import DEFAULT_BUDGET, lint
+    from medreward.priors.lint import DEFAULT_BUDGET, lint_card
     from medreward.priors.tokens import load_tokenizer
 
     budget = DEFAULT_BUDGET if arguments.budget is None else arguments.budget
@@ -69,7 +69,7 @@ def _run_lint(arguments: argparse.Namespace) -> int:
     tokenizer = load_tokenizer(arguments.tokenizer) if arguments.tokenizer else str.split
     found: list[Finding] = []
     for task in arguments.task or shipped():
-        found += lint(task, budget=budget, tokenizer=tokenizer)
+        found += lint_card(task, budget=budget, tokenizer=tokenizer)
     errors = sum(finding.error for finding in found)
     if arguments.json:
         print(json.dumps([f.as_dict() for f in found], ensure_ascii=False, indent=2))

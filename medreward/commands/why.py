@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(why.summary(view), ensure_ascii=False, indent=1))
     else:
-        print(why.text(view))
+        print(why.describe_run(view))
     if arguments.html:
         _write_html(arguments, view)
     return 0

@@ -20,6 +20,10 @@ class Example:
         id: unique within the source; safe as part of a file name.
         split: the part of the data it belongs to, such as "train" or "test".
         meta: facts of the source or measured on the image (position, areas, patient, …).
+
+    >>> from PIL import Image
+    >>> Example(Image.new("L", (64, 48)), "pneumonia", id="train-1", split="train").target
+    'pneumonia'
     """
 
     image: Image

@@ -51,6 +51,12 @@ def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[I
     Raises:
         UnusableError: if it is no regular file, empty, in none of `FORMATS`, has more than
             `max_pixels`, or cannot be decoded.
+
+    >>> content = io.BytesIO()
+    >>> Image.new("L", (64, 48)).save(content, "PNG")
+    >>> with open_image(content.getvalue()) as image:
+    ...     image.size
+    (64, 48)
     """
     if isinstance(source, Path) and not source.is_file():
         raise UnusableError("no such file")  # a device or a pipe neither

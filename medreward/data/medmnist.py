@@ -14,11 +14,18 @@ from medreward.errors import ConfigError, expected, quote
 SPLITS = ("train", "val", "test")
 
 
-def examples(path: str | Path, split: str, limit: int | None = None) -> Iterator[Example]:
+def read_medmnist(path: str | Path, split: str, limit: int | None = None) -> Iterator[Example]:
     """Yield the images and labels of a split of a MedMNIST npz file, at most `limit`.
 
     Raises:
         ConfigError: if the file cannot be read or is not laid out as MedMNIST's.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "some.npz"
+    >>> images, labels = np.zeros((2, 28, 28), np.uint8), np.array([[0], [1]])
+    >>> np.savez(path, train_images=images, train_labels=labels)
+    >>> [example.target for example in read_medmnist(path, "train")]
+    [0, 1]
     """
     if split not in SPLITS:
         raise expected("split", split, SPLITS)

@@ -39,6 +39,15 @@ def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = 
 
     Raises:
         ConfigError: if there are no rows, one lacks a column, or the file cannot be written.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from medreward import Task
+    >>> from medreward.data import Example, make_rows
+    >>> example = Example(Image.new("L", (64, 48)), "pneumonia", "train-1", "train")
+    >>> rows = make_rows([example], Task.load("pneumoniamnist"))
+    >>> write_parquet(Path(tempfile.mkdtemp()) / "train.parquet", rows)
+    1
     """
     count = 0
     with replacing(path) as scratch:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 
-def rows(
+def make_rows(
     examples: Iterable[Example], task: Task, level: str | PromptBuilder = "full"
 ) -> Iterator[Row]:
     """Yield a row for each example, with the task's knowledge in its prompt.
@@ -44,6 +44,12 @@ def rows(
         ConfigError: if an example's target is not one of the task's or is for an image of another
             size, or its image cannot be decoded, with the row's number, counted from 0, and the
             example's id.
+
+    >>> from PIL import Image
+    >>> example = Example(Image.new("L", (64, 48)), "pneumonia", "train-1", "train")
+    >>> [row] = make_rows([example], Task.load("pneumoniamnist"), "none")
+    >>> row["reward_model"]["ground_truth"], row["extra_info"]["id"]
+    ('pneumonia', 'train-1')
     """
     prompts = PromptBuilder(task, level) if isinstance(level, str) else level
     for number, example in enumerate(examples):
@@ -53,7 +59,7 @@ def rows(
             raise ConfigError(f"row {number}, example {quote(example.id)}: {error}") from error
 
 
-def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002
+def make_row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002
     """Return one row of a task from what it holds.
 
     Args:
@@ -77,7 +83,7 @@ def row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: s
 def _row(example: Example, task: Task, prompt: Prompt) -> Row:
     truth = ground_truth(task, example.target)
     check_size(target_size(task, truth), example.image.size)
-    return row(task, prompt, truth, _png(example.image), id=example.id, split=example.split)
+    return make_row(task, prompt, truth, _png(example.image), id=example.id, split=example.split)
 
 
 def _png(image: Image) -> bytes:

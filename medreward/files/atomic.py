@@ -26,6 +26,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises:
         ConfigError: if `path` cannot be written to, is a folder where a file was written, a socket
             or a disk, a pipe that nobody reads, or the disk is full.
+
+    >>> out = Path(tempfile.mkdtemp()) / "report.txt"
+    >>> with replacing(out) as scratch:
+    ...     _ = scratch.write_text("whole or not at all")
+    >>> out.read_text()
+    'whole or not at all'
     """
     path = Path(path)
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from medreward.data.render import Rendered
-from medreward.data.rows import Row, row
+from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record
 from medreward.geometry.frames import qwen_resized
 from medreward.geometry.regions import Box
@@ -79,7 +79,7 @@ class GroundingRows:
         self.counts.setdefault(split, Counter())[counted] += 1
         seen = self._seen and qwen_resized(result.size, *self._seen)
         right = truth(self._tasks[ask], ask, boxes, result.size, seen)
-        return row(self._tasks[ask], prompt, right, result.png, id=row_id, split=split)
+        return make_row(self._tasks[ask], prompt, right, result.png, id=row_id, split=split)
 
     def prompt(self, question: Question, row_id: str) -> Prompt:
         """Return the prompt of a question, with the knowledge of the user's card."""

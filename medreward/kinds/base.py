@@ -48,6 +48,9 @@ class Kind(ABC):
             scores; a signature names them.
         shuffles: whether labels stand in an order of each row's own unless a user says otherwise.
         templates: templates of prompts that it brings along, by name, beside the shipped ones.
+
+    >>> kind_of(Task.load("retinamnist")).name
+    'ordinal'
     """
 
     name: ClassVar[str]

@@ -25,6 +25,9 @@ class Honest:
         classes: the name of each box's label, in a task that has labels.
         size: width and height of the image that the boxes lie in.
         empty: whether the right answer is that there is nothing.
+
+    >>> Honest(2, right="2", wrong=("0",), near=("1", "3")).empty
+    False
     """
 
     target: object

@@ -14,6 +14,9 @@ class Verdict(NamedTuple):
     `prediction` is None exactly where the answer could not be read. `notes` are further reason
     codes, which do not say whether the answer is right. `unread` is the first thing in the answer
     that was not understood.
+
+    >>> Verdict(0.5, "wrong_grade", "1").value
+    0.5
     """
 
     value: float

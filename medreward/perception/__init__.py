@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from medreward.lazy import import_late
+
 if TYPE_CHECKING:
     from medreward.perception.rows import RowTransform
     from medreward.perception.sample import Region, Sample
@@ -24,19 +26,18 @@ if TYPE_CHECKING:
     from medreward.perception.transforms.text import from_yaml, load, parse
     from medreward.perception.transforms.transform import Transform
 
-_HOMES = {
-    "ALL": "transforms",
-    "Choice": "transforms.notation",
-    "Pipeline": "transforms.pipeline",
-    "Range": "transforms.notation",
-    "Region": "sample",
-    "RowTransform": "rows",
-    "Sample": "sample",
-    "Transform": "transforms.transform",
-    "from_yaml": "transforms.text",
-    "load": "transforms.text",
-    "parse": "transforms.text",
-}
+_import, __dir__ = import_late(
+    __name__,
+    {
+        "medreward.perception.rows": "RowTransform",
+        "medreward.perception.sample": "Region Sample",
+        "medreward.perception.transforms": "ALL",
+        "medreward.perception.transforms.notation": "Choice Range",
+        "medreward.perception.transforms.pipeline": "Pipeline",
+        "medreward.perception.transforms.text": "from_yaml load parse",
+        "medreward.perception.transforms.transform": "Transform",
+    },
+)
 __all__ = [
     "ALL",
     "Choice",
@@ -54,11 +55,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Return a name from its module, or a transform by its name."""
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    transforms = import_module(f"{__name__}.transforms").BY_NAME
-    if name in transforms:
-        return transforms[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in __all__ or not name[:1].isupper():
+        return _import(name)
+    transforms = import_module("medreward.perception.transforms").BY_NAME
+    return transforms[name] if name in transforms else _import(name)

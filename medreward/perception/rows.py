@@ -62,6 +62,14 @@ class RowTransform:
         seed: of the draws.
         encode: whether changed images come as PNG, as rows hold them, or as PIL images, which is
             faster where they are used at once.
+
+    >>> from PIL import Image
+    >>> from medreward.data import Example, make_rows
+    >>> from medreward.perception import parse
+    >>> example = Example(Image.new("L", (20, 10)), "pneumonia", "train-1", "train")
+    >>> [row] = make_rows([example], Task.load("pneumoniamnist"))
+    >>> RowTransform(parse("Gamma(gamma=0.8)"))(row)["extra_info"]["transforms"]
+    'Gamma(gamma=0.8)'
     """
 
     pipeline: Pipeline

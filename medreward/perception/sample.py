@@ -27,6 +27,9 @@ class Region:
             the box is always the smallest one around it.
         annotator: who marked it, where several did.
         key: names the region through all transforms, as its place in a list changes.
+
+    >>> Region((8.0, 8.0, 24.0, 30.0), "left lung").box
+    (8.0, 8.0, 24.0, 30.0)
     """
 
     box: Box
@@ -59,6 +62,10 @@ class Sample:
     Raises:
         ConfigError: if there is no image, they differ in size, a mode is another, or a region is
             not within the image.
+
+    >>> from PIL import Image
+    >>> Sample((Image.new("L", (64, 48)),), (Region((8.0, 8.0, 24.0, 30.0)),)).size
+    (64, 48)
     """
 
     images: tuple[Image, ...]

@@ -48,6 +48,9 @@ class Options:
         copies: so many transformed copies follow each row; 0: the row itself is transformed.
         transform_splits: the splits that are transformed.
         asking: grounding questions to ask of each image, instead of the card's own; None: none.
+
+    >>> Options(size=336, knowledge="context", fractions={"train": 0.9, "test": 0.1}).on_error
+    'stop'
     """
 
     size: int | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from medreward.priors.findings import Finding
 from medreward.priors.raw_card import RawCard
@@ -112,26 +112,42 @@ def _named(form: str, words: list[str]) -> bool:
     )
 
 
+class _Text(NamedTuple):
+    """A statement: its place in the card, label, text, and text without the label's names."""
+
+    place: str
+    label: int | None
+    text: str
+    bare: str
+
+
 def _repetitions(card: RawCard) -> Iterator[Finding]:
-    found = [(p, k, str(item.get("text", "")).strip()) for p, k, item in card.statements()]
-    for one, other in combinations(found, 2):
-        yield from _compared(card, one, other)
+    first: dict[str, _Text] = {}
+    others: list[_Text] = []
+    for place, label, item in card.statements():
+        text = str(item.get("text", "")).strip().lower()
+        bare = "" if label is None else _without(card, label, text)
+        this = _Text(place, label, text, bare)
+        same = first.setdefault(text, this)
+        if same is not this:
+            code = "repeated" if label is None or same.label in (None, label) else "same-text"
+            message = f"the same text as {same.place}"
+            yield card.finding(code, f"{place}.text", message, error=code == "same-text")
+        elif label is not None:
+            yield from _near(card, this, others)
+            others.append(this)
 
 
-def _compared(
-    card: RawCard, one: tuple[str, int | None, str], other: tuple[str, int | None, str]
-) -> Iterator[Finding]:
-    (first, a, text), (place, b, again) = one, other
-    if text.lower() == again.lower():
-        code = "same-text" if a is not None and b is not None and a != b else "repeated"
-        message = f"the same text as {first}"
-        yield card.finding(code, f"{place}.text", message, error=code == "same-text")
-    elif a is not None and b is not None and a != b:
-        bare = [_without(card, label, words) for label, words in ((a, text), (b, again))]
-        score = fuzz.ratio(*bare)
-        if score >= _NEAR:
-            message = f"nearly the same text as {first} ({score:.0f} of 100, names left out)"
-            yield card.finding("near-duplicate", f"{place}.text", message, error=False)
+def _near(card: RawCard, this: _Text, others: Sequence[_Text]) -> Iterator[Finding]:
+    """Yield each text of another label that this one is nearly the same as."""
+    texts = [other.bare for other in others]
+    found = process.extract(this.bare, texts, scorer=fuzz.ratio, score_cutoff=_NEAR, limit=None)
+    for _, score, i in sorted(found, key=lambda match: match[2]):
+        if others[i].label != this.label:
+            message = (
+                f"nearly the same text as {others[i].place} ({score:.0f} of 100, names left out)"
+            )
+            yield card.finding("near-duplicate", f"{this.place}.text", message, error=False)
 
 
 def _without(card: RawCard, label: int, text: str) -> str:

@@ -24,6 +24,10 @@ class Prompt(NamedTuple):
         knowledge: exactly what was injected into it, in its order.
         system: the system message; "" for none.
         left_out: the statements that the budget had no room for.
+
+    >>> prompt = PromptBuilder(Task.load("pneumoniamnist"), "none")("train-7")
+    >>> prompt.knowledge, [message["role"] for message in prompt.messages]
+    ('', ['user'])
     """
 
     text: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class RawCard:
                 if isinstance(item, Mapping):
                     yield f"labels[{k}].attributes[{i}]", k, item
 
-    @property
+    @cached_property
     def labels(self) -> list[Mapping[str, Any]]:
         """The labels, each as a mapping."""
         found = _list(self.content.get("labels"))

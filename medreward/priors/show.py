@@ -29,12 +29,20 @@ def listing() -> list[str]:
 
 
 def card_text(task: Task) -> str:
-    """Return a card for reading: everything in it, each statement with source and review state."""
+    """Return a card for reading: everything in it, each statement with source and review state.
+
+    >>> card_text(Task.load("yes_no")).splitlines()[0]
+    'yes_no (classification): 0 statements'
+    """
     return "\n".join(_lines(task))
 
 
 def card_json(task: Task) -> dict[str, Any]:
-    """Return a card for JSON: its fields as in YAML, and a count of its statements."""
+    """Return a card for JSON: its fields as in YAML, and a count of its statements.
+
+    >>> card_json(Task.load("yes_no"))["statements"]
+    {'total': 0, 'reviewed': 0, 'drafted': 0}
+    """
     content = asdict(task)
     content["reward"]["weights"] = dict(task.reward.weights)
     content["references"], content["data"] = dict(task.references), dict(task.data)

@@ -62,7 +62,7 @@ class FrameReport:
         return "\n".join(lines)
 
 
-def frame_report(
+def compare_frames(
     completions: Sequence[CompletionLike],
     targets: Sequence[object],
     task: Task,
@@ -83,7 +83,7 @@ def frame_report(
 
     >>> task = Task("lesion", kind="localisation", reward={"delta": 0})
     >>> target = {"boxes": [[64, 48, 320, 240]], "size": [640, 480]}
-    >>> frame_report(["<answer>[[100, 100, 500, 500]]</answer>"] * 2, [target] * 2, task).likely
+    >>> compare_frames(["<answer>[[100, 100, 500, 500]]</answer>"] * 2, [target] * 2, task).likely
     'per-mille'
     """
     if kind_of(task).target_type not in (TargetType.BOXES, TargetType.PLACES):

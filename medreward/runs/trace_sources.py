@@ -53,6 +53,13 @@ def read_trace(
 
     Raises:
         ConfigError: if a file cannot be read or is no trace, with its name and line.
+
+    >>> import json, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "trace.jsonl"
+    >>> line = {"step": 3, "task": "yes_no", "completion": "<answer>yes</answer>", "total": 0.0}
+    >>> _ = path.write_text(json.dumps(line))
+    >>> [row.step for row in read_trace([path])]
+    [3]
     """
     waiting = deque(sorted(_starts(trace_files(paths))))
     active: list[_Head] = []

@@ -33,6 +33,9 @@ def analyse(
 
     Raises:
         ConfigError: if there are no rows.
+
+    >>> analyse(TraceRow(step=i, completion="<answer>2", total=0.0) for i in range(8)).stats.rows
+    8
     """
     splits: dict[str | None, Stats] = {}
     for group in gather_groups(rows, group_size):
@@ -107,8 +110,13 @@ def names(view: View) -> list[str]:
     return [name for name in (*MEASURES, *parts) if known[name]]
 
 
-def text(view: View) -> str:
-    """Return the analysis for a terminal."""
+def describe_run(view: View) -> str:
+    """Return the analysis for a terminal.
+
+    >>> view = analyse(TraceRow(step=i, completion="<answer>2", total=0.0) for i in range(8))
+    >>> print(describe_run(view).splitlines()[0])
+    8 completions, 8 steps, task not named
+    """
     sections = (_head, _table, _dead, _varied, _reasons, _found)
     return "\n".join(line for section in sections for line in section(view))
 

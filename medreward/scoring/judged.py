@@ -15,6 +15,13 @@ class Judged(NamedTuple):
         completion: the completion, taken apart.
         verdict: what its answer earns, and why.
         knowledge: the text that was injected into the prompt.
+
+    >>> from medreward import Task
+    >>> from medreward.scoring import Scorer
+    >>> scorer = Scorer(Task.load("yes_no"))
+    >>> judged = scorer.judged("<think>x</think><answer>no</answer>", "yes", "")
+    >>> judged.completion.answer, judged.verdict.value
+    ('no', 0.0)
     """
 
     completion: Completion

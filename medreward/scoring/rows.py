@@ -42,13 +42,29 @@ def judge_row(
 
     Raises:
         ConfigError: if the ground truth is not one of the task's.
+
+    >>> from medreward import Task
+    >>> row = judge_row(Scorer(Task.load("yes_no")), "<think>x</think><answer>yes</answer>", "yes")
+    >>> row.judged.verdict.reason
+    'correct'
     """
     judged = bound.judged(completion, target_of(bound.task, ground_truth), knowledge)
     return JudgedRow(bound, judged, completion, ground_truth, knowledge)
 
 
 def score_rows(rows: Sequence[JudgedRow]) -> list[Score]:
-    """Return the scores of rows, of one task or several; the rows of each task at once."""
+    """Return the scores of rows, of one task or several; the rows of each task at once.
+
+    >>> from medreward import Task
+    >>> scorers = Scorer(Task.load("yes_no")), Scorer(Task.load("retinamnist"))
+    >>> answers = ("yes", "1"), ("yes", "2")
+    >>> rows = [
+    ...     judge_row(scorer, f"<think>x</think><answer>{said}</answer>", true)
+    ...     for scorer, said, true in zip(scorers, *answers)
+    ... ]
+    >>> [score.parts["accuracy"] for score in score_rows(rows)]
+    [1.0, 0.25]
+    """
     scores: dict[int, Score] = {}
     for bound in {id(row.scorer): row.scorer for row in rows}.values():
         ours = {i: row.judged for i, row in enumerate(rows) if row.scorer is bound}

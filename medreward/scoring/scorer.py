@@ -56,6 +56,10 @@ class Score:
         correct: whether the answer is exactly right, whatever partial credit there is.
         prediction: the label or grade that was read, or None.
         unread: the first thing in the answer that was not understood, "" if all was.
+
+    >>> score = Scorer(Task.load("retinamnist")).score("<think>x</think><answer>1</answer>", 2)
+    >>> score.correct, score.prediction, score.parts["accuracy"], score.reasons
+    (False, '1', 0.25, ('wrong_grade',))
     """
 
     total: float
@@ -76,6 +80,12 @@ class Scorer:
 
     Raises:
         ConfigError: if the settings would let a wrong answer outscore a right, well-formed one.
+
+    >>> scorer = Scorer(Task.load("pneumoniamnist"))
+    >>> scorer.range
+    (-0.05, 1.2)
+    >>> scorer.score("<think>Hm</think><answer>normal</answer>", "normal").total
+    1.2
     """
 
     def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:

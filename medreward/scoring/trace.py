@@ -164,6 +164,14 @@ class TraceWriter:
 
     Raises:
         ConfigError: if an argument is not allowed, or the file cannot be written to.
+
+    >>> import tempfile
+    >>> from medreward import Task, explain
+    >>> path = Path(tempfile.mkdtemp()) / "trace.jsonl"
+    >>> text, task = "<think>x</think><answer>yes</answer>", Task.load("yes_no")
+    >>> score = explain(text, "no", task=task)
+    >>> TraceWriter(path).write([trace_row(score, task, text, "no", None, step=1, id="train-7")])
+    1
     """
 
     def __init__(

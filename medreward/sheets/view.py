@@ -118,6 +118,16 @@ def write_sheet(
 
     Raises:
         ConfigError: if a file cannot be read or written, or nothing is to be shown.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from medreward.data import Example, make_rows, write_parquet
+    >>> folder, image = Path(tempfile.mkdtemp()), Image.new("L", (64, 48))
+    >>> rows = make_rows([Example(image, 2, "eye-1", "train")], Task.load("retinamnist"))
+    >>> write_parquet(folder / "rows.parquet", rows)
+    1
+    >>> len(write_sheet(folder / "rows.parquet", folder / "view.html").entries)
+    1
     """
     choice, look = choice or RowChoice(), look or Look()
     selection = choose_rows(path, choice, trace)

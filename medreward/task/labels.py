@@ -18,6 +18,9 @@ class Statement:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
         review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
+
+    >>> Statement("Microaneurysms only.", source="icdr").review
+    'unreviewed'
     """
 
     text: str
@@ -35,6 +38,11 @@ class Label:
         absence: whether it says that nothing was found ("normal").
         attributes: imaging attributes that tell it from its neighbours.
         cost: how much it counts in a multi-label task, in [0.01, 100].
+
+    >>> from medreward import Task
+    >>> label = Label("pneumonia", synonyms=("consolidation",))
+    >>> Task("chest", labels=[Label("normal", absence=True), label]).target_index("pneumonia")
+    1
     """
 
     name: str

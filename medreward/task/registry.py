@@ -43,6 +43,12 @@ def register_kind(kind: CardRules) -> None:
 
     Raises:
         ConfigError: if there is one of that name.
+
+    >>> kind = rules_of("ordinal")
+    >>> register_kind(kind)
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: kind: there are two of the name 'ordinal'
     """
     if kind.name in _KINDS:
         raise ConfigError(f"kind: there are two of the name {quote(kind.name)}")
@@ -51,7 +57,14 @@ def register_kind(kind: CardRules) -> None:
 
 
 def remove_kind(name: str) -> None:
-    """Take a kind of task out again."""
+    """Take a kind of task out again.
+
+    >>> last = rules_of(kind_names()[-1])
+    >>> remove_kind(last.name)
+    >>> last.name in kind_names()
+    False
+    >>> register_kind(last)
+    """
     del _KINDS[name]
     CHANGES.append(name)
 

@@ -76,6 +76,9 @@ class RewardSettings:
 
     Raises:
         ConfigError: if a value is not allowed.
+
+    >>> RewardSettings(decay="linear", delta=0).updated({"weights": {"format": 0.1}}).weights.format
+    0.1
     """
 
     weights: Weights = field(default_factory=Weights)

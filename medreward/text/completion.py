@@ -132,8 +132,12 @@ class _Tags(NamedTuple):
 
 
 def _tags(text: str) -> _Tags:
-    found = list(_TAG.finditer(text))
-    return _Tags(tuple([m[0][1:-1].lower() for m in found]), [m.span() for m in found])
+    names: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for found in _TAG.finditer(text):
+        names.append(found[0][1:-1].lower())
+        spans.append(found.span())
+    return _Tags(tuple(names), spans)
 
 
 def _element(tags: _Tags, name: str) -> int | None:

@@ -15,7 +15,7 @@ from medreward import ConfigError, Score, Task, explain, shaped_reward
 from medreward.data import mni152
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import rows
+from medreward.data.rows import make_rows
 from medreward.errors import expected
 from medreward.files.atomic import replacing, write_text_atomic
 from medreward.runs.metrics import ordinal_metrics
@@ -230,7 +230,7 @@ def _prompt(data: Dataset) -> str:
 
 
 def _dataset(path: Path, task: Task, examples: Sequence[Example]) -> Dataset:
-    write_parquet(path, rows(examples, task), total=len(examples))
+    write_parquet(path, make_rows(examples, task), total=len(examples))
     return from_parquet(path)
 
 

@@ -12,12 +12,22 @@ from medreward.audit.cases.judge import Judge, Outcome
 def check_file(
     path: str | Path, reward: str | None = None, signature: str | None = None
 ) -> list[Outcome]:
-    """Return what becomes of each case in a file (see `medreward.audit.cases.judge.Judge`)."""
+    """Return what becomes of each case in a file (see `medreward.audit.cases.judge.Judge`).
+
+    >>> from medreward.audit.cases import shipped_cases
+    >>> all(outcome.passed for outcome in check_file(shipped_cases()[0]))
+    True
+    """
     return _judged(load_cases(path), reward, signature)
 
 
 def check_text(text: str, reward: str | None = None, signature: str | None = None) -> list[Outcome]:
-    """Return what becomes of each case in the text of a YAML case file."""
+    """Return what becomes of each case in the text of a YAML case file.
+
+    >>> text = "{task: yes_no, cases: [{answer: 'yes', target: 'yes', expect: {correct: true}}]}"
+    >>> [outcome.status for outcome in check_text(text)]
+    ['passed']
+    """
     return _judged(parse_cases(text), reward, signature)
 
 

@@ -28,6 +28,10 @@ def case_files(paths: Iterable[str | Path]) -> list[Path]:
 
     Raises:
         ConfigError: if a path does not exist, or there is no case file in a folder.
+
+    >>> [path] = case_files([shipped_cases()[0]])
+    >>> path.name.endswith(".cases.yaml")
+    True
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -42,7 +46,11 @@ def case_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def shipped_cases() -> list[Path]:
-    """Return the files of the case library that comes with medreward."""
+    """Return the files of the case library that comes with medreward.
+
+    >>> "ordinal.cases.yaml" in [path.name for path in shipped_cases()]
+    True
+    """
     return case_files([Path(str(files("medreward").joinpath("cases")))])
 
 
@@ -52,13 +60,21 @@ def load_cases(path: str | Path) -> CaseFile:
     Raises:
         ConfigError: if the file cannot be read or a field is not allowed; the message names the
             file, the line, the field and what is allowed.
+
+    >>> load_cases(shipped_cases()[0]).reward
+    'shaped'
     """
     path = Path(path)
     return parse_cases(read_text(path), str(path), json_lines=path.suffix == ".jsonl")
 
 
 def parse_cases(content: str, where: str = "cases", *, json_lines: bool = False) -> CaseFile:
-    """Return the cases in the text of a file; `where` names it in messages."""
+    """Return the cases in the text of a file; `where` names it in messages.
+
+    >>> text = "{task: yes_no, cases: [{answer: 'yes', target: 'no', expect: {correct: false}}]}"
+    >>> [case.text for case in parse_cases(text).cases]
+    ['<think>Looked at closely.</think><answer>yes</answer>']
+    """
     found = _from_json_lines(content, where) if json_lines else _from_yaml(content, where)
     try:
         head = _head(found.head)

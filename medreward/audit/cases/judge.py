@@ -99,6 +99,12 @@ class Judge:
     Raises:
         ConfigError: if the file is about another reward than medreward's, which nobody named; from
             `judge`, if the reward cannot be loaded.
+
+    >>> from medreward.audit.cases import parse_cases
+    >>> text = "{task: yes_no, cases: [{answer: 'yes', target: 'no', expect: {correct: true}}]}"
+    >>> file = parse_cases(text)
+    >>> Judge(file).judge(file.cases[0]).status
+    'failed'
     """
 
     def __init__(

@@ -16,7 +16,11 @@ from medreward.data.sources.record import Source
 
 @dataclass(frozen=True)
 class Option:
-    """An option of the command line: its name and what `add_argument` takes beside it."""
+    """An option of the command line: its name and what `add_argument` takes beside it.
+
+    >>> option("--mask-regions", default="components").attribute
+    'mask_regions'
+    """
 
     name: str
     settings: Mapping[str, Any] = field(compare=False)
@@ -28,7 +32,11 @@ class Option:
 
 
 def option(name: str, **settings: Any) -> Option:
-    """Return an option, written as `add_argument` is called."""
+    """Return an option, written as `add_argument` is called.
+
+    >>> option("--grey", metavar="LABEL,LABEL", help="labels of grey images").name
+    '--grey'
+    """
     return Option(name, settings)
 
 
@@ -43,6 +51,14 @@ class SourceType(ABC):
         flags: the options that name it: all of them have to be given, and no other source's. The
             first one tells sources apart; several may share it if their other flags differ.
         options: further options, which may be left out; several sources may have the same ones.
+
+    >>> from medreward.data.sources import open_class_folders
+    >>> class Labelled(SourceType):
+    ...     flags = (option("--labelled", metavar="DIR", help="a folder a label"),)
+    ...     def open(self, arguments):
+    ...         return open_class_folders(arguments.labelled)
+    >>> [flag.attribute for flag in Labelled.flags]
+    ['labelled']
     """
 
     flags: ClassVar[tuple[Option, ...]]

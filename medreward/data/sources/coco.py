@@ -36,7 +36,7 @@ class CocoFiles(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the files annotate."""
-        return source(files_by_split(arguments.coco), arguments.images)
+        return open_coco(files_by_split(arguments.coco), arguments.images)
 
 
 def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
@@ -56,7 +56,7 @@ def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
     return files
 
 
-def source(files: Mapping[str | None, str | Path], images: str | Path) -> Source:
+def open_coco(files: Mapping[str | None, str | Path], images: str | Path) -> Source:
     """Return the images of COCO files and their boxes.
 
     Args:
@@ -65,6 +65,19 @@ def source(files: Mapping[str | None, str | Path], images: str | Path) -> Source
 
     Raises:
         ConfigError: if a file cannot be read or is not laid out as COCO's.
+
+    >>> import json, tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("L", (64, 48)).save(folder / "1.png")
+    >>> content = {
+    ...     "images": [{"id": 1, "file_name": "1.png", "width": 64, "height": 48}],
+    ...     "categories": [{"id": 1, "name": "nodule"}],
+    ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [8, 8, 16, 22]}],
+    ... }
+    >>> _ = (folder / "coco.json").write_text(json.dumps(content))
+    >>> open_coco({None: folder / "coco.json"}, folder).records[0].boxes[0].box
+    (8.0, 8.0, 24.0, 30.0)
     """
     check_folder(images)
     records: list[Record] = []

@@ -64,10 +64,10 @@ class DicomFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the files that the table lists."""
-        return source(arguments.dicom, arguments.csv, columns_of(arguments))
+        return open_dicom(arguments.dicom, arguments.csv, columns_of(arguments))
 
 
-def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
+def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
     """Return the DICOM files of a folder that a CSV file lists.
 
     Rows are known by their line in the CSV file, as files are often named after patients. Without
@@ -75,6 +75,10 @@ def source(folder: str | Path, table: str | Path, columns: Columns | None = None
 
     Raises:
         ConfigError: if pydicom, the folder, the file or a column is missing.
+
+    With the columns image, label and patient::
+
+        source = open_dicom("studies", "studies/labels.csv", Columns(label="finding"))
     """
     _pydicom()
     check_folder(folder)

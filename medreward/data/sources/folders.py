@@ -20,14 +20,22 @@ class ClassFolders(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their folders for labels."""
-        return source(arguments.folders)
+        return open_class_folders(arguments.folders)
 
 
-def source(folder: str | Path) -> Source:
+def open_class_folders(folder: str | Path) -> Source:
     """Return the images of ``CLASS/…`` or ``SPLIT/CLASS/…``; splits are train, val(idation), test.
 
     Raises:
         ConfigError: if there is no such folder, or no image in a folder of it.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "pneumonia").mkdir()
+    >>> Image.new("L", (32, 32)).save(folder / "pneumonia" / "1.png")
+    >>> [record.label for record in open_class_folders(folder).records]
+    ['pneumonia']
     """
     check_folder(folder)
     paths = files_in(Path(folder))

@@ -26,7 +26,7 @@ class HuggingFaceDataset(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the data set's images."""
-        return source(
+        return open_hugging_face(
             arguments.hf,
             config=arguments.hf_config,
             image=arguments.image_column,
@@ -35,7 +35,7 @@ class HuggingFaceDataset(SourceType):
         )
 
 
-def source(
+def open_hugging_face(
     name: str | Path,
     *,
     config: str | None = None,
@@ -56,6 +56,11 @@ def source(
 
     Raises:
         ConfigError: if ``datasets`` is not installed, or the data set or a column is missing.
+
+    From the hub, or from a folder::
+
+        source = open_hugging_face("name/of-a-data-set", label="finding", patient="patient")
+        source = open_hugging_face("saved", image="scan")
     """
     parts = _splits(str(name), config)
     content, records = {}, []

@@ -54,10 +54,10 @@ class MaskFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with the boxes of their masks."""
-        return source(arguments.images, arguments.masks, arguments.mask_regions)
+        return open_mask_folder(arguments.images, arguments.masks, arguments.mask_regions)
 
 
-def source(folder: str | Path, masks: str | Path, regions: str = "components") -> Source:
+def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "components") -> Source:
     """Return the images of a folder that have a mask, with boxes around its regions.
 
     Args:
@@ -67,6 +67,16 @@ def source(folder: str | Path, masks: str | Path, regions: str = "components") -
 
     Raises:
         ConfigError: if a folder is missing, no image has a mask, or a mask cannot be used.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("L", (64, 48)).save(folder / "1.png")
+    >>> mask = Image.new("L", (64, 48))
+    >>> mask.paste(1, (8, 8, 24, 30))
+    >>> mask.save(folder / "1_mask.png")
+    >>> open_mask_folder(folder, folder).records[0].boxes[0].box
+    (8, 8, 24, 30)
     """
     if regions not in REGIONS:
         raise expected("regions", regions, REGIONS)

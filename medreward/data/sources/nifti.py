@@ -50,7 +50,7 @@ class NiftiFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the slices that the table lists."""
-        return source(
+        return open_nifti(
             arguments.nifti,
             arguments.csv,
             columns_of(arguments),
@@ -59,7 +59,7 @@ class NiftiFolder(SourceType):
         )
 
 
-def source(
+def open_nifti(
     folder: str | Path,
     table: str | Path,
     columns: Columns | None = None,
@@ -74,6 +74,10 @@ def source(
 
     Raises:
         ConfigError: if nibabel, the folder, the file or a column is missing, or an index is wrong.
+
+    Coronal slices, with the columns image, slice and label::
+
+        source = open_nifti("volumes", "volumes/labels.csv", plane="coronal")
     """
     _nibabel()
     if plane not in PLANES:

@@ -30,7 +30,7 @@ class MedMnistDownload(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Download the set and return it."""
-        return source(download(arguments.medmnist, arguments.medmnist_size))
+        return open_npz(download(arguments.medmnist, arguments.medmnist_size))
 
 
 class NpzFile(SourceType):
@@ -40,14 +40,24 @@ class NpzFile(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images of the file."""
-        return source(arguments.npz)
+        return open_npz(arguments.npz)
 
 
-def source(path: str | Path) -> Source:
+def open_npz(path: str | Path) -> Source:
     """Return the images of an npz file in MedMNIST's layout, with its official splits.
 
     Raises:
         ConfigError: if the file cannot be read or is not laid out as MedMNIST's.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> path, parts = Path(tempfile.mkdtemp()) / "some.npz", {}
+    >>> for split in SPLITS:
+    ...     parts[f"{split}_images"] = np.zeros((2, 28, 28), np.uint8)
+    ...     parts[f"{split}_labels"] = np.array([[0], [1]])
+    >>> np.savez(path, **parts)
+    >>> [(record.id, record.label) for record in open_npz(path).records][:2]
+    [('train-0', 0), ('train-1', 1)]
     """
     content = {split: arrays(Path(path), split) for split in SPLITS}
     records = [

@@ -54,6 +54,9 @@ class ReadingOptions:
             (after the modality's rescale, so Hounsfield units for CT) and NIfTI; None: see docs.
         frame: of a multi-frame DICOM: "first", "middle", or a frame's number from 0.
         allow_burned_in: take DICOM images whose header says that annotation is burned in.
+
+    >>> ReadingOptions(intensity=(-160.0, 240.0)).frame
+    'middle'
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
@@ -70,6 +73,10 @@ class Picture:
         image: the pixels, without metadata.
         notes: what was done to get there, where it is worth a line in the report.
         facts: allow-listed facts, such as the modality, to be counted in the data set's card.
+
+    >>> from PIL import Image
+    >>> Picture(Image.new("L", (64, 48)), notes=("alpha dropped",)).image.size
+    (64, 48)
     """
 
     image: Image
@@ -93,6 +100,8 @@ class Record:
         group: the patient. Kept in memory to split by; never written.
         key: what a split by hash goes by where there is no group.
         dropped: the names of objects in the image that no box is given of; a name may recur.
+
+    >>> Record("row-2", where="labels.csv, line 2", place=("images", "1.png"), label="normal").split
     """
 
     id: str
@@ -122,6 +131,13 @@ class Source:
         fetch: runs in the main process, shortly before `load`.
         remarks: what the source has to report already.
         private: whether patients' names must stay out of error messages too.
+
+    >>> from PIL import Image
+    >>> def load(place, reading):
+    ...     return Picture(Image.new("L", (32, 32), place))
+    >>> source = Source("grey images", [Record("grey-1", "grey 1", 128, label="normal")], load)
+    >>> source.load(source.fetch(source.records[0]), ReadingOptions()).image.getpixel((0, 0))
+    128
     """
 
     name: str

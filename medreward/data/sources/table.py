@@ -32,6 +32,8 @@ class Columns:
         separator: what stands between several labels in a cell, such as "|"; "" for one label.
         flags: columns that hold 1 where an image has the label that the column is named by, and 0
             where not; in place of `label`.
+
+    >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
 
     image: str = "image"
@@ -112,14 +114,22 @@ class ImageTable(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the table lists."""
-        return source(arguments.images, arguments.csv, columns_of(arguments))
+        return open_table(arguments.images, arguments.csv, columns_of(arguments))
 
 
-def source(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
-    """Return the images of a folder that a CSV file lists, with their labels.
+def open_table(folder: str | Path, table: str | Path, columns: Columns | None = None) -> Source:
+    r"""Return the images of a folder that a CSV file lists, with their labels.
 
     Raises:
         ConfigError: if the folder or the file cannot be read, or a column is missing.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("L", (32, 32)).save(folder / "1.png")
+    >>> _ = (folder / "labels.csv").write_text("image,label\n1.png,pneumonia")
+    >>> [record.label for record in open_table(folder, folder / "labels.csv").records]
+    ['pneumonia']
     """
     check_folder(folder)
     records = read_table(folder, table, columns or Columns())

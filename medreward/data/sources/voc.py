@@ -33,14 +33,18 @@ class VocFolder(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes."""
-        return source(arguments.voc)
+        return open_voc(arguments.voc)
 
 
-def source(folder: str | Path) -> Source:
+def open_voc(folder: str | Path) -> Source:
     """Return the annotated images of a folder in Pascal VOC's layout.
 
     Raises:
         ConfigError: if the folder lacks annotations, or one cannot be read.
+
+    In the folder there are Annotations/NAME.xml and JPEGImages/NAME.jpg::
+
+        source = open_voc("bccd")
     """
     folder = Path(folder)
     for part in ("Annotations", "JPEGImages"):

@@ -33,6 +33,9 @@ class Range:
 
     Raises:
         ConfigError: if it is empty.
+
+    >>> print(Range(-10, 10))
+    -10..10
     """
 
     low: float
@@ -48,7 +51,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values."""
+    """One of several values.
+
+    >>> print(Choice((90, 180, 270)))
+    90/180/270
+    """
 
     values: tuple[Scalar, ...]
 

@@ -53,6 +53,9 @@ def from_yaml(content: Any) -> Pipeline:
 
     Raises:
         ConfigError: if it is another thing, and as `parse` does.
+
+    >>> print(from_yaml(["Flip(p=0.5)", {"Rotate": {"degrees": "-10..10"}}]))
+    Flip(p=0.5) | Rotate(degrees=-10..10)
     """
     if isinstance(content, str):
         return parse(content)
@@ -68,6 +71,9 @@ def load(text_or_file: str | Path) -> Pipeline:
 
     Raises:
         ConfigError: if the file cannot be read, and as `parse` does.
+
+    >>> print(load("Gamma(gamma=0.8..1.25)"))
+    Gamma(gamma=0.8..1.25)
     """
     path = Path(text_or_file)
     if path.suffix not in (".yaml", ".yml"):

@@ -25,6 +25,12 @@ class Transform:
 
     Raises:
         ConfigError: if a parameter is not allowed.
+
+    >>> from medreward.perception import Flip, Gamma
+    >>> print(Gamma(gamma=0.8))
+    Gamma(gamma=0.8)
+    >>> Flip() == Flip()
+    True
     """
 
     p: float = field(

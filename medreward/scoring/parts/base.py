@@ -23,6 +23,15 @@ class Part(ABC):
     Attributes:
         name: its name in `Score.parts` and among the weights.
         default_weight: its weight where none is given.
+
+    >>> class Brevity(Part):
+    ...     name, default_weight = "brevity", 0.01
+    ...     def bounds(self, settings):
+    ...         return 0.0, 1.0
+    ...     def values(self, rows, settings):
+    ...         return [float(len(row.completion.text) <= 200) for row in rows]
+    >>> Brevity().at_stake(RewardSettings())
+    1.0
     """
 
     name: ClassVar[str]
@@ -62,6 +71,11 @@ def register_part(part: Part) -> None:
 
     Raises:
         ConfigError: if there is one of that name, or its default weight is not allowed.
+
+    >>> register_part(all_parts()[0])
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: part: there are two of the name 'accuracy'
     """
     if part.name in _PARTS:
         raise ConfigError(f"part: there are two of the name {quote(part.name)}")
@@ -70,7 +84,14 @@ def register_part(part: Part) -> None:
 
 
 def remove_part(name: str) -> None:
-    """Take a part out of all rewards."""
+    """Take a part out of all rewards.
+
+    >>> recitation = all_parts()[-1]
+    >>> remove_part("recitation")
+    >>> part_names()
+    ('accuracy', 'format')
+    >>> register_part(recitation)
+    """
     del _PARTS[name]
     remove_weight(name)
 

@@ -76,11 +76,19 @@ class Reference:
         """Return the BLEU-4 of each text against the knowledge, in [0, 1]."""
         together = max(1, min(_TOGETHER, _MOST_COUNTS // max(1, self.length)))
         found: list[float] = []
+        known = self._number_of.keys()
         for start in range(0, len(texts), together):
             tokenized = [tokenize(text) for text in texts[start : start + together]]
-            by_order = [matches.tolist() for matches in self._matches(tokenized)]
-            rows = zip(tokenized, zip(*by_order, strict=True), strict=True)
-            found += [self._bleu(len(tokens), matches) for tokens, matches in rows]
+            found += [0.0] * len(tokenized)
+            # A text without a known word is 0, and is not worth the cost of a call of numpy.
+            places = [i for i, tokens in enumerate(tokenized) if not known.isdisjoint(tokens)]
+            if places:
+                some = [tokenized[i] for i in places]
+                by_order = [matches.tolist() for matches in self._matches(some)]
+                for i, tokens, matches in zip(
+                    places, some, zip(*by_order, strict=True), strict=True
+                ):
+                    found[start + i] = self._bleu(len(tokens), matches)
         return found
 
     def _bleu(self, length: int, matches: Sequence[int]) -> float:

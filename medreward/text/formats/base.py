@@ -21,6 +21,9 @@ class CompletionFormat(ABC):
         name: its name among the reward settings.
         about: what it is, in a few words.
         marks: texts that a prompt holds which asks for this format in words of its own.
+
+    >>> format_of("think_answer").write("Dot bleeds.", "2")
+    '<think>Dot bleeds.</think><answer>2</answer>'
     """
 
     name: ClassVar[str]
@@ -56,6 +59,11 @@ def register_format(completion_format: CompletionFormat) -> None:
 
     Raises:
         ConfigError: if there is one of that name.
+
+    >>> register_format(format_of("think_answer"))
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: completion_format: there are two of the name 'think_answer'
     """
     if completion_format.name in _FORMATS:
         raise ConfigError(
@@ -65,7 +73,14 @@ def register_format(completion_format: CompletionFormat) -> None:
 
 
 def remove_format(name: str) -> None:
-    """Take a format out again."""
+    """Take a format out again.
+
+    >>> removed = format_of("think_answer")
+    >>> remove_format("think_answer")
+    >>> "think_answer" in format_names()
+    False
+    >>> register_format(removed)
+    """
     del _FORMATS[name]
 
 

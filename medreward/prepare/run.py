@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
-from medreward.data.rows import Row, row
+from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source
 from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
 from medreward.errors import ConfigError
@@ -62,6 +62,18 @@ def prepare(
         ConfigError: for labels that the card does not know, a patient or picture in two splits,
             images that cannot be used (unless they are to be skipped), or a folder that cannot be
             written to. Nothing is written then.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from medreward.data.sources import open_class_folders
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for split, label in [("train", "normal"), ("train", "pneumonia"), ("test", "normal")]:
+    ...     place = folder / "images" / split / label
+    ...     place.mkdir(parents=True)
+    ...     Image.new("L", (32, 32), len(split + label)).save(place / "1.png")
+    >>> source, task = open_class_folders(folder / "images"), Task.load("pneumoniamnist")
+    >>> sorted(prepare(source, task, folder / "rows", Options(size=28)).images.items())
+    [('test', 1), ('train', 2)]
     """
     options = options or Options()
     if options.transforms is not None and options.asking is None:
@@ -220,7 +232,7 @@ class _Run:
         prompt = self.prompts(record.id)
         self.summary.prompt(prompt)
         split = str(record.split)
-        return row(self.task, prompt, truth, result.png, id=record.id, split=split)
+        return make_row(self.task, prompt, truth, result.png, id=record.id, split=split)
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from medreward.language.commitment import is_committed
 
 from medreward import RewardSettings, Task, explain
+from medreward.kinds.beside import read_beside
 from medreward.kinds.boxes.match import box_reward
 from medreward.kinds.boxes.read import BoxAnswer, read_boxes
 from medreward.kinds.multilabel import f_beta
@@ -23,12 +23,11 @@ OPEN = BoxAnswer(reason="boxes_open")
 SMEAR = Task("smear", kind="localisation", labels=["RBC", "WBC"])
 ONE, TWO = "[10, 20, 30, 40]", "[50, 60, 70, 80]"
 CELL, OTHER = (f'[{{"bbox_2d": {place}, "label": "WBC"}}]' for place in (ONE, TWO))
-NOT_COMMITTED = [
+DENIED_OR_OPEN = [
     "{0} or {1}",
     "either {0} or {1}",
     "{0} (left) or {1}",
     "{0} vs. {1}",
-    "{0} oder {1}",
     "{0} / {1}",
     "{0} and/or {1}",
     "{0}?",
@@ -40,73 +39,102 @@ NOT_COMMITTED = [
     "{0} is wrong",
     "{0}: incorrect",
     "{0} is not it",
-    "{0} was excluded",
-    "~~{0}~~",
-    "<del>{0}</del>{1}",
     "{0} (wrong)",
     "wrong: {0}",
     "no: {0}",
-    "nicht {0}",
-    "outside of {0}",
-    "anywhere but {0}",
-    "\\cancel{{{0}}}",
-    "{0}, alternatively {1}",
-    "{0} if large, else {1}",
-    "{0} unless artefact",
+    "{0}, possibly {1}",
+    "probability 20%: {0}",
 ]
-COMMITTED = [
+NOT_UNDERSTOOD = {
+    "{0} oder {1}": "oder",
+    "{0} was excluded": "was",
+    "~~{0}~~": "~",
+    "<del>{0}</del>{1}": "<",
+    "nicht {0}": "nicht",
+    "outside of {0}": "outside",
+    "anywhere but {0}": "anywhere",
+    "\\cancel{{{0}}}": "\\",
+    "{0}, alternatively {1}": "alternatively",
+    "{0} if large, else {1}": "else",
+    "{0} unless artefact": "artefact",
+    "It is not elsewhere: {0}": "elsewhere",
+    "No. one: {0}": "one",
+    "{0}, not calcified": "calcified",
+}
+UNDERSTOOD = [
     "{0}",
     "The mass or nodule is at {0}.",
-    "{0}. There is no other one.",
-    "{0} (not calcified)",
-    "{0}, not calcified",
-    "It is not elsewhere: {0}",
-    "No. one: {0}",
     "```json\n{0}\n```",
     "<b>{0}</b>",
     "{0} and {1}",
-    "{0}, possibly {1}",
     "{0} {1}",
+    "1. {0}\n2. {1}",
+    "Box 1: {0}, box 2: {1}",
+    "{0}. The lesion is large and round.",
 ]
 
 
-@pytest.mark.parametrize("pattern", NOT_COMMITTED)
+@pytest.mark.parametrize("pattern", DENIED_OR_OPEN)
 def test_what_is_denied_or_left_open_is_not_read(pattern: str) -> None:
     assert read_boxes(pattern.format(ONE, TWO), PLACE) == OPEN
     assert read_boxes(pattern.format(CELL, OTHER), SMEAR) == OPEN
-    points = pattern.format("[10, 20]", "[50, 60]")
-    assert read_points(points, PLACE) == (None, "boxes_open")
+    assert read_points(pattern.format("[10, 20]", "[50, 60]"), PLACE).reason == "boxes_open"
 
 
-@pytest.mark.parametrize("pattern", COMMITTED)
-def test_what_stands_farther_off_changes_nothing(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", NOT_UNDERSTOOD)
+def test_words_beside_places_have_to_be_understood(pattern: str) -> None:
+    unread = ("answer_not_understood", NOT_UNDERSTOOD[pattern])
+    for answer, task in (((ONE, TWO), PLACE), ((CELL, OTHER), SMEAR), (("[]", "[]"), PLACE)):
+        reading = read_boxes(pattern.format(*answer), task)
+        assert (reading.reason, reading.unread) == unread
+        assert not reading.boxes
+    points = read_points(pattern.format("[10, 20]", "[50, 60]"), PLACE)
+    assert (points.reason, points.unread) == unread
+
+
+@pytest.mark.parametrize("pattern", UNDERSTOOD)
+def test_places_are_read_beside_words_that_are_understood(pattern: str) -> None:
     assert read_boxes(pattern.format(ONE, TWO), PLACE).boxes
+    assert read_boxes(pattern.format(CELL, OTHER), SMEAR).boxes
     assert read_points(pattern.format("[10, 20]", "[50, 60]"), PLACE).points
 
 
-@pytest.mark.parametrize(
-    "pattern", [one for one in NOT_COMMITTED if "{1}" not in one and one != "no: {0}"]
-)
+@pytest.mark.parametrize("pattern", [one for one in DENIED_OR_OPEN if "{1}" not in one])
 def test_an_empty_list_that_is_denied_does_not_say_that_there_is_nothing(pattern: str) -> None:
-    assert read_boxes(pattern.format("[]"), PLACE) == BoxAnswer(reason="boxes_unreadable")
-    assert read_points(pattern.format("[]"), PLACE) == (None, "points_unreadable")
+    assert read_boxes(pattern.format("[]"), PLACE).reason
+    assert read_points(pattern.format("[]"), PLACE).reason
 
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "No: []", "No, there is none: []", "[] (not visible)", "```json\n[]\n```", '{"a": []}'],
+    ["[]", "[] (not visible)", "```json\n[]\n```", '{"boxes": []}', "none"],
 )
 def test_an_empty_list_says_that_there_is_nothing(text: str) -> None:
     assert read_boxes(text, PLACE) == BoxAnswer()
     assert read_points(text, PLACE).points == ()
 
 
-def test_other_fields_of_an_object_leave_no_box_open() -> None:
-    named = f'[{{"bbox_2d": {ONE}, "label": "mass or nodule"}}, {{"a": "or", "bbox_2d": {TWO}}}]'
-    assert read_boxes(named, PLACE).total == 2
-    assert read_boxes(f'{{"not": {ONE}, "boxes": {TWO}}}', PLACE) == OPEN
-    asked = f'[{{"bbox_2d": {ONE}, "label": "WBC?"}}]'
-    assert read_boxes(asked, SMEAR).labels == [None]
+@pytest.mark.parametrize("pattern", ["{} absent", "none: {}", "No abnormality. {}"])
+def test_a_place_beside_the_word_that_there_is_none_is_not_read(pattern: str) -> None:
+    assert read_boxes(pattern.format(ONE), PLACE).reason == "boxes_and_none"
+    assert not read_points(pattern.format("[10, 20]"), PLACE).points
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ('"label": "WBC?"', "boxes_open"),
+        ('"label": "WBC", "present": false', "boxes_open"),
+        ('"label": "WBC", "confidence": 0', "boxes_open"),
+        ('"label": "WBC", "valid": false', "answer_not_understood"),
+        ('"label": "WBC", "quux": 1', "answer_not_understood"),
+        ('"label": "WBC", "present": true', ""),
+        ('"label": "WBC", "confidence": 0.9', ""),
+    ],
+)
+def test_other_fields_of_an_object_have_to_be_understood(fields: str, reason: str) -> None:
+    reading = read_boxes(f'[{{"bbox_2d": {ONE}, {fields}}}]', SMEAR)
+    assert (reading.reason, len(reading.boxes)) == (reason, 0 if reason else 1)
 
 
 def test_both_boxes_of_two_are_not_right_as_one_or_the_other() -> None:
@@ -120,7 +148,7 @@ def test_both_boxes_of_two_are_not_right_as_one_or_the_other() -> None:
 def test_time_is_linear(unit: str) -> None:
     def work(length: int) -> Work:
         text = repeated(unit, length)
-        return lambda: is_committed(text, [(0, 0), (len(text), len(text))])
+        return lambda: read_beside(text, [(0, 0), (len(text), len(text))], SMEAR)
 
     assert_linear(work, 200_000)
 
@@ -163,7 +191,7 @@ WORTH = [
         "chestmnist",
         {},
         [["mass"], ["edema"]],
-        "mass|mass or edema|mass, possibly edema",
+        "mass|mass or edema|mass, edema",
         0.5,
         2 / 3,
     ),
@@ -171,7 +199,7 @@ WORTH = [
         "chestmnist",
         {"set_quality": "jaccard"},
         [["mass"], ["edema"]],
-        "mass|mass or edema|mass, possibly edema",
+        "mass|mass or edema|mass, edema",
         0.5,
         0.5,
     ),
@@ -179,7 +207,7 @@ WORTH = [
         PLACE,
         {"delta": 0},
         [[[10, 20, 30, 40]], [[50, 60, 70, 80]]],
-        f"{ONE}|{ONE} or {TWO}|{ONE}, possibly {TWO}",
+        f"{ONE}|{ONE} or {TWO}|{ONE}, {TWO}",
         0.5,
         0.5,
     ),
@@ -217,11 +245,8 @@ def test_what_a_hedge_is_worth_where_both_are_as_likely(
     assert worth == pytest.approx([guess, 0.0, listed])
 
 
-def test_possibly_is_worth_what_the_plain_list_is() -> None:
-    answers = ("effusion, possibly mass", "effusion, mass", "possibly effusion, possibly mass")
+@pytest.mark.parametrize("hedged", ["effusion, possibly mass", "possibly effusion", "mass?"])
+def test_a_label_that_is_possible_is_not_asserted(hedged: str) -> None:
     for target in (["effusion"], ["mass"], ["effusion", "mass"], ["hernia"], []):
-        scores = [
-            explain(f"<think>x</think><answer>{answer}</answer>", target, task="chestmnist")
-            for answer in answers
-        ]
-        assert {score.total for score in scores} == {scores[0].total}
+        score = explain(f"<think>x</think><answer>{hedged}</answer>", target, task="chestmnist")
+        assert (score.parts["accuracy"], score.reasons) == (0.0, ("label_open",))

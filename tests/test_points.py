@@ -47,13 +47,13 @@ def value(answer: str, target: Any, **settings: Any) -> float:
         ("<box>(25, 25)</box>", ((25, 25),)),
         ('[{"point_2d": [25, 25], "label": "WBC"}]', ((25, 25),)),
         ("```json\n[[25, 25]]\n```", ((25, 25),)),
-        ("The cells are at [25, 25] and [75, 30].", ((25, 25), (75, 30))),
+        ("The lesions are at [25, 25] and [75, 30].", ((25, 25), (75, 30))),
         ("[[-3, 25]]", ((-3, 25),)),
         ("[]", ()),
         ("none", ()),
         ("There is nothing to find.", ()),
         ('{"points": []}', ()),
-        ('[{"point_2d": [25, 25], "attributes": []}]', ((25, 25),)),
+        ('[{"point_2d": [25, 25], "label": "platelet (2)"}]', ((25, 25),)),
         ("[1,1]" * MAX_BOXES, ((1, 1),) * MAX_BOXES),
         ("[1, 1]" + " " * (MAX_LENGTH - 6), ((1, 1),)),
     ],
@@ -66,27 +66,27 @@ def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
     ("answer", "reason"),
     [
         ("[[10, 10, 40, 40]]", "points_unreadable"),
-        ("two cells: [[25, 25]] and 30", "points_unreadable"),
+        ("two cells: [[25, 25]] and 30", "answer_not_understood"),
         ("[[25, 25], [1, 2, 3]]", "points_unreadable"),
         ("[[nan, 25]]", "points_unreadable"),
         ("[[1e999, 25]]", "points_unreadable"),
         ("[[1000000001, 25]]", "points_unreadable"),
         ("[25 px, 25 px]", "points_unreadable"),
         ("[25, 25", "points_unreadable"),
-        ("[[25, 25], 30]", "points_unreadable"),
-        ("25 25", "points_unreadable"),
+        ("[[25, 25], 30]", "answer_not_understood"),
+        ("25 25", "answer_not_understood"),
         ("in the middle", "points_unreadable"),
-        ("[[25, 25]], or nothing", "boxes_and_none"),
-        ("[[25, 25]], or []", "boxes_and_none"),
+        ("[[25, 25]], or nothing", "boxes_open"),
+        ("[[25, 25]], or []", "boxes_open"),
         ("[[], [25, 25]]", "boxes_and_none"),
-        ("points, or [] if there is none", "points_unreadable"),
-        ("nothing is unlikely", "points_unreadable"),
-        ("[[25, 25]] or []", "boxes_and_none"),
+        ("points, or [] if there is none", "boxes_open"),
+        ("nothing is unlikely", "boxes_open"),
+        ("[[25, 25]] or []", "boxes_open"),
         ("[] [[25, 25]]", "boxes_and_none"),
         ("[25, 25] or [75, 30]", "boxes_open"),
         ("not [25, 25]", "boxes_open"),
         ("[25, 25]?", "boxes_open"),
-        ("[]?", "points_unreadable"),
+        ("[]?", "boxes_open"),
         ("", "empty_answer"),
         (None, "no_answer"),
         ("[1,1]" * (MAX_BOXES + 1), "too_many_boxes"),
@@ -94,9 +94,10 @@ def test_what_is_read(answer: str, points: tuple[Any, ...]) -> None:
     ],
 )
 def test_what_is_not(answer: str | None, reason: str) -> None:
-    assert read_points(answer, TASK) == (None, reason)
+    reading = read_points(answer, TASK)
+    assert (reading.points, reading.reason) == (None, reason)
     verdict = point_reward(answer, TASK.parse_target(TWO), TASK, RewardSettings())
-    assert verdict == Verdict(0.0, reason)
+    assert verdict == Verdict(0.0, reason, unread=reading.unread)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """What an answer says beside the boxes, points or masks that it gives.
 
 All of it has to be understood, as in any answer: labels, keys of JSON, words that say nothing, and
-an explanation behind the last place. What denies a place, leaves it open or doubts it ("not [1, 2,
-3, 4]", `"present": false`, `"confidence": 0`) makes the answer unread, since a place that is denied
-would be paid as one that is given. A label that is said to be absent ("RBC: none") must have no
-place.
+an explanation behind the last place; where a task has no labels, also what a place is called. What
+denies a place, leaves it open or doubts it ("not [1, 2, 3, 4]", `"present": false`,
+`"confidence": 0`) makes the answer unread, since a place that is denied would be paid as one that
+is given. A label that is said to be absent ("RBC: none") must have no place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medreward.language.answer_text import split_answer
-from medreward.language.explanation import Answered, bears_out
+from medreward.language.explanation import GivenAnswer, bears_out
 from medreward.language.grammar import read_certainty
 from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Token, scan_answer
 from medreward.language.understanding import part_of, text_at
@@ -24,6 +24,14 @@ from medreward.task.task import Task
 PLACE = "\ue000"
 # Marks of the formats in which models write places.
 _TAGS = re.compile(r"</?(?:ref|p|b?box|points?|obj|object|quad)>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
+# What a place is called: a field of an object, or the text between two tags.
+_NAME = re.compile(
+    r"""(?P<key>(?P<quote>["'])(?:label|name|class|category|object|type)(?P=quote)\s{0,9}:\s{0,9})"""
+    r"""(?P<mark>["'])(?P<value>[\w\s(),./-]{1,60})(?P=mark)"""
+    r"""|<ref>(?P<tagged>[\w\s(),./-]{1,60})</ref>"""
+    r"""|<\|object_ref_start\|>(?P<framed>[\w\s(),./-]{1,60})<\|object_ref_end\|>""",
+    re.IGNORECASE,
+)
 _SILENT = frozenset("fFimkvo")
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
@@ -54,7 +62,8 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
     >>> read_beside("not [1, 2, 3, 4]", [(4, 16)], task).reason
     'boxes_open'
     """
-    words = split_answer(without_tags(_with_signs(text, spans)))
+    signed = _with_signs(text, spans)
+    words = split_answer(without_tags(signed if task.labels else _without_names(signed, task)))
     reader = task.reader
     tokens = _without_counts(read_certainty(scan_answer(words, reader.lexicon, reader.words)))
     bad = next((i for i, t in enumerate(tokens) if t.code in (UNKNOWN, NUMBER, "e")), None)
@@ -62,7 +71,13 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
         end = _end_of_places(tokens, bad)
         labels = frozenset(range(len(task.labels)))
         rest = part_of(words, tokens[end].place, len(words.words)) if end else None
-        known = Answered(labels, may_deny_all=False, is_no=False, absences=task.absences)
+        known = GivenAnswer(
+            labels,
+            may_deny_all=False,
+            is_no=False,
+            absences=task.absences,
+            may_deny=bool(labels),
+        )
         if rest is None or not bears_out(rest, known, reader.lexicon, reader.words):
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
@@ -93,6 +108,23 @@ def _with_signs(text: str, spans: Sequence[tuple[int, int]]) -> str:
     ends = [0, *(stop for _, stop in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     return PLACE.join(text[end:start] for end, start in zip(ends, starts, strict=True))
+
+
+def _without_names(text: str, task: Task) -> str:
+    """Return a text without what places are called, in a task that has no labels to name.
+
+    The question of such a task names the things, and models repeat them (``"label": "platelet"``).
+    A name that denies or doubts ("no platelet", "mass?") stays, and is judged.
+    """
+
+    def shortened(found: re.Match[str]) -> str:
+        name = found["value"] or found["tagged"] or found["framed"]
+        tokens = scan_answer(split_answer(name), task.reader.lexicon, task.reader.words)
+        if any(token.code == LABEL or token.code in _DOUBTS for token in tokens):
+            return found.group()
+        return f"{found['key'] or ''} "
+
+    return _NAME.sub(shortened, text)
 
 
 def _without_counts(tokens: Sequence[Token]) -> list[Token]:

@@ -100,12 +100,12 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
 
 
 def _read_said(said: Understanding, count: int) -> SetReading:
-    """Return the set that an answer's statements about `count` labels, and none, amount to."""
+    """Return the set that an answer's claims about `count` labels, and none, amount to."""
     if said.unread:
         reason = "answer_not_understood" if said.names_label else "label_unknown"
         return SetReading(None, reason, said.unread)
     asserted, denied, left_open = (
-        frozenset(s.label for s in said.statements if s.stance is stance) for stance in Stance
+        frozenset(s.label for s in said.claims if s.stance is stance) for stance in Stance
     )
     if not left_open and len(denied) == count:
         return SetReading(frozenset())  # each label is denied

@@ -72,7 +72,7 @@ def read_one_asserted(said: Understanding, task: Task, noun: str) -> LabelReadin
     if said.unread:
         return LabelReading(None, "answer_not_understood", said.unread)
     asserted, denied, left_open = (
-        {s.label for s in said.statements if s.stance is stance} for stance in Stance
+        {s.label for s in said.claims if s.stance is stance} for stance in Stance
     )
     if len(asserted | left_open) > 1:
         return LabelReading(None, f"several_{noun}s")

@@ -38,7 +38,7 @@ _CLAUSE_ENDS = frozenset(",:.")
 _CLAUSE_MARKS = frozenset(",;:.()\n-\u2713\u2717|=")
 
 
-class Answered(NamedTuple):
+class GivenAnswer(NamedTuple):
     """What a complete answer said.
 
     Attributes:
@@ -47,6 +47,8 @@ class Answered(NamedTuple):
         is_no: whether it is no, with which any denial agrees.
         absences: the labels that say that nothing was found.
         is_before: whether the explanation stands before the answer; it names no other label then.
+        may_deny: whether anything may be denied. Where the question and not the task names what is
+            looked for, the noun that is denied may be that.
     """
 
     labels: frozenset[int]
@@ -54,9 +56,10 @@ class Answered(NamedTuple):
     is_no: bool
     absences: frozenset[int]
     is_before: bool = False
+    may_deny: bool = True
 
 
-def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary) -> bool:
+def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
     is_known = [_is_known(word, lexicon, words) for word in text.words]
     if not is_known or not all(map(_is_plain_or_known, text.words, is_known)):
@@ -74,7 +77,7 @@ def bears_out(text: AnswerText, answered: Answered, lexicon: Lexicon, words: Voc
 
 
 def _is_all_neutral(
-    text: AnswerText, answered: Answered, lexicon: Lexicon, words: Vocabulary
+    text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary
 ) -> bool:
     tokens = [
         token
@@ -174,7 +177,7 @@ def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterato
         yield part
 
 
-def _is_neutral(sentence: Sequence[Token], answered: Answered, words: Sequence[str]) -> bool:
+def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer, words: Sequence[str]) -> bool:
     codes = {token.code for token in sentence}
     agrees = answered.is_no and codes & _DENIALS and codes & _STATES
     is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
@@ -184,12 +187,14 @@ def _is_neutral(sentence: Sequence[Token], answered: Answered, words: Sequence[s
     return all(_is_neutral_clause(clause, answered, words) for clause in clauses)
 
 
-def _is_neutral_clause(clause: Sequence[Token], answered: Answered, words: Sequence[str]) -> bool:
+def _is_neutral_clause(
+    clause: Sequence[Token], answered: GivenAnswer, words: Sequence[str]
+) -> bool:
     codes = [token.code for token in clause]
     if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
         return False
     denies = not _DENIALS.isdisjoint(codes)
-    if denies and not _denies_noun(clause, answered):
+    if denies and not (answered.may_deny and _denies_noun(clause, answered)):
         return False
     following = [*clause[1:], None]
     return all(
@@ -199,7 +204,7 @@ def _is_neutral_clause(clause: Sequence[Token], answered: Answered, words: Seque
     )
 
 
-def _denies_noun(clause: Sequence[Token], answered: Answered) -> bool:
+def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause denies something that is known and neither everything nor the answer."""
     codes = [token.code for token in clause]
     denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
@@ -216,7 +221,7 @@ def _is_aside(
     token: Token,
     after: Token | None,
     codes: Sequence[str],
-    answered: Answered,
+    answered: GivenAnswer,
     words: Sequence[str],
 ) -> bool:
     """Whether a label or number in a clause says nothing of the answer."""

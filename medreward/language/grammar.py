@@ -17,7 +17,7 @@ Rules beyond a group, each where two readings are possible:
 * A verdict behind a list is one on all of it: "A, B and C are absent".
 * A denial before a list is one on all of it where "or" or "nor" ends the list: "no A, B or C"; else
   labels behind the first one are open.
-* A label that says that nothing was found begins a statement of its own: "no pneumonia, normal".
+* A label that says that nothing was found begins a claim of its own: "no pneumonia, normal".
 * "A or B" leaves both open.
 * A table of labels and verdicts, in either order, is read pair by pair.
 * A heading before a colon is a verdict on the list behind it, on the lines below too.
@@ -44,7 +44,7 @@ class Stance(Enum):
     OPEN = "left open"
 
 
-class Statement(NamedTuple):
+class Claim(NamedTuple):
     """What an answer says of one label."""
 
     label: int
@@ -106,7 +106,7 @@ _AGREE = {"np": "n", "dp": "d", "tp": "t", "yp": "y", **{code: code for code in 
 
 
 @dataclass
-class Group:
+class WordGroup:
     """Tokens between two joiners, words that say nothing aside.
 
     Attributes:
@@ -114,7 +114,7 @@ class Group:
         tokens: labels and verdicts.
         has_modifier: whether a modifier stands in it.
         has_carrier: whether a noun does that a label may describe: "benign lesion".
-        is_clause: whether it begins a statement: "it is A".
+        is_clause: whether it begins a claim: "it is A".
         place: the index of its first word.
     """
 
@@ -136,7 +136,7 @@ class Group:
         return "".join(token.code for token in self.tokens)
 
 
-def read_statements(tokens: Sequence[Token], rules: Rules) -> list[Statement]:
+def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
     """Return what tokens say of labels; shares are verdicts already (`read_certainty`).
 
     Raises:
@@ -154,7 +154,7 @@ def read_statements(tokens: Sequence[Token], rules: Rules) -> list[Statement]:
             segment.append(token)
     reader.read_segment(segment, "")
     reader.finish()
-    return reader.statements
+    return reader.claims
 
 
 def read_certainty(tokens: Sequence[Token]) -> list[Token]:
@@ -231,7 +231,7 @@ class _AnswerReader:
     """Reads segments one after the other.
 
     Attributes:
-        statements: what was said so far.
+        claims: what was said so far.
         heading: the verdict of a heading that is still in force.
         asked: the labels of a question that the next segment may answer.
         says_no: whether "No" stood alone before what follows.
@@ -239,7 +239,7 @@ class _AnswerReader:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.statements: list[Statement] = []
+        self.claims: list[Claim] = []
         self.heading: Stance | None = None
         self.asked: list[int] = []
         self.says_no = False
@@ -260,11 +260,11 @@ class _AnswerReader:
         reader.read()
         self.heading = reader.heading if self.heading and not reader.had_heading else None
         if end == "?":
-            self.asked = [statement.label for statement in reader.statements]
+            self.asked = [claim.label for claim in reader.claims]
         else:
-            self.statements += reader.statements
+            self.claims += reader.claims
 
-    def _read_verdict(self, groups: list[Group], tokens: list[Token]) -> None:
+    def _read_verdict(self, groups: list[WordGroup], tokens: list[Token]) -> None:
         """Read a segment of nothing but a verdict: a heading, an answer to a question, or "No."."""
         if len(groups) > 1:
             raise NotUnderstoodError(groups[1].place)
@@ -274,22 +274,22 @@ class _AnswerReader:
             self._settle_question()
             self.heading = sign
         elif self.asked:
-            self.statements += [Statement(label, sign) for label in self.asked]
+            self.claims += [Claim(label, sign) for label in self.asked]
             self.asked = []
         elif sign is Stance.ASSERTED or self._agrees(group):
             return
-        elif group.codes == "n" and not self.statements:
+        elif group.codes == "n" and not self.claims:
             self.says_no = True
         else:
             raise NotUnderstoodError(group.place)
 
-    def _agrees(self, group: Group) -> bool:
+    def _agrees(self, group: WordGroup) -> bool:
         """Whether a verdict only bears out the answer no: "No. There is not."."""
-        labels = {statement.label for statement in self.statements}
+        labels = {claim.label for claim in self.claims}
         return group.codes in "az" and labels == {self.rules.no_label}
 
     def _settle_question(self) -> None:
-        self.statements += [Statement(label, Stance.OPEN) for label in self.asked]
+        self.claims += [Claim(label, Stance.OPEN) for label in self.asked]
         self.asked = []
 
     def finish(self) -> None:
@@ -297,9 +297,9 @@ class _AnswerReader:
         self._settle_question()
 
 
-def _groups(tokens: Sequence[Token]) -> Iterator[Group]:
+def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
     """Yield the groups of a segment that hold a label or a verdict."""
-    group = Group("", tokens[0].place if tokens else 0)
+    group = WordGroup("", tokens[0].place if tokens else 0)
     joiner = ""  # of the next group; joiners around a group of words that say nothing are one
     codes = ""  # of the group so far
     for token in tokens:
@@ -309,7 +309,7 @@ def _groups(tokens: Sequence[Token]) -> Iterator[Group]:
                 joiner = ""
             is_aside = token.code == "|" and set(codes) - _SILENT == {"m"}  # "viral or lobar A"
             joiner = joiner if is_aside else _stronger(joiner, token.code)
-            group, codes = Group(joiner, token.place, has_modifier=is_aside), ""
+            group, codes = WordGroup(joiner, token.place, has_modifier=is_aside), ""
             continue
         group.has_modifier |= "m" in (token.code, token.text)
         group.has_carrier |= token.code == "k" and not token.text
@@ -337,7 +337,7 @@ class _SegmentReader:
 
     def __init__(
         self,
-        groups: list[Group],
+        groups: list[WordGroup],
         rules: Rules,
         heading: Stance | None,
         says_no: bool,
@@ -347,7 +347,7 @@ class _SegmentReader:
         self.heading = heading
         self.had_heading = False
         self.says_no = says_no
-        self.statements: list[Statement] = []
+        self.claims: list[Claim] = []
         self._run: list[int] = []  # labels that the next verdict may be about
         self._is_alternative = False
         self._denied: list[int] | None = None  # labels in a list that a denial began
@@ -372,7 +372,7 @@ class _SegmentReader:
         self._end_run()
         self._end_denial(Stance.OPEN)
 
-    def _read_verdict(self, group: Group, following: str, *, is_first: bool) -> None:
+    def _read_verdict(self, group: WordGroup, following: str, *, is_first: bool) -> None:
         sign = _SIGNS[group.codes]
         agrees = group.codes in "azt" and group.joiner != ":"
         if agrees and self._run == [self.rules.no_label]:
@@ -399,7 +399,7 @@ class _SegmentReader:
         else:
             raise NotUnderstoodError(group.place)
 
-    def _read_group(self, group: Group, found: re.Match[str], following: str) -> None:
+    def _read_group(self, group: WordGroup, found: re.Match[str], following: str) -> None:
         labels = {t.label for t in group.tokens if t.code == LABEL}
         denied_in = {t.label for t in group.tokens if t.code == DENIED_IN}
         verdict = _AGREE.get(found["before"] + found["behind"])
@@ -427,7 +427,7 @@ class _SegmentReader:
         is_contrast = self.rules.one_answer and verdict in "tz" and following == ","
         self._contrasting = ("b", ":", ",") if is_contrast else ("b", ":")
 
-    def _read_denied_in(self, group: Group, verdict: str, labels: set[int]) -> None:
+    def _read_denied_in(self, group: WordGroup, verdict: str, labels: set[int]) -> None:
         """Read "no DR", "DR: none" where this is a form of a label; "DR" alone says nothing."""
         if not verdict:
             self._subject = min(labels)
@@ -438,7 +438,7 @@ class _SegmentReader:
         self._end_denial(Stance.OPEN)
         self._state(labels.pop(), Stance.ASSERTED, group)
 
-    def _read_bare(self, group: Group, label: int, following: str) -> None:
+    def _read_bare(self, group: WordGroup, label: int, following: str) -> None:
         """Read a label without a verdict of its own."""
         joiner, is_absence = group.joiner, label in self.rules.absences
         if self.heading is not None:
@@ -463,7 +463,7 @@ class _SegmentReader:
             return False
         return joiner == "|" or not is_absence
 
-    def _check_heading(self, group: Group) -> None:
+    def _check_heading(self, group: WordGroup) -> None:
         """Refuse a verdict under a heading, which has one already."""
         if self.heading is not None:
             raise NotUnderstoodError(group.place)
@@ -473,7 +473,7 @@ class _SegmentReader:
         has_own = len(self._run) == 2 and not (is_share or self._is_alternative)
         for i, label in enumerate(self._run):
             is_own = has_own and i == 0 and label in self.rules.absences and label != self._run[1]
-            self.statements.append(Statement(label, Stance.ASSERTED if is_own else sign))
+            self.claims.append(Claim(label, Stance.ASSERTED if is_own else sign))
         self._run.clear()
         self._is_alternative = False
 
@@ -481,28 +481,28 @@ class _SegmentReader:
         """Assert the labels that no verdict followed, or leave them open where "or" joins them."""
         is_open = self._is_alternative or joiner == "|"
         sign = Stance.OPEN if is_open else Stance.ASSERTED
-        self.statements += [Statement(label, sign) for label in self._run]
+        self.claims += [Claim(label, sign) for label in self._run]
         self._run.clear()
         self._is_alternative = False
 
     def _end_denial(self, sign: Stance, *, goes_on: bool = False) -> None:
         """End a list that a denial began: `sign` is the stance to its labels but the first."""
         if self._denied is not None:
-            self.statements += [Statement(label, sign) for label in self._denied]
+            self.claims += [Claim(label, sign) for label in self._denied]
             self._denied = [] if goes_on else None
 
-    def _state(self, label: int, stance: Stance, group: Group) -> None:
+    def _state(self, label: int, stance: Stance, group: WordGroup) -> None:
         if stance is Stance.ASSERTED:
             self._check_absence(label, group)
-        self.statements.append(Statement(label, stance))
+        self.claims.append(Claim(label, stance))
 
-    def _check_absence(self, label: int, group: Group) -> None:
+    def _check_absence(self, label: int, group: WordGroup) -> None:
         """Refuse "normal" of a part: "the left lung is normal" says nothing of the whole."""
         if label in self.rules.absences and group.has_modifier and not group.has_carrier:
             raise NotUnderstoodError(group.place)
 
 
-def _without_tables(groups: Sequence[Group]) -> Iterator[Group]:
+def _without_tables(groups: Sequence[WordGroup]) -> Iterator[WordGroup]:
     """Yield groups, the pairs of a table as groups of their own."""
     codes = [group.codes for group in groups]
     labels = {LABEL, DENIED_IN}
@@ -515,15 +515,15 @@ def _without_tables(groups: Sequence[Group]) -> Iterator[Group]:
     is_open = bool(inner) and set(codes[0]) <= labels and codes[-1] in ("a", "p")
     if is_open and all(_ENDS_PAIR.fullmatch(code) for code in inner):  # "A) false B) true"
         tokens = [token for group in groups for token in group.tokens]
-        yield from _split_table(Group(groups[0].joiner, groups[0].place, tokens))
+        yield from _split_table(WordGroup(groups[0].joiner, groups[0].place, tokens))
         return
     for group in groups:
         yield from _split_table(group)
 
 
-def _joined(verdict: Group, labels: Group) -> Group:
+def _joined(verdict: WordGroup, labels: WordGroup) -> WordGroup:
     """Return a verdict and the labels behind it as one group."""
-    return Group(
+    return WordGroup(
         verdict.joiner and ",",
         verdict.place,
         [*verdict.tokens, *labels.tokens],
@@ -532,19 +532,21 @@ def _joined(verdict: Group, labels: Group) -> Group:
     )
 
 
-def _split_table(group: Group) -> Iterator[Group]:
+def _split_table(group: WordGroup) -> Iterator[WordGroup]:
     codes = group.codes
     for table, pair in _PAIRS.items():
         if table.fullmatch(codes):
             for i, found in enumerate(pair.finditer(codes)):
                 tokens = group.tokens[found.start() : found.end()]
                 joiner = "," if i else group.joiner
-                yield Group(joiner, tokens[0].place, tokens, group.has_modifier, group.has_carrier)
+                yield WordGroup(
+                    joiner, tokens[0].place, tokens, group.has_modifier, group.has_carrier
+                )
             return
     yield from _split_labels(group)
 
 
-def _split_labels(group: Group) -> Iterator[Group]:
+def _split_labels(group: WordGroup) -> Iterator[WordGroup]:
     """Yield a group, or one for each of the labels that stand side by side in it."""
     start = 0
     for i in range(1, len(group.tokens)):
@@ -555,7 +557,7 @@ def _split_labels(group: Group) -> Iterator[Group]:
     yield _slice(group, start, len(group.tokens)) if start else group
 
 
-def _slice(group: Group, start: int, stop: int) -> Group:
+def _slice(group: WordGroup, start: int, stop: int) -> WordGroup:
     joiner = _BESIDE if start else group.joiner
     tokens = group.tokens[start:stop]
-    return Group(joiner, group.place, tokens, group.has_modifier, group.has_carrier)
+    return WordGroup(joiner, group.place, tokens, group.has_modifier, group.has_carrier)

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medreward.language.answer_text import AnswerText, split_answer
-from medreward.language.explanation import Answered, bears_out
+from medreward.language.explanation import GivenAnswer, bears_out
 from medreward.language.grammar import (
+    Claim,
     NotUnderstoodError,
     Rules,
     Stance,
-    Statement,
     read_certainty,
-    read_statements,
+    read_claims,
 )
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import Token, scan_answer
@@ -35,12 +35,12 @@ class Understanding(NamedTuple):
     """What an answer says of labels, or what in it was not understood.
 
     Attributes:
-        statements: what it says, in order; none where it is not understood.
+        claims: what it says, in order; none where it is not understood.
         unread: the first thing that is not understood, "" if all is.
         names_label: whether it names a label at all.
     """
 
-    statements: tuple[Statement, ...]
+    claims: tuple[Claim, ...]
     unread: str = ""
     names_label: bool = True
 
@@ -69,17 +69,17 @@ class Reader:
         place = next((token.place for token in tokens if token.code in _NOT_READ), None)
         if place is None:
             try:
-                statements = tuple(read_statements(tokens, self.rules))
-                return Understanding(statements, "", names_label or bool(statements))
+                claims = tuple(read_claims(tokens, self.rules))
+                return Understanding(claims, "", names_label or bool(claims))
             except NotUnderstoodError as error:
                 place = error.place
-        statements = self._with_explanation(text, tokens, place) if names_label else ()
-        unread = "" if statements else text_at(text, tokens, place)
-        return Understanding(statements, unread, names_label)
+        claims = self._with_explanation(text, tokens, place) if names_label else ()
+        unread = "" if claims else text_at(text, tokens, place)
+        return Understanding(claims, unread, names_label)
 
     def _with_explanation(
         self, text: AnswerText, tokens: Sequence[Token], place: int
-    ) -> tuple[Statement, ...]:
+    ) -> tuple[Claim, ...]:
         """Return what a complete answer beside an explanation says; nothing if there is none.
 
         `place` is the first word that is not understood.
@@ -88,19 +88,19 @@ class Reader:
         end = first
         while end > 0 and tokens[end].code not in _ENDS:
             end -= 1
-        statements = self._complete(tokens[:end])
-        if statements:
+        claims = self._complete(tokens[:end])
+        if claims:
             rest = part_of(text, tokens[end].place, len(text.words))
             is_part = tokens[end].code == "o" and (
-                self._is_absence(statements) or _is_count(tokens[:end])
+                self._is_absence(claims) or _is_count(tokens[:end])
             )
-            return statements if not is_part and self._bears_out(rest, statements) else ()
+            return claims if not is_part and self._bears_out(rest, claims) else ()
         last = max((i for i, t in enumerate(tokens) if t.code in _NOT_READ), default=first)
         return self._behind_explanation(text, tokens, last)
 
     def _behind_explanation(
         self, text: AnswerText, tokens: Sequence[Token], last: int
-    ) -> tuple[Statement, ...]:
+    ) -> tuple[Claim, ...]:
         """Return what a last sentence says, behind the token that is not understood.
 
         It says that it is the answer ("the diagnosis is A", "it is A", "A is present"), or what
@@ -110,34 +110,34 @@ class Reader:
         final = tokens[start:]
         states = any(token.code in "Fip" for token in final)
         denies = any(token.code in "ndatz" for token in tokens[:start])
-        statements = self._complete(_without_joiners(final)) if states or denies else ()
-        if not statements:
+        claims = self._complete(_without_joiners(final)) if states or denies else ()
+        if not claims:
             return ()
         rest = part_of(text, 0, final[0].place)
-        return statements if self._bears_out(rest, statements, is_before=True) else ()
+        return claims if self._bears_out(rest, claims, is_before=True) else ()
 
-    def _complete(self, tokens: Sequence[Token]) -> tuple[Statement, ...]:
+    def _complete(self, tokens: Sequence[Token]) -> tuple[Claim, ...]:
         """Return what tokens say if they are a complete answer, else nothing."""
         try:
-            statements = tuple(read_statements(tokens, self.rules))
+            claims = tuple(read_claims(tokens, self.rules))
         except NotUnderstoodError:
             return ()
-        asserted = {s.label for s in statements if s.stance is Stance.ASSERTED}
-        others = {s.label for s in statements if s.stance is not Stance.ASSERTED}
-        is_open = any(s.stance is Stance.OPEN for s in statements)
-        return () if not asserted or is_open or asserted & others else statements
+        asserted = {s.label for s in claims if s.stance is Stance.ASSERTED}
+        others = {s.label for s in claims if s.stance is not Stance.ASSERTED}
+        is_open = any(s.stance is Stance.OPEN for s in claims)
+        return () if not asserted or is_open or asserted & others else claims
 
-    def _is_absence(self, statements: Sequence[Statement]) -> bool:
+    def _is_absence(self, claims: Sequence[Claim]) -> bool:
         """Whether nothing is asserted but an absence: "normal in the left lung" is none."""
-        labels = {s.label for s in statements if s.stance is Stance.ASSERTED}
+        labels = {s.label for s in claims if s.stance is Stance.ASSERTED}
         return labels <= self.rules.absences
 
     def _bears_out(
-        self, rest: AnswerText, statements: Sequence[Statement], *, is_before: bool = False
+        self, rest: AnswerText, claims: Sequence[Claim], *, is_before: bool = False
     ) -> bool:
-        labels = frozenset(s.label for s in statements if s.stance is Stance.ASSERTED)
+        labels = frozenset(s.label for s in claims if s.stance is Stance.ASSERTED)
         absences, no_label = self.rules.absences, self.rules.no_label
-        answered = Answered(
+        answered = GivenAnswer(
             labels,
             may_deny_all=no_label is not None or labels <= absences,
             is_no=labels == {no_label},

@@ -47,9 +47,9 @@ def visited(answer: str, target: object, task: str | Task) -> set[str]:
         ("[[20, 30, 60, 80]]", [[20, 30, 60, 80]], "mni152_brain_box", 7),
         ("[[20, 30, 60, 80]]", [[20, 30, 60, 80]], PLACE, 7),
         ('[{"bbox_2d": [10, 10, 60, 61], "label": "WBC"}]', CELLS, "bccd", 8),
-        ("[]", [], "grounding_where", 10),
-        ("The brain is at [20, 30, 60, 80].", [[20, 30, 60, 80]], "mni152_brain_box", 10),
-        ("[[20, 30]]", [[20, 30, 60, 80]], "grounding_point", 14),
+        ("[]", [], "grounding_where", 11),
+        ("The brain is at [20, 30, 60, 80].", [[20, 30, 60, 80]], "mni152_brain_box", 14),
+        ("[[20, 30]]", [[20, 30, 60, 80]], "grounding_point", 15),
     ],
     ids=["plain", "own task", "labelled", "nothing", "prose", "point"],
 )

@@ -1,7 +1,7 @@
 """What an answer says beside the boxes, points or masks that it gives.
 
 All of it has to be understood, as in any answer: labels, keys of JSON, words that say nothing, and
-an explanation behind the last place; where a task has no labels, also what a place is called. What
+an explanation behind the last place. A place may have a name that the task does not know. What
 denies a place, leaves it open or doubts it ("not [1, 2, 3, 4]", `"present": false`,
 `"confidence": 0`) makes the answer unread, since a place that is denied would be paid as one that
 is given. A label that is said to be absent ("RBC: none") must have no place.
@@ -32,6 +32,10 @@ _NAME = re.compile(
     r"""|<\|object_ref_start\|>(?P<framed>[\w\s(),./-]{1,60})<\|object_ref_end\|>""",
     re.IGNORECASE,
 )
+# Fields that say nothing of a place, and another name of how sure a model is.
+_NUMBERED = re.compile(r"""(["'])(?:id|index)\1\s{0,9}:\s{0,9}\d{1,9}""", re.IGNORECASE)
+_SCORE = re.compile(r"""(["'])score\1(?=\s{0,9}:)""", re.IGNORECASE)
+_EMPTY = re.compile(r"\[\s{1,40}\]")
 _SILENT = frozenset("fFimkvo")
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
@@ -63,7 +67,7 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
     'boxes_open'
     """
     signed = _with_signs(text, spans)
-    words = split_answer(without_tags(signed if task.labels else _without_names(signed, task)))
+    words = split_answer(without_tags(_without_names(signed, task)))
     reader = task.reader
     tokens = _without_counts(read_certainty(scan_answer(words, reader.lexicon, reader.words)))
     bad = next((i for i, t in enumerate(tokens) if t.code in (UNKNOWN, NUMBER, "e")), None)
@@ -107,14 +111,17 @@ def _with_signs(text: str, spans: Sequence[tuple[int, int]]) -> str:
     text = text.replace(PLACE, "\ufffd")
     ends = [0, *(stop for _, stop in spans)]
     starts = [*(start for start, _ in spans), len(text)]
-    return PLACE.join(text[end:start] for end, start in zip(ends, starts, strict=True))
+    signed = PLACE.join(text[end:start] for end, start in zip(ends, starts, strict=True))
+    signed = _EMPTY.sub("[]", signed)  # no box to be ticked
+    return _NUMBERED.sub(" ", _SCORE.sub('"confidence"', signed)) if ":" in signed else signed
 
 
 def _without_names(text: str, task: Task) -> str:
-    """Return a text without what places are called, in a task that has no labels to name.
+    """Return a text without names of places that the task does not know: ``"label": "platelet"``.
 
-    The question of such a task names the things, and models repeat them (``"label": "platelet"``).
-    A name that denies or doubts ("no platelet", "mass?") stays, and is judged.
+    Where a task has no labels, its question names the things, and models repeat them. Where it has
+    some, a box of another name cannot be right, and the others are read. A name that denies or
+    doubts ("no platelet", "mass?") stays, and is judged.
     """
 
     def shortened(found: re.Match[str]) -> str:

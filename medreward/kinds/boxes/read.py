@@ -123,9 +123,15 @@ _PIECES = (
 _ENTRY = rf"[ \t\r\n]*+[-+]?(?:{FINITE})[ \t\r\n]*+"
 _FOUR = r"(?P<four>\[" + ",".join([_ENTRY] * 4) + r"\])"
 _TOKEN = re.compile(f"{_FOUR}|{_PIECES}", re.IGNORECASE | re.ASCII)
-# "[x1=10, y1=10, x2=60, y2=60]", "(x: 35, y: 35)"
-_EDGE_NAMES = re.compile(r"(?<=[\[(, ])[xy](?:[12]|_?min|_?max)?\s{0,4}[=:]\s{0,4}(?=[-+.\d])")
-_LED = re.compile(r"\[\s{0,9}(\"[^\"\[\]\n]{1,80}\")\s{0,9},(?=[\s\d.+-]{0,9}\d)")
+# "[x1=10, y1=10, x2=60, y2=60]", "(x: 35, y: 35)": in this order and no other.
+_FIRST = rf"\s{{0,9}}x(?:1|_?min)?\s{{0,9}}[=:]\s{{0,9}}([-+]?(?:{FINITE}))\s{{0,9}},"
+_SECOND = rf"\s{{0,9}}y(?:1|_?min)?\s{{0,9}}[=:]\s{{0,9}}([-+]?(?:{FINITE}))\s{{0,9}}"
+_CORNER = _FIRST + _SECOND
+_EDGE_NAMES = re.compile(
+    rf"(?<=[\[(]){_CORNER}(?:,{_CORNER.replace('1|_?min', '2|_?max')})?(?=[\])])",
+    re.IGNORECASE | re.ASCII,
+)
+_LED = re.compile(r"\[\s{0,9}(\"[^\"\[\]\n]{1,80}\")\s{0,9},\s{0,9}(?=[-+.\d])")
 _SEPARATORS = frozenset(" \t\r\n,;'\"")
 _CLOSES = {"[": "]", "(": ")"}
 
@@ -179,7 +185,8 @@ def without_edge_names(text: str) -> str:
     >>> without_edge_names("[x1=10, y1=10, x2=60, y2=60]"), without_edge_names('["WBC", 1, 2]')
     ('[10, 10, 60, 60]', '"WBC" [1, 2]')
     """
-    return _LED.sub(r"\1 [", _EDGE_NAMES.sub("", text))
+    named = _EDGE_NAMES.sub(lambda found: ", ".join(filter(None, found.groups())), text)
+    return _LED.sub(r"\1 [", named)
 
 
 @dataclass
@@ -521,7 +528,8 @@ def _alone(name: str, task: Task) -> Sequence[int | None] | None:
     """
     answer = json.dumps([{"bbox_2d": [0, 0, 1, 1], "label": name} if name else [0, 0, 1, 1]])
     found = _read_any(answer, task)
-    mentioned = {mention.label for mention in task.lexicon.find(split_answer(answer))}
+    mentions = task.lexicon.find(split_answer(answer))
+    mentioned = {mention.label for mention in mentions if not mention.is_denied_in}
     if not found.boxes or found.problems or len(task.labels) in mentioned:
         return None
     goes_on = "bbox" in tokenize(f"{task.labels} {task.no_finding}")

@@ -129,10 +129,10 @@ def test_json_lines_hold_the_same(tmp_path: Path) -> None:
 
 
 def test_readings_are_cases_that_have_no_target_to_hide_behind(mine: str) -> None:
-    text = "task: pneumoniamnist\nread:\n  normal: [normal, Normal.]\n  null:\n  - no pneumonia\n"
+    text = "task: pneumoniamnist\nread:\n  normal: [normal, Normal.]\n  null:\n  - pneumonia?\n"
     assert [o.status for o in check_text(text)] == ["passed"] * 3
     ids = [o.case.id for o in check_text(text)]
-    assert ids == ["normal: normal", "normal: Normal.", "none: no pneumonia"]
+    assert ids == ["normal: normal", "normal: Normal.", "none: pneumonia?"]
     assert [o.case.place for o in check_text(text)] == ["cases, line 3"] * 2 + ["cases, line 5"]
     found = check_text(text, f"{mine}:trl")
     assert [o.status for o in found] == ["passed", "failed", "failed"]

@@ -178,12 +178,33 @@ def test_labels_of_a_set_are_sorted_and_there(shipped: list[LabelledAnswer]) -> 
             assert set(names) <= set(answer.task.index_of_name), answer.id
 
 
-def test_every_shipped_answer_has_an_outcome(shipped: list[LabelledAnswer]) -> None:
+# "benigno" is as near to "benign" as a typo is.
+PAID_FOR_NOTHING = {"busi-067"}
+
+
+def test_short_honest_answers_are_read_and_nothing_else_is_paid(
+    shipped: list[LabelledAnswer],
+) -> None:
     readings = judge(shipped)
     assert [reading.answer for reading in readings] == shipped
-    counts = Counter(reading.outcome for reading in readings)
-    assert counts[Outcome.RIGHT] > counts[Outcome.MISSED]
-    assert counts[Outcome.UNPAID] > 0
+    short = count_shares(groups(readings)["set"]["short honest"])
+    assert short["read and right"].count >= 0.97 * short["read and right"].total
+    of = {outcome: {r.answer.id for r in readings if r.outcome is outcome} for outcome in Outcome}
+    disputed = {answer.id for answer in shipped if answer.disputed}
+    assert of[Outcome.WRONG] == set()
+    assert of[Outcome.PAID] - disputed == PAID_FOR_NOTHING
+
+
+def test_answers_of_vqa_rad_are_read(test_data: Path) -> None:
+    """Right answers in several forms, with the ends of what is read and what is not."""
+    measured, _ = vqa_rad.labelled(test_data / "vqa-rad")
+    for name, forms in measured.items():
+        for form, answers in forms.items():
+            shares = count_shares(judge(answers))
+            assert shares["read and wrong"].count == 0, (name, form)
+            assert shares["paid for nothing"].count == 0, (name, form)
+            if form != "sentence":
+                assert shares["not read"].count <= 0.03 * len(answers), (name, form)
 
 
 def test_answers_of_vqa_rad_are_labelled_by_themselves(test_data: Path) -> None:

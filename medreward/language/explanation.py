@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.lexicon import Lexicon
-from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, AnswerScanner, Token
+from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, UNKNOWN, AnswerScanner, Token
 from medreward.language.vocabulary import Role, Vocabulary
 
 _NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
@@ -31,7 +31,7 @@ _ROLE_CODES = {
 }
 # Verdicts, hedges and words about the answer take it back, where a language does not list them as
 # words of explanations too.
-_TAKES_BACK = frozenset("yqbcF?sX")
+_TAKES_BACK = frozenset("yqbcF?s")
 _DENIALS = frozenset("ndatz")
 _STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
@@ -79,11 +79,9 @@ def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: 
 def _is_all_neutral(
     text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary
 ) -> bool:
-    tokens = [
-        token
-        for token in _ExplanationScanner(text, lexicon, words).tokens()
-        if token.code != "X" or not _is_plain(token.text)  # a word of a phrase, by itself
-    ]
+    tokens = [*_ExplanationScanner(text, lexicon, words).tokens()]
+    if any(token.code == UNKNOWN and not _is_plain(token.text) for token in tokens):
+        return False
     sentences = _split_at(tokens, lambda token: token.code == ".")
     return all(_is_neutral(sentence, answered, text.words) for sentence in sentences)
 
@@ -192,6 +190,8 @@ def _is_neutral_clause(
 ) -> bool:
     codes = [token.code for token in clause]
     if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
+        return False
+    if UNKNOWN in codes and LABEL in codes:  # a word of a phrase, by itself, is not known
         return False
     denies = not _DENIALS.isdisjoint(codes)
     if denies and not (answered.may_deny and _denies_noun(clause, answered)):

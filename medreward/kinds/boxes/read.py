@@ -466,16 +466,17 @@ def _lists(number: str, space: str, after: str, fences: tuple[str, str]) -> re.P
     box = rf"\[{space}{comma.join([number] * 4)}{space}\]"
     entries = rf'"bbox_2d"{colon}{box}{comma}"label"{colon}"[\w .,/+-]{{1,100}}+"'
     kinds = (box, rf"\{{{space}{entries}{space}\}}")
-    lists = (rf"{one}(?:{comma}{one}){{0,{MAX_BOXES - 1}}}+" for one in kinds)
+    lists = (rf"{one}(?:{comma}{one}){{0,{MAX_BOXES - 1}}}" for one in kinds)
     body = rf"\[{space}(?:{'|'.join(lists)}){space}\]"
     return re.compile(f"{fences[0]}{body}{fences[1]}", re.ASCII)
 
 
-# Numbers as JSON has them, below `LARGEST`; possessive quantifiers: no backtracking.
+# Numbers as JSON has them, below `LARGEST`. Possessive quantifiers, which save time, stand behind
+# single characters only: behind groups, Python before 3.11.4 matches more than it should.
 _WHOLE = r"(?:0|[1-9]\d{0,8}+)"
-_NUMBER = rf"-?+{_WHOLE}(?:\.\d{{1,15}}+)?+"
+_NUMBER = rf"-?+{_WHOLE}(?:\.\d{{1,15}}+)?"
 _SPACE = r"[ \t\r\n]{0,40}+"
-_FENCES = rf"{_SPACE}(?:```(?:json)?)?+{_SPACE}", rf"{_SPACE}(?:```)?+{_SPACE}"
+_FENCES = rf"{_SPACE}(?:```(?:json)?)?{_SPACE}", rf"{_SPACE}(?:```)?{_SPACE}"
 _PLAIN = _lists(_NUMBER, _SPACE, _SPACE, _FENCES)
 _DUMPED = _lists(_WHOLE, "", " ", ("", ""))  # whole numbers as json.dumps writes them
 

@@ -148,10 +148,17 @@ def thinkings(task: Task) -> st.SearchStrategy[str]:
     return st.one_of(st.just("zzz"), st.just(" ".join(words)), st.just(""), part)
 
 
+def says_by_denying(case: AttackCase) -> bool:
+    """Whether denials say something: of all labels of a set, or of a finding and its absence."""
+    task = case.task
+    is_pair = len(task.labels) == 2
+    return is_pair and (task.kind == "multilabel" or len(task.absences) == 1)
+
+
 def dodges(case: AttackCase) -> Iterator[str]:
     """Yield answers that hedge, deny or withhold, in the words of the case."""
     # "not A, B" denies A and asserts B: an answer.
-    denials = DENIALS if len(case.names) < 2 else ()
+    denials = DENIALS if len(case.names) < 2 and not says_by_denying(case) else ()
     for pattern in (*HEDGES, *denials, *WITHHELD):
         for wrong in case.wrong:
             yield pattern.format(right=case.right, wrong=wrong)

@@ -417,6 +417,7 @@ def test_a_score_is_json_ready_pickles_and_copies() -> None:
         "signature": score.signature,
         "correct": True,
         "prediction": "2",
+        "unread": "",
     }
     assert pickle.loads(pickle.dumps(score)) == score
     assert copy.deepcopy(score) == score

@@ -277,6 +277,8 @@ SHAPING: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "Task.first_grade": ({"kind": "ordinal"}, {"first_grade": 1}, "2"),
     "Task.no_finding": ({"kind": "multilabel"}, {"no_finding": ("clear",)}, "clear"),
     "Task.max_typos": ({}, {"max_typos": 0}, "blastona"),
+    "Task.languages": ({}, {"languages": ("de",)}, "nicht blastoma, sondern alpha"),
+    "Task.modifiers": ({}, {"modifiers": ("spiky",)}, "spiky alpha"),
     "Label.name": ({}, {"label": {"name": "gamma"}}, "alpha"),
     "Label.synonyms": ({}, {"label": {"synonyms": ("round",)}}, "round"),
     "Label.absence": ({}, {"label": {"absence": True}}, "no blastoma, alpha"),

@@ -107,8 +107,8 @@ def _read_said(said: Understanding, count: int) -> SetReading:
     asserted, denied, left_open = (
         frozenset(s.label for s in said.claims if s.stance is stance) for stance in Stance
     )
-    if not left_open and len(denied) == count:
-        return SetReading(frozenset())  # each label is denied
+    if not left_open and denied == frozenset(range(count)):
+        return SetReading(frozenset())  # each label is denied, "no finding" is not
     if not said.names_label:
         return SetReading(None, "label_unknown")
     if left_open or not asserted or asserted & denied:

@@ -48,6 +48,7 @@ from medreward.task.traits import Trait
 MAX_LENGTH = 100_000
 _FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
 _KEYS = ("segmentation", "mask", "rle", "polygon", "polygons", "points", "objects", "counts")
+_SIZES = ("size", "seen")  # of the image
 _MOST_PARTS = 100
 _DEEPEST = 20  # Python's own limit depends on its version and on who calls
 _MASK = re.compile(r"[\[{]\s*[-+.\d\[{\"']")  # the beginning of one, or of something else in JSON
@@ -119,7 +120,7 @@ def _read_fields(content: Any, task: Task) -> Beside:
         MaskError: if they are nested too deeply.
     """
     for name, field in islice(_fields(content), _MOST_PARTS):
-        said = read_beside(f"{name}: {json.dumps(field)}", [], task)
+        said = read_beside(f"{json.dumps(name)}: {json.dumps(field)}", [], task)
         if said.reason or said.says_nothing or said.denied:
             return Beside(said.reason or "mask_unreadable", said.unread or name)
     return Beside()
@@ -164,7 +165,7 @@ def _fields(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
         for key, item in value.items():
             if key in _KEYS and key not in ("counts", "points"):
                 yield from _fields(item, depth + 1)
-            elif key not in _KEYS and key != "size":
+            elif key not in _KEYS and key not in _SIZES:
                 yield key, item
 
 

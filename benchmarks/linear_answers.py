@@ -1,8 +1,8 @@
 """Answers that repeat what readers look for, and how the time of reading them grows.
 
-Repeated are all words of denial and doubt, the words beside them and every pair of them, every
-ASCII character that is no letter, and tags and brackets: alone, beside a label, one block behind
-another; for every kind of task. The limits on an answer's length are lifted, as they would hide how
+Repeated are all words that answers may have, pairs of those of different use, every ASCII character
+that is no letter, and tags and brackets: alone, beside a label, one block behind another; for every
+kind of task. The limits on an answer's length are lifted, as they would hide how
 the time grows.
 """
 
@@ -21,7 +21,7 @@ from unittest.mock import patch
 from medreward import RewardSettings, Task
 from medreward.kinds import pointing, reading, segmentation
 from medreward.kinds.boxes import read
-from medreward.language import cues
+from medreward.language.vocabulary import phrases_of
 from medreward.scoring.scorer import Scorer
 
 SHORT, LONG = 3_000, 24_000  # characters
@@ -56,15 +56,9 @@ EXAMPLES = {
     ),
     "pointing": Example(Task.load("grounding_point"), BOX, "none", "[30, 30]"),
 }
-CUES = [" ".join(words) + " " for words in cues.CUE_TABLE]
-BESIDE = [
-    word + " "
-    for word in sorted(
-        cues.LINKS | cues.BREAKS | cues.NO_IDIOMS | cues.SUBJECTS | cues.ALTERNATIVES
-        | cues.BETWEEN | cues.CONDITIONS | cues.CONSEQUENCES | cues.RESTS
-        | {"and", "or", "nor", "between", "like", "only", "heart", "rule out", "except"}
-    )
-]  # fmt: skip
+PHRASES = phrases_of("en")
+# Of the longest lists, whose words all do the same, those of `representatives` have to do.
+WORDS = [f"{phrase} " for phrase, name in PHRASES.items() if name not in ("modifiers", "nouns")]
 CHARACTERS = [
     *string.punctuation, *string.digits, *" \t\n", "\u00a0", "\u200b", "\u0301", "\u2610", "\u2022",
     "\u00b2", "\u2192", "\u2265", "\u00bd", "&lt;", "&amp;", "\n- ", "\n\n", ", ", ". ", "? ", ": ",
@@ -93,21 +87,19 @@ class Shape(NamedTuple):
 
 
 def representatives() -> list[str]:
-    """Return two cue phrases of each use, and the words, characters and markup that matter most."""
-    by_use: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for words, kinds in cues.CUE_TABLE.items():
-        by_use[tuple(kind.name for kind in kinds)].append(" ".join(words) + " ")
-    chosen = {phrase for phrases in by_use.values() for phrase in (phrases[0], phrases[-1])}
-    words = "and or nor between but if then otherwise except which present seen only heart yes it"
-    chosen |= {f"{word} " for word in words.split()}
+    """Return two phrases of each list of words, and the characters and markup that matter most."""
+    of_list: dict[str, list[str]] = defaultdict(list)
+    for phrase, name in PHRASES.items():
+        of_list[name].append(f"{phrase} ")
+    chosen = {phrase for phrases in of_list.values() for phrase in (phrases[0], phrases[-1])}
     marks = (", ", ". ", "? ", ": ", " - ", "( ", ") ", "/", "\n", "\n- ", "...", "0 ", "7% ")
-    return [*sorted(chosen), *marks, "[1, 2, 3, 4]", "[] ", "<b>", "</del>", '"a": [], ']
+    return [*sorted(chosen), "zorb ", *marks, "[1, 2, 3, 4]", "[] ", "<b>", "</del>", '"a": [], ']
 
 
 def single_shapes(example: Example) -> Iterator[Shape]:
     """Yield everything repeated, alone and beside the example's answers."""
     nothing, something = example.nothing, example.something
-    for unit in [*CUES, *BESIDE, *CHARACTERS, *MARKUP]:
+    for unit in [*WORDS, *CHARACTERS, *MARKUP]:
         yield Shape("", unit)
         yield Shape(f"{nothing} ", unit)
         yield Shape("", f"{unit}{nothing} ")
@@ -138,7 +130,6 @@ def unlimited() -> Iterator[None]:
         for module in (read, pointing, segmentation):
             stack.enter_context(patch.object(module, "MAX_LENGTH", _UNLIMITED))
         stack.enter_context(patch.object(segmentation, "MAX_ANSWER_LENGTH", _UNLIMITED))
-        stack.enter_context(patch.object(read, "_MOST_MENTIONS", _UNLIMITED))
         yield
 
 

@@ -223,6 +223,18 @@ def written_grades(language: str, number: str) -> list[str]:
     return [template.format(number=number) for template in _templates(language, _GRADES)]
 
 
+def phrases_of(language: str) -> dict[str, str]:
+    """Return the phrases of a language and, of each, the name of its first list.
+
+    >>> phrases_of("en")["rather than"]
+    'not'
+    """
+    return {
+        " ".join(phrase): kind.key if kind else role.value if role else ""
+        for phrase, (kind, role) in _meanings(language).items()
+    }
+
+
 def check_languages(what: str, languages: object) -> None:
     """Raise `ConfigError` unless `languages` is a list of known ones, at least one, each once."""
     if not isinstance(languages, list | tuple) or not languages:

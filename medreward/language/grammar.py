@@ -83,8 +83,8 @@ _SIGNS = {
     "p": Stance.ASSERTED,
     "q": Stance.OPEN,
 }
-# "2 lesions", "image 2", "quadrant 3": a number that is no grade.
-_COUNTS = re.compile(r"(?:^|[^F])[fio]*#[fmo]*[kv]|[kv]#")
+# What a number may be of: "2 lesions", "image 2". It is no grade then.
+_COUNTED = frozenset("kv")
 _JOINERS = frozenset(",:&|b")
 _SILENT = frozenset("fFivo")
 # Joins labels that stand side by side with nothing between them.
@@ -301,22 +301,23 @@ def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
     """Yield the groups of a segment that hold a label or a verdict."""
     group = WordGroup("", tokens[0].place if tokens else 0)
     joiner = ""  # of the next group; joiners around a group of words that say nothing are one
-    codes = ""  # of the group so far
+    codes: set[str] = set()  # of the group so far
+    numbers = _NumberReader()
     for token in tokens:
         if token.code in _JOINERS:
             if group.tokens:
                 yield group
                 joiner = ""
-            is_aside = token.code == "|" and set(codes) - _SILENT == {"m"}  # "viral or lobar A"
+            is_aside = token.code == "|" and codes - _SILENT == {"m"}  # "viral or lobar A"
             joiner = joiner if is_aside else _stronger(joiner, token.code)
-            group, codes = WordGroup(joiner, token.place, has_modifier=is_aside), ""
+            group, codes = WordGroup(joiner, token.place, has_modifier=is_aside), set()
+            numbers = _NumberReader()
             continue
         group.has_modifier |= "m" in (token.code, token.text)
         group.has_carrier |= token.code == "k" and not token.text
         group.is_clause |= token.code == "i"
-        codes += "#" if token.code == LABEL and token.text else token.code
-        if _COUNTS.search(codes):
-            raise NotUnderstoodError(token.place)
+        codes.add(token.code)
+        numbers.read(token)
         if token.code not in _SILENT and token.code not in "mk":
             group.tokens.append(token)
     if group.tokens:
@@ -325,6 +326,26 @@ def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
         group.joiner in ("&", "b") and not (group.has_modifier or group.has_carrier)
     ):
         raise NotUnderstoodError(group.place)
+
+
+class _NumberReader:
+    """Tells a number of things from a grade: "2 lesions", "image 2", "2 small lesions"."""
+
+    def __init__(self) -> None:
+        self.last = ""
+        self.waits = False  # for the thing that the last number counts
+
+    def read(self, token: Token) -> None:
+        """Take the next token of a group.
+
+        Raises:
+            NotUnderstoodError: if it makes a count.
+        """
+        code = NUMBER if token.code == LABEL and token.text else token.code
+        if (code in _COUNTED and self.waits) or (code == NUMBER and self.last in _COUNTED):
+            raise NotUnderstoodError(token.place)
+        self.waits = self.last != "F" if code == NUMBER else self.waits and code in "fmo"
+        self.last = code
 
 
 def _stronger(one: str, other: str) -> str:

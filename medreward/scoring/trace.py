@@ -11,7 +11,8 @@
 ``knowledge``  the text injected into the prompt; null: the card's own
 ============== ==================================================================================
 
-and `Score.as_dict`: ``total``, ``parts``, ``reasons``, ``prediction``, ``correct``, ``signature``.
+and `Score.as_dict`: ``total``, ``parts``, ``reasons``, ``prediction``, ``correct``, ``signature``,
+and ``unread``, the first thing in the answer that was not understood, where there is one.
 
 A line ``{"resumed_after": 3}`` says that the run went on from the checkpoint of step 3: the steps
 after it are made again, so that lines of later steps that stand above it do not count any more.
@@ -40,6 +41,7 @@ from medreward.scoring.scorer import Score
 from medreward.task.task import Task
 
 ON_ERROR = ("raise", "warn")
+_OPTIONAL = ("group", "split", "unread")
 MAX_BYTES = 2**30
 MOST = 1e12  # a number beyond is no reward
 RESUMED = "resumed_after"
@@ -65,13 +67,14 @@ class TraceRow:
     prediction: str | None = None
     correct: bool | None = None
     signature: str | None = None
+    unread: str | None = None
     unreadable: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as a JSON-ready dictionary, optional fields only where they are known."""
         values = {name: getattr(self, name) for name in self.__slots__ if name != "unreadable"}
         values |= {"parts": dict(self.parts), "reasons": list(self.reasons)}
-        return {k: v for k, v in values.items() if v is not None or k not in ("group", "split")}
+        return {k: v for k, v in values.items() if v is not None or k not in _OPTIONAL}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> TraceRow:
@@ -93,7 +96,7 @@ class TraceRow:
                 raise ConfigError(
                     f"field {quote(name)}: {quote(str(known[name])[:60])} is of a wrong type"
                 )
-        for name in ("id", "group", "split", "task", "prediction", "signature"):
+        for name in ("id", "group", "split", "task", "prediction", "signature", "unread"):
             if name in known:
                 known[name] = str(known[name])
         known["reasons"] = tuple(known.get("reasons", ()))
@@ -132,13 +135,14 @@ def trace_row(
         knowledge: the text injected into the prompt; the card's own is written as None.
         **place: ``step``, ``id``, ``group`` and ``split``, as far as they are known.
     """
+    fields = vars(score) | {"unread": score.unread or None}
     return TraceRow(
         completion=completion,
         task=task.name,
         target=target if isinstance(target, str) else ground_truth(task, target),
         knowledge=None if knowledge == task.knowledge_text() else knowledge,
         unreadable=score.prediction is None,
-        **vars(score),
+        **fields,
         **place,
     )
 

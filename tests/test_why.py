@@ -119,9 +119,15 @@ def reciting(rng: random.Random, step: int, target: int) -> str:
     return answer(guess(rng, 0.4, target), told)
 
 
+def in_other_words(rng: random.Random, _: int, target: int) -> str:
+    said = guess(rng, 0.5, target)
+    return answer(f"{said} zorbic" if rng.random() < 0.1 else said, rng.choice(THOUGHTS))
+
+
 FORMAT: dict[str, Any] = {"delta": 0, "weights": {"format": 0.8}}
 TABLE: list[tuple[str, Make, dict[str, Any], set[str]]] = [
     ("healthy", healthy, {"delta": 0, "decay": "linear"}, {"constant_part"}),
+    ("in other words", in_other_words, {"delta": 0, "decay": "linear"}, {"not_understood"}),
     ("wrong", wrong_only, {}, {"never_right"}),
     # Under δ⁻ unread answers are charged for their reasoning, so that their groups would differ.
     ("untagged", untagged, {"delta": 0}, {"unreadable", "zero_variance", "never_right"}),

@@ -308,11 +308,12 @@ class _Reward:
         columns: Mapping[str, Any],
         log_extra: LogExtra,
     ) -> None:
-        """Hand predictions and reasons to TRL's table of completions."""
+        """Hand predictions, reasons and what was not understood to TRL's table of completions."""
         log_extra(f"{self.prefix}prediction", [None if s is None else s.prediction for s in scores])
         log_extra(
             f"{self.prefix}reasons", ["" if s is None else " ".join(s.reasons) for s in scores]
         )
+        log_extra(f"{self.prefix}unread", ["" if s is None else s.unread for s in scores])
         # The id tells the groups apart, whose prompts may differ in the image alone. TRL appends
         # the values of all functions to one column, so one function of a trainer writes it.
         sets = [one for one in getattr(trainer, "reward_funcs", ()) if isinstance(one, _Reward)]

@@ -19,6 +19,7 @@ from medreward.errors import ConfigError, quote
 from medreward.files.atomic import replacing
 from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.truth import target_of
+from medreward.language.mends import mend_of
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.text.reasons import REASONS
 from medreward.text.shown import EscapingStream
@@ -147,5 +148,8 @@ def _run_explain(arguments: argparse.Namespace) -> int:
     print(f"read as     {score.prediction or '(nothing)'}")
     for reason in score.reasons:
         print(f"reason      {reason}: {REASONS[reason]}")
+    if score.unread:
+        print(f"unread      {quote(score.unread)} is not understood")
+        print(f"first guess {mend_of(score.unread, bound.task.languages)}")
     print(f"signature   {score.signature}")
     return 0

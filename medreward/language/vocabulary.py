@@ -235,6 +235,18 @@ def phrases_of(language: str) -> dict[str, str]:
     }
 
 
+def lists_of(language: str, phrase: str) -> frozenset[str]:
+    """Return the names of the lists of a language that hold a phrase; none: it is not known.
+
+    >>> sorted(lists_of("en", "lesion"))
+    ['carriers', 'generic']
+    """
+    kind, role = _meanings(language).get(split_answer(phrase).words, (None, None))
+    return frozenset(
+        (*((kind.key,) if kind else ()), *((role.value,) if role else ())),
+    )
+
+
 def check_languages(what: str, languages: object) -> None:
     """Raise `ConfigError` unless `languages` is a list of known ones, at least one, each once."""
     if not isinstance(languages, list | tuple) or not languages:

@@ -31,7 +31,7 @@ from medreward.text.completion import completion_text
 from medreward.text.reasons import ANSWER_REASONS, FORMAT_REASONS, RECITATION_REASONS
 
 # TRL's columns that are no rewards; ours of `log_extra` stand among them.
-_TRL_TEXT = {"step", "prompt", "completion", "advantage", "prediction", "reasons", "id"}
+_TRL_TEXT = {"step", "prompt", "completion", "advantage", "prediction", "reasons", "unread", "id"}
 _VERL_KEY = re.compile(r"(.+)_\d+_\d+")  # <prompt>_<completion>_<output>
 _CODES = (*ANSWER_REASONS, *FORMAT_REASONS, *RECITATION_REASONS)
 _FIRST = -1  # where a row without a step stands
@@ -208,6 +208,7 @@ def _trl_row(row: Mapping[str, Any]) -> TraceRow:
         parts=rewards,
         reasons=reasons,
         prediction=row.get("prediction"),
+        unread=row.get("unread") or None,
         correct=reasons[0] == "correct" if reasons else None,
         unreadable=row.get("prediction") is None if reasons else None,
     )

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.language.mends import mend_of
 from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
-from medreward.runs.why_stats import CAUSES, MEASURES, Stats, Step, TraceExample, shares
+from medreward.runs.why_stats import CAUSES, MEASURES, OTHERS, Stats, Step, TraceExample, shares
 from medreward.scoring.groups import gather_groups
 from medreward.scoring.trace import TraceRow
 from medreward.text.reasons import REASONS
@@ -94,6 +95,18 @@ def summary(view: View) -> dict[str, Any]:
             }
             for code, share in shares(view.all.reasons, view.all.rows).items()
         },
+        "not_understood": [
+            {
+                "text": text,
+                "count": view.all.unread[text],
+                "share": view.all.unread[text] / stats.rows,
+                "early": _unread_share(text, view.early),
+                "late": _unread_share(text, view.late),
+                "mend": _mend(text),
+                "example": vars(stats.unread[text]),
+            }
+            for text in shares(view.all.unread, 1)
+        ],
         "answers": shares(view.all.answers, view.all.answers.total()),
         "groups_varied": {n: v / stats.spread.groups for n, v in stats.spread.varied.items()},
         "constant_parts": stats.spread.constant(),
@@ -117,7 +130,7 @@ def describe_run(view: View) -> str:
     >>> print(describe_run(view).splitlines()[0])
     8 completions, 8 steps, task not named
     """
-    sections = (_head, _table, _dead, _varied, _reasons, _found)
+    sections = (_head, _table, _dead, _varied, _reasons, _unread, _found)
     return "\n".join(line for section in sections for line in section(view))
 
 
@@ -128,6 +141,7 @@ def report(view: View, title: str) -> Report:
     found = summary(view)
     measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
     columns = ("all", "early", "late")
+    sides = (view.all, view.early, view.late)
     rows = [
         Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
         for name, values in measured.items()
@@ -142,6 +156,15 @@ def report(view: View, title: str) -> Report:
     parts = {n[5:]: [s.mean(n) for s in view.steps] for n in measured if n.startswith("part ")}
     low = min((v for c in parts.values() for v in c if not math.isnan(v)), default=0.0)
     length = [step.mean("length") for step in view.steps]
+    words = [*shares(view.all.unread, 1)][:_SHOWN]
+    rows += [
+        Row(
+            f"not understood: {_short(text)}",
+            [_or_nan(step.unread[text] / step.rows) if step else math.nan for step in sides],
+            _mend(text),
+        )
+        for text in words
+    ]
     return Report(
         title=title,
         summary=" ".join(f"{note}." for note in notes(view)) or "Shares and means of a trace.",
@@ -160,9 +183,15 @@ def report(view: View, title: str) -> Report:
                 f"example: {code}": _shown(found, 400)
                 for code, found in view.stats.examples.items()
             },
+            **{f"not understood: {_short(text)}": _unread_text(view, text) for text in words},
             "signatures": "\n".join(view.stats.signatures) or "(none)",
         },
     )
+
+
+def _unread_text(view: View, text: str) -> str:
+    example = view.stats.unread[text]
+    return f"{_place(example)}: {_cut(example.completion, 400)}\nfirst guess: {_mend(text)}"
 
 
 def _change(view: View, name: str) -> dict[str, float | bool | None]:
@@ -235,6 +264,34 @@ def _reasons(view: View) -> Iterator[str]:
         yield f"{code:32}" + "".join(_cell(value) for value in (share, *edges))
 
 
+def _unread(view: View) -> Iterator[str]:
+    if not view.all.unread:
+        return
+    total, rows = view.all.unread.total(), view.all.rows
+    yield (
+        f"\nwhat was not understood first in {total} of {rows} answers ({total / rows:.1%}), "
+        f"{len(view.all.unread)} different"
+    )
+    yield f"{'':32}{'all':>9}{'early':>9}{'late':>9}"
+    for text, share in [*shares(view.all.unread, rows).items()][:_SHOWN]:
+        edges = (_unread_share(text, view.early), _unread_share(text, view.late))
+        yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
+        yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
+        yield f"  first guess: {_mend(text)}"
+
+
+def _short(text: str) -> str:
+    return quote(text if len(text) <= 28 else f"{text[:27]}…")
+
+
+def _mend(text: str) -> str:
+    return "" if text == OTHERS else mend_of(text)
+
+
+def _unread_share(text: str, step: Step | None) -> float | None:
+    return None if step is None else step.unread[text] / step.rows
+
+
 def _found(view: View) -> Iterator[str]:
     found = findings(view)
     few = "too few completions to say what stands out"
@@ -257,6 +314,12 @@ def _shown(examples: Iterable[TraceExample], width: int) -> str:
 def _place(example: TraceExample) -> str:
     total = "-" if example.total is None else f"{example.total:.3f}"
     return f"step {example.step}, id {example.id}, target {example.target}, total {total}"
+
+
+def _cut_end(completion: str) -> str:
+    """Return the end of a completion, where its answer stands."""
+    cut = completion[-_WIDTH:]
+    return ("…" if len(completion) > len(cut) else "") + repr(cut)
 
 
 def _cut(completion: str, width: int) -> str:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from medreward.errors import quote
+from medreward.language.mends import mend_of
 from medreward.runs.why_stats import CAUSES, Stats, Step, pool_steps, shares
 from medreward.text.reasons import FORMAT_REASONS
 
@@ -19,6 +21,7 @@ MIN_SIDE = 5  # steps at either end below which no trend is looked for
 EDGE = 0.25  # share of the steps at either end that is compared
 CERTAIN = 3.0  # standard errors
 UNREADABLE = 0.3  # share of completions
+NOT_UNDERSTOOD = 0.03  # share of completions
 DEAD = 0.5  # share of groups
 SAME_TEXT = 0.3  # share of groups
 CORRELATED = 0.95  # |Pearson's r| within groups
@@ -46,6 +49,7 @@ HINTS = {
     "several_answers": "the policy hedges or goes on after its answer: stop at </answer>",
     "label_unknown": "the answers use words that the card does not know: list the allowed labels "
     "in the prompt, and add true synonyms to the card",
+    "answer_not_understood": "see what is not understood, below",
     "grade_unknown": "the answers name no grade: say in the prompt which grades there are",
     "several_labels": "the policy hedges: say in the prompt that one label is wanted",
     "several_grades": "the policy hedges: say in the prompt that one grade is wanted",
@@ -166,6 +170,20 @@ def unreadable(view: View) -> Iterator[Diagnosis]:
             "unreadable",
             f"{share:.0%} of the completions{_when(view)} have no readable answer{why}",
             HINTS[reasons[0]] if reasons else "look at the examples below",
+        )
+
+
+def not_understood(view: View) -> Iterator[Diagnosis]:
+    """Answers are not read since one thing in them is not understood."""
+    share = view.now.unread.total() / view.now.rows
+    if share >= NOT_UNDERSTOOD:
+        word, count = view.now.unread.most_common(1)[0]
+        yield Diagnosis(
+            "not_understood",
+            f"{share:.0%} of the answers{_when(view)} are not read since something in them is not "
+            f"understood, most often {quote(word)} ({count} of {view.now.unread.total()})",
+            f"look whether these answers are honest (the table says where they stand); of "
+            f"{quote(word)}: {mend_of(word)}",
         )
 
 
@@ -363,6 +381,7 @@ RULES: tuple[Callable[[View], Iterator[Diagnosis]], ...] = (
     one_target,
     never_right,
     unreadable,
+    not_understood,
     zero_variance,
     same_text,
     one_answer,

@@ -19,6 +19,8 @@ BLOCK = 256
 # Of a completion, so many characters are looked at for repetition.
 _MOST_TEXT = 20_000
 _MOST_ANSWERS = 50
+_MOST_UNREAD = 500
+OTHERS = "(others)"
 _N = 3
 
 MEASURES = {
@@ -48,6 +50,7 @@ class Step:
         reasons: how often each code.
         answers: how often each prediction.
         targets: how often each target.
+        unread: how often each word or mark was the first that was not understood.
         groups: how many groups with several completions.
         dead: how many of these have zero variance, by cause.
         same_text: how many have one and the same completion.
@@ -59,6 +62,7 @@ class Step:
     reasons: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     targets: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     groups: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     same_text: int = 0
@@ -129,6 +133,11 @@ class TraceExample:
     total: float | None
 
 
+def example_of(row: TraceRow) -> TraceExample:
+    """Return a completion as an example."""
+    return TraceExample(row.step, row.id, str(row.target), row.completion[:400], row.total)
+
+
 class Stats:
     """Everything `medreward.runs.why` looks at, gathered group by group."""
 
@@ -136,6 +145,7 @@ class Stats:
         self.steps: dict[int, Step] = defaultdict(Step)
         self.spread = Spread()
         self.examples: dict[str, list[TraceExample]] = {}
+        self.unread: dict[str, TraceExample] = {}  # the first completion with each word
         self.rows = 0
         self.stepless = 0
         self.goes_back = 0  # how often a step comes after later ones: another run, or a resumed one
@@ -170,6 +180,7 @@ class Stats:
             row.prediction in step.answers or len(step.answers) < _MOST_ANSWERS
         ):
             step.answers[row.prediction] += 1
+        self._add_unread(step, row)
         settings = row.signature.partition("|knowledge:")[0] if row.signature else None
         named = ((self.tasks, row.task), (self.splits, row.split), (self.signatures, settings))
         for counter, value in named:
@@ -178,9 +189,19 @@ class Stats:
         for code in row.reasons or ("(no reason known)",):
             self._show(code, row)
 
+    def _add_unread(self, step: Step, row: TraceRow) -> None:
+        """Count what was not understood; beyond so many different words the others are one."""
+        if not row.unread:
+            return
+        word = row.unread.casefold()
+        if word not in self.unread and len(self.unread) >= _MOST_UNREAD:
+            word = OTHERS
+        self.unread.setdefault(word, example_of(row))
+        step.unread[word] += 1
+
     def _show(self, code: str, row: TraceRow) -> None:
         """Keep the first and the latest example of a code."""
-        example = TraceExample(row.step, row.id, str(row.target), row.completion[:400], row.total)
+        example = example_of(row)
         self.examples[code] = [*self.examples.get(code, [])[:1], example]
 
 
@@ -219,7 +240,7 @@ def pool_steps(steps: Iterable[Step]) -> Step:
         total.same_text += step.same_text
         for name, value in step.sums.items():
             total.sums[name] += value
-        for name in ("known", "reasons", "answers", "targets", "dead"):
+        for name in ("known", "reasons", "answers", "targets", "dead", "unread"):
             getattr(total, name).update(getattr(step, name))
     return total
 

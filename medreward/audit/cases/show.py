@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from medreward.audit.cases.judge import ERROR, Outcome
+from medreward.errors import quote
 from medreward.text.reasons import REASONS
 
 _LONGEST = 600
@@ -45,6 +46,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "parts": {} if earned is None else dict(earned.parts),
         "reasons": [] if score is None else list(score.reasons),
         "prediction": None if score is None else score.prediction,
+        "unread": "" if score is None else score.unread,
         "expected": [finding.expected for finding in outcome.findings],
         "found": [finding.found for finding in outcome.findings],
         "unjudged": list(outcome.unjudged),
@@ -75,4 +77,6 @@ def _earned(outcome: Outcome) -> list[str]:
     if outcome.score is not None:
         lines.append(f"  read as     {outcome.score.prediction or '(nothing)'}")
         lines += [f"  reason      {code}: {REASONS[code]}" for code in outcome.score.reasons]
+        if outcome.score.unread:
+            lines.append(f"  unread      {quote(outcome.score.unread)} is not understood")
     return lines

@@ -1,0 +1,125 @@
+"""What a user is told about a word that was not understood, and where it is shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from medreward import Task, explain
+from medreward.audit.cases import check_text
+from medreward.audit.cases.show import show_outcome
+from medreward.commands.cli import main
+from medreward.language.mends import mend_of
+from medreward.language.vocabulary import LANGUAGES, phrases_of
+from medreward.scoring.trace import TraceRow, TraceWriter, read_rows, trace_row
+
+TASK = Task.load("pneumoniamnist")
+TURNING = {"not", "deny_before", "plain_no", "absent", "echo_no", "open", "or", "but"}
+
+
+@pytest.mark.parametrize(
+    ("unread", "languages", "mend"),
+    [
+        ("zorbic", ("en",), "modifiers: ['zorbic']"),
+        ("Zorbic", ("en",), "modifiers: ['zorbic']"),
+        ("spiculated", ("en",), "modifiers: ['spiculated']"),
+        ("zorbic", ("en",), "synonyms"),
+        ("nicht", ("en",), "denies or leaves open in German (de)"),
+        ("nicht", ("en", "zh"), "languages: [en, zh, de]"),
+        ("nicht", ("de",), "it is known, but not where it stands"),
+        ("links", ("en",), "says something in German"),
+        ("\u65e0", ("en",), "denies or leaves open in Chinese (zh)"),
+        ("\u043d\u0435\u0442", ("en",), "it is no word of english: set the card's languages"),
+        ("~", ("en",), "it is no word: say in the prompt"),
+        ("7", ("en",), "it is no word: say in the prompt"),
+        ("is", ("en",), "it is known, but not where it stands"),
+        ("abnormality", ("en",), "it is known, but not where it stands"),
+    ],
+)
+def test_the_mend_fits_the_word(unread: str, languages: tuple[str, ...], mend: str) -> None:
+    assert mend in mend_of(unread, languages)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_word_that_denies_is_never_offered_as_a_modifier(language: str) -> None:
+    turning = [phrase for phrase, name in phrases_of(language).items() if name in TURNING]
+    assert len(turning) > 20
+    for languages in (("en",), ("de",), ("zh",), ("en", "de")):
+        assert [phrase for phrase in turning if "modifiers" in mend_of(phrase, languages)] == []
+
+
+def test_a_modifier_that_is_offered_mends_the_answer() -> None:
+    text = "<think>x</think><answer>zorbic pneumonia</answer>"
+    assert explain(text, "pneumonia", task=TASK).unread == "zorbic"
+    card = Task("chest", labels=["normal", "pneumonia"], modifiers=("zorbic",))
+    assert explain(text, "pneumonia", task=card).correct
+
+
+def write_trace(path: Path, answers: list[str]) -> Path:
+    writer = TraceWriter(path)
+    for step, answer in enumerate(answers, start=1):
+        text = f"<think>x</think><answer>{answer}</answer>"
+        score = explain(text, "pneumonia", task=TASK)
+        writer.write([trace_row(score, TASK, text, "pneumonia", None, step=step, id=f"t{step}")])
+    return path
+
+
+def test_a_trace_holds_what_was_not_understood(tmp_path: Path) -> None:
+    path = write_trace(tmp_path / "trace.jsonl", ["pneumonia zorbic", "pneumonia"])
+    first, second = read_rows(path)
+    assert first["unread"] == "zorbic"
+    assert "unread" not in second
+    assert TraceRow.from_dict(first).unread == "zorbic"
+    assert TraceRow.from_dict(second).unread is None
+
+
+def test_why_counts_what_was_not_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = ["pneumonia"] * 40 + ["Zorbic pneumonia", "zorbic pneumonia", "pneumonia nicht"] * 10
+    path = write_trace(tmp_path / "trace.jsonl", answers)
+    assert main(["why", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first, second = found["not_understood"]
+    assert (first["text"], first["count"], first["share"]) == ("zorbic", 20, 20 / 70)
+    assert "modifiers: ['zorbic']" in first["mend"]
+    assert first["example"]["id"] == "t41"
+    assert (second["text"], second["count"]) == ("nicht", 10)
+    assert "not_understood" in {finding["rule"] for finding in found["findings"]}
+
+    html = tmp_path / "why.html"
+    assert main(["why", str(path), "--html", str(html)]) == 0
+    text = capsys.readouterr().out
+    assert "what was not understood first in 30 of 70 answers (42.9%), 2 different" in text
+    assert text.index("'zorbic'") < text.index("'nicht'")
+    page = html.read_text(encoding="utf-8")
+    assert "not understood: &#39;zorbic&#39;" in page
+    assert "modifiers: [" in page
+
+
+def test_why_says_nothing_where_all_is_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_trace(tmp_path / "trace.jsonl", ["pneumonia", "normal"] * 30)
+    assert main(["why", str(path)]) == 0
+    assert "not understood" not in capsys.readouterr().out
+
+
+def test_explain_says_what_was_not_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "<think>x</think><answer>pneumonia \x1b[31mzorbic</answer>"
+    arguments = ["explain", text, "--target", "pneumonia", "--task", "pneumoniamnist"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "is not understood" in shown
+    assert "first guess" in shown
+    assert main([*arguments[:1], "a" + arguments[1].replace("\x1b[31m", ""), *arguments[2:]]) == 0
+    assert "unread      'zorbic' is not understood" in capsys.readouterr().out
+
+
+def test_a_failed_case_names_the_word() -> None:
+    text = "{task: yes_no, cases: [{answer: 'yes zorbic', target: 'yes', expect: {correct: true}}]}"
+    (outcome,) = check_text(text)
+    assert "unread      'zorbic' is not understood" in show_outcome(outcome)

@@ -148,6 +148,8 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
         if token.code in (UNKNOWN, NUMBER, "e", "c", "h"):
             raise NotUnderstoodError(token.place)
         if token.code in ".?":
+            if token.code == "?" and not segment:  # "? A": what is asked cannot be told
+                raise NotUnderstoodError(token.place)
             reader.read_segment(segment, token.code)
             segment = []
         else:
@@ -395,7 +397,7 @@ class _SegmentReader:
 
     def _read_verdict(self, group: WordGroup, following: str, *, is_first: bool) -> None:
         sign = _SIGNS[group.codes]
-        agrees = group.codes in "azt" and group.joiner != ":"
+        agrees = group.codes in "azt" and group.joiner == ","
         if agrees and self._run == [self.rules.no_label]:
             return  # "No, there is not"
         if (

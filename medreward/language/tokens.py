@@ -39,6 +39,7 @@ _MARKS = {
 }
 # Marks behind which a word may follow at once; behind others it needs a space.
 _GLUED = frozenset(" \"'*_`[]{}()\n\t,:=/|-#\u2713\u2717&\ue000")
+_BEFORE_WORDS = frozenset((" ", " \"", " '", " *", " **", " `"))
 _DASHES = re.compile(r"-+(?!>)")
 # An exclamation mark ends a sentence, "!=" does not; a plus joins words, "2+" does not.
 _STRAY = re.compile(r"![^\s!*_\"')}\]]|\+(?!\s)|(?<!\s)\+")
@@ -92,6 +93,8 @@ class AnswerScanner:
             return self._label_tokens(label), label.stop
         if phrase:
             code = phrase[1].code
+            if phrase[1] is WordClass.ARTICLE and not self._leads_on(phrase[0]):
+                return (Token(UNKNOWN, place, text=words[place]),), phrase[0]  # "0 to I"
             if code == "m" and self.lexicon.shares(words[place : phrase[0]]):
                 # "left or right kidney", where this is a label, leaves it open
                 return (Token("k", place, text="m"),), phrase[0]
@@ -128,6 +131,10 @@ class AnswerScanner:
         following = self.vocabulary.classes.find(self.text.words, self.text.gaps, stop)
         is_written = kind is WordClass.NO or start in self.text.capitals
         return is_written and following is not None and following[1] in _BEHIND_LABEL
+
+    def _leads_on(self, stop: int) -> bool:
+        """Whether a word follows at once, as one does an article."""
+        return stop < len(self.text.words) and self.text.gaps[stop] in _BEFORE_WORDS
 
     def _marks(self, place: int) -> Iterator[Token]:
         """Yield the marks before a word, or behind the last one."""

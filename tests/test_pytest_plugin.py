@@ -15,12 +15,12 @@ target: pneumonia
 knowledge: ""
 cases:
 - {id: right one, answer: pneumonia, expect: {correct: true}}
-- {id: denied, answer: no pneumonia, expect: {correct: false, no_better_than: wrong}}
-- {id: wrong expectation, answer: no pneumonia, expect: {correct: true, reasons: correct}}
+- {id: denied, answer: possibly pneumonia, expect: {correct: false, no_better_than: wrong}}
+- {id: wrong expectation, answer: possibly pneumonia, expect: {correct: true, reasons: correct}}
 - {id: "sharp s \u00df :: x", answer: normal, expect: {correct: false}}
 - {id: open, answer: pneumonias, expect: {prediction: null}, gap: known}
 read:
-  null: [no pneumonia, "p\u200bneumonia or normal"]
+  null: [possibly pneumonia, "p\u200bneumonia or normal"]
 """
 REWARD = """
 def anywhere(completions, target, **kwargs):
@@ -55,14 +55,14 @@ def test_case_files_are_collected_and_a_failure_is_explained(project: pytest.Pyt
     result.stdout.fnmatch_lines(
         [
             "*lungs.cases.yaml, line 7: case 'wrong expectation', task pneumoniamnist",
-            "  completion  '<think>Looked at closely.</think><answer>no pneumonia</answer>'",
+            "  completion  '<think>Looked at closely.</think><answer>possibly pneumonia</answer>'",
             "  target      'pneumonia'",
             "  total       +0.2000",
             "  parts       accuracy +0.0000, format +1.0000, recitation +0.0000",
             "  read as     (nothing)",
-            "  reason      label_denied: *",
+            "  reason      label_open: *",
             "  expected    correct: true; it is false",
-            "  expected    reason correct; it is label_denied",
+            "  expected    reason correct; it is label_open",
             "FAILED lungs.cases.yaml::wrong expectation - correct: true; it is false*",
         ]
     )

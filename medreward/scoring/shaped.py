@@ -42,12 +42,12 @@ def explain(
     """Score a completion and say why; takes the arguments of :func:`shaped_reward`.
 
     >>> score = explain(
-    ...     "<think>Focal opacity.</think><answer>no pneumonia</answer>",
+    ...     "<think>Focal opacity.</think><answer>possibly pneumonia</answer>",
     ...     "pneumonia",
     ...     task="pneumoniamnist",
     ... )
     >>> score.total.__round__(3), score.reasons
-    (0.2, ('label_denied',))
+    (0.2, ('label_open',))
     """
     bound = scorer(task, settings)
     if _is_one(completion):

@@ -21,6 +21,9 @@ attacks with the limit ``WRONG`` are made again behind each other reasoning of `
 recited knowledge among them, and held against an honest wrong answer *behind the same reasoning and
 in the same tags*: they may earn no more than that.
 
+A full audit also says what answers earn that never look at the image (`Audit.baselines`): no fault
+of a reward by itself, and so no reason to fail.
+
 Nothing is skipped in silence. A kind or a trait that no family is about fails as `COVERAGE`, and a
 family that makes no attack on a case to which it applies fails.
 """
@@ -36,6 +39,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from medreward.audit.baselines import MOST_TARGETS, Baseline, measure_baselines
 from medreward.audit.exploits import (
     Attack,
     AttackCase,
@@ -196,6 +200,7 @@ class Audit:
         results: one result a family; the first is that of the honest answers themselves, the
             second, where no families were named, whether every trait of the kind is attacked.
         compared: the reasonings behind which attacks were held against honest answers.
+        baselines: what answers earn that never look at the image.
     """
 
     reward: str
@@ -205,6 +210,7 @@ class Audit:
     honest: HonestMeans
     results: tuple[FamilyResult, ...]
     compared: tuple[Comparison, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -271,7 +277,26 @@ def audit(
         HonestMeans(*(_means(honest, ("right", "wrong", "near")))),
         tuple(results),
         tuple(_compare([*sound, *varied])),
+        _baselines(reward, task, targets) if families is None else (),
     )
+
+
+def _baselines(
+    reward: Rewards, task: Task, targets: Sequence[object] | None
+) -> tuple[Baseline, ...]:
+    """Return what answers earn that never look, over at most so many targets, spread evenly."""
+    if targets is not None and len(targets) > MOST_TARGETS:
+        step = len(targets) / MOST_TARGETS
+        targets = [targets[int(i * step)] for i in range(MOST_TARGETS)]
+
+    def earn(case: AttackCase, answer: str) -> float:
+        earned, _, _ = _earned(reward, case, case.say(answer))
+        return earned if math.isfinite(earned) else 0.0
+
+    if targets is None:
+        return measure_baselines(cases_of(task), earn)
+    # Each by itself: of equal targets a kind makes one case.
+    return measure_baselines([case for one in targets for case in cases_of(task, [one])], earn)
 
 
 def _vary_reasoning(

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from medreward.audit.baselines import advise
 from medreward.audit.battery import Audit, FamilyResult, PaidAttack
+from medreward.task.registry import rules_of
 from medreward.version import __version__
 
 _SHOWN = 160
@@ -41,6 +43,11 @@ def as_text(audits: Sequence[Audit]) -> str:
 
 def _text_lines(audit: Audit) -> Iterator[str]:
     yield ("PASS " if audit.passed else "FAIL ") + summary(audit)
+    if audit.baselines:
+        shares = (f"{row.policy}: {row.share:.0%}" for row in audit.baselines)
+        yield f"  never looking at the image earns, of what right answers do: {'; '.join(shares)}"
+    for note in advise_audit(audit):
+        yield f"  note   {note}"
     for result in audit.failures:
         pay = f"{result.failed} of {result.attacks} fail" if result.attacks else "no attack made"
         yield f"  {result.severity:6} {result.family}: {pay}"
@@ -51,6 +58,14 @@ def _text_lines(audit: Audit) -> Iterator[str]:
                 yield f"         {' '.join(shorten_text(result.worst.text).split())}"
 
 
+def advise_audit(audit: Audit) -> list[str]:
+    """Return a note where answers that never look at the image earn most of what right ones do."""
+    highest = max(audit.baselines, key=lambda one: one.share, default=None)
+    if highest is None or not highest.is_high:
+        return []
+    return [advise(highest, rules_of(audit.kind).traits)]
+
+
 def as_json(audits: Sequence[Audit]) -> dict[str, Any]:
     """Return the audits as a JSON-ready dictionary; what is no finite number becomes null."""
     return {
@@ -58,6 +73,7 @@ def as_json(audits: Sequence[Audit]) -> dict[str, Any]:
         "passed": all(audit.passed for audit in audits),
         "audits": [
             _finite({**asdict(audit), "passed": audit.passed})
+            | {"notes": advise_audit(audit)}
             | {"results": [_finite({**asdict(r), "passed": r.passed}) for r in audit.results]}
             for audit in audits
         ],
@@ -69,7 +85,7 @@ def as_markdown(audits: Sequence[Audit]) -> str:
     lines = ["# Audit of rewards", "", *_overview(audits)]
     for audit in audits:
         lines += ["", f"## {_cell(audit.task)}", "", _cell(summary(audit)), ""]
-        lines += [*_comparisons(audit), "", *_families(audit)]
+        lines += [*_comparisons(audit), "", *_baselines(audit), *_families(audit)]
     return "\n".join([*lines, "", f"medreward {__version__}", ""])
 
 
@@ -91,6 +107,19 @@ def _comparisons(audit: Audit) -> Iterator[str]:
     yield "|---|---:|---:|---:|"
     for row in audit.compared:
         yield f"| {row.reasoning} | {row.targets} | {row.right:.4g} | {row.wrong:.4g} |"
+
+
+def _baselines(audit: Audit) -> Iterator[str]:
+    if not audit.baselines:
+        return
+    yield "| answers that never look at the image | answer | mean | of right |"
+    yield "|---|---|---:|---:|"
+    for row in audit.baselines:
+        answer = f"`{_cell(shorten_text(row.answer))}`" if row.answer else ""
+        yield f"| {row.policy} | {answer} | {row.earned:.4g} | {row.share:.0%} |"
+    yield ""
+    for note in advise_audit(audit):
+        yield f"{_cell(note)}\n"
 
 
 def _families(audit: Audit) -> Iterator[str]:
@@ -123,6 +152,7 @@ def as_html(audits: Sequence[Audit]) -> str:
         summary=summary,
         ordered=order_results,
         shortened=shorten_text,
+        advise=advise_audit,
     )
 
 

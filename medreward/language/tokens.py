@@ -39,7 +39,7 @@ _MARKS = {
 }
 # Marks behind which a word may follow at once; behind others it needs a space.
 _GLUED = frozenset(" \"'*_`[]{}()\n\t,:=/|-#\u2713\u2717&\ue000")
-_BEFORE_WORDS = frozenset((" ", " \"", " '", " *", " **", " `"))
+_BEFORE_WORDS = frozenset((" ", ' "', " '", " *", " **", " `"))
 _DASHES = re.compile(r"-+(?!>)")
 # An exclamation mark ends a sentence, "!=" does not; a plus joins words, "2+" does not.
 _STRAY = re.compile(r"![^\s!*_\"')}\]]|\+(?!\s)|(?<!\s)\+")

@@ -210,6 +210,7 @@ def test_a_failure_shows_completion_parts_reasons_and_what_was_expected() -> Non
         "  read as     (nothing)",
         "  reason      label_unknown: the answer names no label of the task",
         "  reason      no_think_tag: there is neither <think> nor </think>",
+        "  unread      'a' is not understood",
         "  expected    correct: true; it is false",
     ]
     assert as_dict(outcome)["expected"] == ["correct: true"]

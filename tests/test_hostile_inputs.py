@@ -315,9 +315,17 @@ _ALLOWED = {
     "files/reading.py", "files/atomic.py", "kinds/boxes/read.py", "kinds/segmentation.py",
     "audit/reward_process.py", "audit/reward_child.py", "scoring/trace.py", "sheets/view.py",
     "priors/draft.py", "priors/template.py", "grounding/phrases.py", "task/card.py",
-    "data/sources/table.py", "data/sources/huggingface.py",
+    "data/sources/table.py", "data/sources/huggingface.py", "language/vocabulary.py",
 }  # fmt: skip
 _READS = {"read_text", "read_bytes", "safe_load", "loads"}
+# Of what `read_text` is called that reads an answer.
+_READERS = {"reader", "self"}
+
+
+def _is_reader(value: ast.expr) -> bool:
+    """Whether a method is called of `task.reader` or, within the reader, of itself."""
+    name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+    return name in _READERS
 
 
 def test_one_module_reads() -> None:
@@ -329,6 +337,8 @@ def test_one_module_reads() -> None:
                 continue
             called = node.func
             method = isinstance(called, ast.Attribute) and called.attr in _READS
+            if isinstance(called, ast.Attribute) and _is_reader(called.value):
+                continue
             if method or (isinstance(called, ast.Name) and called.id == "open"):
                 found.add(path.relative_to(root).as_posix())
     assert found <= _ALLOWED, found - _ALLOWED
@@ -348,7 +358,7 @@ CARD = f"""
 name: {json.dumps("a" + EVIL)}
 kind: classification
 question: {json.dumps("q" + EVIL)}
-labels: [{json.dumps("yes" + EVIL)}, "no"]
+labels: [{json.dumps("lung" + EVIL)}, heart]
 """
 
 
@@ -357,15 +367,15 @@ def test_nothing_in_cards_and_traces_is_obeyed(
 ) -> None:
     card, trace, cases = (tmp_path / name for name in ("card.yaml", "t.jsonl", "c.cases.yaml"))
     card.write_text(CARD)
-    answers = ["<think>a</think><answer>no</answer>", "no"] * 2
+    answers = ["<think>a</think><answer>heart</answer>", "heart"] * 2
     rows = [
-        {"id": EVIL, "group": EVIL, "task": f"a{EVIL}", "target": "no", "completion": text}
+        {"id": EVIL, "group": EVIL, "task": f"a{EVIL}", "target": "heart", "completion": text}
         for text in answers
     ]
     trace.write_text("\n".join(map(json.dumps, rows)))
-    case = {"answer": "no", "target": "no", "expect": "right", "id": EVIL, "note": EVIL}
+    case = {"answer": "heart", "target": "heart", "expect": "right", "id": EVIL, "note": EVIL}
     cases.write_text(json.dumps({"defaults": {"task": str(card)}, "cases": [case]}))
-    assert main(["explain", answers[0], "--target=no", f"--task={card}"]) == 0
+    assert main(["explain", answers[0], "--target=heart", f"--task={card}"]) == 0
     assert main(["tasks", "show", str(card)]) == 0
     assert main(["tasks", "show", str(card), "--json"]) == 0
     main(["why", str(trace), f"--task={card}"])

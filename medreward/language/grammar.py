@@ -407,6 +407,9 @@ class _SegmentReader:
         ):
             raise NotUnderstoodError(group.place)  # "no opacity"
         if following == ":" and not (self._run and group.joiner == ":"):
+            is_unclear = sign is Stance.DENIED and group.joiner == ","
+            if self._run and is_unclear:  # "A (left) is absent: B", "A, absent: B"
+                raise NotUnderstoodError(group.place)
             self._end_run()
             self._end_denial(Stance.OPEN)
             self.heading, self.had_heading = sign, True

@@ -126,7 +126,7 @@ class AnswerScanner:
             return kind is not WordClass.FRAME
         if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
             return True
-        if not self.text.gaps[stop].isspace() or "\n" in self.text.gaps[stop]:
+        if self.text.gaps[stop] != " ":
             return True
         following = self.vocabulary.classes.find(self.text.words, self.text.gaps, stop)
         is_written = kind is WordClass.NO or start in self.text.capitals

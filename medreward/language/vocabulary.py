@@ -20,8 +20,6 @@ from importlib import resources
 from itertools import combinations
 from typing import Generic, TypeVar
 
-import yaml
-
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
 
@@ -261,6 +259,8 @@ def check_languages(what: str, languages: object) -> None:
 @cache
 def _content(language: str) -> dict[str, str]:
     """Return the lists of a language's file."""
+    import yaml  # when an answer is read, not when medreward is imported
+
     file = resources.files(__package__) / f"{LANGUAGES[language]}.yaml"
     content: dict[str, str] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content

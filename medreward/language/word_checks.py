@@ -9,15 +9,17 @@ from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.vocabulary import PARTICLES, Vocabulary, WordClass, make_vocabulary
 
-# Words that join labels or deny them; "none", "positive" and "doubtful" may be labels.
+# Words that join labels or deny them; "none", "neither" and "doubtful" may be labels.
 _RESERVED = frozenset(
     (
         *PARTICLES,
-        *(WordClass.NOT, WordClass.DENY),
+        WordClass.NOT,
         *(WordClass.AND, WordClass.OR, WordClass.BUT),
     )
 )
-_VERDICTS = _RESERVED | {WordClass.OPEN, WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO}
+_VERDICTS = _RESERVED | {
+    *(WordClass.DENY, WordClass.OPEN, WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO)
+}
 
 
 def check_modifiers(

@@ -35,6 +35,7 @@ _NAME = re.compile(
 # Fields that say nothing of a place, and another name of how sure a model is.
 _NUMBERED = re.compile(r"""(["'])(?:id|index)\1\s{0,9}:\s{0,9}\d{1,9}""", re.IGNORECASE)
 _SCORE = re.compile(r"""(["'])score\1(?=\s{0,9}:)""", re.IGNORECASE)
+_BRACKETS = frozenset("[]{}")  # an explanation stands behind them: fields have to be known
 _EMPTY = re.compile(r"\[\s{1,40}\]")
 _SILENT = frozenset("fFimkvo")
 _DOUBTS = frozenset("ndaq|?bztc")
@@ -82,7 +83,8 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
             absences=task.absences,
             may_deny=bool(labels),
         )
-        if rest is None or not bears_out(rest, known, reader.lexicon, reader.words):
+        is_prose = rest is not None and _BRACKETS.isdisjoint("".join(rest.gaps))
+        if rest is None or not (is_prose and bears_out(rest, known, reader.lexicon, reader.words)):
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]

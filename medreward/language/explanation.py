@@ -191,7 +191,8 @@ def _is_neutral_clause(
     codes = [token.code for token in clause]
     if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
         return False
-    if UNKNOWN in codes and LABEL in codes:  # a word of a phrase, by itself, is not known
+    fragments = codes.count(UNKNOWN)  # words of phrases by themselves, which are not known
+    if fragments and (LABEL in codes or 2 * fragments > len(codes)):
         return False
     denies = not _DENIALS.isdisjoint(codes)
     if denies and not (answered.may_deny and _denies_noun(clause, answered)):

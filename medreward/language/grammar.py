@@ -85,6 +85,8 @@ _SIGNS = {
 }
 # What a number may be of: "2 lesions", "image 2". It is no grade then.
 _COUNTED = frozenset("kv")
+# Marks that say something of what stands before them; with nothing there, they may deny.
+_WITH_WORDS = ("?", "!")
 _JOINERS = frozenset(",:&|b")
 _SILENT = frozenset("fFivo")
 # Joins labels that stand side by side with nothing between them.
@@ -148,7 +150,7 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
         if token.code in (UNKNOWN, NUMBER, "e", "c", "h"):
             raise NotUnderstoodError(token.place)
         if token.code in ".?":
-            if token.code == "?" and not segment:  # "? A": what is asked cannot be told
+            if token.text in _WITH_WORDS and not segment:  # "? A", "! A"
                 raise NotUnderstoodError(token.place)
             reader.read_segment(segment, token.code)
             segment = []

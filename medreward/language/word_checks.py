@@ -53,22 +53,28 @@ def check_modifiers(
 def check_forms(what: str, forms: Sequence[Sequence[str]], languages: tuple[str, ...]) -> None:
     """Raise `ConfigError` for a name or synonym that is a word such as "no", "not" or "or".
 
-    "yes" and "no" may be labels where all labels are.
+    "yes" and "no" may be labels where there is one of each.
     """
     words = make_vocabulary(languages)
-    classes = {form: words.class_of(form) for group in forms for form in group}
-    if classes and all(found in PARTICLES for found in classes.values()):
-        return
+    has_both = label_of_no(forms, words) is not None
     for i, group in enumerate(forms):
         for j, form in enumerate(group):
-            if classes[form] in _RESERVED:
+            kind = words.class_of(form)
+            if kind in _RESERVED and not (has_both and kind in PARTICLES):
                 field = "name" if j == 0 else f"synonyms[{j - 1}]"
                 raise ConfigError(
-                    f"{what}[{i}].{field}: {quote(form)} is a word that denies or joins "
+                    f"{what}[{i}].{field}: {quote(form)} is a word that denies, affirms or joins "
                     f"other labels in an answer, so it cannot be one; write what it means, such as "
-                    f"{quote('absent')}. Only where all labels are yes or no may they have these "
-                    f"names"
+                    f"{quote('absent')}. Yes and no may be labels where there is one of each"
                 )
+
+
+def label_of_no(forms: Sequence[Sequence[str]], words: Vocabulary) -> int | None:
+    """Return the index of the label "no" where another one is "yes", by name or synonym."""
+    kinds = [{words.class_of(form) for form in group} for group in forms]
+    denying = [i for i, found in enumerate(kinds) if WordClass.NO in found]
+    affirming = [i for i, found in enumerate(kinds) if WordClass.YES in found]
+    return denying[0] if denying and affirming and denying != affirming else None
 
 
 def _first_of(words: Sequence[str], known: Vocabulary, classes: frozenset[WordClass]) -> str:

@@ -19,12 +19,10 @@ from medreward.language.lexicon import Lexicon
 from medreward.language.understanding import Reader
 from medreward.language.vocabulary import (
     DEFAULT_LANGUAGES,
-    PARTICLES,
-    WordClass,
     check_languages,
     make_vocabulary,
 )
-from medreward.language.word_checks import check_forms, check_modifiers
+from medreward.language.word_checks import check_forms, check_modifiers, label_of_no
 from medreward.task.card import card_text, make_task, read_card, shipped
 from medreward.task.labels import Label, Statement, check_label, check_statements
 from medreward.task.laterality import Laterality
@@ -172,14 +170,10 @@ class Task:
         last = self.first_grade + len(self.labels) - 1
         scale = (self.first_grade, last) if has_scale else None
         words = make_vocabulary(tuple(self.languages), tuple(self.modifiers), scale)
-        forms = [form for group in rules_of(self.kind).forms(self) for form in group]
-        kinds = {form: words.class_of(form) for form in forms}
-        are_particles = bool(kinds) and all(kind in PARTICLES for kind in kinds.values())
-        denial = next((form for form, kind in kinds.items() if kind is WordClass.NO), "")
         rules = Rules(
             self.absences,
             one_answer=Trait.ONE_ANSWER in self.traits,
-            no_label=self.lexicon.label(denial) if are_particles else None,
+            no_label=label_of_no(rules_of(self.kind).forms(self), words),
         )
         return Reader(self.lexicon, words, rules)
 

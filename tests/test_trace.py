@@ -27,8 +27,10 @@ TEXT = "<think>Dot bleeds.</think><answer>2</answer>"
 
 def row(text: str = TEXT, step: int | None = 1, id: str = "a") -> TraceRow:  # noqa: A002
     score = explain(text, 2, task="retinamnist", knowledge="")
-    return TraceRow(step=step, id=id, task="retinamnist", target="2", completion=text,
-                    knowledge="", unreadable=score.prediction is None, **vars(score))  # fmt: skip
+    known = score._asdict() | {"unreadable": score.prediction is None}
+    return TraceRow(
+        step=step, id=id, task="retinamnist", target="2", completion=text, knowledge="", **known
+    )
 
 
 def read(path: Path) -> list[TraceRow]:

@@ -93,10 +93,15 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     reason = unreadable(answer)
     if reason:
         return SetReading(None, reason)
-    empty = _EMPTY_LIST.fullmatch(answer or "")
-    if empty and (not empty["key"] or task.reader.words.class_of(empty["key"]) is WordClass.FRAME):
-        return SetReading(frozenset())
-    return _read_said(task.reader.read(answer or ""), len(task.labels))
+
+    def read(answer: str) -> SetReading:
+        empty = _EMPTY_LIST.fullmatch(answer)
+        key = empty["key"] if empty else ""
+        if empty and (not key or task.reader.words.class_of(key) is WordClass.FRAME):
+            return SetReading(frozenset())
+        return _read_said(task.reader.read(answer), len(task.labels))
+
+    return task.reader.recall("set", answer or "", read)
 
 
 def _read_said(said: Understanding, count: int) -> SetReading:

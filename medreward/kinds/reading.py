@@ -48,11 +48,15 @@ def read_label(answer: str | None, task: Task, noun: str = "label") -> LabelRead
     reason = unreadable(answer)
     if reason:
         return LabelReading(None, reason)
-    text = split_answer(answer or "")
-    exact = task.lexicon.exact(text)
-    if exact is not None:
-        return LabelReading(exact)
-    return read_one_asserted(task.reader.read_text(text), task, noun)
+
+    def read(answer: str) -> LabelReading:
+        text = split_answer(answer)
+        exact = task.lexicon.exact(text)
+        if exact is not None:
+            return LabelReading(exact)
+        return read_one_asserted(task.reader.read_text(text), task, noun)
+
+    return task.reader.recall(noun, answer or "", read)
 
 
 def unreadable(answer: str | None, longest: int = MAX_ANSWER_LENGTH) -> str:

@@ -8,8 +8,8 @@ sentence that says that it is the answer: "The lungs show ... . The diagnosis is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.explanation import GivenAnswer, bears_out
@@ -29,6 +29,9 @@ _NOT_READ = frozenset("X#ech")
 # Where an answer may end: a mark, "with", "because", "without".
 _ENDS = frozenset(",:.&edo")
 _LETTERS = frozenset("abcdefghij")
+# Answers of so many characters are kept, and so many of them: 2 MB at most for a task.
+_SHORT, _MOST_KNOWN = 120, 4096
+_Reading = TypeVar("_Reading")
 
 
 class Understanding(NamedTuple):
@@ -56,6 +59,32 @@ class Reader:
 
     def __init__(self, lexicon: Lexicon, words: Vocabulary, rules: Rules) -> None:
         self.lexicon, self.words, self.rules = lexicon, words, rules
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: what was read before is not."""
+        return {**vars(self), "_known": {}}
+
+    def recall(self, form: str, answer: str, read: Callable[[str], _Reading]) -> _Reading:
+        """Return what `read` makes of an answer; of a short one, only the first time.
+
+        A policy gives the same short answers again and again. What is read depends on the answer
+        and the task alone.
+
+        Args:
+            form: tells what different functions make of one answer apart.
+            answer: the answer.
+            read: reads it.
+        """
+        if len(answer) > _SHORT:
+            return read(answer)
+        found: _Reading | None = self._known.get((form, answer))
+        if found is None:
+            found = read(answer)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[form, answer] = found
+        return found
 
     def read(self, answer: str) -> Understanding:
         """Return what `answer` says."""

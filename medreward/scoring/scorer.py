@@ -12,11 +12,10 @@ the weighted sum of the parts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import medreward.kinds.table
 import medreward.scoring.parts.table  # noqa: F401 - these two register kinds and parts
@@ -44,8 +43,7 @@ TaskLike = str | Path | Task
 Batch = Sequence[CompletionLike]
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """What a completion earns, and why.
 
     Attributes:
@@ -72,7 +70,7 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the score as a JSON-ready dictionary."""
-        return {**asdict(self), "reasons": list(self.reasons)}
+        return {**self._asdict(), "parts": dict(self.parts), "reasons": list(self.reasons)}
 
 
 class Scorer:
@@ -133,18 +131,25 @@ class Scorer:
         """Return the scores of completions that are judged, each part counted for all at once."""
         parts = all_parts()
         columns = [part.values(judged, self.settings) for part in parts]
+        weights = [self.settings.weights[part.name] for part in parts]
         return [
-            self._score(row, parts, values)
+            self._score(row, parts, weights, values)
             for row, values in zip(judged, zip(*columns, strict=True), strict=True)
         ]
 
     def _parsed(self, targets: Sequence[object]) -> Iterator[Any]:
-        """Yield the targets parsed; one that serves a whole group is parsed once."""
+        """Yield the targets parsed; one that serves a whole group, or is there again, only once."""
         last: object = None
-        parsed = None
+        parsed: Any = None
+        known: dict[tuple[type, object], Any] = {}
         for i, target in enumerate(targets):
             if i == 0 or target is not last:
-                parsed = self.kind.parse(self.task, target)
+                key = (type(target), target) if isinstance(target, str | int) else None
+                parsed = known.get(key) if key else None
+                if parsed is None:
+                    parsed = self.kind.parse(self.task, target)
+                if key:
+                    known[key] = parsed
             last = target
             yield parsed
 
@@ -166,18 +171,19 @@ class Scorer:
         verdict = self.kind.reward(parsed.answer, target, self.task, self.settings)
         return Judged(parsed, verdict, self._knowledge(knowledge))
 
-    def _score(self, row: Judged, parts: Sequence[Part], values: Sequence[float]) -> Score:
-        weights = self.settings.weights
-        reasons: dict[str, None] = {}
+    def _score(
+        self, row: Judged, parts: Sequence[Part], weights: Sequence[float], values: Sequence[float]
+    ) -> Score:
+        reasons: tuple[str, ...] = ()
         total, named = 0.0, {}
-        for part, value in zip(parts, values, strict=True):
-            total += weights[part.name] * value
+        for part, weight, value in zip(parts, weights, values, strict=True):
+            total += weight * value
             named[part.name] = value
-            reasons |= dict.fromkeys(part.reasons(row, value))
+            reasons += part.reasons(row, value)
         return Score(
             total=total,
             parts=named,
-            reasons=tuple(reasons),
+            reasons=reasons if len(reasons) < 2 else tuple(dict.fromkeys(reasons)),
             signature=self._signature(row.knowledge),
             correct=row.verdict.reason == "correct",
             prediction=row.verdict.prediction,

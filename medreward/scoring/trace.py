@@ -135,7 +135,7 @@ def trace_row(
         knowledge: the text injected into the prompt; the card's own is written as None.
         **place: ``step``, ``id``, ``group`` and ``split``, as far as they are known.
     """
-    fields = vars(score) | {"unread": score.unread or None}
+    fields = score._asdict() | {"unread": score.unread or None}
     return TraceRow(
         completion=completion,
         task=task.name,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 ChatMessages: TypeAlias = Sequence[Mapping[str, object]]
@@ -25,8 +24,7 @@ _PLAIN = re.compile(
 _WELL_FORMED = ("think", "/think", "answer", "/answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """A parsed completion.
 
     Attributes:

@@ -8,9 +8,9 @@ struck letters, superscripts, letters that look like others, rare signs.
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
+from functools import cache
 from typing import NamedTuple
 
 from medreward.text.words import CharacterTable
@@ -49,11 +49,6 @@ _SAME = {
 # Compatibility forms that are the same character in another shape; a superscript is not.
 _SHAPES = frozenset(("<wide>", "<narrow>", "<compat>", "<circle>", "<font>", "<noBreak>"))
 _HAN = "\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(
-    rf"[0-9]+(?:[.,][0-9]+)*(?:\ ?%)?(?![^\W_{_HAN}])"
-    rf"|[{_HAN}]"
-    rf"|[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*"
-)
 _ZERO_FRACTION = re.compile(r"\.0+$")
 _MARKUP = re.compile(
     r"(?P<end>(?:</s>|<\|[a-z_]{1,30}\|>|<end_of_turn>|\\n|\s){1,9}\Z)"
@@ -73,6 +68,16 @@ _INSTEAD = {
     "open": "\u2717",
 }
 _MARKUP_SIGNS = frozenset("<`\\$[|")
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    """Return what matches a word; compiled late, as its classes of characters take milliseconds."""
+    return re.compile(
+        rf"[0-9]+(?:[.,][0-9]+)*(?:\ ?%)?(?![^\W_{_HAN}])"
+        rf"|[{_HAN}]"
+        rf"|[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*"
+    )
 
 
 class AnswerText(NamedTuple):
@@ -117,6 +122,8 @@ def fold_answer(text: str) -> str:
 def _plain(text: str) -> str:
     """Return a text as a page shows it, composed characters as one."""
     if "&" in text:
+        import html  # its table of entities is large
+
         text = html.unescape(text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
@@ -141,7 +148,7 @@ def split_answer(text: str) -> AnswerText:
     capitals: list[int] = []
     has_places = len(folded) == len(plain)
     end = 0
-    for match in _WORD.finditer(folded):
+    for match in _word_pattern().finditer(folded):
         gap, word = folded[end : match.start()], match.group()
         end = match.end()
         if word[0].isdigit():

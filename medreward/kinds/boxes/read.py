@@ -22,7 +22,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import sub
 from typing import NamedTuple
 
@@ -477,14 +477,19 @@ _WHOLE = r"(?:0|[1-9]\d{0,8}+)"
 _NUMBER = rf"-?+{_WHOLE}(?:\.\d{{1,15}}+)?"
 _SPACE = r"[ \t\r\n]{0,40}+"
 _FENCES = rf"{_SPACE}(?:```(?:json)?)?{_SPACE}", rf"{_SPACE}(?:```)?{_SPACE}"
-_PLAIN = _lists(_NUMBER, _SPACE, _SPACE, _FENCES)
-_DUMPED = _lists(_WHOLE, "", " ", ("", ""))  # whole numbers as json.dumps writes them
+
+
+@cache
+def _plain_lists() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what matches lists of whole numbers as json.dumps writes them, and any; late."""
+    return _lists(_WHOLE, "", " ", ("", "")), _lists(_NUMBER, _SPACE, _SPACE, _FENCES)
 
 
 def _read_plain(answer: str, task: Task) -> BoxAnswer | None:
     """Return the boxes of a usual answer if each has an area and a label that is told at once."""
-    is_dumped = _DUMPED.fullmatch(answer) is not None
-    if len(answer) > MAX_LENGTH or not (is_dumped or _PLAIN.fullmatch(answer)):
+    dumped, plain = _plain_lists()
+    is_dumped = dumped.fullmatch(answer) is not None
+    if len(answer) > MAX_LENGTH or not (is_dumped or plain.fullmatch(answer)):
         return None
     items = json.loads(answer[answer.index("[") : answer.rindex("]") + 1])
     names = [""] * len(items)

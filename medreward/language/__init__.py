@@ -1,1 +1,1 @@
-"""What a sentence asserts about labels: cues of denial and doubt, scope, commitment."""
+"""What an answer asserts about labels: its words, the vocabularies of languages, the grammar."""

@@ -16,7 +16,7 @@ STEP = 4  # the larger size is so many times the smaller one
 # Between 4 (linear) and 16 (quadratic): work of n log n and the caches of a processor stay below.
 MOST = 10.0
 # Work that takes less at the larger size is not looked at: its ratio is the noise of the clock.
-FLOOR = 0.01
+FLOOR = 0.03
 TRIES = 8
 
 Work = Callable[[], object]

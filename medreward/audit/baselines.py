@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from medreward.audit.exploits import AttackCase
 from medreward.task.traits import Trait
@@ -66,12 +67,16 @@ def measure_baselines(cases: Sequence[AttackCase], earn: Earn) -> tuple[Baseline
     >>> best.policy, best.answer, round(best.earned, 3)
     ('always the same answer, the best one', '2', 1.075)
     """
-    right = _mean([earn(case, case.right) for case in cases])
+
+    def mean_of(answer: str) -> float:
+        return fmean(earn(case, answer) for case in cases)
+
+    right = fmean(earn(case, case.right) for case in cases)
     counts = Counter(case.right for case in cases)
     answers = dict(counts.most_common(MOST_ANSWERS))
     if len(answers) < 2 or right <= 0:
         return ()
-    earned = {answer: _mean([earn(case, answer) for case in cases]) for answer in answers}
+    earned = {answer: mean_of(answer) for answer in answers}
 
     def made(policy: str, answer: str, value: float) -> Baseline:
         return Baseline(policy, answer, value, value / right)
@@ -85,8 +90,8 @@ def measure_baselines(cases: Sequence[AttackCase], earn: Earn) -> tuple[Baseline
         total = sum(answers.values())
         by_frequency = sum(earned[a] * n for a, n in answers.items()) / total
         found.append(made("an answer by chance, as frequent as in the targets", "", by_frequency))
-    found.append(made("an answer by chance, each alike", "", _mean([*earned.values()])))
-    lists = {answer: _mean([earn(case, answer) for case in cases]) for answer in _lists(cases)}
+    found.append(made("an answer by chance, each alike", "", fmean(earned.values())))
+    lists = {answer: mean_of(answer) for answer in _lists(cases)}
     if lists:
         longest = max(lists, key=lambda answer: lists[answer])
         found.append(made("always the same labels, the best list of them", longest, lists[longest]))
@@ -118,7 +123,3 @@ def _lists(cases: Sequence[AttackCase]) -> Iterator[str]:
     names = [name for name, _ in counts.most_common()]
     for count in range(2, len(names) + 1):
         yield ", ".join(names[:count])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

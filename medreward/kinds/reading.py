@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from medreward.language.answer_text import split_answer
-from medreward.language.grammar import Stance
+from medreward.language.grammar import Stance, labels_that_are
 from medreward.language.understanding import Understanding
 from medreward.task.task import Task
 
@@ -75,9 +75,7 @@ def read_one_asserted(said: Understanding, task: Task, noun: str) -> LabelReadin
         )
     if said.unread:
         return LabelReading(None, "answer_not_understood", said.unread)
-    asserted, denied, left_open = (
-        {s.label for s in said.claims if s.stance is stance} for stance in Stance
-    )
+    asserted, denied, left_open = (labels_that_are(stance, said.claims) for stance in Stance)
     if len(asserted | left_open) > 1:
         return LabelReading(None, f"several_{noun}s")
     if left_open:

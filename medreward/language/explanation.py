@@ -62,7 +62,9 @@ class GivenAnswer(NamedTuple):
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
     is_known = [_is_known(word, lexicon, words) for word in text.words]
-    if not is_known or not all(map(_is_plain_or_known, text.words, is_known)):
+    if not is_known or not all(
+        known or _is_plain(word) for known, word in zip(is_known, text.words, strict=True)
+    ):
         return False
     if not all(_may_be_aside(*clause, lexicon) for clause in _clauses(text, is_known)):
         return False
@@ -83,7 +85,7 @@ def _is_all_neutral(
     if any(token.code == UNKNOWN and not _is_plain(token.text) for token in tokens):
         return False
     sentences = _split_at(tokens, lambda token: token.code == ".")
-    return all(_is_neutral(sentence, answered, text.words) for sentence in sentences)
+    return all(_is_neutral(sentence, answered) for sentence in sentences)
 
 
 def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
@@ -117,10 +119,6 @@ def _may_be_aside(known: list[str], unknown: list[str], lexicon: Lexicon) -> boo
     words = [word for word in known if not word.isdigit()]
     names_label = bool(lexicon.find(split_answer(" ".join(words))))
     return len(unknown) <= len(known) and not names_label
-
-
-def _is_plain_or_known(word: str, is_known: bool) -> bool:
-    return is_known or _is_plain(word)
 
 
 def _is_plain(word: str) -> bool:
@@ -175,19 +173,17 @@ def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterato
         yield part
 
 
-def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer, words: Sequence[str]) -> bool:
+def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     codes = {token.code for token in sentence}
     agrees = answered.is_no and codes & _DENIALS and codes & _STATES
     is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
     if not (agrees or is_own or codes & {_NOUN, _GENERIC, DENIED_IN}):
         return False
     clauses = _split_at(sentence, lambda token: token.code in _CLAUSE_ENDS)
-    return all(_is_neutral_clause(clause, answered, words) for clause in clauses)
+    return all(_is_neutral_clause(clause, answered) for clause in clauses)
 
 
-def _is_neutral_clause(
-    clause: Sequence[Token], answered: GivenAnswer, words: Sequence[str]
-) -> bool:
+def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     codes = [token.code for token in clause]
     if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
         return False
@@ -199,7 +195,7 @@ def _is_neutral_clause(
         return False
     following = [*clause[1:], None]
     return all(
-        _is_aside(token, after, codes, answered, words)
+        _is_aside(token, after, codes, answered)
         for token, after in zip(clause, following, strict=True)
         if token.code in (LABEL, DENIED_IN, NUMBER) and not (denies and token.code == LABEL)
     )
@@ -219,11 +215,7 @@ def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
 
 
 def _is_aside(
-    token: Token,
-    after: Token | None,
-    codes: Sequence[str],
-    answered: GivenAnswer,
-    words: Sequence[str],
+    token: Token, after: Token | None, codes: Sequence[str], answered: GivenAnswer
 ) -> bool:
     """Whether a label or number in a clause says nothing of the answer."""
     is_counting = after is not None and after.code in (_NOUN, _GENERIC, _WORD, "m")

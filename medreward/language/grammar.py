@@ -15,8 +15,8 @@ out. A group is one of::
 Rules beyond a group, each where two readings are possible:
 
 * A verdict behind a list is one on all of it: "A, B and C are absent".
-* A denial before a list is one on all of it where "or" or "nor" ends the list: "no A, B or C"; else
-  labels behind the first one are open.
+* A denial before a list is one on all of it where "or" ends the list: "no A, B or C"; else labels
+  behind the first one are open.
 * A label that says that nothing was found begins a claim of its own: "no pneumonia, normal".
 * "A or B" leaves both open.
 * A table of labels and verdicts, in either order, is read pair by pair.
@@ -28,7 +28,7 @@ What fits none of this is not understood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -51,6 +51,15 @@ class Claim(NamedTuple):
     stance: Stance
 
 
+def labels_that_are(stance: Stance, claims: Iterable[Claim]) -> frozenset[int]:
+    """Return the labels to which claims have a stance.
+
+    >>> labels_that_are(Stance.DENIED, [Claim(0, Stance.DENIED), Claim(1, Stance.OPEN)])
+    frozenset({0})
+    """
+    return frozenset(claim.label for claim in claims if claim.stance is stance)
+
+
 class NotUnderstoodError(Exception):
     """What an answer says cannot be told; `place` is the word from which on."""
 
@@ -65,7 +74,7 @@ class Rules(NamedTuple):
     Attributes:
         absences: the labels that say that nothing was found.
         one_answer: whether one label is right.
-        no_label: the label "no" of a task whose labels are yes and no.
+        no_label: the label "no" of a task in which another one is "yes".
     """
 
     absences: frozenset[int] = frozenset()
@@ -157,7 +166,7 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
         else:
             segment.append(token)
     reader.read_segment(segment, "")
-    reader.finish()
+    reader.settle_question()
     return reader.claims
 
 
@@ -258,7 +267,7 @@ class _AnswerReader:
             return
         if tokens[-1].code == ":" and groups[-1].has_label:  # "Mass:", and nothing behind it
             raise NotUnderstoodError(tokens[-1].place)
-        self._settle_question()
+        self.settle_question()
         reader = _SegmentReader(groups, self.rules, self.heading, self.says_no)
         self.says_no = False
         reader.read()
@@ -275,7 +284,7 @@ class _AnswerReader:
         (group,) = groups
         sign = _SIGNS[group.codes]
         if tokens[-1].code == ":":
-            self._settle_question()
+            self.settle_question()
             self.heading = sign
         elif self.asked:
             self.claims += [Claim(label, sign) for label in self.asked]
@@ -292,13 +301,10 @@ class _AnswerReader:
         labels = {claim.label for claim in self.claims}
         return group.codes in "az" and labels == {self.rules.no_label}
 
-    def _settle_question(self) -> None:
+    def settle_question(self) -> None:
+        """Leave open the labels of a question that nothing answers."""
         self.claims += [Claim(label, Stance.OPEN) for label in self.asked]
         self.asked = []
-
-    def finish(self) -> None:
-        """Settle what nothing follows."""
-        self._settle_question()
 
 
 def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:

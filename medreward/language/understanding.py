@@ -18,6 +18,7 @@ from medreward.language.grammar import (
     NotUnderstoodError,
     Rules,
     Stance,
+    labels_that_are,
     read_certainty,
     read_claims,
 )
@@ -151,20 +152,17 @@ class Reader:
             claims = tuple(read_claims(tokens, self.rules))
         except NotUnderstoodError:
             return ()
-        asserted = {s.label for s in claims if s.stance is Stance.ASSERTED}
-        others = {s.label for s in claims if s.stance is not Stance.ASSERTED}
-        is_open = any(s.stance is Stance.OPEN for s in claims)
-        return () if not asserted or is_open or asserted & others else claims
+        asserted, denied, left_open = (labels_that_are(stance, claims) for stance in Stance)
+        return () if not asserted or left_open or asserted & denied else claims
 
     def _is_absence(self, claims: Sequence[Claim]) -> bool:
         """Whether nothing is asserted but an absence: "normal in the left lung" is none."""
-        labels = {s.label for s in claims if s.stance is Stance.ASSERTED}
-        return labels <= self.rules.absences
+        return labels_that_are(Stance.ASSERTED, claims) <= self.rules.absences
 
     def _bears_out(
         self, rest: AnswerText, claims: Sequence[Claim], *, is_before: bool = False
     ) -> bool:
-        labels = frozenset(s.label for s in claims if s.stance is Stance.ASSERTED)
+        labels = labels_that_are(Stance.ASSERTED, claims)
         absences, no_label = self.rules.absences, self.rules.no_label
         answered = GivenAnswer(
             labels,

@@ -72,9 +72,6 @@ class WordClass(Enum):
         return self.value[1]
 
 
-PARTICLES = (WordClass.YES, WordClass.NO)
-
-
 class Role(Enum):
     """What a word may be in an explanation: the name of its list in a language's file."""
 
@@ -228,8 +225,7 @@ def phrases_of(language: str) -> dict[str, str]:
     'not'
     """
     return {
-        " ".join(phrase): kind.key if kind else role.value if role else ""
-        for phrase, (kind, role) in _meanings(language).items()
+        " ".join(phrase): _list_names(meaning)[0] for phrase, meaning in _meanings(language).items()
     }
 
 
@@ -239,10 +235,13 @@ def lists_of(language: str, phrase: str) -> frozenset[str]:
     >>> sorted(lists_of("en", "lesion"))
     ['carriers', 'generic']
     """
-    kind, role = _meanings(language).get(split_answer(phrase).words, (None, None))
-    return frozenset(
-        (*((kind.key,) if kind else ()), *((role.value,) if role else ())),
-    )
+    return frozenset(_list_names(_meanings(language).get(split_answer(phrase).words, (None, None))))
+
+
+def _list_names(meaning: _Meaning) -> list[str]:
+    """Return the names of the lists of a phrase, that of answers before that of explanations."""
+    kind, role = meaning
+    return [*([kind.key] if kind else []), *([role.value] if role else [])]
 
 
 def check_languages(what: str, languages: object) -> None:

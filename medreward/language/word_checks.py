@@ -7,16 +7,11 @@ from collections.abc import Sequence
 from medreward.errors import ConfigError, quote
 from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
-from medreward.language.vocabulary import PARTICLES, Vocabulary, WordClass, make_vocabulary
+from medreward.language.vocabulary import Vocabulary, WordClass, make_vocabulary
 
+_PARTICLES = frozenset((WordClass.YES, WordClass.NO))
 # Words that join labels or deny them; "none", "neither" and "doubtful" may be labels.
-_RESERVED = frozenset(
-    (
-        *PARTICLES,
-        WordClass.NOT,
-        *(WordClass.AND, WordClass.OR, WordClass.BUT),
-    )
-)
+_RESERVED = _PARTICLES | {WordClass.NOT, WordClass.AND, WordClass.OR, WordClass.BUT}
 _VERDICTS = _RESERVED | {
     *(WordClass.DENY, WordClass.OPEN, WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO)
 }
@@ -60,7 +55,7 @@ def check_forms(what: str, forms: Sequence[Sequence[str]], languages: tuple[str,
     for i, group in enumerate(forms):
         for j, form in enumerate(group):
             kind = words.class_of(form)
-            if kind in _RESERVED and not (has_both and kind in PARTICLES):
+            if kind in _RESERVED and not (has_both and kind in _PARTICLES):
                 field = "name" if j == 0 else f"synonyms[{j - 1}]"
                 raise ConfigError(
                     f"{what}[{i}].{field}: {quote(form)} is a word that denies, affirms or joins "

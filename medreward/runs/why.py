@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError, quote
@@ -90,8 +90,8 @@ def summary(view: View) -> dict[str, Any]:
         "reasons": {
             code: {
                 "all": share,
-                "early": _share(code, view.early),
-                "late": _share(code, view.late),
+                "early": _share("reasons", code, view.early),
+                "late": _share("reasons", code, view.late),
             }
             for code, share in shares(view.all.reasons, view.all.rows).items()
         },
@@ -100,8 +100,8 @@ def summary(view: View) -> dict[str, Any]:
                 "text": text,
                 "count": view.all.unread[text],
                 "share": view.all.unread[text] / stats.rows,
-                "early": _unread_share(text, view.early),
-                "late": _unread_share(text, view.late),
+                "early": _share("unread", text, view.early),
+                "late": _share("unread", text, view.late),
                 "mend": _mend(text),
                 "example": vars(stats.unread[text]),
             }
@@ -141,7 +141,6 @@ def report(view: View, title: str) -> Report:
     found = summary(view)
     measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
     columns = ("all", "early", "late")
-    sides = (view.all, view.early, view.late)
     rows = [
         Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
         for name, values in measured.items()
@@ -156,14 +155,14 @@ def report(view: View, title: str) -> Report:
     parts = {n[5:]: [s.mean(n) for s in view.steps] for n in measured if n.startswith("part ")}
     low = min((v for c in parts.values() for v in c if not math.isnan(v)), default=0.0)
     length = [step.mean("length") for step in view.steps]
-    words = [*shares(view.all.unread, 1)][:_SHOWN]
+    unread = found["not_understood"][:_SHOWN]
     rows += [
         Row(
-            f"not understood: {_short(text)}",
-            [_or_nan(step.unread[text] / step.rows) if step else math.nan for step in sides],
-            _mend(text),
+            f"not understood: {_short(one['text'])}",
+            [_or_nan(one[c]) for c in ("share", "early", "late")],
+            one["mend"],
         )
-        for text in words
+        for one in unread
     ]
     return Report(
         title=title,
@@ -183,15 +182,15 @@ def report(view: View, title: str) -> Report:
                 f"example: {code}": _shown(found, 400)
                 for code, found in view.stats.examples.items()
             },
-            **{f"not understood: {_short(text)}": _unread_text(view, text) for text in words},
+            **{f"not understood: {_short(one['text'])}": _unread_text(view, one) for one in unread},
             "signatures": "\n".join(view.stats.signatures) or "(none)",
         },
     )
 
 
-def _unread_text(view: View, text: str) -> str:
-    example = view.stats.unread[text]
-    return f"{_place(example)}: {_cut(example.completion, 400)}\nfirst guess: {_mend(text)}"
+def _unread_text(view: View, unread: Mapping[str, Any]) -> str:
+    example = view.stats.unread[unread["text"]]
+    return f"{_place(example)}: {_cut(example.completion, 400)}\nfirst guess: {unread['mend']}"
 
 
 def _change(view: View, name: str) -> dict[str, float | bool | None]:
@@ -211,8 +210,12 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _share(code: str, step: Step | None) -> float | None:
-    return None if step is None else step.reasons[code] / step.rows
+def _share(counts: str, key: str, step: Step | None) -> float | None:
+    """Return how often a key of a step's `reasons` or `unread` is there, as a share of its rows."""
+    if step is None:
+        return None
+    found: Mapping[str, int] = getattr(step, counts)
+    return found[key] / step.rows
 
 
 def _head(view: View) -> Iterator[str]:
@@ -260,7 +263,7 @@ def _reasons(view: View) -> Iterator[str]:
     if view.all.reasons:
         yield f"\n{'reasons (several may apply)':32}{'all':>9}{'early':>9}{'late':>9}"
     for code, share in shares(view.all.reasons, view.all.rows).items():
-        edges = (_share(code, view.early), _share(code, view.late))
+        edges = (_share("reasons", code, view.early), _share("reasons", code, view.late))
         yield f"{code:32}" + "".join(_cell(value) for value in (share, *edges))
 
 
@@ -274,7 +277,7 @@ def _unread(view: View) -> Iterator[str]:
     )
     yield f"{'':32}{'all':>9}{'early':>9}{'late':>9}"
     for text, share in [*shares(view.all.unread, rows).items()][:_SHOWN]:
-        edges = (_unread_share(text, view.early), _unread_share(text, view.late))
+        edges = (_share("unread", text, view.early), _share("unread", text, view.late))
         yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
         yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
         yield f"  first guess: {_mend(text)}"
@@ -286,10 +289,6 @@ def _short(text: str) -> str:
 
 def _mend(text: str) -> str:
     return "" if text == OTHERS else mend_of(text)
-
-
-def _unread_share(text: str, step: Step | None) -> float | None:
-    return None if step is None else step.unread[text] / step.rows
 
 
 def _found(view: View) -> Iterator[str]:

@@ -143,8 +143,7 @@ class Task:
             self._check_labels()
             self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
             check_modifiers("modifiers", self.modifiers, self.lexicon, tuple(self.languages))
-            forms = rules_of(self.kind).forms(self)[: len(self.labels)]
-            check_forms("labels", forms, tuple(self.languages))
+            check_forms("labels", self.forms[: len(self.labels)], tuple(self.languages))
         except ValueError as error:
             raise ConfigError(f"task {quote(self.name)}: {error}") from error
 
@@ -159,9 +158,15 @@ class Task:
         return parse_card(*card_text(task))
 
     @cached_property
+    def forms(self) -> list[tuple[str, ...]]:
+        """The forms in which an answer may name each label, its name first, and then nothing."""
+        found: list[tuple[str, ...]] = rules_of(self.kind).forms(self)
+        return found
+
+    @cached_property
     def lexicon(self) -> Lexicon:
         """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
-        return Lexicon(rules_of(self.kind).forms(self), self.max_typos)
+        return Lexicon(self.forms, self.max_typos)
 
     @cached_property
     def reader(self) -> Reader:
@@ -173,7 +178,7 @@ class Task:
         rules = Rules(
             self.absences,
             one_answer=Trait.ONE_ANSWER in self.traits,
-            no_label=label_of_no(rules_of(self.kind).forms(self), words),
+            no_label=label_of_no(self.forms, words),
         )
         return Reader(self.lexicon, words, rules)
 

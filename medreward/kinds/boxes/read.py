@@ -123,12 +123,19 @@ _PIECES = (
 _ENTRY = rf"[ \t\r\n]*+[-+]?(?:{FINITE})[ \t\r\n]*+"
 _FOUR = r"(?P<four>\[" + ",".join([_ENTRY] * 4) + r"\])"
 _TOKEN = re.compile(f"{_FOUR}|{_PIECES}", re.IGNORECASE | re.ASCII)
+
+
+def _corner(ends: str) -> str:
+    """Return the pattern of a corner with named coordinates; `ends` is what its names end with."""
+    return ",".join(
+        rf"\s{{0,9}}{axis}(?:{ends})?\s{{0,9}}[=:]\s{{0,9}}([-+]?(?:{FINITE}))\s{{0,9}}"
+        for axis in "xy"
+    )
+
+
 # "[x1=10, y1=10, x2=60, y2=60]", "(x: 35, y: 35)": in this order and no other.
-_FIRST = rf"\s{{0,9}}x(?:1|_?min)?\s{{0,9}}[=:]\s{{0,9}}([-+]?(?:{FINITE}))\s{{0,9}},"
-_SECOND = rf"\s{{0,9}}y(?:1|_?min)?\s{{0,9}}[=:]\s{{0,9}}([-+]?(?:{FINITE}))\s{{0,9}}"
-_CORNER = _FIRST + _SECOND
 _EDGE_NAMES = re.compile(
-    rf"(?<=[\[(]){_CORNER}(?:,{_CORNER.replace('1|_?min', '2|_?max')})?(?=[\])])",
+    rf"(?<=[\[(]){_corner('1|_?min')}(?:,{_corner('2|_?max')})?(?=[\])])",
     re.IGNORECASE | re.ASCII,
 )
 _LED = re.compile(r"\[\s{0,9}(\"[^\"\[\]\n]{1,80}\")\s{0,9},\s{0,9}(?=[-+.\d])")

@@ -30,6 +30,7 @@ class TargetType(Enum):
     `medreward.perception.moving.MOVING` and `medreward.sheets.shapes.SHAPES`.
     """
 
+    QUESTION = "a question of the row's own: its options, or the answers that are accepted"
     LABEL = "the index of a label or grade"
     LABELS = "a set of indices of labels"
     BOXES = "boxes, a BoxTarget"
@@ -99,6 +100,17 @@ class Kind(ABC):
     def size(self, target: Any) -> Size | None:
         """Return width and height of the image that a parsed target is for, where it says so."""
         return None
+
+    def row_task(self, task: Task, target: Any) -> Task:
+        """Return the task of one row, by which its answers are read and its prompt is made.
+
+        It is the task itself, but for kinds whose rows bring what may be answered along.
+
+        Args:
+            task: the card.
+            target: the row's target, parsed.
+        """
+        return task
 
     # Rewards
 

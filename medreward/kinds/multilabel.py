@@ -99,12 +99,12 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
         key = empty["key"] if empty else ""
         if empty and (not key or task.reader.words.class_of(key) is WordClass.FRAME):
             return SetReading(frozenset())
-        return _read_said(task.reader.read(answer), len(task.labels))
+        return read_said_set(task.reader.read(answer), len(task.labels))
 
     return task.reader.recall("set", answer or "", read)
 
 
-def _read_said(said: Understanding, count: int) -> SetReading:
+def read_said_set(said: Understanding, count: int) -> SetReading:
     """Return the set that an answer's claims about `count` labels, and none, amount to."""
     if said.unread:
         reason = "answer_not_understood" if said.names_label else "label_unknown"

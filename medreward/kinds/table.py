@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medreward.kinds.boxes.kind import Localisation
+from medreward.kinds.choice import Choice
 from medreward.kinds.classification import Classification
 from medreward.kinds.multilabel import Multilabel
 from medreward.kinds.ordinal import Ordinal
@@ -10,5 +11,8 @@ from medreward.kinds.pointing import Pointing
 from medreward.kinds.segmentation import Segmentation
 from medreward.task.registry import register_kind
 
-for kind in (Classification, Ordinal, Multilabel, Localisation, Segmentation, Pointing):
+for kind in (
+    *(Classification, Ordinal, Multilabel, Choice),
+    *(Localisation, Segmentation, Pointing),
+):
     register_kind(kind())

@@ -75,11 +75,14 @@ class Rules(NamedTuple):
         absences: the labels that say that nothing was found.
         one_answer: whether one label is right.
         no_label: the label "no" of a task in which another one is "yes".
+        is_plain: whether nothing may describe a label in the answer itself, as the letter of an
+            option and the answer to an open question: "left B" is not B.
     """
 
     absences: frozenset[int] = frozenset()
     one_answer: bool = False
     no_label: int | None = None
+    is_plain: bool = False
 
 
 _SIGNS = {
@@ -140,6 +143,11 @@ class WordGroup:
     def has_label(self) -> bool:
         """Whether it names a label."""
         return any(token.code == LABEL for token in self.tokens)
+
+    @property
+    def is_described(self) -> bool:
+        """Whether a modifier or noun stands beside a label in it."""
+        return self.has_label and (self.has_modifier or self.has_carrier)
 
     @property
     def codes(self) -> str:
@@ -265,6 +273,9 @@ class _AnswerReader:
         if all(_VERDICT.fullmatch(group.codes) for group in groups):
             self._read_verdict(groups, tokens)
             return
+        described = next((g for g in groups if g.is_described), None)
+        if self.rules.is_plain and described:
+            raise NotUnderstoodError(described.place)
         if tokens[-1].code == ":" and groups[-1].has_label:  # "Mass:", and nothing behind it
             raise NotUnderstoodError(tokens[-1].place)
         self.settle_question()

@@ -64,6 +64,18 @@ def check_forms(what: str, forms: Sequence[Sequence[str]], languages: tuple[str,
                 )
 
 
+def is_reserved(form: str, forms: Sequence[str], words: Vocabulary) -> bool:
+    """Whether a name is a word such as "no", "not" or "or"; "yes" and "no" beside each other may be.
+
+    >>> words = make_vocabulary(("en",))
+    >>> is_reserved("no", ["no", "mild"], words), is_reserved("no", ["no", "yes"], words)
+    (True, False)
+    """
+    kind = words.class_of(form)
+    has_both = label_of_no([(one,) for one in forms], words) is not None
+    return kind in _RESERVED and not (has_both and kind in _PARTICLES)
+
+
 def label_of_no(forms: Sequence[Sequence[str]], words: Vocabulary) -> int | None:
     """Return the index of the label "no" where another one is "yes", by name or synonym."""
     kinds = [{words.class_of(form) for form in group} for group in forms]

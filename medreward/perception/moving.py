@@ -130,6 +130,7 @@ class MovingPlaces(MovingBoxes):
 
 
 MOVING: Mapping[TargetType, type[MovingTarget]] = {
+    TargetType.QUESTION: MovingWords,
     TargetType.LABEL: MovingWords,
     TargetType.LABELS: MovingWords,
     TargetType.BOXES: MovingBoxes,

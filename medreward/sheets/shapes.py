@@ -52,6 +52,7 @@ def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
 
 # How a ground truth is drawn, by the type of the kind's targets.
 SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = {
+    TargetType.QUESTION: _no_shapes,
     TargetType.LABEL: _no_shapes,
     TargetType.LABELS: _no_shapes,
     TargetType.BOXES: _box_shapes,

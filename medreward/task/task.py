@@ -178,7 +178,11 @@ class Task:
         rules = Rules(
             self.absences,
             one_answer=Trait.ONE_ANSWER in self.traits,
-            no_label=label_of_no(self.forms, words),
+            # "A" is no word for "no" where this is the text of option A.
+            no_label=None
+            if Trait.OPTIONS in self.traits
+            else label_of_no(self.forms, words),
+            is_plain=Trait.OPTIONS in self.traits,
         )
         return Reader(self.lexicon, words, rules)
 

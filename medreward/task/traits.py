@@ -20,4 +20,5 @@ class Trait(Enum):
     POINTS = "places are a list of points, each with two coordinates"
     PIXELS = "the place is one set of pixels: run lengths or polygons"
     MAY_BE_EMPTY = "an answer may say that there is nothing"
+    OPTIONS = "the row gives options, each with a letter, one or more of which are right"
     PARTIAL_CREDIT = "an answer that is only nearly right earns a part of the reward"

@@ -16,6 +16,9 @@ from medreward.errors import ConfigError
 from medreward.geometry.regions import Size
 from medreward.kinds.honest import Honest
 from medreward.kinds.verdict import Verdict
+from medreward.language.grammar import Rules
+from medreward.language.vocabulary import Vocabulary
+from medreward.language.word_checks import label_of_no
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -74,6 +77,18 @@ class Kind(ABC):
         A kind whose targets may be empty gives one more: the phrases that say so.
         """
         return [(label.name, *label.synonyms) for label in task.labels]
+
+    def same_word(self, word: str) -> str:
+        """Return the word that stands for all spellings of one; by default it is the only one."""
+        return word
+
+    def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
+        """Return what the reader of answers has to know of the task."""
+        return Rules(
+            task.absences,
+            one_answer=Trait.ONE_ANSWER in self.traits,
+            no_label=label_of_no(task.forms, words),
+        )
 
     # Targets
 

@@ -29,8 +29,9 @@ from medreward.kinds.multilabel import SetReading, read_said_set
 from medreward.kinds.reading import read_label, unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.answer_text import fold_answer, split_answer
+from medreward.language.grammar import Rules
 from medreward.language.lexicon import MAX_FORM_LENGTH
-from medreward.language.vocabulary import make_vocabulary
+from medreward.language.vocabulary import Vocabulary, make_vocabulary
 from medreward.language.word_checks import is_reserved, label_of_no
 from medreward.task.labels import Label
 from medreward.task.settings import RewardSettings
@@ -203,6 +204,10 @@ class Choice(Kind):
         named = _name_options(task, texts)
         return [(LETTERS[i], *([text] if named[i] else [])) for i, text in enumerate(texts)]
 
+    def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
+        """Let nothing stand beside an option; "A" is no "no" where this is the text of option A."""
+        return Rules(task.absences, one_answer=True, is_plain=True)
+
     def parse(self, task: Task, target: object) -> ChoiceTarget:
         """Return a row's options and the right ones.
 
@@ -304,7 +309,7 @@ def _honest(given: object, target: ChoiceTarget, names: Sequence[str]) -> Honest
 
 
 def list_options(options: Sequence[str]) -> str:
-    """Return options as a prompt lists them.
+    r"""Return options as a prompt lists them.
 
     >>> list_options(["normal", "pneumonia"])
     'A. normal\nB. pneumonia'

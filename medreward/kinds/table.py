@@ -9,10 +9,11 @@ from medreward.kinds.multilabel import Multilabel
 from medreward.kinds.ordinal import Ordinal
 from medreward.kinds.pointing import Pointing
 from medreward.kinds.segmentation import Segmentation
+from medreward.kinds.short_answer import ShortAnswer
 from medreward.task.registry import register_kind
 
 for kind in (
-    *(Classification, Ordinal, Multilabel, Choice),
+    *(Classification, Ordinal, Multilabel, Choice, ShortAnswer),
     *(Localisation, Segmentation, Pointing),
 ):
     register_kind(kind())

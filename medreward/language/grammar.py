@@ -77,12 +77,15 @@ class Rules(NamedTuple):
         no_label: the label "no" of a task in which another one is "yes".
         is_plain: whether nothing may describe a label in the answer itself, as the letter of an
             option and the answer to an open question: "left B" is not B.
+        may_explain: whether an explanation may stand behind an answer. Behind the answer to an open
+            question it could name another one, which nothing would tell.
     """
 
     absences: frozenset[int] = frozenset()
     one_answer: bool = False
     no_label: int | None = None
     is_plain: bool = False
+    may_explain: bool = True
 
 
 _SIGNS = {
@@ -95,6 +98,8 @@ _SIGNS = {
     "p": Stance.ASSERTED,
     "q": Stance.OPEN,
 }
+_NOT_READ = frozenset((UNKNOWN, NUMBER, "e", "c", "h"))
+_DESCRIBING = frozenset("mk")
 # What a number may be of: "2 lesions", "image 2". It is no grade then.
 _COUNTED = frozenset("kv")
 # Marks that say something of what stands before them; with nothing there, they may deny.
@@ -145,11 +150,6 @@ class WordGroup:
         return any(token.code == LABEL for token in self.tokens)
 
     @property
-    def is_described(self) -> bool:
-        """Whether a modifier or noun stands beside a label in it."""
-        return self.has_label and (self.has_modifier or self.has_carrier)
-
-    @property
     def codes(self) -> str:
         """The codes of its tokens."""
         return "".join(token.code for token in self.tokens)
@@ -162,9 +162,10 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
         NotUnderstoodError: if they are none of the forms above.
     """
     reader = _AnswerReader(rules)
+    unread = _NOT_READ | _DESCRIBING if rules.is_plain else _NOT_READ
     segment: list[Token] = []
     for token in tokens:
-        if token.code in (UNKNOWN, NUMBER, "e", "c", "h"):
+        if token.code in unread:
             raise NotUnderstoodError(token.place)
         if token.code in ".?":
             if token.text in _WITH_WORDS and not segment:  # "? A", "! A"
@@ -273,9 +274,6 @@ class _AnswerReader:
         if all(_VERDICT.fullmatch(group.codes) for group in groups):
             self._read_verdict(groups, tokens)
             return
-        described = next((g for g in groups if g.is_described), None)
-        if self.rules.is_plain and described:
-            raise NotUnderstoodError(described.place)
         if tokens[-1].code == ":" and groups[-1].has_label:  # "Mass:", and nothing behind it
             raise NotUnderstoodError(tokens[-1].place)
         self.settle_question()

@@ -54,14 +54,21 @@ class Lexicon:
         max_typos: edits (insertion, deletion, substitution, swap of neighbours; the
             Damerau-Levenshtein distance) forgiven in a word of at least `MIN_TYPO_LENGTH` ASCII
             letters whose first letter is right: 0 or 1.
+        same: gives the word that stands for all spellings of one, such as its singular; it returns
+            such a word as it is.
 
     Raises:
         ValueError: if a form has no word, if two labels share a form, or if one misspelling could
             stand for two labels.
     """
 
-    def __init__(self, forms: Sequence[Sequence[str]], max_typos: int = 1) -> None:
-        self.max_typos = max_typos
+    def __init__(
+        self,
+        forms: Sequence[Sequence[str]],
+        max_typos: int = 1,
+        same: Callable[[str], str] = str,
+    ) -> None:
+        self.max_typos, self._same = max_typos, same
         self._label_of: dict[tuple[str, ...], int] = {}
         # The forms as a tree: from a beginning and a word to the longer beginning. Beginnings are
         # numbers, 0 is the empty one; those where a form ends have a label, and marks that a form
@@ -113,7 +120,7 @@ class Lexicon:
 
     def label(self, form: str) -> int | None:
         """Return the label of which `form` is exactly a form (no typo forgiven), or None."""
-        return self._label_of.get(split_answer(form).words)
+        return self._label_of.get(self._words(form))
 
     def exact(self, text: AnswerText) -> int | None:
         """Return the label of which `text` is a form and nothing else but a full stop, or None."""
@@ -122,13 +129,16 @@ class Lexicon:
             return None
         return label
 
+    def _words(self, text: str) -> tuple[str, ...]:
+        return tuple(map(self._same, split_answer(text).words))
+
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
         if len(text) > MAX_FORM_LENGTH:
             raise ValueError(
                 f"the name or synonym {quote(text)} has {len(text)} characters; at most "
                 f"{MAX_FORM_LENGTH} are allowed, as no longer answer is read"
             )
-        words, gaps, _ = split_answer(text)
+        words, gaps = self._words(text), split_answer(text).gaps
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)
@@ -173,7 +183,10 @@ class Lexicon:
 
     def correct(self, word: str) -> str:
         """Return the one known word that `word` is a misspelling of, or `word` itself."""
-        if word in self.words or not _may_have_typo(word, self.max_typos):
+        same = self._same(word)
+        if same in self.words:
+            return same
+        if not _may_have_typo(word, self.max_typos):
             return word
         near = [
             known

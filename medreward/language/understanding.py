@@ -103,7 +103,8 @@ class Reader:
                 return Understanding(claims, "", names_label or bool(claims))
             except NotUnderstoodError as error:
                 place = error.place
-        claims = self._with_explanation(text, tokens, place) if names_label else ()
+        may_explain = names_label and self.rules.may_explain
+        claims = self._with_explanation(text, tokens, place) if may_explain else ()
         unread = "" if claims else text_at(text, tokens, place)
         return Understanding(claims, unread, names_label)
 

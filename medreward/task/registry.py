@@ -29,6 +29,12 @@ class CardRules(Protocol):
     def forms(self, task: Any) -> list[tuple[str, ...]]:
         """Return the forms of each label that the lexicon finds in an answer."""
 
+    def same_word(self, word: str) -> str:
+        """Return the word that stands for all spellings of one."""
+
+    def reading_rules(self, task: Any, words: Any) -> Any:
+        """Return what the reader of answers has to know of the task."""
+
     def parse(self, task: Any, target: object) -> Any:
         """Return a target in the form in which rewards compare it."""
 

@@ -41,12 +41,17 @@ SET_QUALITIES = {
     "f_beta": "F-beta, which pays to name several labels where one of them is meant",
     "jaccard": "intersection over union: as F-beta, with false and missed labels at twice the cost",
 }
+ANSWER_QUALITIES = {
+    "exact": "1 for an accepted answer, else 0",
+    "f1": "token F1 with the accepted answer that is most like it",
+}
 _CHOICES = {
     "frame": FRAMES,
     "box_quality": BOX_QUALITIES,
     "annotators": ANNOTATORS,
     "mask_quality": MASK_QUALITIES,
     "set_quality": SET_QUALITIES,
+    "answer_quality": ANSWER_QUALITIES,
 }
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
@@ -71,6 +76,8 @@ class RewardSettings:
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
         set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
+        answer_quality: what a short answer earns, out of `ANSWER_QUALITIES`.
+        answer_floor: the token F1 below which a short answer earns nothing, in [0, 1].
         completion_format: where reasoning and answer stand in a completion, by the name of a format
             (`medreward.text.formats.base.format_names`); prompts ask for it.
 
@@ -93,6 +100,8 @@ class RewardSettings:
     annotators: str = "best"
     mask_quality: str = "dice"
     set_quality: str = "f_beta"
+    answer_quality: str = "exact"
+    answer_floor: float = 0.5
     completion_format: str = DEFAULT_FORMAT
 
     def __post_init__(self) -> None:
@@ -104,6 +113,7 @@ class RewardSettings:
         set_field(self, "under_grading", number("under_grading", self.under_grading, 0.0, 1.0))
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
+        set_field(self, "answer_floor", number("answer_floor", self.answer_floor, 0.0, 1.0))
         set_field(self, "gates", _gates(self.gates))
         format_of(self.completion_format)  # raises if there is none
         if self.box_quality == "point":

@@ -14,7 +14,6 @@ from typing import Any
 
 from medreward.checks import text, whole
 from medreward.errors import ConfigError, expected, quote
-from medreward.language.grammar import Rules
 from medreward.language.lexicon import Lexicon
 from medreward.language.understanding import Reader
 from medreward.language.vocabulary import (
@@ -22,7 +21,7 @@ from medreward.language.vocabulary import (
     check_languages,
     make_vocabulary,
 )
-from medreward.language.word_checks import check_forms, check_modifiers, label_of_no
+from medreward.language.word_checks import check_forms, check_modifiers
 from medreward.task.card import card_text, make_task, read_card, shipped
 from medreward.task.labels import Label, Statement, check_label, check_statements
 from medreward.task.laterality import Laterality
@@ -166,7 +165,7 @@ class Task:
     @cached_property
     def lexicon(self) -> Lexicon:
         """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
-        return Lexicon(self.forms, self.max_typos)
+        return Lexicon(self.forms, self.max_typos, rules_of(self.kind).same_word)
 
     @cached_property
     def reader(self) -> Reader:
@@ -175,15 +174,7 @@ class Task:
         last = self.first_grade + len(self.labels) - 1
         scale = (self.first_grade, last) if has_scale else None
         words = make_vocabulary(tuple(self.languages), tuple(self.modifiers), scale)
-        rules = Rules(
-            self.absences,
-            one_answer=Trait.ONE_ANSWER in self.traits,
-            # "A" is no word for "no" where this is the text of option A.
-            no_label=None
-            if Trait.OPTIONS in self.traits
-            else label_of_no(self.forms, words),
-            is_plain=Trait.OPTIONS in self.traits,
-        )
+        rules = rules_of(self.kind).reading_rules(self, words)
         return Reader(self.lexicon, words, rules)
 
     @cached_property

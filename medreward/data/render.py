@@ -14,6 +14,7 @@ from medreward.data.sources.boxes import clean_boxes
 from medreward.data.sources.record import (
     Loader,
     NamedBox,
+    Picture,
     ReadingOptions,
     Record,
     Remark,
@@ -32,12 +33,13 @@ class Rendered(NamedTuple):
     """A usable image.
 
     Attributes:
-        png: the image as the model gets it.
+        png: the image as the model gets it, the first one of several; empty where there is none.
         size: its width and height.
         boxes: in whole pixels of that image.
         digest: the same for two images of the same pixels, before resizing.
         remarks: what was done to it.
         facts: allow-listed facts from its header.
+        others: further images, in order.
     """
 
     png: bytes
@@ -46,6 +48,12 @@ class Rendered(NamedTuple):
     digest: bytes
     remarks: tuple[Remark, ...]
     facts: Mapping[str, str]
+    others: tuple[bytes, ...] = ()
+
+    @property
+    def pngs(self) -> tuple[bytes, ...]:
+        """All images, in order."""
+        return (self.png, *self.others) if self.png else ()
 
 
 @dataclass(frozen=True)
@@ -66,20 +74,31 @@ class Renderer:
         """Return the rendered image, or why there is none."""
         record = job.record
         try:
-            picture = self.load(job.payload, self.reading)
-            boxes, said = _boxes(record, picture.image.size)
+            loaded = self.load(job.payload, self.reading)
+            pictures = [loaded] if isinstance(loaded, Picture) else [*loaded]
+            if not pictures:
+                return _without_image(record)
+            boxes, said = _boxes(record, pictures[0].image.size)
         except UnusableError as error:
             return Remark(record.where, str(error))
-        image = resize_image(picture.image, self.size)
-        notes = tuple(Remark(record.where, note) for note in picture.notes)
+        images = [resize_image(picture.image, self.size) for picture in pictures]
+        notes = (Remark(record.where, note) for picture in pictures for note in picture.notes)
+        first, size = pictures[0].image, images[0].size
         return Rendered(
-            png=png_bytes(image),
-            size=image.size,
-            boxes=tuple(scale_box(box, picture.image.size, image.size) for box in boxes),
-            digest=_digest(picture.image),
+            png=png_bytes(images[0]),
+            size=size,
+            boxes=tuple(scale_box(box, first.size, size) for box in boxes),
+            digest=b"".join(_digest(picture.image) for picture in pictures),
             remarks=(*notes, *said),
-            facts=picture.facts,
+            facts=pictures[0].facts,
+            others=tuple(map(png_bytes, images[1:])),
         )
+
+
+def _without_image(record: Record) -> Rendered:
+    """Return what a row of text only has: no image, which is like no other."""
+    digest = sha256(record.id.encode("utf-8", "surrogatepass")).digest()
+    return Rendered(b"", (0, 0), (), digest, (), {})
 
 
 def resize_image(image: Image.Image, size: int | None) -> Image.Image:

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medreward.data.example import Example
@@ -59,21 +59,30 @@ def make_rows(
             raise ConfigError(f"row {number}, example {quote(example.id)}: {error}") from error
 
 
-def make_row(task: Task, prompt: Prompt, truth: str, png: bytes, *, id: str, split: str) -> Row:  # noqa: A002
+def make_row(
+    task: Task,
+    prompt: Prompt,
+    truth: str,
+    png: bytes | Sequence[bytes],
+    *,
+    id: str,  # noqa: A002
+    split: str,
+) -> Row:
     """Return one row of a task from what it holds.
 
     Args:
         task: the task.
         prompt: its prompt, and the knowledge in it.
         truth: the target as `ground_truth` gives it.
-        png: the image as the content of a PNG file.
+        png: the image as the content of a PNG file, or several of them in order.
         id: the row's name, unique in the data set.
         split: the split it belongs to.
     """
+    pngs = [png] if isinstance(png, bytes) else [*png]
     return {
         "data_source": task.name,
-        "prompt": prompt.messages,
-        "images": [{"bytes": png}],
+        "prompt": prompt.with_images(len(pngs)).messages,
+        "images": [{"bytes": one} for one in pngs],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
         "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge, "transforms": None},

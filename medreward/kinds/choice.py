@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
+from hashlib import sha256
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
@@ -43,6 +44,17 @@ _FIELDS = ("options", "answer", "answers")
 _ABSENCES = frozenset(("normal", "healthy", "none", *NO_FINDING))
 # What may stand around and between a letter and a text: "(B)", "**B.** text", "B - text".
 _DRESS = re.compile(r"[\s\"'*_`()\[\]{}.:,]+|(?<=\s)-(?=\s)")
+# Options that speak of the others, and those that name them by their letters.
+_REFERS = re.compile(
+    r"\b(?:none|all|any|both|neither|either|two|some)\s+(?:of\s+)?(?:the\s+)?"
+    r"(?:above|these|them|options|choices|others|following|other\s+options)\b"
+    r"|\babove\b|\bboth\b|\bneither\b|^\s*(?:all|none)\s*$|\bcannot be (?:determined|judged)\b",
+    re.IGNORECASE,
+)
+_NAMES_LETTERS = re.compile(
+    r"\b(?:options?|both|neither|only|answers?|choices?)\s+\(?[A-Z]\b"
+    r"|(?<!\w)\(?[A-Z]\)?\s*(?:,|/|&|\band\b|\bor\b)\s*\(?[A-Z]\b\)?(?!\w)"
+)
 _SAMPLES = (
     ("normal", "pneumonia", "pleural effusion", "pneumothorax"),
     ("CT", "MRI", "ultrasound", "X-ray", "none of the above"),
@@ -104,9 +116,7 @@ def choice_reward(answer: str | None, target: ChoiceTarget, task: Task) -> Verdi
     return Verdict(0.0, "options_partial" if is_part else "wrong_option", named)
 
 
-def _read(
-    answer: str | None, target: ChoiceTarget, task: Task
-) -> tuple[frozenset[int], str, str]:
+def _read(answer: str | None, target: ChoiceTarget, task: Task) -> tuple[frozenset[int], str, str]:
     """Return the options that an answer gives, or none, the reason code and what is unread."""
     reason = unreadable(answer)
     if reason:
@@ -115,7 +125,9 @@ def _read(
     if exact is not None:
         return frozenset({exact}), "", ""
     if target.several:
-        labels, reason, unread = task.reader.recall("options", str(answer), partial(_read_set, task))
+        labels, reason, unread = task.reader.recall(
+            "options", str(answer), partial(_read_set, task)
+        )
         return labels or frozenset(), reason.replace("label", "option"), unread
     label, reason, unread = read_label(answer, task, "option")
     return frozenset(() if label is None else {label}), reason, unread
@@ -184,7 +196,7 @@ class Choice(Kind):
     name = "choice"
     traits = frozenset((Trait.NAMES_LABELS, Trait.ONE_ANSWER, Trait.OPTIONS))
     target_type = TargetType.QUESTION
-    shuffles = False  # `prepare` shuffles the options of each row, and their letters with them
+    shuffles = True  # `prepare` gives each row's options new places, and the right letters theirs
 
     def check(self, task: Task) -> None:
         """Accept no label, as the rows bring the options along, or those of a row."""
@@ -308,6 +320,30 @@ def _honest(given: object, target: ChoiceTarget, names: Sequence[str]) -> Honest
     )
 
 
+def shuffle_options(target: ChoiceTarget, key: str) -> ChoiceTarget:
+    """Return a question with its options in an order that a key gives, right letters with them.
+
+    "None of the above" and the like keep their place; where an option names letters of others
+    ("both A and B"), all of them do.
+
+    >>> target = ChoiceTarget(("CT", "MRI", "none of the above"), frozenset({0}))
+    >>> [shuffle_options(target, key).options for key in ("row-1", "row-2")]
+    [('MRI', 'CT', 'none of the above'), ('CT', 'MRI', 'none of the above')]
+    """
+    if any(_NAMES_LETTERS.search(text) for text in target.options):
+        return target
+    free = [i for i, text in enumerate(target.options) if not _REFERS.search(text)]
+    order = sorted(free, key=lambda i: _place(key, target.options[i]))
+    moved = dict(zip(free, order, strict=True))
+    source = [moved.get(i, i) for i in range(len(target.options))]
+    right = frozenset(i for i, old in enumerate(source) if old in target.right)
+    return target._replace(options=tuple(target.options[old] for old in source), right=right)
+
+
+def _place(key: str, text: str) -> bytes:
+    return sha256(f"{key}/{text}".encode("utf-8", "surrogatepass")).digest()
+
+
 def list_options(options: Sequence[str]) -> str:
     r"""Return options as a prompt lists them.
 
@@ -355,7 +391,9 @@ def _same(one: str, other: str) -> bool:
 def _number_text(value: object) -> str:
     """Return a number as the text of an option, "" for what is none."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:g}" if is_number and isinstance(value, float) else str(value) if is_number else ""
+    return (
+        f"{value:g}" if is_number and isinstance(value, float) else str(value) if is_number else ""
+    )
 
 
 def _option_index(where: str, options: Sequence[str], value: Any) -> int:

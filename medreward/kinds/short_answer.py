@@ -3,7 +3,7 @@
 Accuracy is 1 for an accepted answer, else 0, or with ``answer_quality: f1`` token F1 for an answer
 that is like one. An answer is accepted where it is understood whole: an accepted form, in any case,
 number and spelling (`medreward.text.spellings`), in a frame such as "the answer is". Nothing may
-describe it or explain it beside that, as the answer to an open question is not of a known set: "left
+describe it or explain it beside that, as the answer to an open question is of no known set: "left
 lung" is not "lung", and "effusion, which is small" is not read. So "no effusion" is never
 "effusion". Where the accepted answer is yes or no, the answers are a known set, and an explanation
 may stand behind one: "Yes. There is an effusion."
@@ -218,7 +218,9 @@ class ShortAnswer(Kind):
                 raise expected(f"{where}: field", name, _FIELDS)
         answers = _texts(f"{where}: answers", given.get("answers"))
         if not answers:
-            raise ConfigError(f"{where}: answers: there are none; a row accepts at least one answer")
+            raise ConfigError(
+                f"{where}: answers: there are none; a row accepts at least one answer"
+            )
         wrong = _texts(f"{where}: not", given.get("not") or [])
         parsed = AnswerTarget(answers, wrong)
         _row_task(task, parsed)  # its labels are checked
@@ -226,7 +228,10 @@ class ShortAnswer(Kind):
 
     def to_text(self, task: Task, target: AnswerTarget) -> str:
         """Return the accepted answers, and the wrong ones where there are some, as JSON."""
-        content = {"answers": [*target.answers], **({"not": [*target.wrong]} if target.wrong else {})}
+        content = {
+            "answers": [*target.answers],
+            **({"not": [*target.wrong]} if target.wrong else {}),
+        }
         return json.dumps(content, ensure_ascii=False)
 
     def from_text(self, task: Task, text: str) -> object:

@@ -65,7 +65,7 @@ def check_forms(what: str, forms: Sequence[Sequence[str]], languages: tuple[str,
 
 
 def is_reserved(form: str, forms: Sequence[str], words: Vocabulary) -> bool:
-    """Whether a name is a word such as "no", "not" or "or"; "yes" and "no" beside each other may be.
+    """Whether a name is a word such as "no", "not" or "or"; "yes" and "no" may be together.
 
     >>> words = make_vocabulary(("en",))
     >>> is_reserved("no", ["no", "mild"], words), is_reserved("no", ["no", "yes"], words)

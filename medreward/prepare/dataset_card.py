@@ -30,7 +30,8 @@ class Summary:
 
     Attributes:
         source: the source's name.
-        images: split -> number of images; each is a row, unless questions are asked of it.
+        noun: what is counted: images, or questions of which several may be about one image.
+        images: split -> number of them; each is a row, unless questions are asked of it.
         labels: split -> label -> number of images that have it; of boxes or masks, how many.
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
@@ -44,6 +45,7 @@ class Summary:
     """
 
     source: str
+    noun: str = "images"
     images: Counter[str] = field(default_factory=Counter)
     labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -78,7 +80,7 @@ class Summary:
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
         lines = [
-            f"{split:6}{self.images[split]:>8} images"
+            f"{split:6}{self.images[split]:>8} {self.noun}"
             + (f", {self.rows(split)} rows" if self.copies[split] else "")
             for split in SPLITS
             if self.images[split]
@@ -157,7 +159,7 @@ def _provenance(task: Task) -> dict[str, str]:
 
 def _counts(summary: Summary) -> str:
     splits = [split for split in SPLITS if summary.images[split]]
-    last = ["**images**", *(str(summary.images[split]) for split in splits)]
+    last = [f"**{summary.noun}**", *(str(summary.images[split]) for split in splits)]
     return _table(splits, summary.labels, last)
 
 

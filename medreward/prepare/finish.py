@@ -9,7 +9,9 @@ from medreward.data.render import Rendered
 from medreward.data.sources.record import Record
 from medreward.files.reading import parse_json
 from medreward.kinds.base import TargetType, kind_of
-from medreward.kinds.truth import ground_truth
+from medreward.kinds.choice import ChoiceTarget
+from medreward.kinds.short_answer import is_closed
+from medreward.kinds.truth import ground_truth, target_of
 from medreward.prepare.masks import mask_names, mask_truth
 from medreward.task.task import Task
 
@@ -41,6 +43,17 @@ def _finish_label(task: Task, record: Record, image: Rendered, seen: Seen) -> Fi
     return FinishedTarget(truth, [truth], truth)
 
 
+def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    """Count the letters of right options and yes and no; other answers are of no closed set."""
+    truth = str(record.label)
+    target = task.parse_target(target_of(task, truth))
+    answer = kind_of(task).right(task, target, task.reward)
+    if isinstance(target, ChoiceTarget):
+        return FinishedTarget(truth, [*target.letters], answer)
+    closed = is_closed(kind_of(task).row_task(task, target))
+    return FinishedTarget(truth, [answer.lower() if closed else "(other answers)"], answer)
+
+
 def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     truth = str(record.label)
     nothing = task.no_finding[0] if task.no_finding else "(none)"
@@ -66,6 +79,7 @@ def _finish_places(task: Task, record: Record, image: Rendered, seen: Seen) -> F
 
 
 FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], FinishedTarget]] = {
+    TargetType.QUESTION: _finish_question,
     TargetType.LABEL: _finish_label,
     TargetType.LABELS: _finish_labels,
     TargetType.BOXES: _finish_boxes,

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from medreward.data.sources.record import Flags, NamedBox, Record, Remark
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, parse_yaml, read_text
 from medreward.geometry.regions import MAX_BOXES
 from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.choice import ChoiceTarget, shuffle_options
 from medreward.kinds.truth import ground_truth
 from medreward.prepare.label_sets import with_label_sets
 from medreward.prepare.masks import settle_masks
@@ -21,6 +22,28 @@ from medreward.prepare.unknown import check_used, key_of, unknown_labels
 from medreward.task.task import Task
 
 Settled: TypeAlias = tuple[list[Record], list[Remark]]
+
+
+class Wishes(NamedTuple):
+    """What a user asks of labels.
+
+    Attributes:
+        mapping: label in the source -> name in the card (or of a box); "" leaves the image, or the
+            box, out.
+        box_labels: for localisation and pointing, which boxes count; none: all.
+        shuffle: whether the options of a question stand in an order of each row's own.
+        seed: of that order.
+        skip: whether questions that cannot be scored are left out, in place of an error.
+    """
+
+    mapping: Mapping[str, str] = {}
+    box_labels: Sequence[str] = ()
+    shuffle: bool = True
+    seed: int = 0
+    skip: bool = False
+
+
+_MOST_PROBLEMS = 20
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -29,6 +52,7 @@ def settle_labels(
     task: Task,
     mapping: Mapping[str, str] | None = None,
     box_labels: Iterable[str] = (),
+    **wishes: Any,
 ) -> tuple[list[Record], list[Remark]]:
     """Return the records with targets as the task knows them, and what was left out.
 
@@ -38,12 +62,14 @@ def settle_labels(
         mapping: label in the source -> name in the card (or of a box); "" leaves the image, or
             the box, out.
         box_labels: for localisation and pointing, which boxes count; none: all.
+        **wishes: the other fields of `Wishes`.
 
     Raises:
         ConfigError: if the data have labels that the card does not know; the message gives their
             counts and the nearest names. Also if the source does not have what the task needs.
     """
-    return SETTLERS[kind_of(task).target_type](records, task, mapping or {}, list(box_labels))
+    asked = Wishes(mapping or {}, list(box_labels), **wishes)
+    return SETTLERS[kind_of(task).target_type](records, task, asked)
 
 
 def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[str, str]:
@@ -148,8 +174,9 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
 
 
 def _with_boxes(
-    records: Sequence[Record], task: Task, mapping: Mapping[str, str], wanted: Sequence[str]
+    records: Sequence[Record], task: Task, wishes: Wishes
 ) -> tuple[list[Record], list[Remark]]:
+    mapping, wanted = wishes.mapping, wishes.box_labels
     unboxed = next((record for record in records if record.boxes is None), None)
     if unboxed:
         raise ConfigError(f"{unboxed.where}: a {task.kind} task needs boxes; the source has none")
@@ -192,39 +219,58 @@ def _class(task: Task, name: str) -> int | None:
     return index if index is not None and index < len(task.labels) else None
 
 
-def _settle_sets(
-    records: Sequence[Record], task: Task, mapping: Mapping[str, str], _: Sequence[str]
-) -> Settled:
-    return with_label_sets(records, task, mapping)
+def _settle_sets(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
+    return with_label_sets(records, task, wishes.mapping)
 
 
-def _settle_single(
-    records: Sequence[Record], task: Task, mapping: Mapping[str, str], _: Sequence[str]
-) -> Settled:
+def _settle_single(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     _check_single(records, task)
-    return _with_labels(records, task, mapping)
+    return _with_labels(records, task, wishes.mapping)
 
 
-def _settle_masks(
-    records: Sequence[Record], task: Task, mapping: Mapping[str, str], _: Sequence[str]
-) -> Settled:
+def _settle_masks(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     _check_single(records, task)
-    return settle_masks(records, task, mapping)
+    return settle_masks(records, task, wishes.mapping)
 
 
-def _settle_places(
-    records: Sequence[Record], task: Task, mapping: Mapping[str, str], wanted: Sequence[str]
-) -> Settled:
+def _settle_places(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     """Settle boxes where the source gives some; if not, its labels are masks to point at."""
     if any(record.boxes is not None for record in records):
-        return _with_boxes(records, task, mapping, wanted)
-    return _settle_masks(records, task, mapping, wanted)
+        return _with_boxes(records, task, wishes)
+    return _settle_masks(records, task, wishes)
+
+
+def _settle_questions(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
+    """Return the records with their ground truths; options in an order of each row's own."""
+    check_used(wishes.mapping, ())
+    kept: list[Record] = []
+    problems: list[Remark] = []
+    for record in records:
+        try:
+            target = task.parse_target(record.label)
+        except ConfigError as error:
+            said = str(error).removeprefix(f"task {quote(task.name)}: target").lstrip(": ")
+            problems.append(Remark(record.where, "left out: cannot be scored", said))
+            continue
+        if wishes.shuffle and isinstance(target, ChoiceTarget):
+            target = shuffle_options(target, f"{wishes.seed}/options/{record.id}")
+        kept.append(replace(record, label=kind_of(task).to_text(task, target)))
+    if problems and not wishes.skip:
+        shown = "\n".join(f"  {p.where}: {p.detail}" for p in problems[:_MOST_PROBLEMS])
+        more = len(problems) - _MOST_PROBLEMS
+        raise ConfigError(
+            f"{len(problems)} of {len(records)} questions cannot be scored as task "
+            f"{quote(task.name)} (--on-error skip leaves them out):\n{shown}"
+            + (f"\n  and {more} more" if more > 0 else "")
+        )
+    return kept, problems
 
 
 SETTLERS: Mapping[
     TargetType,
-    Callable[[Sequence[Record], Task, Mapping[str, str], Sequence[str]], Settled],
+    Callable[[Sequence[Record], Task, Wishes], Settled],
 ] = {
+    TargetType.QUESTION: _settle_questions,
     TargetType.LABEL: _settle_single,
     TargetType.LABELS: _settle_sets,
     TargetType.BOXES: _with_boxes,

@@ -11,6 +11,7 @@ from medreward.files.reading import read_bytes
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.priors.selection import selections
 from medreward.task.review import tally
+from medreward.task.traits import Trait
 
 
 def prompt_section(
@@ -25,8 +26,12 @@ def prompt_section(
     counts = tally(task.references, whole.statements(task, range(len(task.labels))))
     facts = {
         "knowledge": f"{prompts.level}: {counts}",
-        "labels": f"in an order of each row's own (seed {prompts.seed})"
+        "options"
+        if Trait.OPTIONS in task.traits
+        else "labels": f"in an order of each row's own (seed {prompts.seed})"
         if prompts.shuffled
+        else "in the order of the source"
+        if Trait.OPTIONS in task.traits
         else "in the card's order",
         "template": _template(template),
     }

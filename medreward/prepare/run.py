@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from medreward.files.pool import cores, ordered_map
 from medreward.geometry.frames import qwen_resized
 from medreward.grounding.questions import canonical, plan
 from medreward.grounding.rows import GroundingRows
+from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
 from medreward.prepare.dataset_card import Summary, card, report_lines
@@ -79,19 +82,29 @@ def prepare(
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
     prompts = options.prompts(task)
-    records, left_out = settle_labels(source.records, task, options.mapping, options.box_labels)
+    records, left_out = settle_labels(
+        source.records,
+        task,
+        options.mapping,
+        options.box_labels,
+        shuffle=prompts.shuffled,
+        seed=options.seed,
+        skip=options.on_error == "skip",
+    )
     records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
     if not records:
         raise ConfigError(f"{source.name}: no image is left to write")
     run = _Run(source, prompts, options, *_planned(records, prompts, options))
+    run.summary.noun = "questions" if any(record.question for record in records) else "images"
     run.summary.remarks += [*source.remarks, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
             run.write(split, folder)
         run.check()
-        contact_sheet(run.tiles, folder / SHEET)
+        if run.tiles:  # no row has an image where questions are of text only
+            contact_sheet(run.tiles, folder / SHEET)
         write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
         run.summary.files = _publish(folder, Path(out))
     return run.summary
@@ -206,8 +219,8 @@ class _Run:
     def _is_new(self, record: Record, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""
         before = self._seen.setdefault(digest, record)
-        if before is record:
-            return True
+        if before is record or (before.split == record.split and before.place == record.place):
+            return True  # or another question about the same image
         if before.split != record.split:
             torn = f"{before.split}: {before.where}"
             self._torn.append(Remark(record.where, "its picture is in another split", torn))
@@ -223,16 +236,24 @@ class _Run:
         seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
         truth, names, title = finish_target(self.task, record, result, seen)
         self.summary.count(record, result, names)
-        if record.id in self._ranks:
+        if record.id in self._ranks and result.png:
             heading, rank = f"{record.split}: {title}", self._ranks[record.id]
             self.tiles.append(Tile(rank, heading, record.id, result.png, result.boxes))
         return truth
 
     def _row(self, record: Record, result: Rendered, truth: str) -> Row:
-        prompt = self.prompts(record.id)
+        prompt = self._prompts_of(record, truth)(record.id)
         self.summary.prompt(prompt)
         split = str(record.split)
-        return make_row(self.task, prompt, truth, result.png, id=record.id, split=split)
+        return make_row(self.task, prompt, truth, result.pngs, id=record.id, split=split)
+
+    def _prompts_of(self, record: Record, truth: str) -> PromptBuilder:
+        """Return what makes the prompt of a record, which may have a question of its own."""
+        kind = kind_of(self.task)
+        if not record.question and kind.target_type is not TargetType.QUESTION:
+            return self.prompts
+        row = kind.row_task(self.task, kind.parse(self.task, target_of(self.task, truth)))
+        return self.prompts.of(replace(row, question=record.question or row.question))
 
 
 @contextmanager
@@ -258,4 +279,6 @@ def _publish(folder: Path, out: Path) -> tuple[Path, ...]:
     for split in SPLITS:
         (out / f"{split}.parquet").unlink(missing_ok=True)
     rows = [f"{split}.parquet" for split in SPLITS if (folder / f"{split}.parquet").exists()]
-    return tuple((folder / name).replace(out / name) for name in (*rows, SHEET, CARD))
+    (out / SHEET).unlink(missing_ok=True)
+    sheet = [SHEET] if (folder / SHEET).exists() else []
+    return tuple((folder / name).replace(out / name) for name in (*rows, *sheet, CARD))

@@ -24,6 +24,7 @@ class Prompt(NamedTuple):
         knowledge: exactly what was injected into it, in its order.
         system: the system message; "" for none.
         left_out: the statements that the budget had no room for.
+        images: how many images stand before the text.
 
     >>> prompt = PromptBuilder(Task.load("pneumoniamnist"), "none")("train-7")
     >>> prompt.knowledge, [message["role"] for message in prompt.messages]
@@ -34,12 +35,22 @@ class Prompt(NamedTuple):
     knowledge: str
     system: str = ""
     left_out: tuple[Statement, ...] = ()
+    images: int = 1
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The chat messages, the image's mark before the user's text."""
+        """The chat messages, a mark for each image before the user's text."""
         said = [{"role": "system", "content": self.system}] if self.system else []
-        return [*said, {"role": "user", "content": IMAGE_MARK + self.text}]
+        return [*said, {"role": "user", "content": IMAGE_MARK * self.images + self.text}]
+
+    def with_images(self, count: int) -> Prompt:
+        """Return the prompt for so many images.
+
+        >>> prompt = PromptBuilder(Task.load("pneumoniamnist"), "none")("train-7").with_images(2)
+        >>> prompt.messages[0]["content"][:20]
+        '<image><image>This i'
+        """
+        return self if count == self.images else self._replace(images=count)
 
 
 class PromptBuilder:
@@ -105,6 +116,18 @@ abnormal opacity.
             f"budget: {self.budget} tokens are too few for task {quote(self.task.name)}: its "
             f"prompt "
             f"has {self._size(prompt)} without any knowledge"
+        )
+
+    def of(self, task: Task) -> PromptBuilder:
+        """Return a builder for another task, such as that of a row, that does all else alike."""
+        return PromptBuilder(
+            task,
+            self.level,
+            shuffle=self.shuffled,
+            seed=self.seed,
+            budget=self.budget,
+            tokenizer=self.tokenizer,
+            template=self._templates,
         )
 
     @cached_property

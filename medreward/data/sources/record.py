@@ -93,6 +93,7 @@ class Record:
         where: names the image in reports to the person who has the source.
         place: what the source's loader needs to find it.
         label: as in the source, or None. Several labels are a tuple of them, or `Flags`.
+        question: what is asked about the image, where the source says so; "": the card's question.
         boxes: as in the source, or None where a source has no boxes.
         crowds: what else is in an image with boxes, known by its name only.
         size: width and height that the boxes refer to.
@@ -108,6 +109,7 @@ class Record:
     where: str
     place: Any
     label: Any = None
+    question: str = ""
     boxes: tuple[NamedBox, ...] | None = None
     size: tuple[int, int] | None = None
     split: str | None = None
@@ -117,7 +119,8 @@ class Record:
     crowds: tuple[str, ...] = ()
 
 
-Loader: TypeAlias = Callable[[Any, ReadingOptions], Picture]
+# A question may be about several pictures, or none.
+Loader: TypeAlias = Callable[[Any, ReadingOptions], Picture | Sequence[Picture]]
 
 
 @dataclass(frozen=True)

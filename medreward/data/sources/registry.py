@@ -13,6 +13,7 @@ from medreward.data.sources.huggingface import HuggingFaceDataset
 from medreward.data.sources.masks import MaskFolder
 from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
+from medreward.data.sources.questions import QuestionFiles
 from medreward.data.sources.record import Source
 from medreward.data.sources.table import ImageTable
 from medreward.data.sources.voc import VocFolder
@@ -23,6 +24,7 @@ SOURCES: list[SourceType] = [
     MedMnistDownload(),
     NpzFile(),
     ImageTable(),
+    QuestionFiles(),
     CocoFiles(),
     MaskFolder(),
     ClassFolders(),

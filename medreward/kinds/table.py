@@ -6,6 +6,7 @@ from medreward.kinds.boxes.kind import Localisation
 from medreward.kinds.choice import Choice
 from medreward.kinds.classification import Classification
 from medreward.kinds.multilabel import Multilabel
+from medreward.kinds.number import Number
 from medreward.kinds.ordinal import Ordinal
 from medreward.kinds.pointing import Pointing
 from medreward.kinds.segmentation import Segmentation
@@ -13,7 +14,7 @@ from medreward.kinds.short_answer import ShortAnswer
 from medreward.task.registry import register_kind
 
 for kind in (
-    *(Classification, Ordinal, Multilabel, Choice, ShortAnswer),
+    *(Classification, Ordinal, Multilabel, Choice, ShortAnswer, Number),
     *(Localisation, Segmentation, Pointing),
 ):
     register_kind(kind())

@@ -190,6 +190,16 @@ def number_words(language: str) -> tuple[str, ...]:
 
 
 @cache
+def approximations(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """Return the phrases, as words, behind which a number is meant if not to the last digit.
+
+    >>> ("about",) in approximations(("en",)), ("at", "least") in approximations(("en",))
+    (True, False)
+    """
+    return frozenset(phrase for name in languages for phrase in _lists(name)["approximate"])
+
+
+@cache
 def contested_phrases(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     """Return the phrases, as words, that do different things in two of the languages.
 

@@ -14,6 +14,7 @@ from medreward.kinds.short_answer import is_closed
 from medreward.kinds.truth import ground_truth, target_of
 from medreward.prepare.masks import mask_names, mask_truth
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 Seen: TypeAlias = tuple[int, int] | None
 
@@ -50,6 +51,8 @@ def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) ->
     answer = kind_of(task).right(task, target, task.reward)
     if isinstance(target, ChoiceTarget):
         return FinishedTarget(truth, [*target.letters], answer)
+    if Trait.NUMBER in task.traits:
+        return FinishedTarget(truth, ["(numbers)"], answer)
     closed = is_closed(kind_of(task).row_task(task, target))
     return FinishedTarget(truth, [answer.lower() if closed else "(other answers)"], answer)
 

@@ -45,6 +45,10 @@ ANSWER_QUALITIES = {
     "exact": "1 for an accepted answer, else 0",
     "f1": "token F1 with the accepted answer that is most like it",
 }
+NUMBER_QUALITIES = {
+    "exact": "1 within the tolerance, else 0",
+    "linear": "1 within the tolerance, then falling to 0 at number_reach times the true number",
+}
 _CHOICES = {
     "frame": FRAMES,
     "box_quality": BOX_QUALITIES,
@@ -52,6 +56,7 @@ _CHOICES = {
     "mask_quality": MASK_QUALITIES,
     "set_quality": SET_QUALITIES,
     "answer_quality": ANSWER_QUALITIES,
+    "number_quality": NUMBER_QUALITIES,
 }
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
@@ -78,6 +83,9 @@ class RewardSettings:
         set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
         answer_quality: what a short answer earns, out of `ANSWER_QUALITIES`.
         answer_floor: the token F1 below which a short answer earns nothing, in [0, 1].
+        number_quality: what a number beyond the tolerance earns, out of `NUMBER_QUALITIES`.
+        number_reach: the share of the true number, beyond the tolerance, where that ends, in
+            [0.01, 10].
         completion_format: where reasoning and answer stand in a completion, by the name of a format
             (`medreward.text.formats.base.format_names`); prompts ask for it.
 
@@ -102,6 +110,8 @@ class RewardSettings:
     set_quality: str = "f_beta"
     answer_quality: str = "exact"
     answer_floor: float = 0.5
+    number_quality: str = "exact"
+    number_reach: float = 0.5
     completion_format: str = DEFAULT_FORMAT
 
     def __post_init__(self) -> None:
@@ -114,6 +124,7 @@ class RewardSettings:
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "answer_floor", number("answer_floor", self.answer_floor, 0.0, 1.0))
+        set_field(self, "number_reach", number("number_reach", self.number_reach, 0.01, 10.0))
         set_field(self, "gates", _gates(self.gates))
         format_of(self.completion_format)  # raises if there is none
         if self.box_quality == "point":

@@ -22,4 +22,5 @@ class Trait(Enum):
     MAY_BE_EMPTY = "an answer may say that there is nothing"
     OPTIONS = "the row gives options, each with a letter, one or more of which are right"
     OPEN = "the row says which answers are accepted, and the prompt does not"
+    NUMBER = "the answer is one number, perhaps with a unit"
     PARTIAL_CREDIT = "an answer that is only nearly right earns a part of the reward"

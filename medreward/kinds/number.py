@@ -1,7 +1,7 @@
 """Numbers with a unit: sizes, counts, percentages. Accuracy: 1 within the tolerance.
 
 A row's target is a number t or a range [low, high], perhaps with a unit and a tolerance, absolute
-(`tolerance`, in that unit) or relative to |t| (`relative`). With e the distance of the answer p from
+(`tolerance`, in that unit) or relative to |t| (`relative`). With e the distance of the answer from
 the target beyond the tolerance::
 
     exact    1 if e = 0, else 0
@@ -223,7 +223,8 @@ class _PartsReader:
 
     def read(self, tokens: Sequence[Token]) -> list[Quantity | Token | str]:
         """Return the parts of an answer."""
-        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        for i, token in enumerate(tokens):
+            after = tokens[i + 1] if i + 1 < len(tokens) else None
             stop = after.place if after else len(self.text.words)
             self._read_token(token, self.text.words[token.place : stop], after)
         return self.parts
@@ -243,7 +244,7 @@ class _PartsReader:
             self._is_range = True
         elif after and token.text in _SIGNS and _value(after) is not None:
             self._is_negative = True
-        elif token.code == "F" or token.code == ".":
+        elif token.code in "F.":
             self.parts.append(token.code)
         elif not (token.code in _NOTHING or tuple(words) in approximations(self.languages)):
             self.parts.append(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from medreward.kinds.boxes.kind import Localisation
 from medreward.kinds.choice import Choice
 from medreward.kinds.classification import Classification
+from medreward.kinds.fields import Fields
 from medreward.kinds.multilabel import Multilabel
 from medreward.kinds.number import Number
 from medreward.kinds.ordinal import Ordinal
@@ -15,6 +16,6 @@ from medreward.task.registry import register_kind
 
 for kind in (
     *(Classification, Ordinal, Multilabel, Choice, ShortAnswer, Number),
-    *(Localisation, Segmentation, Pointing),
+    *(Localisation, Segmentation, Pointing, Fields),
 ):
     register_kind(kind())

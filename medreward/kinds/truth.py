@@ -7,7 +7,6 @@ from typing import Any
 from medreward.geometry.regions import Size
 from medreward.kinds.base import kind_of
 from medreward.task.task import Task
-from medreward.task.traits import Trait
 
 
 def ground_truth(task: Task, target: object) -> str:
@@ -42,6 +41,6 @@ def target_size(task: Task, truth: Any) -> Size | None:
     (60.0, 40.0)
     """
     kind = kind_of(task)
-    if Trait.PLACES not in kind.traits:
+    if not task.has_places:
         return None
     return kind.size(kind.parse(task, target_of(task, truth)))

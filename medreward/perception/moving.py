@@ -11,7 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from medreward.files.reading import parse_json
 from medreward.geometry.masks import mask_json
@@ -32,13 +32,11 @@ class MovingTarget(ABC):
     """A row's target on its image.
 
     Attributes:
-        is_place: whether a place in the image is asked for, so that no transform may show it.
         truth: the target as the row holds it.
         regions: what of it is marked on the image, with keys from 0 on.
         texts: words of it that a mirrored image changes.
     """
 
-    is_place: ClassVar[bool]
     truth: Any
     regions: tuple[Region, ...] = ()
     texts: Mapping[str, str] = {}
@@ -59,8 +57,6 @@ class MovingTarget(ABC):
 class MovingWords(MovingTarget):
     """Labels and grades: they stay, but for words that depend on side."""
 
-    is_place = False
-
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self.truth = truth
         self.texts = {_TEXT: ground_truth(task, target_of(task, truth))}
@@ -73,8 +69,6 @@ class MovingWords(MovingTarget):
 
 class MovingBoxes(MovingTarget):
     """Boxes: each is a region of its own."""
-
-    is_place = True
 
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self.truth = truth
@@ -89,8 +83,6 @@ class MovingBoxes(MovingTarget):
 
 class MovingMask(MovingTarget):
     """A mask: one region, or none where it is empty."""
-
-    is_place = True
 
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self.truth = truth
@@ -129,8 +121,35 @@ class MovingPlaces(MovingBoxes):
         return moved if isinstance(self.truth, str) else parse_json(moved)
 
 
+class MovingFields(MovingTarget):
+    """Several fields: the words of some, and the one that is a place."""
+
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        self._is_text = isinstance(truth, str)
+        self._content = json.loads(ground_truth(task, target_of(task, truth)))
+        place = next((name for name, field in task.fields.items() if field.has_places), None)
+        self._place, self._moving = place, None
+        if place is not None:
+            field = task.fields[place]
+            self._moving = moving_type(field)(field, self._content[place], size)
+            self.regions = self._moving.regions
+        self.truth = truth
+        words = {name: text for name, text in self._content.items() if name != place}
+        self.texts = {_TEXT: json.dumps(words, ensure_ascii=False)}
+
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the fields with words and place of the changed image; text stays text."""
+        changed = {**self._content, **json.loads(after.texts[_TEXT])}
+        if self._moving is not None:
+            changed[self._place] = self._moving.follow(before, after)
+        if changed == self._content:
+            return self.truth
+        return json.dumps(changed, ensure_ascii=False) if self._is_text else changed
+
+
 MOVING: Mapping[TargetType, type[MovingTarget]] = {
     TargetType.QUESTION: MovingWords,
+    TargetType.FIELDS: MovingFields,
     TargetType.LABEL: MovingWords,
     TargetType.LABELS: MovingWords,
     TargetType.BOXES: MovingBoxes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medreward.errors import ConfigError, quote
-from medreward.perception.moving import MovingTarget, moving_type
+from medreward.perception.moving import moving_type
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.perception.transforms.transform import Transform
 from medreward.task.laterality import Laterality, Mirror, check_quarter_turn, mirrored_texts
@@ -31,10 +31,10 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
     Traceback (most recent call last):
     medreward.errors.ConfigError: task 'organsmnist': Flip(): labels[1]: 'left' may be wrong ...
     """
-    moving = moving_type(task)
+    moving_type(task)  # raises where nobody said how targets follow
     for transform in pipeline.transforms:
         try:
-            _check(transform, task, moving)
+            _check(transform, task)
         except ConfigError as error:
             raise ConfigError(f"task {quote(task.name)}: {transform}: {error}") from error
 
@@ -62,8 +62,8 @@ def check_knowledge(drawn: Pipeline, task: Task, knowledge: str) -> None:
                 )
 
 
-def _check(transform: Transform, task: Task, moving: type[MovingTarget]) -> None:
-    if moving.is_place and transform.reveals:
+def _check(transform: Transform, task: Task) -> None:
+    if task.has_places and transform.reveals:
         raise ConfigError(transform.reveals)
     if task.name in _WHOLE and transform.cuts:
         raise ConfigError("it may cut away what is asked about, and the answer would not follow")
@@ -80,6 +80,8 @@ def _texts(task: Task) -> dict[str, str]:
     texts = {"question": task.question}
     for i in range(len(task.labels)):
         texts |= {f"labels[{i}]{name}": form for name, form in _forms(task, i).items()}
+    for name, field in task.fields.items():
+        texts |= {f"fields.{name}.{key}": text for key, text in _texts(field).items()}
     return texts
 
 

@@ -8,10 +8,11 @@ from typing import NamedTuple, TypeAlias
 from medreward.data.render import Rendered
 from medreward.data.sources.record import Record
 from medreward.files.reading import parse_json
+from medreward.geometry.regions import check_size
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.choice import ChoiceTarget
 from medreward.kinds.short_answer import is_closed
-from medreward.kinds.truth import ground_truth, target_of
+from medreward.kinds.truth import ground_truth, target_of, target_size
 from medreward.prepare.masks import mask_names, mask_truth
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -57,6 +58,21 @@ def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) ->
     return FinishedTarget(truth, [answer.lower() if closed else "(other answers)"], answer)
 
 
+def _finish_fields(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    """Count the texts of those fields that name labels; a place is in pixels of the row's image."""
+    truth = str(record.label)
+    size = target_size(task, truth)
+    if size is not None:
+        check_size(size, image.size)
+    content = parse_json(truth)
+    named = [
+        f"{name}: {content[name]}"
+        for name, field in task.fields.items()
+        if Trait.NAMES_LABELS in field.traits
+    ]
+    return FinishedTarget(truth, named or ["(fields)"], "; ".join(named))
+
+
 def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     truth = str(record.label)
     nothing = task.no_finding[0] if task.no_finding else "(none)"
@@ -83,6 +99,7 @@ def _finish_places(task: Task, record: Record, image: Rendered, seen: Seen) -> F
 
 FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], FinishedTarget]] = {
     TargetType.QUESTION: _finish_question,
+    TargetType.FIELDS: _finish_fields,
     TargetType.LABEL: _finish_label,
     TargetType.LABELS: _finish_labels,
     TargetType.BOXES: _finish_boxes,

@@ -271,6 +271,7 @@ SETTLERS: Mapping[
     Callable[[Sequence[Record], Task, Wishes], Settled],
 ] = {
     TargetType.QUESTION: _settle_questions,
+    TargetType.FIELDS: _settle_questions,
     TargetType.LABEL: _settle_single,
     TargetType.LABELS: _settle_sets,
     TargetType.BOXES: _with_boxes,

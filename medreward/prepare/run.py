@@ -14,7 +14,7 @@ from medreward.data.render import Job, Rendered, Renderer
 from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source
 from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
 from medreward.files.pool import cores, ordered_map
 from medreward.geometry.frames import qwen_resized
@@ -81,6 +81,11 @@ def prepare(
     options = options or Options()
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
+    if options.size is not None and task.fields and task.has_places:
+        raise ConfigError(
+            f"size: the boxes of task {quote(task.name)} are a field, in pixels of the image as it "
+            f"is; resize images and boxes before"
+        )
     prompts = options.prompts(task)
     records, left_out = settle_labels(
         source.records,

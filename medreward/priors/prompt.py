@@ -156,12 +156,34 @@ abnormal opacity.
         values = {
             "question": self.task.question,
             "knowledge": knowledge,
-            "labels": kind_of(self.task).choices(self.task, order),
+            "labels": self._fields() if self.task.fields else self._choices(self.task, order),
             "frame": self._templates.frame(self.task),
             "reply": self._templates.reply(self.task),
         }
         user, system = self._template.fill(values)
         return Prompt(user, knowledge, system, selection.left_out(self.task, self.level))
+
+    def _choices(self, task: Task, order: list[int]) -> str:
+        return kind_of(task).choices(task, order)
+
+    def _fields(self) -> str:
+        """Return a line a field: its name, what is to be answered, and its labels."""
+        lines = []
+        for name, field in self.task.fields.items():
+            labels = self._choices(field, list(range(len(field.labels))))
+            told = " ".join(
+                filter(
+                    None,
+                    (
+                        field.question,
+                        f"Give {self._templates.of(field).answer.rstrip(',')}.",
+                        f"Possible: {labels}." if labels else "",
+                        self._templates.frame(field),
+                    ),
+                )
+            )
+            lines.append(f"- {name}: {told}")
+        return "\n".join(lines)
 
 
 def build_prompt(task: Task, level: str = "full") -> Prompt:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medreward.checks import number
+from medreward.errors import ConfigError
 from medreward.files.reading import parse_json
 from medreward.geometry.places import MaskPlaces, PointTarget, bounds, parse_places
 from medreward.geometry.regions import BoxTarget, TrueBox
@@ -50,9 +51,23 @@ def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
     ]
 
 
+def _field_shapes(truth: str, task: Task | None) -> list[Shape] | None:
+    """Return the boxes of the field that is a place; none where there is none."""
+    fields = task.fields if task else {}
+    place = next((name for name, field in fields.items() if field.has_places), None)
+    if place is None:
+        return None
+    try:
+        own = str(parse_json(truth)[place])
+    except (ConfigError, LookupError, TypeError):
+        return None
+    return SHAPES[kind_of(fields[place]).target_type](own, fields[place])
+
+
 # How a ground truth is drawn, by the type of the kind's targets.
 SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = {
     TargetType.QUESTION: _no_shapes,
+    TargetType.FIELDS: _field_shapes,
     TargetType.LABEL: _no_shapes,
     TargetType.LABELS: _no_shapes,
     TargetType.BOXES: _box_shapes,

@@ -74,7 +74,7 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
         if name not in values:
             raise ConfigError(f"{name}: missing")
     for name in ("name", "kind", "question", "modality"):
-        checks.text(name, values.get(name, "unnamed"))
+        checks.text(name, values.get(name, "unnamed"), empty=name == "question")
     references = values["references"] = checks.mapping("references", values.get("references", {}))
     values["labels"] = tuple(
         _label(f"labels[{i}]", label, references)
@@ -85,9 +85,24 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
     values["knowledge"] = _statements("knowledge", values.get("knowledge", []), references)
     if "laterality" in values:
         values["laterality"] = Laterality.of(values["laterality"])
+    if "fields" in values:
+        given = checks.mapping("fields", values["fields"])
+        values["fields"] = {
+            name: _field(name, one, references, make) for name, one in given.items()
+        }
     settings = checks.mapping("reward", values.get("reward", {}))
     values["reward"] = RewardSettings().updated(settings)
     return values
+
+
+def _field(name: str, content: Any, references: Mapping[str, str], make: type[Made]) -> Made:
+    """Return a field's task: a card of its own, which takes name and references from the whole."""
+    where = f"fields.{name}"
+    own = {"name": str(name), "question": "", "references": references}
+    try:
+        return make(**_values({**own, **checks.mapping(where, content)}, make))
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:

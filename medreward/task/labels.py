@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medreward.checks import flag, number
-from medreward.errors import ConfigError, quote
+from medreward.errors import ConfigError, expected, quote
 from medreward.task.review import review_state
 
 
@@ -60,6 +60,19 @@ def check_label(what: str, label: Label) -> None:
     flag(f"{what}.absence", label.absence)
     number(f"{what}.cost", label.cost, 0.01, 100.0)
     check_statements(f"{what}.attributes", label.attributes)
+
+
+def check_fields(tasks: object, weights: object, of: type[object]) -> None:
+    """Raise `ConfigError` unless fields map names to tasks, and weights some of them to numbers."""
+    if not isinstance(tasks, Mapping) or not isinstance(weights, Mapping):
+        raise ConfigError(f"fields: {quote(tasks)} is not a mapping of names to tasks")
+    for name, task in tasks.items():
+        if not isinstance(name, str) or not isinstance(task, of):
+            raise ConfigError(f"fields: {quote(name)}: {quote(task)} is not a task")
+    for name, weight in weights.items():
+        if name not in tasks:
+            raise expected("field_weights", name, tasks)
+        number(f"field_weights.{name}", weight, 0.01, 100.0)
 
 
 def check_statements(what: str, value: object) -> None:

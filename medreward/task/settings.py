@@ -86,6 +86,7 @@ class RewardSettings:
         number_quality: what a number beyond the tolerance earns, out of `NUMBER_QUALITIES`.
         number_reach: the share of the true number, beyond the tolerance, where that ends, in
             [0.01, 10].
+        field_balance: the share of the worst field in what several fields earn, in [0, 1].
         completion_format: where reasoning and answer stand in a completion, by the name of a format
             (`medreward.text.formats.base.format_names`); prompts ask for it.
 
@@ -112,6 +113,7 @@ class RewardSettings:
     answer_floor: float = 0.5
     number_quality: str = "exact"
     number_reach: float = 0.5
+    field_balance: float = 0.5
     completion_format: str = DEFAULT_FORMAT
 
     def __post_init__(self) -> None:
@@ -125,6 +127,7 @@ class RewardSettings:
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "answer_floor", number("answer_floor", self.answer_floor, 0.0, 1.0))
         set_field(self, "number_reach", number("number_reach", self.number_reach, 0.01, 10.0))
+        set_field(self, "field_balance", number("field_balance", self.field_balance, 0.0, 1.0))
         set_field(self, "gates", _gates(self.gates))
         format_of(self.completion_format)  # raises if there is none
         if self.box_quality == "point":

@@ -23,7 +23,13 @@ from medreward.language.vocabulary import (
 )
 from medreward.language.word_checks import check_forms, check_modifiers
 from medreward.task.card import card_text, make_task, read_card, shipped
-from medreward.task.labels import Label, Statement, check_label, check_statements
+from medreward.task.labels import (
+    Label,
+    Statement,
+    check_fields,
+    check_label,
+    check_statements,
+)
 from medreward.task.laterality import Laterality
 from medreward.task.registry import rules_of
 from medreward.task.settings import RewardSettings
@@ -100,6 +106,8 @@ class Task:
         languages: the languages that answers may have: "en", "de", "zh".
         modifiers: words that may stand beside a label and never deny, grade or change it, beside
             those of the languages.
+        fields: name -> task of each field, for an answer with several of them.
+        field_weights: name of a field -> what it counts, 1 where it is not here.
 
     Raises:
         ConfigError: if a field is not allowed, or labels could be confused with each other.
@@ -124,6 +132,8 @@ class Task:
     laterality: Laterality | None = None
     languages: tuple[str, ...] = DEFAULT_LANGUAGES
     modifiers: tuple[str, ...] = ()
+    fields: Mapping[str, Task] = field(default_factory=dict)
+    field_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -200,6 +210,9 @@ class Task:
         their default are left out, so that a new field does not change the digest of old cards.
         """
         content = _changed_fields(self, _NO_SCORE)
+        content |= (
+            {"fields": [_signed(*item) for item in self.fields.items()]} if self.fields else {}
+        )
         content["labels"] = [_changed_fields(label, _NO_SCORE_OF_LABEL) for label in self.labels]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -208,6 +221,11 @@ class Task:
         """What the task's kind has in common with others."""
         traits: frozenset[Trait] = rules_of(self.kind).traits
         return traits
+
+    @property
+    def has_places(self) -> bool:
+        """Whether an answer, or a field of it, says where something is in the image."""
+        return Trait.PLACES in self.traits or any(f.has_places for f in self.fields.values())
 
     @property
     def first_number(self) -> int:
@@ -282,6 +300,7 @@ class Task:
         if self.laterality is not None and not isinstance(self.laterality, Laterality):
             raise ConfigError(f"laterality: {quote(self.laterality)} is not a Laterality")
         check_statements("knowledge", self.knowledge)
+        check_fields(self.fields, self.field_weights, Task)
         for name in ("references", "data"):
             _check_texts(name, getattr(self, name))
 
@@ -323,6 +342,11 @@ def _changed_fields(value: Task | Label, without: Set[str]) -> dict[str, Any]:
     found = {known.name: _plain(getattr(value, known.name)) for known in shaping}
     defaults = {known.name: _plain(_default_of(known)) for known in shaping}
     return {name: content for name, content in found.items() if content != defaults[name]}
+
+
+def _signed(name: str, field: Task) -> list[str]:
+    """Return what a field's scores depend on: its digest and its settings."""
+    return [name, field.kind, field.digest, repr(field.reward)]
 
 
 def _default_of(known: Field[Any]) -> object:

@@ -23,4 +23,5 @@ class Trait(Enum):
     OPTIONS = "the row gives options, each with a letter, one or more of which are right"
     OPEN = "the row says which answers are accepted, and the prompt does not"
     NUMBER = "the answer is one number, perhaps with a unit"
+    FIELDS = "the answer has several named fields, each of a kind of its own"
     PARTIAL_CREDIT = "an answer that is only nearly right earns a part of the reward"

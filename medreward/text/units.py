@@ -102,7 +102,7 @@ def factor(unit: str, wanted: str) -> float | None:
 
 
 @cache
-def _registry():  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _registry():  # type: ignore[no-untyped-def]
     """Return pint's registry and the error that it raises for units of different dimensions."""
     try:
         import pint  # takes 0.3 s; answers in the target's own unit need no conversion

@@ -1,0 +1,340 @@
+"""Several named fields in one answer, each of a kind of its own: an answer and boxes, two grades.
+
+With r_i what field i earns by itself and w_i its weight, over all fields of the card::
+
+    mean  = sum of w_i * r_i / sum of w_i
+    R     = (1 - field_balance) * mean + field_balance * min r_i
+
+in [0, 1]. The share of the worst field is what keeps one field from buying off another: with
+``field_balance`` 0.5, the default, giving a field up costs at least half of the reward, whatever
+its weight. A missing or unreadable field earns 0; an answer with a field that the card does not
+have, or with one twice, earns 0 as a whole.
+
+An answer is one JSON object, or a line a field, "name: value".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+from medreward.errors import ConfigError, expected, quote
+from medreward.files.reading import parse_json
+from medreward.geometry.regions import Size
+from medreward.kinds.base import Kind, TargetType, kind_of
+from medreward.kinds.honest import Honest
+from medreward.kinds.json_text import json_target
+from medreward.kinds.reading import unreadable
+from medreward.kinds.verdict import BEST_WRONG, Verdict
+from medreward.task.settings import RewardSettings
+from medreward.task.task import Task
+from medreward.task.traits import Trait
+
+MAX_ANSWER_LENGTH = 16_000  # boxes take room
+_FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
+_SAMPLES = 4
+
+
+class FieldsTarget(NamedTuple):
+    """The parsed targets of the fields, in the card's order."""
+
+    targets: tuple[Any, ...]
+
+
+class _Values(NamedTuple):
+    """The text of each field of an answer that has it, or why it cannot be taken apart."""
+
+    texts: Mapping[str, str]
+    reason: str = ""
+    unread: str = ""
+
+
+def fields_reward(
+    answer: str | None, target: FieldsTarget, task: Task, settings: RewardSettings
+) -> Verdict:
+    r"""Return what the fields of an answer earn together, in [0, 1].
+
+    >>> card = Task("mammogram", kind="fields", question="Read the mammogram.", fields={
+    ...     "density": Task("density", labels=["A", "B", "C", "D"]),
+    ...     "masses": Task("masses", kind="number"),
+    ... })
+    >>> target = card.parse_target({"density": "B", "masses": 2})
+    >>> for text in ('{"density": "B", "masses": 2}', "density: B\nmasses: 1", "density: B"):
+    ...     verdict = fields_reward(text, target, card, RewardSettings())
+    ...     print(verdict.value, verdict.reason)
+    1.0 correct
+    0.25 fields_partial
+    0.25 field_missing
+    """
+    reason = unreadable(answer, MAX_ANSWER_LENGTH)
+    values = _Values({}, reason) if reason else split_fields(str(answer), task)
+    if values.reason:
+        return Verdict(0.0, values.reason, unread=values.unread)
+    verdicts = {
+        name: _field_verdict(values.texts.get(name), field, true)
+        for (name, field), true in zip(task.fields.items(), target.targets, strict=True)
+    }
+    value = _together({name: one.value for name, one in verdicts.items()}, task, settings)
+    shown = json.dumps({name: one.prediction for name, one in verdicts.items()}, ensure_ascii=False)
+    notes = tuple(dict.fromkeys(one.reason for one in verdicts.values() if one.reason != "correct"))
+    unread = next((one.unread for one in verdicts.values() if one.unread), "")
+    if not notes:
+        return Verdict(1.0, "correct", shown)
+    missing = len(values.texts) < len(task.fields)
+    return Verdict(
+        min(value, BEST_WRONG),
+        "field_missing" if missing else "fields_partial",
+        shown,
+        notes,
+        unread,
+    )
+
+
+def _field_verdict(text: str | None, field: Task, target: Any) -> Verdict:
+    return kind_of(field).reward(text, target, field, field.reward)
+
+
+def _together(values: Mapping[str, float], task: Task, settings: RewardSettings) -> float:
+    """Return weighted mean and minimum of what fields earn, in the share that the settings give."""
+    weights = {name: task.field_weights.get(name, 1.0) for name in task.fields}
+    mean = sum(weights[name] * value for name, value in values.items()) / sum(weights.values())
+    share = settings.field_balance
+    return (1 - share) * mean + share * min(values.values())
+
+
+def split_fields(answer: str, task: Task) -> _Values:
+    r"""Return the text of each field in an answer: one JSON object, or a line a field.
+
+    >>> card = Task("two", kind="fields", fields={
+    ...     "view": Task("view", labels=["CC", "MLO"]), "side": Task("s", labels=["left", "right"]),
+    ... })
+    >>> split_fields('{"View": "CC", "side": "left"}', card).texts
+    {'view': 'CC', 'side': 'left'}
+    >>> split_fields("- **view**: CC\n- side = left", card).texts
+    {'view': 'CC', 'side': 'left'}
+    >>> split_fields('{"view": "CC", "age": 50}', card).reason
+    'field_unknown'
+    """
+    fenced = _FENCED.fullmatch(answer)
+    text = fenced[1] if fenced else answer.strip()
+    return _from_json(text, task) if text.startswith("{") else _from_lines(text, task)
+
+
+def _from_json(text: str, task: Task) -> _Values:
+    try:
+        content = parse_json(text)
+    except ConfigError:  # not JSON, or with a key twice
+        return _Values({}, "fields_unreadable")
+    if not isinstance(content, dict):
+        return _Values({}, "fields_unreadable")
+    names = {_key(name): name for name in task.fields}
+    given: set[str] = set()
+    texts: dict[str, str] = {}
+    for key, value in content.items():
+        name = names.get(_key(key))
+        if name is None:
+            return _Values({}, "field_unknown", key)
+        if name in given:
+            return _Values({}, "field_twice", key)
+        given.add(name)
+        if value is not None:  # null: the field is missing
+            texts[name] = value if isinstance(value, str) else json.dumps(value)
+    return _Values(texts)
+
+
+def _from_lines(text: str, task: Task) -> _Values:
+    names = {_key(name): name for name in task.fields}
+    texts: dict[str, str] = {}
+    last = ""
+    for line in text.splitlines():
+        found = _heading(tuple(task.fields)).match(line)
+        if found:
+            last = names[_key(found["name"])]
+            if last in texts:
+                return _Values({}, "field_twice", found["name"])
+            texts[last] = found["value"]
+        elif last:
+            texts[last] += f"\n{line}"
+        elif line.strip():
+            return _Values({}, "fields_unreadable", line.split()[0])
+    return _Values({name: value.strip() for name, value in texts.items()})
+
+
+@lru_cache(maxsize=256)
+def _heading(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what matches the beginning of a line that gives a field."""
+    known = "|".join(
+        r"[ _-]?".join(map(re.escape, _key(name).split())) for name in sorted(names, key=len)[::-1]
+    )
+    return re.compile(
+        rf"[\s*•-]{{0,9}}[\"'_]{{0,3}}(?P<name>{known})[\"'*_]{{0,3}}\s{{0,9}}[:=]"
+        rf"[*_]{{0,3}}\s{{0,9}}(?P<value>.*)",
+        re.IGNORECASE,
+    )
+
+
+def _key(name: str) -> str:
+    """Return a field's name as it is compared: in any case, its words divided by anything."""
+    return " ".join(re.split(r"[\s_-]+", name.strip().lower()))
+
+
+class Fields(Kind):
+    """Several named fields in one answer."""
+
+    name = "fields"
+    traits = frozenset((Trait.FIELDS, Trait.PARTIAL_CREDIT))
+    target_type = TargetType.FIELDS
+    settings = ("field_balance",)
+    shuffles = False
+
+    def check(self, task: Task) -> None:
+        """Raise `ConfigError` unless the card has fields that can be told apart, and no labels."""
+        if task.labels:
+            raise ConfigError("labels: a card of fields has none; its fields have")
+        if len(task.fields) < 2:
+            raise ConfigError(f"fields: {len(task.fields)} given; a card of fields has at least 2")
+        keys = [_key(name) for name in task.fields]
+        if not all(keys) or len({*keys}) < len(keys):
+            raise ConfigError(
+                f"fields: {quote([*task.fields])}: two names read alike, or one is empty"
+            )
+        for name, field in task.fields.items():
+            if field.fields:
+                raise ConfigError(f"fields.{name}: a field has no fields of its own")
+            if field.knowledge or any(label.attributes for label in field.labels):
+                raise ConfigError(
+                    f"fields.{name}: knowledge stands in the card's own knowledge, not in a field"
+                )
+        places = [name for name, field in task.fields.items() if field.has_places]
+        if len(places) > 1:
+            raise ConfigError(
+                f"fields: {', '.join(places)} ask for places all; one of them is possible"
+            )
+
+    def parse(self, task: Task, target: object) -> FieldsTarget:
+        """Return the parsed targets of a mapping from each field to its target.
+
+        Raises:
+            ConfigError: if a field is missing or unknown, or a target is not its field's.
+        """
+        where = f"task {quote(task.name)}: target"
+        if not isinstance(target, Mapping):
+            raise ConfigError(f"{where}: {quote(target)} is not a mapping of fields to targets")
+        for name in target:
+            if name not in task.fields:
+                raise expected(f"{where}: field", name, task.fields)
+        parsed = []
+        for name, field in task.fields.items():
+            if target.get(name) is None:
+                raise ConfigError(f"{where}: field {quote(name)} is missing")
+            try:
+                given = target[name]
+                own = kind_of(field)
+                parsed.append(
+                    own.parse(
+                        field, own.from_text(field, given) if isinstance(given, str) else given
+                    )
+                )
+            except ConfigError as error:
+                raise ConfigError(f"{where}: field {quote(name)}: {error}") from error
+        return FieldsTarget(tuple(parsed))
+
+    def to_text(self, task: Task, target: FieldsTarget) -> str:
+        """Return the ground truth of each field as JSON."""
+        texts = {
+            name: kind_of(field).to_text(field, true)
+            for (name, field), true in zip(task.fields.items(), target.targets, strict=True)
+        }
+        return json.dumps(texts, ensure_ascii=False)
+
+    def from_text(self, task: Task, text: str) -> object:
+        """Return the target that JSON stands for."""
+        return json_target(task, text, '{"field": target, …}')
+
+    def size(self, target: FieldsTarget) -> Size | None:
+        """Return width and height of the image, where the target of a place says so."""
+        sizes = (getattr(true, "size", None) for true in target.targets)
+        return next((size for size in sizes if size is not None), None)
+
+    def reward(
+        self, answer: str | None, target: FieldsTarget, task: Task, settings: RewardSettings
+    ) -> Verdict:
+        """Return what the fields earn together."""
+        return fields_reward(answer, target, task, settings)
+
+    def best_wrong(self, task: Task, settings: RewardSettings) -> float:
+        """Return what is earned where all fields but one are right, and that one nearly."""
+
+        def with_one_wrong(wrong: str) -> float:
+            field = task.fields[wrong]
+            least = kind_of(field).best_wrong(field, field.reward)
+            values = {name: least if name == wrong else 1.0 for name in task.fields}
+            return _together(values, task, settings)
+
+        return min(BEST_WRONG, max(map(with_one_wrong, task.fields)))
+
+    def right(self, task: Task, target: FieldsTarget, settings: RewardSettings) -> str:
+        """Return the right answers of the fields as a JSON object."""
+        return _written(
+            {
+                name: kind_of(field).right(field, true, field.reward)
+                for (name, field), true in zip(task.fields.items(), target.targets, strict=True)
+            }
+        )
+
+    def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
+        """Yield samples of all fields side by side, or each of `targets`."""
+        for given in _samples(task) if targets is None else targets:
+            parsed = given if isinstance(given, FieldsTarget) else self.parse(task, given)
+            text = json.loads(self.to_text(task, parsed))
+            each = {
+                name: next(kind_of(field).honest(field, [_target_of(field, text[name])]))
+                for name, field in task.fields.items()
+            }
+            right = {name: honest.right for name, honest in each.items()}
+            wrong = {name: honest.wrong[0] for name, honest in each.items()}
+            near = [
+                _written({**right, name: answer})
+                for name, honest in each.items()
+                for answer in (*honest.near[:1], *honest.wrong[:1])
+            ]
+            boxes = next((honest for honest in each.values() if honest.boxes), None)
+            yield Honest(
+                text,
+                right=self.right(task, parsed, task.reward),
+                wrong=(_written(wrong),),
+                near=tuple(dict.fromkeys(near)),
+                boxes=boxes.boxes if boxes else (),
+            )
+
+
+def _samples(task: Task) -> Iterator[dict[str, object]]:
+    """Yield targets of all fields: the first samples of each, the second ones, and so on."""
+    each = {
+        name: [honest.target for honest in islice(kind_of(field).honest(field, None), _SAMPLES)]
+        for name, field in task.fields.items()
+    }
+    for i in range(max(map(len, each.values()))):
+        yield {name: targets[i % len(targets)] for name, targets in each.items()}
+
+
+def _target_of(field: Task, text: str) -> object:
+    return kind_of(field).from_text(field, text)
+
+
+def _written(answers: Mapping[str, str]) -> str:
+    """Return answers as one JSON object; those that are JSON themselves as such."""
+    return json.dumps({name: _value(text) for name, text in answers.items()}, ensure_ascii=False)
+
+
+def _value(text: str) -> Any:
+    if text[:1] not in ("[", "{"):
+        return text
+    try:
+        return parse_json(text)
+    except ConfigError:
+        return text

@@ -55,6 +55,29 @@ EXAMPLES = {
         "[[2, 2, 8, 2, 8, 8]]",
     ),
     "pointing": Example(Task.load("grounding_point"), BOX, "none", "[30, 30]"),
+    "choice": Example(
+        Task("choice", kind="choice"),
+        {"options": ["normal", "effusion", "mass"], "answer": "B"},
+        "none",
+        "B. effusion",
+    ),
+    "short_answer": Example(
+        Task("short_answer", kind="short_answer", reward={"answer_quality": "f1", "delta": 0}),
+        {"answers": ["pleural effusion"], "not": ["mass"]},
+        "none",
+        "pleural effusion",
+    ),
+    "number": Example(Task("number", kind="number"), "3.2 cm", "none", "3.2 cm"),
+    "fields": Example(
+        Task(
+            "fields",
+            kind="fields",
+            fields={"a": Task("a", labels=["left", "right"]), "b": Task("b", kind="number")},
+        ),
+        {"a": "left", "b": 2},
+        "a: left",
+        '{"a": "left", "b": 2}',
+    ),
 }
 PHRASES = phrases_of("en")
 # Of the longest lists, whose words all do the same, those of `representatives` have to do.

@@ -117,7 +117,13 @@ def code_constants(tree: ast.Module) -> Iterator[ast.Constant]:
 
 
 # A card's kind where it names none.
-ALLOWED = {("task/task.py", "classification")}
+# Words that name other things too, such as the fields of an object.
+ALLOWED = {
+    ("task/task.py", "classification"),
+    ("task/task.py", "fields"),
+    ("task/card.py", "fields"),
+    ("sheets/report.py", "number"),
+}
 
 
 @pytest.mark.parametrize("folder", ["medreward", "adapters"])

@@ -24,20 +24,9 @@ from medreward.scoring.scorer import COMMON, Scorer
 from medreward.sheets.shapes import named_boxes
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.traits import Trait
+from tests.samples import sample_task
 
 KINDS = kind_names()
-LABELS: dict[str, list[str]] = {
-    "segmentation": [],
-    "pointing": ["lesion"],
-    "localisation": ["lesion", "cyst"],
-}
-
-
-def task_of(kind: str, **settings: Any) -> Task:
-    labels = LABELS.get(kind, ["alpha", "beta", "gamma", "delta"])
-    places = Trait.PLACES in rules_of(kind).traits
-    reward = {**({"delta": 0} if places else {}), **settings}
-    return Task("sample", kind=kind, labels=labels, question="What is it?", reward=reward)
 
 
 def samples(task: Task) -> list[Honest]:
@@ -48,7 +37,7 @@ def samples(task: Task) -> list[Honest]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_target_comes_back_from_its_text(kind: str) -> None:
-    task = task_of(kind)
+    task = sample_task(kind)
     for honest in samples(task):
         text = ground_truth(task, honest.target)
         assert task.parse_target(target_of(task, text)) == task.parse_target(honest.target)
@@ -57,7 +46,7 @@ def test_a_target_comes_back_from_its_text(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_prompt_asks_for_is_what_the_right_answer_writes(kind: str) -> None:
-    task = task_of(kind)
+    task = sample_task(kind)
     answer_form = load_templates().of(task).answer
     assert answer_form
     assert answer_form in PromptBuilder(task)("row-1").text
@@ -73,7 +62,7 @@ def test_what_the_prompt_asks_for_is_what_the_right_answer_writes(kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_answers_earn_less_and_unread_ones_no_more(kind: str) -> None:
-    task = task_of(kind)
+    task = sample_task(kind)
     for honest in samples(task):
         bound = Scorer(task)
         right = bound.score(completion_with(honest.right), honest.target, "").total
@@ -90,7 +79,7 @@ def test_wrong_answers_earn_less_and_unread_ones_no_more(kind: str) -> None:
 @pytest.mark.parametrize("move", ["Flip()", "Rotate(90)", "Crop([20, 10, 200, 210])"])
 def test_the_target_follows_the_image(kind: str, move: str) -> None:
     """The right answer to the moved target is right on the moved image, and mostly only there."""
-    task = task_of(kind)
+    task = sample_task(kind)
     for honest in samples(task):
         target: Any = honest.target
         if Trait.BOXES in task.traits or Trait.POINTS in task.traits:
@@ -116,14 +105,15 @@ def test_every_setting_stands_in_the_signature_of_the_kinds_that_list_it(kind: s
     other: dict[str, Any] = {
         "decay": "linear", "under_grading": 0.5, "over_grading": 0.5, "beta": 2.0,
         "frame": "per-mille", "box_quality": "giou", "annotators": "mean", "mask_quality": "iou",
-        "set_quality": "jaccard", "gates": ("accuracy_needs_format",),
+        "set_quality": "jaccard", "gates": ("accuracy_needs_format",), "answer_quality": "f1",
+        "answer_floor": 0.6, "number_quality": "linear", "number_reach": 0.4, "field_balance": 0.4,
     }  # fmt: skip
     listed = {*COMMON, *rules_of(kind).settings}
     for known in fields(RewardSettings):
         if known.name in other:
-            plain = Scorer(task_of(kind)).signature("")
-            changed = replace(task_of(kind).reward, **{known.name: other[known.name]})
-            differs = Scorer(task_of(kind), changed).signature("") != plain
+            plain = Scorer(sample_task(kind)).signature("")
+            changed = replace(sample_task(kind).reward, **{known.name: other[known.name]})
+            differs = Scorer(sample_task(kind), changed).signature("") != plain
             assert differs == (known.name in listed), known.name
 
 
@@ -135,7 +125,7 @@ def test_it_is_attacked_and_each_of_its_traits_is(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sheets_draw_it_or_say_it_in_words(kind: str) -> None:
-    task = task_of(kind)
+    task = sample_task(kind)
     drawn = [named_boxes(ground_truth(task, h.target), kind, task) for h in samples(task)]
     boxes = kind_of(task).target_type in (TargetType.BOXES, TargetType.PLACES)
     assert any(drawn) if boxes else drawn == [None] * len(drawn)
@@ -148,7 +138,7 @@ def test_each_trait_and_each_type_of_target_has_a_kind() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_hold_texts_that_json_and_parquet_take(kind: str) -> None:
-    task = task_of(kind)
+    task = sample_task(kind)
     for honest in samples(task):
         text = ground_truth(task, honest.target)
         assert json.loads(json.dumps(text)) == text

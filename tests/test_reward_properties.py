@@ -21,19 +21,23 @@ from hypothesis import strategies as st
 from medreward import ConfigError, RewardSettings, Task, Weights
 from medreward.audit.exploits import AttackCase, cases_of
 from medreward.geometry.frames import FRAMES
+from medreward.kinds.base import TargetType
 from medreward.scoring.scorer import Score, Scorer
 from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import (
     ANNOTATORS,
+    ANSWER_QUALITIES,
     BOX_QUALITIES,
     DECAYS,
     GATES,
     MASK_QUALITIES,
+    NUMBER_QUALITIES,
     SET_QUALITIES,
 )
 from tests import at_most
+from tests.samples import SAMPLES
 
 SHARE = st.floats(0, 1)
 # One strategy for each reward setting; a setting without one fails the first test.
@@ -58,6 +62,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "annotators": st.sampled_from([*ANNOTATORS]),
     "mask_quality": st.sampled_from([*MASK_QUALITIES]),
     "set_quality": st.sampled_from([*SET_QUALITIES]),
+    "answer_quality": st.sampled_from([*ANSWER_QUALITIES]),
+    "answer_floor": SHARE,
+    "number_quality": st.sampled_from([*NUMBER_QUALITIES]),
+    "number_reach": st.floats(0.01, 10),
+    "field_balance": SHARE,
 }
 STATED = (
     Statement("Streaks at the rim suggest the second of them.", "book"),
@@ -69,6 +78,8 @@ BOOK: dict[str, Any] = {"knowledge": STATED, "references": {"book": "A book"}}
 def small(kind: str) -> Task:
     """Return a task of a kind with two labels, or without where the kind has none."""
     plain: dict[str, Any] = {"name": kind, "kind": kind, "reward": {"delta": 0}, **BOOK}
+    if rules_of(kind).target_type in (TargetType.QUESTION, TargetType.FIELDS):
+        return replace(SAMPLES[kind], **plain)
     with suppress(ConfigError):
         return Task(**plain, labels=["cyst", "tumour"])
     return Task(**plain)
@@ -237,6 +248,8 @@ def discrete(kind: str) -> Iterator[dict[str, Any]]:
         "mask_quality": MASK_QUALITIES,
         "set_quality": SET_QUALITIES,
         "decay": DECAYS,
+        "answer_quality": ANSWER_QUALITIES,
+        "number_quality": NUMBER_QUALITIES,
     }
     own: dict[str, list[Any]] = {
         name: [*named[name]] for name in rules_of(kind).settings if name in named

@@ -38,7 +38,11 @@ from medreward.text.reasons import REASONS
 from tests import at_most
 
 RIGHT = "<think>Dot bleeds.</think><answer>2</answer>"
-NAMED = tuple(name for name in shipped() if Trait.PLACES not in Task.load(name).traits)
+NAMED = tuple(
+    name
+    for name in shipped()
+    if Task.load(name).labels and Trait.PLACES not in Task.load(name).traits
+)
 
 weights = st.builds(
     Weights,

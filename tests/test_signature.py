@@ -28,13 +28,16 @@ from medreward.task.laterality import Laterality
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import (
     ANNOTATORS,
+    ANSWER_QUALITIES,
     BOX_QUALITIES,
     DECAYS,
     GATES,
     MASK_QUALITIES,
+    NUMBER_QUALITIES,
     SET_QUALITIES,
 )
 from tests import at_most
+from tests.samples import sample_task
 from tests.toys import answer_line
 
 KINDS = kind_names()
@@ -49,7 +52,7 @@ CARDS = {
     "localisation": "grounding_where",
 }
 TASKS = {
-    kind: Task.load(CARDS[kind]) if kind in CARDS else Task(kind, kind=kind, reward={"delta": 0})
+    kind: Task.load(CARDS[kind]) if kind in CARDS else sample_task(kind, kind, delta=0)
     for kind in KINDS
 }
 
@@ -105,6 +108,11 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "annotators": [*ANNOTATORS],
     "mask_quality": [*MASK_QUALITIES],
     "set_quality": [*SET_QUALITIES],
+    "answer_quality": [*ANSWER_QUALITIES],
+    "answer_floor": [0.5, 0.5 + 1e-15],
+    "number_quality": [*NUMBER_QUALITIES],
+    "number_reach": [0.5, 0.5 + 1e-15],
+    "field_balance": [0.5, 0.5 + 1e-15],
     "completion_format": ["think_answer", "answer_line"],
 }
 
@@ -210,6 +218,12 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
     """Recitation is not for places, where the sign of it shapes nothing."""
     far_apart = {**NEAR_VALUES, "weights": [Weights(), Weights(format=0.4)]}
     far_apart |= {"under_grading": [1.0, 0.5], "over_grading": [1.0, 0.5], "beta": [1.0, 2.0]}
+    far_apart |= {"answer_floor": [0.1, 1.0], "number_reach": [0.1, 9.0], "field_balance": [0, 1]}
+    # Settings that shape something under another one only.
+    under = {
+        "answer_floor": {"answer_quality": "f1"},
+        "number_reach": {"number_quality": "linear"},
+    }
     task = TASKS[kind]
     for name in SETTINGS:
         base: dict[str, Any] = {"delta": 0}
@@ -217,6 +231,7 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
             base = {}
         if not recites(task):
             base["weights"] = Weights(recitation=0.0)
+        base |= under.get(name, {})
         frame = {"frame": "per-mille"} if name != "frame" else {}
         found = {
             tuple(
@@ -270,6 +285,8 @@ def demo(**changes: Any) -> Task:
     return Task(**{"name": "demo", **plain, **changes})
 
 
+TWO = {"one": Task("one", labels=["a", "b"]), "two": Task("two", labels=["c", "d"])}
+FIELDS: dict[str, Any] = {"kind": "fields", "labels": [], "knowledge": (), "fields": TWO}
 # For each field that shapes a score: changes of it, and an answer whose score they change.
 SHAPING: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "Task.kind": ({}, {"kind": "ordinal"}, "1"),
@@ -279,6 +296,12 @@ SHAPING: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "Task.max_typos": ({}, {"max_typos": 0}, "blastona"),
     "Task.languages": ({}, {"languages": ("de",)}, "nicht blastoma, sondern alpha"),
     "Task.modifiers": ({}, {"modifiers": ("spiky",)}, "spiky alpha"),
+    "Task.fields": (
+        FIELDS,
+        {"fields": {**TWO, "one": Task("one", labels=["a", "e"])}},
+        "one: e\ntwo: c",
+    ),
+    "Task.field_weights": (FIELDS, {"field_weights": {"one": 3}}, "one: a\ntwo: d"),
     "Label.name": ({}, {"label": {"name": "gamma"}}, "alpha"),
     "Label.synonyms": ({}, {"label": {"synonyms": ("round",)}}, "round"),
     "Label.absence": ({}, {"label": {"absence": True}}, "no blastoma, alpha"),
@@ -314,7 +337,7 @@ def test_every_field_is_said_to_shape_a_score_or_not() -> None:
 @pytest.mark.parametrize("name", SHAPING)
 def test_the_digest_changes_with_a_field_that_shapes_a_score(name: str) -> None:
     base, changes, answer = SHAPING[name]
-    plain, other = demo(**base), demo(**base, **changes)
+    plain, other = demo(**base), demo(**{**base, **changes})
     assert plain.digest != other.digest
     text = f"<think>hm</think><answer>{answer}</answer>"
     seen = [
@@ -327,6 +350,8 @@ def test_the_digest_changes_with_a_field_that_shapes_a_score(name: str) -> None:
 
 def targets(task: Task) -> list[Any]:
     """Return each label as a target, and both."""
+    if task.fields:
+        return [{"one": "a", "two": "c"}]
     both = [[0, 1]] if task.kind == "multilabel" else []
     return [label.name for label in task.labels] + both
 

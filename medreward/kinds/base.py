@@ -8,7 +8,7 @@ rows, transforms, the audit and the pages ask the kind, its traits, or the type 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -53,6 +53,7 @@ class Kind(ABC):
             scores; a signature names them.
         shuffles: whether labels stand in an order of each row's own unless a user says otherwise.
         templates: templates of prompts that it brings along, by name, beside the shipped ones.
+        same_word: gives the word that stands for all spellings of one; None: each is its own.
 
     >>> kind_of(Task.load("retinamnist")).name
     'ordinal'
@@ -64,6 +65,7 @@ class Kind(ABC):
     settings: ClassVar[tuple[str, ...]] = ()
     shuffles: ClassVar[bool] = True
     templates: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    same_word: ClassVar[Callable[[str], str] | None] = None
 
     # Cards
 
@@ -78,10 +80,6 @@ class Kind(ABC):
         A kind whose targets may be empty gives one more: the phrases that say so.
         """
         return [(label.name, *label.synonyms) for label in task.labels]
-
-    def same_word(self, word: str) -> str:
-        """Return the word that stands for all spellings of one; by default it is the only one."""
-        return word
 
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Return what the reader of answers has to know of the task."""

@@ -1,10 +1,10 @@
 """Multiple choice: options that each row brings along. Accuracy: 1 for the right one, else 0.
 
-A row's options are the labels of a task of its own (`Choice.row_task`): option i is named by its
-letter and by its text. Answers are read as those of any task with labels, so the letter in any
-usual dress, the text, or both where they agree are the option; a letter with the text of another
-option names two, and "There is a nodule" is not option A. What is read depends on the options and
-the answer alone, never on which option is right. There is no partial credit.
+A row's options are the labels of a task of its own (`MultipleChoice.row_task`): option i is named
+by its letter and by its text. Answers are read as those of any task with labels. So the letter in
+any usual dress, the text, or both where they agree are the option; a letter with the text of
+another option names two; and "There is a nodule" is not option A. What is read depends on the
+options and the answer alone, never on which option is right. There is no partial credit.
 
 A text that cannot be told from another option's text or letter, or that is a word such as "not",
 names nothing by itself: such an option is given by its letter, alone or before its text.
@@ -100,7 +100,7 @@ def choice_reward(answer: str | None, target: ChoiceTarget, task: Task) -> Verdi
 
     >>> card = Task("vqa", kind="choice", question="Answer the question.")
     >>> target = card.parse_target({"options": ["normal", "pneumonia"], "answer": "B"})
-    >>> row = Choice().row_task(card, target)
+    >>> row = MultipleChoice().row_task(card, target)
     >>> [choice_reward(text, target, row).value for text in ("B", "(b) pneumonia", "pneumonia")]
     [1.0, 1.0, 1.0]
     >>> [choice_reward(text, target, row).reason for text in ("A", "A. pneumonia", "A or B")]
@@ -190,7 +190,7 @@ def _are_verdicts(task: Task, options: Sequence[str]) -> bool:
     return label_of_no([(text,) for text in options], words) is not None
 
 
-class Choice(Kind):
+class MultipleChoice(Kind):
     """One or more of the options that a row brings along."""
 
     name = "choice"
@@ -231,6 +231,8 @@ class Choice(Kind):
             ConfigError: if it is not in this form, two options have the same text, or an answer is
                 no option.
         """
+        if isinstance(target, ChoiceTarget):
+            return target
         where = f"task {quote(task.name)}: target"
         if not isinstance(target, Mapping):
             raise ConfigError(
@@ -296,9 +298,9 @@ class Choice(Kind):
                 for i in range(len(options))
             ]
         for target in targets:
-            parsed = target if isinstance(target, ChoiceTarget) else self.parse(task, target)
+            parsed = self.parse(task, target)
             letters = LETTERS[: len(parsed.options)]
-            given = json.loads(self.to_text(task, parsed))
+            given = self.from_text(task, self.to_text(task, parsed))
             has_texts = all(_name_options(task, parsed.options)) and not parsed.several
             # Beside "no" and "yes" a letter with a verdict is a letter with a text: "A: no".
             if not (has_texts and _are_verdicts(task, parsed.options)):

@@ -7,8 +7,8 @@ With r_i what field i earns by itself and w_i its weight, over all fields of the
 
 in [0, 1]. The share of the worst field is what keeps one field from buying off another: with
 ``field_balance`` 0.5, the default, giving a field up costs at least half of the reward, whatever
-its weight. A missing or unreadable field earns 0; an answer with a field that the card does not
-have, or with one twice, earns 0 as a whole.
+its weight. A field that is missing, unreadable or given twice earns 0; an answer with a field that
+the card does not have earns 0 as a whole.
 
 An answer is one JSON object, or a line a field, "name: value".
 """
@@ -51,6 +51,7 @@ class _Values(NamedTuple):
     texts: Mapping[str, str]
     reason: str = ""
     unread: str = ""
+    twice: bool = False
 
 
 def fields_reward(
@@ -84,10 +85,10 @@ def fields_reward(
     unread = next((one.unread for one in verdicts.values() if one.unread), "")
     if not notes:
         return Verdict(1.0, "correct", shown)
-    missing = len(values.texts) < len(task.fields)
+    missing = "field_twice" if values.twice else "field_missing"
     return Verdict(
         min(value, BEST_WRONG),
-        "field_missing" if missing else "fields_partial",
+        missing if len(values.texts) < len(task.fields) else "fields_partial",
         shown,
         notes,
         unread,
@@ -132,36 +133,38 @@ def _from_json(text: str, task: Task) -> _Values:
     if not isinstance(content, dict):
         return _Values({}, "fields_unreadable")
     names = {_key(name): name for name in task.fields}
-    given: set[str] = set()
-    texts: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for key, value in content.items():
         name = names.get(_key(key))
         if name is None:
             return _Values({}, "field_unknown", key)
-        if name in given:
-            return _Values({}, "field_twice", key)
-        given.add(name)
         if value is not None:  # null: the field is missing
-            texts[name] = value if isinstance(value, str) else json.dumps(value)
-    return _Values(texts)
+            found.setdefault(name, []).append(
+                value if isinstance(value, str) else json.dumps(value)
+            )
+    return _once(found)
 
 
 def _from_lines(text: str, task: Task) -> _Values:
     names = {_key(name): name for name in task.fields}
-    texts: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
     last = ""
     for line in text.splitlines():
         found = _heading(tuple(task.fields)).match(line)
         if found:
             last = names[_key(found["name"])]
-            if last in texts:
-                return _Values({}, "field_twice", found["name"])
-            texts[last] = found["value"]
+            texts.setdefault(last, []).append(found["value"])
         elif last:
-            texts[last] += f"\n{line}"
+            texts[last][-1] += f"\n{line}"
         elif line.strip():
             return _Values({}, "fields_unreadable", line.split()[0])
-    return _Values({name: value.strip() for name, value in texts.items()})
+    return _once(texts)
+
+
+def _once(found: Mapping[str, Sequence[str]]) -> _Values:
+    """Return the texts of the fields that are given once; those given twice have none."""
+    texts = {name: values[0].strip() for name, values in found.items() if len(values) == 1}
+    return _Values(texts, twice=len(texts) < len(found))
 
 
 @lru_cache(maxsize=256)
@@ -221,6 +224,8 @@ class Fields(Kind):
         Raises:
             ConfigError: if a field is missing or unknown, or a target is not its field's.
         """
+        if isinstance(target, FieldsTarget):
+            return target
         where = f"task {quote(task.name)}: target"
         if not isinstance(target, Mapping):
             raise ConfigError(f"{where}: {quote(target)} is not a mapping of fields to targets")
@@ -289,8 +294,8 @@ class Fields(Kind):
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield samples of all fields side by side, or each of `targets`."""
         for given in _samples(task) if targets is None else targets:
-            parsed = given if isinstance(given, FieldsTarget) else self.parse(task, given)
-            text = json.loads(self.to_text(task, parsed))
+            parsed = self.parse(task, given)
+            text: Any = self.from_text(task, self.to_text(task, parsed))
             each = {
                 name: next(kind_of(field).honest(field, [_target_of(field, text[name])]))
                 for name, field in task.fields.items()

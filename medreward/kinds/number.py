@@ -338,6 +338,8 @@ class Number(Kind):
         Raises:
             ConfigError: if it is none of these, a number is not finite, or the unit is not known.
         """
+        if isinstance(target, NumberTarget):
+            return target
         where = f"task {quote(task.name)}: target"
         given = target if isinstance(target, Mapping) else _plain_target(where, target)
         for name in given:
@@ -404,14 +406,14 @@ class Number(Kind):
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield samples, or each of `targets`, with numbers beside the tolerance."""
         for target in _SAMPLES if targets is None else targets:
-            parsed = target if isinstance(target, NumberTarget) else self.parse(task, target)
+            parsed = self.parse(task, target)
             step = max(parsed.slack, 0.1 * max(abs(parsed.low), abs(parsed.high)), 1e-3)
             step = max(1.0, round(step)) if float(parsed.low).is_integer() else step
             values = [parsed.high + parsed.slack + n * step for n in (30, 3, 1)]
             values.append(parsed.low - parsed.slack - step)
             texts = tuple(_with_unit(value, parsed.unit) for value in values)
             yield Honest(
-                json.loads(self.to_text(task, parsed)),
+                self.from_text(task, self.to_text(task, parsed)),
                 right=self.right(task, parsed, task.reward),
                 wrong=texts[:2],
                 near=texts,

@@ -50,7 +50,7 @@ from medreward.text.spellings import same_spelling
 BEST_PARTIAL = 0.9
 _FIELDS = ("answers", "not")
 _LONGEST_SHOWN = 200
-_TURNING = frozenset("ndatzq|b")
+_TURNING = frozenset("ndatzq|?bc")
 _DESCRIBING = frozenset("m")
 _SILENT = frozenset("fFivo,.")
 _ARTICLES = frozenset(("a", "an", "the"))
@@ -114,12 +114,14 @@ def short_answer_reward(
     if reason not in ("label_unknown", "answer_not_understood") or is_closed(task):
         return Verdict(0.0, reason, unread=unread)
     text = split_answer(answer or "")
-    shown = " ".join(text.words)[:_LONGEST_SHOWN] or None
+    codes = {code for code, _ in _parts(text, task.reader.words)}
+    # What denies or leaves open gives no answer; other words are one that the row does not know.
+    shown = " ".join(text.words)[:_LONGEST_SHOWN] if codes.isdisjoint(_TURNING) else ""
     if settings.answer_quality == "f1":
         value = max(_token_f1(text, form, task) for form in target.answers)
         if value >= settings.answer_floor:
-            return Verdict(min(value, BEST_PARTIAL), "answer_partial", shown, unread=unread)
-    return Verdict(0.0, "answer_undecided", shown, unread=unread)
+            return Verdict(min(value, BEST_PARTIAL), "answer_partial", shown or None, unread=unread)
+    return Verdict(0.0, "answer_undecided", shown or None, unread=unread)
 
 
 def is_closed(task: Task) -> bool:
@@ -173,6 +175,7 @@ class ShortAnswer(Kind):
     traits = frozenset((Trait.NAMES_LABELS, Trait.ONE_ANSWER, Trait.OPEN))
     target_type = TargetType.QUESTION
     settings = ("answer_quality", "answer_floor")
+    same_word = staticmethod(same_spelling)
     shuffles = False
 
     def check(self, task: Task) -> None:
@@ -191,10 +194,6 @@ class ShortAnswer(Kind):
             for label in task.labels
         ]
 
-    def same_word(self, word: str) -> str:
-        """Return the word in one spelling and number."""
-        return same_spelling(word)
-
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Let nothing stand beside the answer to an open question."""
         rules = super().reading_rules(task, words)
@@ -211,6 +210,8 @@ class ShortAnswer(Kind):
             ConfigError: if it is none of these, there is no accepted answer, or one of them cannot
                 be read or is wrong as well.
         """
+        if isinstance(target, AnswerTarget):
+            return target
         where = f"task {quote(task.name)}: target"
         given = target if isinstance(target, Mapping) else {"answers": target}
         for name in given:
@@ -268,7 +269,7 @@ class ShortAnswer(Kind):
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield samples, or each of `targets`, with answers that are known to be wrong."""
         for target in _SAMPLES if targets is None else targets:
-            parsed = target if isinstance(target, AnswerTarget) else self.parse(task, target)
+            parsed = self.parse(task, target)
             row = _row_task(task, parsed)
             right = _right_index(parsed, row)
             others = [label.name for i, label in enumerate(row.labels) if i != right]
@@ -277,7 +278,7 @@ class ShortAnswer(Kind):
                 parsed = parsed._replace(wrong=tuple(others))
             wrong = tuple(others[:_MOST_WRONG])
             yield Honest(
-                json.loads(self.to_text(task, parsed)),
+                self.from_text(task, self.to_text(task, parsed)),
                 right=parsed.answers[0],
                 wrong=wrong,
                 near=(*([] if is_closed(row) else [f"acute {parsed.answers[0]}"]), *wrong),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medreward.kinds.boxes.kind import Localisation
-from medreward.kinds.choice import Choice
+from medreward.kinds.choice import MultipleChoice
 from medreward.kinds.classification import Classification
 from medreward.kinds.fields import Fields
 from medreward.kinds.multilabel import Multilabel
@@ -15,7 +15,7 @@ from medreward.kinds.short_answer import ShortAnswer
 from medreward.task.registry import register_kind
 
 for kind in (
-    *(Classification, Ordinal, Multilabel, Choice, ShortAnswer, Number),
+    *(Classification, Ordinal, Multilabel, MultipleChoice, ShortAnswer, Number),
     *(Localisation, Segmentation, Pointing, Fields),
 ):
     register_kind(kind())

@@ -54,8 +54,8 @@ class Lexicon:
         max_typos: edits (insertion, deletion, substitution, swap of neighbours; the
             Damerau-Levenshtein distance) forgiven in a word of at least `MIN_TYPO_LENGTH` ASCII
             letters whose first letter is right: 0 or 1.
-        same: gives the word that stands for all spellings of one, such as its singular; it returns
-            such a word as it is.
+        same: gives the word that stands for all spellings of one, such as its singular, and returns
+            such a word as it is; None: each word is its own.
 
     Raises:
         ValueError: if a form has no word, if two labels share a form, or if one misspelling could
@@ -66,7 +66,7 @@ class Lexicon:
         self,
         forms: Sequence[Sequence[str]],
         max_typos: int = 1,
-        same: Callable[[str], str] = str,
+        same: Callable[[str], str] | None = None,
     ) -> None:
         self.max_typos, self._same = max_typos, same
         self._label_of: dict[tuple[str, ...], int] = {}
@@ -130,7 +130,8 @@ class Lexicon:
         return label
 
     def _words(self, text: str) -> tuple[str, ...]:
-        return tuple(map(self._same, split_answer(text).words))
+        words = split_answer(text).words
+        return words if self._same is None else tuple(map(self._same, words))
 
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
         if len(text) > MAX_FORM_LENGTH:
@@ -183,10 +184,10 @@ class Lexicon:
 
     def correct(self, word: str) -> str:
         """Return the one known word that `word` is a misspelling of, or `word` itself."""
-        same = self._same(word)
-        if same in self.words:
-            return same
-        if not _may_have_typo(word, self.max_typos):
+        if self._same is not None:
+            same = self._same(word)
+            return same if same in self.words else word
+        if word in self.words or not _may_have_typo(word, self.max_typos):
             return word
         near = [
             known

@@ -126,7 +126,7 @@ class MovingFields(MovingTarget):
 
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self._is_text = isinstance(truth, str)
-        self._content = json.loads(ground_truth(task, target_of(task, truth)))
+        self._content = parse_json(ground_truth(task, target_of(task, truth)))
         place = next((name for name, field in task.fields.items() if field.has_places), None)
         self._place, self._moving = place, None
         if place is not None:
@@ -139,7 +139,7 @@ class MovingFields(MovingTarget):
 
     def follow(self, before: Sample, after: Sample) -> Any:
         """Return the fields with words and place of the changed image; text stays text."""
-        changed = {**self._content, **json.loads(after.texts[_TEXT])}
+        changed = {**self._content, **parse_json(after.texts[_TEXT])}
         if self._moving is not None:
             changed[self._place] = self._moving.follow(before, after)
         if changed == self._content:

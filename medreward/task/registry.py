@@ -6,6 +6,7 @@ there (`medreward.kinds.table`); a task asks its kind by this table and never by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from medreward.errors import ConfigError, expected, quote
@@ -23,14 +24,15 @@ class CardRules(Protocol):
     def traits(self) -> frozenset[Trait]:
         """What it has in common with others."""
 
+    @property
+    def same_word(self) -> Callable[[str], str] | None:
+        """What gives the word that stands for all spellings of one; None: each is its own."""
+
     def check(self, task: Any) -> None:
         """Raise `ConfigError` for a card that cannot be of this kind."""
 
     def forms(self, task: Any) -> list[tuple[str, ...]]:
         """Return the forms of each label that the lexicon finds in an answer."""
-
-    def same_word(self, word: str) -> str:
-        """Return the word that stands for all spellings of one."""
 
     def reading_rules(self, task: Any, words: Any) -> Any:
         """Return what the reader of answers has to know of the task."""

@@ -44,7 +44,7 @@ ANSWER_REASONS = {
     "fields_partial": "some of the fields are not right",
     "field_missing": "a field is missing; it earns nothing",
     "field_unknown": "there is a field that the card does not have",
-    "field_twice": "a field is given twice, so none of them counts",
+    "field_twice": "a field is given twice, so that it earns nothing",
     "fields_unreadable": "the answer is neither a JSON object of fields nor a line a field",
     "grade_unknown": "the answer names no grade of the task",
     "several_grades": "the answer names more than one grade",

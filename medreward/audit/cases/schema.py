@@ -94,7 +94,7 @@ class Defaults:
         if "answer" not in values:
             raise ConfigError("answer: missing")
         task = self._task(self.given.get("task"))
-        if Trait.ONE_ANSWER not in task.traits:
+        if Trait.ONE_ANSWER not in task.traits or not task.labels:
             raise ConfigError(f"read: a {task.kind} task has no single label to read; use cases")
         index = 0 if label is None else task.target_index(label)
         target = task.answer_name(index)
@@ -212,7 +212,7 @@ def _prediction(where: str, value: object, task: Task) -> str | None:
     """Return the label or grade as scores name it; for other kinds of task the text as it is."""
     if value is None:
         return None
-    if Trait.ONE_ANSWER not in task.traits:
+    if Trait.ONE_ANSWER not in task.traits or not task.labels:  # or the row brings them along
         return text(where, value)
     try:
         index = task.target_index(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ast
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -453,7 +452,7 @@ def _listed(value: Any) -> Any:
     text = value.strip()
     if not _LIST.match(text):
         return text
-    for read in (json.loads, ast.literal_eval):
+    for read in (parse_json, ast.literal_eval):
         try:
             found = read(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -20,6 +20,7 @@ class Example:
         id: unique within the source; safe as part of a file name.
         split: the part of the data it belongs to, such as "train" or "test".
         meta: facts of the source or measured on the image (position, areas, patient, …).
+        question: what is asked about the image; "": the card's own question.
 
     >>> from PIL import Image
     >>> Example(Image.new("L", (64, 48)), "pneumonia", id="train-1", split="train").target
@@ -31,3 +32,4 @@ class Example:
     id: str
     split: str
     meta: Mapping[str, Any] = field(default_factory=dict)
+    question: str = ""

@@ -54,7 +54,7 @@ def make_rows(
     prompts = PromptBuilder(task, level) if isinstance(level, str) else level
     for number, example in enumerate(examples):
         try:
-            yield _row(example, task, prompts(example.id))
+            yield _row(example, task, prompts)
         except ConfigError as error:
             raise ConfigError(f"row {number}, example {quote(example.id)}: {error}") from error
 
@@ -89,9 +89,11 @@ def make_row(
     }
 
 
-def _row(example: Example, task: Task, prompt: Prompt) -> Row:
+def _row(example: Example, task: Task, prompts: PromptBuilder) -> Row:
+    target = task.parse_target(example.target)
     truth = ground_truth(task, example.target)
     check_size(target_size(task, truth), example.image.size)
+    prompt = prompts.for_row(target, example.question)(example.id)
     return make_row(task, prompt, truth, _png(example.image), id=example.id, split=example.split)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from medreward.files.pool import cores, ordered_map
 from medreward.geometry.frames import qwen_resized
 from medreward.grounding.questions import canonical, plan
 from medreward.grounding.rows import GroundingRows
-from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
@@ -254,11 +252,8 @@ class _Run:
 
     def _prompts_of(self, record: Record, truth: str) -> PromptBuilder:
         """Return what makes the prompt of a record, which may have a question of its own."""
-        kind = kind_of(self.task)
-        if not record.question and kind.target_type is not TargetType.QUESTION:
-            return self.prompts
-        row = kind.row_task(self.task, kind.parse(self.task, target_of(self.task, truth)))
-        return self.prompts.of(replace(row, question=record.question or row.question))
+        target = self.task.parse_target(target_of(self.task, truth))
+        return self.prompts.for_row(target, record.question)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,6 +118,27 @@ abnormal opacity.
             f"prompt "
             f"has {self._size(prompt)} without any knowledge"
         )
+
+    def for_row(self, target: Any, question: str = "") -> PromptBuilder:
+        """Return what makes the prompt of a row that brings its question along.
+
+        Args:
+            target: the row's target, parsed.
+            question: what is asked; "": the card's own question.
+
+        >>> card = Task.load("multiple_choice")
+        >>> target = card.parse_target({"options": ["CT", "MRI"], "answer": "B"})
+        >>> print(PromptBuilder(card).for_row(target, "Which modality is it?")().text)
+        Which modality is it?
+        A. CT
+        B. MRI
+        First reason about the image inside <think> </think>, then give only the letter of the \
+right option inside <answer> </answer>.
+        """
+        row = kind_of(self.task).row_task(self.task, target)
+        if question and question != row.question:
+            row = replace(row, question=question)
+        return self if row is self.task else self.of(row)
 
     def of(self, task: Task) -> PromptBuilder:
         """Return a builder for another task, such as that of a row, that does all else alike."""

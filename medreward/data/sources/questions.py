@@ -303,11 +303,12 @@ class _FileReader:
         if not question:
             raise ConfigError(f"column {quote(columns.question)} is empty")
         name = _text(row.get(columns.id))
-        places = () if self.text_only else tuple(self._places(row.get(columns.images)))
-        keys = "|".join(place[1] if isinstance(place, tuple) else "" for place in places)
+        images = row.get(columns.images)
+        places = () if self.text_only else tuple(self._places(images))
+        keys = "|".join(_image_names(images))  # what a text-only row is grouped by too
         return Record(
             id=f"{prefix}{'q' if name else 'row'}-{_safe(name) if name else f'{number:06d}'}",
-            where=f"{self.path.name} row {number}",
+            where=f"{self.path.name} row {number}" + (f" ({printable(keys)})" if keys else ""),
             place=places,
             label=self._label(row),
             question=question,
@@ -358,6 +359,16 @@ class _FileReader:
                 f"--image-folder where they are, or with --text-only that they are left out"
             )
         return self.folder
+
+
+def _image_names(value: Any) -> Iterator[str]:
+    """Yield the paths of a row's images; none for those that it has as bytes."""
+    for item in value if isinstance(value, list) else [_listed(value)]:
+        if isinstance(item, list):
+            yield from _image_names(item)
+        elif not isinstance(item, bytes):
+            name = _text(item.get("path") if isinstance(item, Mapping) else item)
+            yield from [name] if name else []
 
 
 def _path(item: Any, column: str) -> str:

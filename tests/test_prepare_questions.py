@@ -69,7 +69,8 @@ def test_slake_with_a_file_a_split(tmp_path: Path, pictures: Path) -> None:
     }  # fmt: skip
     row = rows(out, "val")[1]
     assert row["prompt"][0]["content"].startswith("<image>What is shown, 1?\n")
-    assert row["reward_model"]["ground_truth"] == '{"answers": ["Yes"]}'
+    truth = json.loads(row["reward_model"]["ground_truth"])
+    assert truth == {"answers": ["Yes"], "question": "What is shown, 1?"}
     assert row["extra_info"]["id"] == "validation-q-101"
     assert abs(first_image(row) - 80) < 3
     card = (out / "dataset_card.md").read_text(encoding="utf-8")
@@ -135,33 +136,34 @@ def test_pathvqa_from_parquet_with_bytes(tmp_path: Path, pictures: Path) -> None
     assert len(all_rows(out)) == 10
 
 
-def test_vqa_rad_to_the_end(test_data: Path, tmp_path: Path) -> None:
+def test_vqa_rad_to_the_end(test_data: Path, tmp_path: Path, capsys: Any) -> None:
     """Every row of the published file: prepared, scored right by its answer and by no other."""
     out = tmp_path / "rows"
     path = test_data / "vqa-rad" / "trainset.json"
     options = ["--questions", path, "--layout", "vqa-rad", "--text-only", "--out", out]
-    assert run("--task", "short_answer", *options) == 0
+    assert run("--task", "short_answer", *options) == 2
+    # Their answers are questions themselves; one has a sign that is no word.
+    said = capsys.readouterr().err
+    assert "7 of 3064 questions cannot be scored" in said
+    assert "its own right answer 'Air?' is not read as right (the answer leaves open" in said
+    assert run("--task", "short_answer", *options, "--on-error", "skip") == 0
     found = all_rows(out)
-    assert len(found) == 3064
+    assert len(found) == 3057
     assert all(
         row["images"] == [] and "<image>" not in row["prompt"][0]["content"] for row in found
     )
     task = Task.load("short_answer")
-    missed, closed = [], 0
+    closed = 0
     for row in found:
         target = target_of(task, row["reward_model"]["ground_truth"])
         [answer] = target["answers"]
-        right = explain(completion_with(answer), target, task=task, knowledge="")
-        if not right.correct:
-            missed.append(answer)
+        assert explain(completion_with(answer), target, task=task, knowledge="").correct
         other = {"yes": "no", "no": "yes"}.get(answer.lower().strip())
         closed += other is not None
         for wrong in (other or "zebra stripes", "", f"not {answer}", f"{answer} or zebra"):
             assert not explain(completion_with(wrong), target, task=task, knowledge="").correct
     assert closed > 1700
-    # Answers that no reader takes at their word: a question, an alternative.
-    assert len(missed) < 0.01 * len(found), missed
-    splits = {}
+    splits: dict[str, set[str]] = {}
     images = {str(entry["qid"]): entry["image_name"] for entry in json.loads(path.read_text())}
     for row in found:
         name = images[row["extra_info"]["id"].removeprefix("q-").partition("-")[0]]

@@ -18,8 +18,8 @@ import pytest
 
 from medreward import ConfigError, Task
 from medreward.commands.cli import main
+from medreward.files.chat import Endpoint, EndpointError, key_from
 from medreward.priors import draft as drafting
-from medreward.priors.chat import Endpoint, EndpointError, key_from
 from medreward.priors.draft import HEADER, draft, read_answer
 from medreward.priors.lint import lint_card
 from medreward.task.review import is_draft
@@ -273,7 +273,7 @@ def test_a_server_that_stays_busy_is_given_up(card: Path) -> None:
 
 def test_pauses_double_up_to_a_bound_and_heed_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("medreward.priors.chat.time.sleep", pauses.append)
+    monkeypatch.setattr("medreward.files.chat.time.sleep", pauses.append)
     replies: list[Any] = [(429, {"Retry-After": wait}, b"") for wait in ("3", "900", "later", "")]
     with Server(replies) as server, pytest.raises(EndpointError, match="tried 6 times"):
         quick(server.url, pause=1.0, attempts=6).ask([])
@@ -397,7 +397,7 @@ def test_the_key_is_nowhere_but_in_the_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
-    monkeypatch.setattr("medreward.priors.chat.time.sleep", lambda _: None)
+    monkeypatch.setattr("medreward.files.chat.time.sleep", lambda _: None)
     caplog.set_level(logging.DEBUG)
     command = ["priors", "draft", "--task", str(card), "--model", "m", "--key-env", "MY_KEY"]
     with Server([reply]) as server:

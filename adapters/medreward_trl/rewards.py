@@ -296,7 +296,10 @@ class _Reward:
                 for name, value in _metrics(trainer, scores, columns.get("id")).items():
                     log_metric(self.prefix + name, value)
             self.batch.write_trace(columns, evaluating=is_evaluating(trainer))
-        return [None if score is None else self._value(score) for score in scores]
+        return [
+            None if score is None or "judge_unavailable" in score.reasons else self._value(score)
+            for score in scores
+        ]
 
     def _value(self, score: Score) -> float:
         raise NotImplementedError

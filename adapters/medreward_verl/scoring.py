@@ -103,6 +103,12 @@ class RowScorer:
         self.settings = dict(settings or {})
         self.keys = _keys(self.settings.pop("reasons", None))
         self.trace = trace_writer(self.settings.pop("trace", None))
+        judge = self.settings.get("judge")
+        wanted = judge.get("on_error") if isinstance(judge, Mapping) else None
+        if (wanted or getattr(judge, "on_error", "raise")) != "raise":
+            raise ConfigError(
+                "judge: on_error: veRL needs a number for every row, so that it can only be 'raise'"
+            )
         named = self.settings.pop("tasks", None) or {}
         if not isinstance(named, Mapping):
             raise ConfigError(f"tasks: {named!r} is not a mapping of data sources to task cards")

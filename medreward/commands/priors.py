@@ -83,7 +83,7 @@ def _run_lint(arguments: argparse.Namespace) -> int:
 
 
 def _run_draft(arguments: argparse.Namespace) -> int:
-    from medreward.priors.chat import Endpoint, key_from
+    from medreward.files.chat import Endpoint, key_from
     from medreward.priors.draft import draft
 
     endpoint = Endpoint(

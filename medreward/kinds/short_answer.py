@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json
@@ -48,7 +48,7 @@ from medreward.text.spellings import same_spelling
 
 # What token F1 pays at most: an answer of twenty words of which one is wrong is still wrong.
 BEST_PARTIAL = 0.9
-_FIELDS = ("answers", "not")
+_FIELDS = ("answers", "not", "question")
 _LONGEST_SHOWN = 200
 _TURNING = frozenset("ndatzq|?bc")
 _DESCRIBING = frozenset("m")
@@ -72,10 +72,12 @@ class AnswerTarget(NamedTuple):
     Attributes:
         answers: the accepted answers; the first one is the one to show.
         wrong: answers that are known to be wrong.
+        question: what was asked, which only a judge looks at; "" where it is not known.
     """
 
     answers: tuple[str, ...]
     wrong: tuple[str, ...] = ()
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class ShortAnswer(Kind):
         """Return the accepted answers of a row and those known to be wrong.
 
         `target` is an accepted answer, a list of them, or a mapping of ``answers`` and, optionally,
-        ``not`` to such lists.
+        ``not`` to such lists, and of ``question`` to the row's question.
 
         Raises:
             ConfigError: if it is none of these, there is no accepted answer, or one of them cannot
@@ -223,16 +225,20 @@ class ShortAnswer(Kind):
                 f"{where}: answers: there are none; a row accepts at least one answer"
             )
         wrong = _texts(f"{where}: not", given.get("not") or [])
-        parsed = AnswerTarget(answers, wrong)
+        question = given.get("question") or ""
+        if not isinstance(question, str):
+            raise ConfigError(f"{where}: question: {quote(question)} is not a text")
+        parsed = AnswerTarget(answers, wrong, " ".join(question.split()))
         _row_task(task, parsed)  # its labels are checked
         return parsed
 
     def to_text(self, task: Task, target: AnswerTarget) -> str:
         """Return the accepted answers, and the wrong ones where there are some, as JSON."""
-        content = {
-            "answers": [*target.answers],
-            **({"not": [*target.wrong]} if target.wrong else {}),
-        }
+        content: dict[str, Any] = {"answers": [*target.answers]}
+        if target.wrong:
+            content["not"] = [*target.wrong]
+        if target.question:
+            content["question"] = target.question
         return json.dumps(content, ensure_ascii=False)
 
     def from_text(self, task: Task, text: str) -> object:

@@ -15,11 +15,13 @@ from medreward.files.reading import parse_json, parse_yaml, read_text
 from medreward.geometry.regions import MAX_BOXES
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.choice import ChoiceTarget, shuffle_options
+from medreward.kinds.short_answer import AnswerTarget
 from medreward.kinds.truth import ground_truth
 from medreward.prepare.label_sets import with_label_sets
 from medreward.prepare.masks import settle_masks
 from medreward.prepare.unknown import check_used, key_of, unknown_labels
 from medreward.task.task import Task
+from medreward.text.reasons import REASONS
 
 Settled: TypeAlias = tuple[list[Record], list[Remark]]
 
@@ -240,6 +242,19 @@ def _settle_places(records: Sequence[Record], task: Task, wishes: Wishes) -> Set
     return _settle_masks(records, task, wishes)
 
 
+def _check_readable(task: Task, target: Any) -> None:
+    """Raise `ConfigError` where the right answer is not read as right: nobody could earn it."""
+    kind = kind_of(task)
+    answer = kind.right(task, target, task.reward)
+    verdict = kind.reward(answer, target, task, task.reward)
+    if verdict.reason != "correct":
+        unread = f", {quote(verdict.unread)} is not understood" if verdict.unread else ""
+        raise ConfigError(
+            f"its own right answer {quote(answer)} is not read as right "
+            f"({REASONS[verdict.reason]}{unread}), so that no completion could earn it"
+        )
+
+
 def _settle_questions(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     """Return the records with their ground truths; options in an order of each row's own."""
     check_used(wishes.mapping, ())
@@ -248,10 +263,13 @@ def _settle_questions(records: Sequence[Record], task: Task, wishes: Wishes) -> 
     for record in records:
         try:
             target = task.parse_target(record.label)
+            _check_readable(task, target)
         except ConfigError as error:
             said = str(error).removeprefix(f"task {quote(task.name)}: target").lstrip(": ")
             problems.append(Remark(record.where, "left out: cannot be scored", said))
             continue
+        if isinstance(target, AnswerTarget) and record.question:
+            target = target._replace(question=record.question)  # for a judge
         if wishes.shuffle and isinstance(target, ChoiceTarget):
             target = shuffle_options(target, f"{wishes.seed}/options/{record.id}")
         kept.append(replace(record, label=kind_of(task).to_text(task, target)))

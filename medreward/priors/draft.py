@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
+from medreward.files.chat import Endpoint, EndpointError, Messages
 from medreward.files.reading import parse_json, parse_yaml
-from medreward.priors.chat import Endpoint, EndpointError, Messages
 from medreward.priors.raw_card import RawCard, read_raw_card
 from medreward.priors.template import fill
 from medreward.task.review import DRAFT, UNREVIEWED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from medreward.kinds.verdict import Verdict
 from medreward.text.completion import Completion
@@ -15,6 +15,7 @@ class Judged(NamedTuple):
         completion: the completion, taken apart.
         verdict: what its answer earns, and why.
         knowledge: the text that was injected into the prompt.
+        target: the row's target, parsed.
 
     >>> from medreward import Task
     >>> from medreward.scoring import Scorer
@@ -27,3 +28,4 @@ class Judged(NamedTuple):
     completion: Completion
     verdict: Verdict
     knowledge: str
+    target: Any = None

@@ -21,6 +21,7 @@ import medreward.kinds.table
 import medreward.scoring.parts.table  # noqa: F401 - these two register kinds and parts
 from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
+from medreward.scoring.judge import JudgeLike, decide, judge_name, make_judge
 from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part, all_parts
 from medreward.task.card import shipped
@@ -86,8 +87,11 @@ class Scorer:
     1.2
     """
 
-    def __init__(self, task: Task, settings: RewardSettings | None = None) -> None:
+    def __init__(
+        self, task: Task, settings: RewardSettings | None = None, judge: JudgeLike | None = None
+    ) -> None:
         self.task = task
+        self.judge = None if judge is None else make_judge(judge)
         self.kind = kind_of(task)
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
@@ -129,6 +133,8 @@ class Scorer:
 
     def scores(self, judged: Sequence[Judged]) -> list[Score]:
         """Return the scores of completions that are judged, each part counted for all at once."""
+        if self.judge is not None:
+            judged = decide(judged, self.task, self.judge)
         parts = all_parts()
         columns = [part.values(judged, self.settings) for part in parts]
         weights = [self.settings.weights[part.name] for part in parts]
@@ -169,7 +175,7 @@ class Scorer:
     def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
         parsed = self.format.parse(completion)
         verdict = self.kind.reward(parsed.answer, target, self.task, self.settings)
-        return Judged(parsed, verdict, self._knowledge(knowledge))
+        return Judged(parsed, verdict, self._knowledge(knowledge), target)
 
     def _score(
         self, row: Judged, parts: Sequence[Part], weights: Sequence[float], values: Sequence[float]
@@ -204,6 +210,8 @@ class Scorer:
             items |= part.signature(self.settings)
         for name in (*COMMON, *self.kind.settings):
             items |= _signed(name, getattr(self.settings, name))
+        if self.judge is not None:
+            items["judge"] = judge_name(self.judge)
         return "|".join(f"{name}:{value}" for name, value in items.items())
 
 
@@ -231,10 +239,14 @@ def _digest(knowledge: str) -> str:
 
 def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
     """Return the scorer of a task given by name, card path or `Task`, with settings overridden."""
-    if not settings and (isinstance(task, Task) or task in shipped()):
+    settings = dict(settings or {})
+    judge = settings.pop("judge", None)
+    if not (settings or judge) and (isinstance(task, Task) or task in shipped()):
         return _own_scorer(task, len(CHANGES))
     loaded = task if isinstance(task, Task) else Task.load(task)
-    return Scorer(loaded, loaded.reward.updated(settings or {}))
+    # Of several tasks, those that leave nothing open have no use for a judge.
+    judge = judge if Trait.OPEN in loaded.traits else None
+    return Scorer(loaded, loaded.reward.updated(settings), judge)
 
 
 @lru_cache(maxsize=256)

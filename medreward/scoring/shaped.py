@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeGuard, overload
 
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.scoring.scorer import Batch, Score, TaskLike, scorer
 from medreward.text.completion import ChatMessages, CompletionLike, is_chat
 
@@ -50,6 +50,11 @@ def explain(
     (0.2, ('label_open',))
     """
     bound = scorer(task, settings)
+    if "judge" in settings and bound.judge is None:
+        raise ConfigError(
+            f"judge: task {quote(bound.task.name)} is {bound.task.kind}, where nothing is left "
+            f"open; a judge decides on short answers"
+        )
     if _is_one(completion):
         return bound.score(completion, target, knowledge)  # type: ignore[arg-type]
     completions = _rows("completions", completion)
@@ -97,9 +102,10 @@ def shaped_reward(
         task: a shipped task's name, the path of a YAML card, or a `Task`.
         knowledge: the text that was injected into the prompt; a list gives one a completion.
             None stands for the card's own, "" for none.
-        **settings: override the card's reward settings: weights, delta, decay, under_grading,
-            over_grading, beta, frame, box_quality, annotators, gates (see
-            `medreward.task.settings.RewardSettings`).
+        **settings: ``judge``, who decides on short answers that the rules leave open
+            (`medreward.scoring.judge`); the others override the card's reward settings: weights,
+            delta, decay, under_grading, over_grading, beta, frame, box_quality, annotators, gates
+            (see `medreward.task.settings.RewardSettings`).
 
     Raises:
         ConfigError: if the task, a setting or a target is not allowed. Model text never raises.

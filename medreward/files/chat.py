@@ -2,18 +2,18 @@
 
 The key goes into one request header. It is in no message, log, file or ``repr``; redirects are
 refused, since they would carry it to another place; and it is cut out of whatever a server says.
+httpx sends the requests (``pip install 'medreward[judge]'``).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +27,10 @@ _MOST_BYTES = 4_000_000
 _MOST_SHOWN = 200
 
 
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
+_asking: ContextVar[bool] = ContextVar("asking", default=False)
+
+
 class EndpointError(ConfigError):
     """An endpoint cannot be used, or does not answer as a chat endpoint does."""
 
@@ -37,17 +41,6 @@ class _BusyError(Exception):
     def __init__(self, text: str, pause: float = 0.0) -> None:
         super().__init__(text)
         self.pause = pause
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Return what opens addresses: no redirects, and no debugging output, which has the headers."""
-    http = urllib.request.HTTPHandler(debuglevel=0)
-    return urllib.request.build_opener(_NoRedirect, http, urllib.request.HTTPSHandler(debuglevel=0))
 
 
 def key_from(variable: str | None) -> str:
@@ -117,6 +110,13 @@ class Endpoint:
             EndpointError: if there is no answer, with what the server said.
         """
         body = json.dumps({"model": self.model, "messages": list(messages)}).encode()
+        asking = _asking.set(True)
+        try:
+            return self._ask(body)
+        finally:
+            _asking.reset(asking)
+
+    def _ask(self, body: bytes) -> str:
         said, pause = "", self.pause
         for attempt in range(1, self.attempts + 1):
             try:
@@ -143,49 +143,47 @@ class Endpoint:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(self._address, body, headers)  # noqa: S310 - checked above
+        httpx = _httpx()
         end = time.monotonic() + self.timeout
+        request = {"content": body, "headers": headers, "timeout": self.timeout}
         try:
-            with _opener().open(request, timeout=self.timeout) as got:
+            with httpx.stream("POST", self._address, follow_redirects=False, **request) as got:
+                if not got.is_success:
+                    raise self._refused(got, end)
                 return self._read(got, end)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise self._refused(error, end) from None
-        except (OSError, HTTPException, UnicodeError) as error:  # OSErrors: URLError, TimeoutError
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                raise _BusyError(f"no answer within {self.timeout:g} s") from None
-            said = self.clean(str(reason)) or type(reason).__name__
+        except (httpx.TimeoutException, TimeoutError):
+            raise _BusyError(f"no answer within {self.timeout:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            said = self.clean(str(error)) or type(error).__name__
             raise _BusyError(f"cannot be reached: {said}") from None
 
     def _read(self, response: Any, end: float) -> str:
         """Return a body, which may come in drops, within the time that is left."""
         chunks, size = [], 0
-        while chunk := response.read1(65536):
+        for chunk in response.iter_bytes():
             chunks.append(chunk)
             size += len(chunk)
             if size > _MOST_BYTES:
                 raise EndpointError(f"{self._shown}: the answer has more than {_MOST_BYTES} bytes")
             if time.monotonic() > end:
                 raise TimeoutError
-        if response.length:  # what the server promised and did not send
-            raise IncompleteRead(b"", response.length)
         return self.clean(b"".join(chunks).decode("utf-8", "replace"))
 
-    def _refused(self, error: urllib.error.HTTPError, end: float) -> Exception:
-        if 300 <= error.code < 400:
-            where = urlsplit(self.clean(error.headers.get("Location", ""))).netloc or "elsewhere"
+    def _refused(self, response: Any, end: float) -> Exception:
+        code = response.status_code
+        if 300 <= code < 400:
+            where = urlsplit(self.clean(response.headers.get("Location", ""))).netloc or "elsewhere"
             return EndpointError(
                 f"{self._shown}: it redirects to {where}, which is not followed, as the key would "
                 f"go there too; give that address as the endpoint"
             )
         try:
-            text = " ".join(self._read(error, end).split())[:_MOST_SHOWN]
-        except (OSError, HTTPException):
+            text = " ".join(self._read(response, end).split())[:_MOST_SHOWN]
+        except (_httpx().HTTPError, TimeoutError):
             text = ""
-        said = f"HTTP {error.code}" + (f": {text}" if text else "")
-        if error.code == 429 or error.code >= 500:
-            return _BusyError(said, _seconds(error.headers.get("Retry-After")))
+        said = f"HTTP {code}" + (f": {text}" if text else "")
+        if code == 429 or code >= 500:
+            return _BusyError(said, _seconds(response.headers.get("Retry-After")))
         return EndpointError(f"{self._shown}: {said}")
 
     def _content(self, text: str) -> str:
@@ -201,6 +199,24 @@ class Endpoint:
     def clean(self, text: str) -> str:
         """Return a text without the key."""
         return text.replace(self.key, "[key]") if self.key else text
+
+
+def _httpx() -> Any:
+    try:
+        import httpx  # when a request is sent: scoring needs none
+    except ModuleNotFoundError as error:
+        raise ConfigError("asking a chat endpoint needs httpx: pip install httpx") from error
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_is_safe)  # once: the same filter is not added twice
+    return httpx
+
+
+def _is_safe(record: logging.LogRecord) -> bool:
+    """Whether a line of httpx's log may be written: those of our requests show a server's headers.
+
+    A server may repeat the key in them.
+    """
+    return not _asking.get()
 
 
 def _seconds(value: str | None) -> float:

@@ -1,4 +1,4 @@
-"""``medreward rows``: check rows that trainers are to read."""
+"""``medreward rows``: check rows that trainers are to read, and write them in other forms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
-    rows = commands.add_parser("rows", help="check the parquet rows that trainers read")
+    rows = commands.add_parser("rows", help="check the rows that trainers read, export them")
     actions = rows.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="check tasks, ground truths and images of rows")
     check.add_argument("file", type=Path, nargs="+", help="parquet file in veRL's schema")
@@ -27,6 +27,23 @@ def add_parser(commands: Any) -> None:
         help="the folder under which rows may name pictures (default: rows hold bytes)",
     )
     check.set_defaults(run=_run_check)
+    export = actions.add_parser("export", help="write rows for ms-swift, EasyR1 or as LLaVA's JSON")
+    export.add_argument("folder", type=Path, help="what `medreward prepare` wrote")
+    export.add_argument("--to", required=True, metavar="FORM", help="ms-swift, easyr1 or llava")
+    export.add_argument("--out", type=Path, required=True, help="a folder to write to")
+    export.add_argument(
+        "--images",
+        metavar="WHERE",
+        help="beside the rows, as files, or inside them (default: inside for easyr1, else beside)",
+    )
+    export.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="[SOURCE=]CARD",
+        help="the card of a data source that is not a shipped task; may be repeated",
+    )
+    export.set_defaults(run=_run_export)
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
@@ -37,4 +54,20 @@ def _run_check(arguments: argparse.Namespace) -> int:
     for file in arguments.file:
         count = check_parquet(file, book, image_root=arguments.images)
         print(f"{file}: {count} rows are right")
+    return 0
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    from medreward.data.exports import export_rows
+    from medreward.scoring.task_book import name_tasks
+
+    written = export_rows(
+        arguments.folder,
+        arguments.out,
+        arguments.to,
+        images=arguments.images,
+        book=name_tasks(arguments.task),
+    )
+    for name, count in written.items():
+        print(f"{arguments.out / name}: {count} rows")
     return 0

@@ -1,0 +1,99 @@
+"""How evaluation suites read answers, by the rules that were read in their sources.
+
+Written anew from a description of the rules (August 2026); what a suite does by a judge, a language
+model or by chance is not here. For the table of docs/questions.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+
+NONE = "-"
+_LETTERS = "ABCDEFGHIJ"
+
+
+def _nearest(text: str, options: Sequence[str]) -> str:
+    """Return the letter of the option with the largest difflib ratio, A where all are 0."""
+    ratios = [difflib.SequenceMatcher(None, text, one.lower()).ratio() for one in options]
+    return _LETTERS[ratios.index(max(ratios))]
+
+
+def medevalkit(answer: str, options: Sequence[str]) -> str:
+    """A letter alone; else what is boxed, tagged or behind "answer is", held against the options."""
+    text = answer.strip().lower()
+    letters = [letter.lower() for letter in _LETTERS[: len(options)]]
+    for part in text.split("\n\n"):
+        if part.strip() in letters:
+            return part.strip().upper()
+    boxed = re.findall(r"\\boxed\{([^}]*)\}", text)
+    behind = re.split(r"answer is|answer:", text)
+    said = boxed[-1] if boxed else behind[-1]
+    said = said.split(".")[0].split(":")[-1].strip()
+    if said in letters:
+        return said.upper()
+    names = [one.lower() for one in options]
+    return _LETTERS[names.index(said)] if said in names else _nearest(said, options)
+
+
+def vlmevalkit(answer: str, options: Sequence[str]) -> str:
+    """One option letter among the last five tokens, else one option's text; else none."""
+    tokens = re.sub(r"[.()\[\],:;!*#{}]", " ", answer).split()
+    letters = [token for token in tokens if token in _LETTERS[: len(options)]]
+    if len(letters) == 1 and letters[0] in tokens[-5:]:
+        return letters[0]
+    found = [i for i, one in enumerate(options) if one.lower() in answer.lower()]
+    return _LETTERS[found[0]] if not letters and len(found) == 1 else NONE
+
+
+def medxpertqa(answer: str, options: Sequence[str]) -> str:
+    """The first letter from A to J that stands alone."""
+    found = re.search(r"\b[A-J]\b", answer)
+    return found.group() if found else NONE
+
+
+def pmc_vqa(answer: str, options: Sequence[str]) -> str:
+    """The option whose text is nearest."""
+    return _nearest(answer.lower(), options)
+
+
+def medvlthinker(answer: str, options: Sequence[str]) -> str:
+    """A letter, a text, or "letter. text", in any case."""
+    for letter, option in zip(_LETTERS, options, strict=False):
+        if answer.strip().lower() in {
+            form.lower() for form in (letter, option, f"{letter}. {option}", f"{letter}.{option}")
+        }:
+            return letter
+    return NONE
+
+
+Choice = Callable[[str, Sequence[str]], str]
+CHOICE: dict[str, Choice] = {
+    "MedEvalKit": medevalkit,
+    "VLMEvalKit": vlmevalkit,
+    "MedXpertQA": medxpertqa,
+    "PMC-VQA": pmc_vqa,
+    "MedVLThinker": medvlthinker,
+}
+
+
+def medevalkit_closed(answer: str) -> str:
+    """Yes or no, whichever of the two is a part of the text where the other one is not."""
+    text = answer.lower()
+    has_yes, has_no = "yes" in text, "no" in text
+    return NONE if has_yes == has_no else "yes" if has_yes else "no"
+
+
+def lmms_eval_slake(answer: str) -> str:
+    """Equality after brackets and marks are taken away; "true" and "yeah" are yes."""
+    text = re.sub(r"[^\w\s]", "", re.sub(r"\([^)]*\)", "", answer.lower())).strip()
+    if text in ("yes", "yeah", "yep", "true"):
+        return "yes"
+    return "no" if text in ("no", "nope", "false") else NONE
+
+
+CLOSED: dict[str, Callable[[str], str]] = {
+    "MedEvalKit": medevalkit_closed,
+    "lmms-eval": lmms_eval_slake,
+}

@@ -21,7 +21,7 @@ def _nearest(text: str, options: Sequence[str]) -> str:
 
 
 def medevalkit(answer: str, options: Sequence[str]) -> str:
-    """A letter alone; else what is boxed, tagged or behind "answer is", held against the options."""
+    """A letter alone; else what is boxed or behind "answer is", held against the options."""
     text = answer.strip().lower()
     letters = [letter.lower() for letter in _LETTERS[: len(options)]]
     for part in text.split("\n\n"):

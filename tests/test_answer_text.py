@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from medreward.language.answer_text import fold_answer, split_answer
@@ -80,6 +80,7 @@ def test_letters_that_are_capitals_are_known() -> None:
     assert split_answer("A or b, then \u24b8").capitals == {0, 4}
 
 
+@example("A_0")  # a prefix in capitals
 @given(st.text(alphabet="aAb\u00e9 n-'._0129%\u200b\u0301\u80ba \n|$<>"))
 def test_words_and_gaps_interleave(text: str) -> None:
     words, gaps, capitals = split_answer(text)

@@ -52,7 +52,7 @@ def write_rows(folder: Path) -> list[Row]:
 
 def pixels(content: bytes) -> tuple[tuple[int, int], int]:
     image = Image.open(io.BytesIO(content))
-    return image.size, image.getpixel((0, 0))  # type: ignore[return-value]
+    return image.size, image.getpixel((0, 0))
 
 
 def shown(row: Row) -> list[Any]:

@@ -128,7 +128,10 @@ def test_a_card_that_leaves_nothing_open_has_none() -> None:
         shaped_reward(SYNONYM, "yes", task="yes_no", judge=Asked())
     # Of several tasks of a run, those of short answers have it.
     funcs, _ = reward_funcs(["yes_no", "short_answer"], judge=Asked())
-    columns = {"task": ["yes_no", "short_answer"], "target": ["yes", json.dumps(TARGET)]}
+    columns: dict[str, Any] = {
+        "task": ["yes_no", "short_answer"],
+        "target": ["yes", json.dumps(TARGET)],
+    }
     assert funcs[0](completions=[completion_with("yes"), SYNONYM], **columns) == [1.0, 1.0]
 
 

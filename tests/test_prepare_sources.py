@@ -17,7 +17,7 @@ from PIL import Image
 from medreward import ConfigError
 from medreward.data import mni152
 from medreward.data.sources import coco, folders, huggingface, nifti, table, voc
-from medreward.data.sources.record import ReadingOptions, Source, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Source, UnusableError
 from medreward.data.sources.table import Columns
 from tests import prepare_support as support
 from tests.prepare_support import boxes_of, card, folder_of_images, noise, run
@@ -28,7 +28,9 @@ MNI_FOLDER = Path(nilearn.__file__).parent / "datasets" / "data"
 
 def picture(source: Source, number: int = 0, **reading: Any) -> Image.Image:
     record = source.records[number]
-    return source.load(source.fetch(record), ReadingOptions(**reading)).image
+    loaded = source.load(source.fetch(record), ReadingOptions(**reading))
+    assert isinstance(loaded, Picture)
+    return loaded.image
 
 
 # Image folder + CSV

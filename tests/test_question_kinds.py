@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from medreward import ConfigError, Task, explain
+from medreward import ConfigError, Score, Task, explain
 from medreward.kinds.base import kind_of
 from medreward.kinds.choice import LETTERS, ChoiceTarget, shuffle_options
 from medreward.kinds.right_answers import completion_with, right_answer
@@ -26,7 +26,8 @@ CHEST = ["Normal", "Pneumonia", "Pleural effusion"]
 
 
 def accuracy(task: Task, answer: str, target: Any, **settings: Any) -> float:
-    return explain(completion_with(answer), target, task=task, **settings).parts["accuracy"]
+    score: Score = explain(completion_with(answer), target, task=task, **settings)
+    return score.parts["accuracy"]
 
 
 @pytest.mark.parametrize(

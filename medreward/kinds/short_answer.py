@@ -278,7 +278,7 @@ class ShortAnswer(Kind):
             parsed = self.parse(task, target)
             row = _row_task(task, parsed)
             right = _right_index(parsed, row)
-            others = [label.name for i, label in enumerate(row.labels) if i != right]
+            others = [row.answer_name(i) for i in range(len(row.labels)) if i != right]
             if not others:  # a row that knows no wrong answer
                 others = [name for name in _OTHERS if row.lexicon.label(name) is None]
                 parsed = parsed._replace(wrong=tuple(others))
@@ -315,7 +315,7 @@ def _texts(where: str, value: object) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _row_task(task: Task, target: AnswerTarget) -> AnswerRow:
+def _row_task(task: Task, target: AnswerTarget) -> Task:
     own = {field.name: getattr(task, field.name) for field in fields(Task)}
     words = make_vocabulary(tuple(task.languages))
     sides = _sides(target, words)
@@ -343,13 +343,12 @@ def _row_task(task: Task, target: AnswerTarget) -> AnswerRow:
 def _sides(target: AnswerTarget, words: Vocabulary) -> tuple[list[str], list[str]] | None:
     """Return the forms of the two answers where yes or no is right, the right one first."""
     kinds = {words.class_of(text) for text in target.answers}
-    found = kinds & {WordClass.YES, WordClass.NO}
+    found = [kind for kind in (WordClass.YES, WordClass.NO) if kind in kinds]
     if not found:
         return None
     if len(found) > 1:
         raise ConfigError("target: answers: yes and no are accepted both, so that nothing is asked")
-    (right,) = found
-    opposite = {WordClass.YES: "no", WordClass.NO: "yes"}[right]
+    opposite = "no" if found == [WordClass.YES] else "yes"
     return [*target.answers], [opposite, *(t for t in target.wrong if words.class_of(t) is None)]
 
 

@@ -155,6 +155,8 @@ def split_answer(text: str) -> AnswerText:
             word = _ZERO_FRACTION.sub("", word.replace(" ", ""))
         if words and words[-1] in _PREFIXES and _is_attached(words[-1], gap):
             words[-1] += word
+            if capitals[-1:] == [len(words) - 1]:
+                capitals.pop()  # it is no single letter any more
             continue
         if len(word) == 1 and has_places and plain[match.start()].isupper():
             capitals.append(len(words))

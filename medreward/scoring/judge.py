@@ -224,7 +224,7 @@ def make_judge(given: JudgeLike) -> Judge:
         raise ConfigError(
             f"judge: {quote(given)} is neither a callable nor a mapping with url, model"
         )
-    return given  # type: ignore[return-value]
+    return given
 
 
 def judge_name(judge: Judge) -> str:

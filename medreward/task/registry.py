@@ -6,8 +6,7 @@ there (`medreward.kinds.table`); a task asks its kind by this table and never by
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from medreward.errors import ConfigError, expected, quote
 from medreward.task.traits import Trait
@@ -24,9 +23,9 @@ class CardRules(Protocol):
     def traits(self) -> frozenset[Trait]:
         """What it has in common with others."""
 
-    @property
-    def same_word(self) -> Callable[[str], str] | None:
-        """What gives the word that stands for all spellings of one; None: each is its own."""
+    # What gives the word that stands for all spellings of one; None: each is its own. As Any, since
+    # a callable of a class is taken for a method.
+    same_word: ClassVar[Any]
 
     def check(self, task: Any) -> None:
         """Raise `ConfigError` for a card that cannot be of this kind."""

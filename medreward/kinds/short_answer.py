@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json
@@ -177,7 +177,7 @@ class ShortAnswer(Kind):
     traits = frozenset((Trait.NAMES_LABELS, Trait.ONE_ANSWER, Trait.OPEN))
     target_type = TargetType.QUESTION
     settings = ("answer_quality", "answer_floor")
-    same_word = staticmethod(same_spelling)
+    same_word: ClassVar[Any] = staticmethod(same_spelling)
     shuffles = False
 
     def check(self, task: Task) -> None:

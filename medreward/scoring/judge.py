@@ -63,7 +63,7 @@ class OpenQuestion(NamedTuple):
     given: str
 
 
-class Judge(Protocol):
+class AnswerJudge(Protocol):
     """Decides on several answers at once: True, False, or None where it cannot say.
 
     A judge may have a ``name``, which stands in the signature, and an ``on_error`` out of
@@ -75,7 +75,7 @@ class Judge(Protocol):
         ...
 
 
-JudgeLike: TypeAlias = Judge | Mapping[str, Any] | Callable[..., Any]
+JudgeLike: TypeAlias = AnswerJudge | Mapping[str, Any] | Callable[..., Any]
 
 
 class EndpointJudge:
@@ -205,7 +205,7 @@ def read_decision(said: str) -> bool | None:
     return content["same"] if is_form and isinstance(content["same"], bool) else None
 
 
-def make_judge(given: JudgeLike) -> Judge:
+def make_judge(given: JudgeLike) -> AnswerJudge:
     """Return a judge: a callable as it is, or the endpoint that a mapping describes.
 
     Raises:
@@ -227,13 +227,13 @@ def make_judge(given: JudgeLike) -> Judge:
     return given
 
 
-def judge_name(judge: Judge) -> str:
+def judge_name(judge: AnswerJudge) -> str:
     """Return what a signature calls a judge."""
     name = getattr(judge, "name", None) or getattr(judge, "__qualname__", type(judge).__name__)
     return str(name).replace("|", "_")
 
 
-def decide(rows: Sequence[Judged], task: Task, judge: Judge) -> list[Judged]:
+def decide(rows: Sequence[Judged], task: Task, judge: AnswerJudge) -> list[Judged]:
     """Return rows with a judge's decision where the rules left one open.
 
     Raises:

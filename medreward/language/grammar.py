@@ -98,6 +98,13 @@ _SIGNS = {
     "p": Stance.ASSERTED,
     "q": Stance.OPEN,
 }
+_SEGMENT_ENDS = frozenset(".?")
+# Of shares: words that wait for one, what may stand in between, and verdicts that one bears out.
+_WAITING, _ON_THE_WAY, _CERTAIN = frozenset("ch"), frozenset(":fFo"), frozenset("ph")
+# Fields such as "present": their names, their values, and those values that say yes.
+_FIELD_NAMES, _FIELD_VALUES, _POSITIVE = frozenset("pa"), frozenset("ynpa"), frozenset("yp")
+_ECHOES, _TURNING_BACK, _CONTRASTING = frozenset("az"), frozenset("azt"), frozenset("tz")
+_DENYING, _PLAIN, _BEFORE_COUNTED = frozenset("dt"), frozenset("ny"), frozenset("fmo")
 _NOT_READ = frozenset((UNKNOWN, NUMBER, "e", "c", "h"))
 _DESCRIBING = frozenset("mk")
 # What a number may be of: "2 lesions", "image 2". It is no grade then.
@@ -167,7 +174,7 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
     for token in tokens:
         if token.code in unread:
             raise NotUnderstoodError(token.place)
-        if token.code in ".?":
+        if token.code in _SEGMENT_ENDS:
             if token.text in _WITH_WORDS and not segment:  # "? A", "! A"
                 raise NotUnderstoodError(token.place)
             reader.read_segment(segment, token.code)
@@ -186,9 +193,9 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
     holds of "confidence: 90%", which says nothing where it is more than half.
     """
     found: list[Token] = []
-    last = -1  # of a share, or of a word such as "confidence" that waits for one
+    last: int | None = None  # of a share, or of a word such as "confidence" that waits for one
     for token in tokens:
-        waits = last >= 0 and found[last].code == "c"
+        waits = last is not None and found[last].code == "c"
         value = _share(token, found, waits)
         if value is not None:
             code = "q" if value == 0.5 else "p" if value > 0.5 else "a"
@@ -196,17 +203,17 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
                 found = _unjoined(found[:last])
                 code = "f" if code == "p" else "q"
             found.append(token._replace(code=code))
-            last = -1 if waits else len(found) - 1
-        elif token.code == "c" and last >= 0 and not waits:  # "with 90% confidence"
-            found[last] = found[last]._replace(code="f" if found[last].code in "ph" else "q")
+            last = None if waits else len(found) - 1
+        elif token.code == "c" and last is not None and not waits:  # "with 90% confidence"
+            found[last] = found[last]._replace(code="f" if found[last].code in _CERTAIN else "q")
             found[:last] = _unjoined(found[:last])
-            last = -1
+            last = None
         else:
             found.append(token)
-            if token.code in "ch":
+            if token.code in _WAITING:
                 last = len(found) - 1
-            elif token.code not in ":fFo":
-                last = -1
+            elif token.code not in _ON_THE_WAY:
+                last = None
     return _without_fields(found)
 
 
@@ -225,9 +232,11 @@ def _without_fields(tokens: Sequence[Token]) -> list[Token]:
     found: list[Token] = []
     for token in tokens:
         codes = [one.code for one in found[-2:]]
-        is_field = len(codes) == 2 and codes[0] in "pa" and codes[1] == ":" and not found[-2].text
-        if is_field and token.code in "ynpa":
-            agrees = (codes[0] == "p") == (token.code in "yp")
+        is_field = (
+            len(codes) == 2 and codes[0] in _FIELD_NAMES and codes[1] == ":" and not found[-2].text
+        )
+        if is_field and token.code in _FIELD_VALUES:
+            agrees = (codes[0] == "p") == (token.code in _POSITIVE)
             found[-2:] = [found[-2]._replace(code="p" if agrees else "a")]
         else:
             found.append(token)
@@ -308,7 +317,7 @@ class _AnswerReader:
     def _agrees(self, group: WordGroup) -> bool:
         """Whether a verdict only bears out the answer no: "No. There is not."."""
         labels = {claim.label for claim in self.claims}
-        return group.codes in "az" and labels == {self.rules.no_label}
+        return group.codes in _ECHOES and labels == {self.rules.no_label}
 
     def settle_question(self) -> None:
         """Leave open the labels of a question that nothing answers."""
@@ -337,7 +346,7 @@ def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
         group.is_clause |= token.code == "i"
         codes.add(token.code)
         numbers.read(token)
-        if token.code not in _SILENT and token.code not in "mk":
+        if token.code not in _SILENT and token.code not in _DESCRIBING:
             group.tokens.append(token)
     if group.tokens:
         yield group
@@ -363,7 +372,7 @@ class _NumberReader:
         code = NUMBER if token.code == LABEL and token.text else token.code
         if (code in _COUNTED and self.waits) or (code == NUMBER and self.last in _COUNTED):
             raise NotUnderstoodError(token.place)
-        self.waits = self.last != "F" if code == NUMBER else self.waits and code in "fmo"
+        self.waits = self.last != "F" if code == NUMBER else self.waits and code in _BEFORE_COUNTED
         self.last = code
 
 
@@ -414,7 +423,7 @@ class _SegmentReader:
 
     def _read_verdict(self, group: WordGroup, following: str, *, is_first: bool) -> None:
         sign = _SIGNS[group.codes]
-        agrees = group.codes in "azt" and group.joiner == ","
+        agrees = group.codes in _TURNING_BACK and group.joiner == ","
         if agrees and self._run == [self.rules.no_label]:
             return  # "No, there is not"
         if (
@@ -430,12 +439,12 @@ class _SegmentReader:
             self._end_run()
             self._end_denial(Stance.OPEN)
             self.heading, self.had_heading = sign, True
-        elif self._run and group.codes not in "dt":
+        elif self._run and group.codes not in _DENYING:
             self._judge_run(sign, is_share=bool(group.tokens[0].text))
         elif self._subject is not None and sign is Stance.DENIED:
             self._state(self._subject, Stance.ASSERTED, group)
             self._subject = None
-        elif is_first and group.codes in "ny":
+        elif is_first and group.codes in _PLAIN:
             self.says_no = group.codes == "n"
         elif is_first and group.codes == "q":
             self.heading, self.had_heading = sign, True
@@ -467,7 +476,7 @@ class _SegmentReader:
         self._end_denial(Stance.OPEN)
         self._state(label, _SIGNS[verdict], group)
         self._denied = [] if _SIGNS[verdict] is Stance.DENIED and not found["behind"] else None
-        is_contrast = self.rules.one_answer and verdict in "tz" and following == ","
+        is_contrast = self.rules.one_answer and verdict in _CONTRASTING and following == ","
         self._contrasting = ("b", ":", ",") if is_contrast else ("b", ":")
 
     def _read_denied_in(self, group: WordGroup, verdict: str, labels: set[int]) -> None:

@@ -39,6 +39,7 @@ _MARKS = {
 }
 # Marks behind which a word may follow at once; behind others it needs a space.
 _GLUED = frozenset(" \"'*_`[]{}()\n\t,:=/|-#\u2713\u2717&\ue000")
+_REPEATED = frozenset(".,:")  # several of them say no more than one
 _BEFORE_WORDS = frozenset((" ", ' "', " '", " *", " **", " `"))
 _DASHES = re.compile(r"-+(?!>)")
 # An exclamation mark ends a sentence, "!=" does not; a plus joins words, "2+" does not.
@@ -172,7 +173,7 @@ def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]
             code = "" if not before or "\n" in gap else ":"  # a bullet, or a dash
         else:
             code = _MARKS.get(char, " " if char.isspace() else UNKNOWN).strip()
-        if code and not (marks and marks[-1][0] == code and code in ".,:"):
+        if code and not (marks and marks[-1][0] == code and code in _REPEATED):
             marks.append((code, char))
     return tuple(marks)
 

@@ -29,6 +29,10 @@ from medreward.language.vocabulary import Vocabulary
 _NOT_READ = frozenset("X#ech")
 # Where an answer may end: a mark, "with", "because", "without".
 _ENDS = frozenset(",:.&edo")
+_SENTENCE_ENDS, _JOINERS = frozenset(".:,"), frozenset(",.:&b")
+_STATES, _DENIES = frozenset("Fip"), frozenset("ndatz")
+# Of lists: a letter or number, what follows it, and what one may stand behind.
+_ITEMS, _ITEM_ENDS, _ITEM_STARTS = frozenset("X#"), frozenset(",.:"), frozenset(".,:F")
 _LETTERS = frozenset("abcdefghij")
 # Answers of so many characters are kept, and so many of them: 2 MB at most for a task.
 _SHORT, _MOST_KNOWN = 120, 4096
@@ -137,10 +141,12 @@ class Reader:
         It says that it is the answer ("the diagnosis is A", "it is A", "A is present"), or what
         stands before it denies something: "No fracture. A".
         """
-        start = next((i for i in range(last, len(tokens)) if tokens[i].code in ".:,"), len(tokens))
+        start = next(
+            (i for i in range(last, len(tokens)) if tokens[i].code in _SENTENCE_ENDS), len(tokens)
+        )
         final = tokens[start:]
-        states = any(token.code in "Fip" for token in final)
-        denies = any(token.code in "ndatz" for token in tokens[:start])
+        states = any(token.code in _STATES for token in final)
+        denies = any(token.code in _DENIES for token in tokens[:start])
         claims = self._complete(_without_joiners(final)) if states or denies else ()
         if not claims:
             return ()
@@ -192,7 +198,7 @@ def without_options(tokens: Sequence[Token], *, has_letters: bool) -> list[Token
         after = tokens[i + 1].code if i + 1 < len(tokens) else ""
         is_letter = not has_letters and token.code == "X" and token.text in _LETTERS
         is_item = token.code == "#" and token.text == str(item)
-        if after and after in ",.:" and is_start and (is_item or (is_letter and item == 1)):
+        if after and after in _ITEM_ENDS and is_start and (is_item or (is_letter and item == 1)):
             item += 1
             found.append(token._replace(code="f"))
             continue
@@ -200,11 +206,11 @@ def without_options(tokens: Sequence[Token], *, has_letters: bool) -> list[Token
             found
             and found[-1].code == "f"
             and i
-            and tokens[i - 1].code in "X#"
-            and token.code in ",.:"
+            and tokens[i - 1].code in _ITEMS
+            and token.code in _ITEM_ENDS
         ):
             continue  # the mark behind it
-        is_start = token.code in ".,:F"
+        is_start = token.code in _ITEM_STARTS
         found.append(token)
     return found
 
@@ -212,7 +218,7 @@ def without_options(tokens: Sequence[Token], *, has_letters: bool) -> list[Token
 def _without_joiners(tokens: Sequence[Token]) -> Sequence[Token]:
     """Return tokens without the marks and joiners that they begin with."""
     start = 0
-    while start < len(tokens) and tokens[start].code in ",.:&b":
+    while start < len(tokens) and tokens[start].code in _JOINERS:
         start += 1
     return tokens[start:]
 

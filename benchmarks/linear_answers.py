@@ -67,6 +67,12 @@ EXAMPLES = {
         "none",
         "pleural effusion",
     ),
+    "report": Example(
+        Task("report", kind="report", labels=["effusion", "mass"], reward={"delta": 0}),
+        {"effusion": "present", "mass": "absent"},
+        "no finding",
+        "effusion: present",
+    ),
     "number": Example(Task("number", kind="number"), "3.2 cm", "none", "3.2 cm"),
     "fields": Example(
         Task(

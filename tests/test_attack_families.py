@@ -42,6 +42,7 @@ OWN = {
     "short": Task("short", kind="short_answer"),
     "size": Task("size", kind="number"),
     "several": SAMPLES["fields"],
+    "findings": SAMPLES["report"],
     "levels": Task("levels", kind="ordinal", labels=["none", "mild", "moderate", "severe"]),
     "german": Task(
         "german", labels=[Label("normal", absence=True), "Pneumonie"], languages=("de",)

@@ -19,7 +19,7 @@ from medreward.priors.prompt import PromptBuilder
 from tests.samples import sample_task
 from tests.trl_tools import SIZE, make_trainer, score_batch
 
-KINDS = ("choice", "short_answer", "number", "fields")
+KINDS = ("choice", "short_answer", "number", "fields", "report")
 
 
 def targets_of(task: Task) -> list[Any]:
@@ -119,10 +119,9 @@ def test_verls_reward_manager_scores_a_batch_of_questions(tmp_path: Path) -> Non
 
 
 def _card(folder: Path, kind: str) -> Path:
+    labels = "labels: [effusion, edema, mass, fracture]\nreward: {delta: 0}\n"
     fields = "fields: {side: {kind: classification, labels: [left, right]}, size: {kind: number}}\n"
     path = folder / f"{kind}.yaml"
-    path.write_text(
-        f"name: {kind}\nkind: {kind}\nquestion: Answer.\n{fields if kind == 'fields' else ''}",
-        encoding="utf-8",
-    )
+    more = {"fields": fields, "report": labels}.get(kind, "")
+    path.write_text(f"name: {kind}\nkind: {kind}\nquestion: Answer.\n{more}", encoding="utf-8")
     return path

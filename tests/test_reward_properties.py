@@ -67,6 +67,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "number_quality": st.sampled_from([*NUMBER_QUALITIES]),
     "number_reach": st.floats(0.01, 10),
     "field_balance": SHARE,
+    "absent_weight": st.floats(0.001, 1),
 }
 STATED = (
     Statement("Streaks at the rim suggest the second of them.", "book"),

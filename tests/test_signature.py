@@ -113,6 +113,7 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "number_quality": [*NUMBER_QUALITIES],
     "number_reach": [0.5, 0.5 + 1e-15],
     "field_balance": [0.5, 0.5 + 1e-15],
+    "absent_weight": [0.5, 0.5 + 1e-15],
     "completion_format": ["think_answer", "answer_line"],
 }
 
@@ -219,6 +220,7 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
     far_apart = {**NEAR_VALUES, "weights": [Weights(), Weights(format=0.4)]}
     far_apart |= {"under_grading": [1.0, 0.5], "over_grading": [1.0, 0.5], "beta": [1.0, 2.0]}
     far_apart |= {"answer_floor": [0.1, 1.0], "number_reach": [0.1, 9.0], "field_balance": [0, 1]}
+    far_apart |= {"absent_weight": [0.1, 1.0]}
     # Settings that shape something under another one only.
     under = {
         "answer_floor": {"answer_quality": "f1"},

@@ -34,6 +34,7 @@ class TargetType(Enum):
     """
 
     QUESTION = "a question of the row's own: its options, or the answers that are accepted"
+    FINDINGS = "a set of labels with their states"
     FIELDS = "the targets of several fields, a FieldsTarget"
     LABEL = "the index of a label or grade"
     LABELS = "a set of indices of labels"

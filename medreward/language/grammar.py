@@ -523,6 +523,8 @@ class _SegmentReader:
     def _judge_run(self, sign: Stance, *, is_share: bool = False) -> None:
         """Give the labels before a verdict that verdict, an absence before another one aside."""
         has_own = len(self._run) == 2 and not (is_share or self._is_alternative)
+        if self._is_alternative and sign is Stance.ASSERTED:
+            sign = Stance.OPEN  # "A or B is present" does not say which
         for i, label in enumerate(self._run):
             is_own = has_own and i == 0 and label in self.rules.absences and label != self._run[1]
             self.claims.append(Claim(label, Stance.ASSERTED if is_own else sign))

@@ -149,6 +149,7 @@ class MovingFields(MovingTarget):
 
 MOVING: Mapping[TargetType, type[MovingTarget]] = {
     TargetType.QUESTION: MovingWords,
+    TargetType.FINDINGS: MovingWords,
     TargetType.FIELDS: MovingFields,
     TargetType.LABEL: MovingWords,
     TargetType.LABELS: MovingWords,

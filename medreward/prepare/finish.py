@@ -58,6 +58,12 @@ def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) ->
     return FinishedTarget(truth, [answer.lower() if closed else "(other answers)"], answer)
 
 
+def _finish_findings(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+    truth = str(record.label)
+    named = [f"{name}: {state}" for name, state in parse_json(truth).items()]
+    return FinishedTarget(truth, named, "; ".join(named))
+
+
 def _finish_fields(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     """Count the texts of those fields that name labels; a place is in pixels of the row's image."""
     truth = str(record.label)
@@ -99,6 +105,7 @@ def _finish_places(task: Task, record: Record, image: Rendered, seen: Seen) -> F
 
 FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], FinishedTarget]] = {
     TargetType.QUESTION: _finish_question,
+    TargetType.FINDINGS: _finish_findings,
     TargetType.FIELDS: _finish_fields,
     TargetType.LABEL: _finish_label,
     TargetType.LABELS: _finish_labels,

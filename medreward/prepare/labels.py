@@ -289,6 +289,7 @@ SETTLERS: Mapping[
     Callable[[Sequence[Record], Task, Wishes], Settled],
 ] = {
     TargetType.QUESTION: _settle_questions,
+    TargetType.FINDINGS: _settle_questions,
     TargetType.FIELDS: _settle_questions,
     TargetType.LABEL: _settle_single,
     TargetType.LABELS: _settle_sets,

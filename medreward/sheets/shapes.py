@@ -67,6 +67,7 @@ def _field_shapes(truth: str, task: Task | None) -> list[Shape] | None:
 # How a ground truth is drawn, by the type of the kind's targets.
 SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = {
     TargetType.QUESTION: _no_shapes,
+    TargetType.FINDINGS: _no_shapes,
     TargetType.FIELDS: _field_shapes,
     TargetType.LABEL: _no_shapes,
     TargetType.LABELS: _no_shapes,

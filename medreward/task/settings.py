@@ -87,6 +87,8 @@ class RewardSettings:
         number_reach: the share of the true number, beyond the tolerance, where that ends, in
             [0.01, 10].
         field_balance: the share of the worst field in what several fields earn, in [0, 1].
+        absent_weight: how much an absent finding counts in a report beside a present one, in
+            [0.001, 1].
         completion_format: where reasoning and answer stand in a completion, by the name of a format
             (`medreward.text.formats.base.format_names`); prompts ask for it.
 
@@ -114,6 +116,7 @@ class RewardSettings:
     number_quality: str = "exact"
     number_reach: float = 0.5
     field_balance: float = 0.5
+    absent_weight: float = 0.1
     completion_format: str = DEFAULT_FORMAT
 
     def __post_init__(self) -> None:
@@ -128,6 +131,7 @@ class RewardSettings:
         set_field(self, "answer_floor", number("answer_floor", self.answer_floor, 0.0, 1.0))
         set_field(self, "number_reach", number("number_reach", self.number_reach, 0.01, 10.0))
         set_field(self, "field_balance", number("field_balance", self.field_balance, 0.0, 1.0))
+        set_field(self, "absent_weight", number("absent_weight", self.absent_weight, 0.001, 1.0))
         set_field(self, "gates", _gates(self.gates))
         format_of(self.completion_format)  # raises if there is none
         if self.box_quality == "point":

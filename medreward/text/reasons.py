@@ -59,6 +59,7 @@ ANSWER_REASONS = {
     "labels_partial": "the answer names some of the labels, or others beside them",
     "all_labels": "the answer names every label of the task, which is no answer",
     "finding_and_none": "the answer names a finding and says that there is none",
+    "finding_contradicted": "the answer gives a finding two states",
     "box_missed": "no predicted box earns anything, or true boxes were not given at all",
     "box_partial": "the predicted boxes do not match the true ones exactly",
     "box_surplus": "there are more boxes than there are things to find",

@@ -36,10 +36,10 @@ _COMMON: dict[str, Any] = {
 
 
 def sample_task(kind: str, name: str = "sample", **settings: Any) -> Task:
-    """Return a task of a kind; places earn credit up to 1 and go with delta 0 only."""
+    """Return a task of a kind; those whose credit comes near to 1 go with delta 0 only."""
     needs = _NEEDS.get(kind, {"labels": ["alpha", "beta", "gamma", "delta"]})
     places = Trait.PLACES in rules_of(kind).traits
-    reward = {**({"delta": 0} if places else {}), **settings}
+    reward = {**({"delta": 0} if places or kind == "report" else {}), **settings}
     common = {"laterality": _COMMON["laterality"]} if places else _COMMON
     return Task(name, kind=kind, question="What is it?", reward=reward, **common, **needs)
 

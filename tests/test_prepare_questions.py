@@ -280,3 +280,27 @@ def test_file_names_that_are_no_splits_are_refused(tmp_path: Path, capsys: Any) 
     given = ["--task", "short_answer", "--questions", *files, "--text-only"]
     assert run(*given, "--out", tmp_path / "rows") == 2
     assert "more.json: its name does not say which split it is" in capsys.readouterr().err
+
+
+def test_a_table_of_images_with_a_column_of_questions(
+    tmp_path: Path, pictures: Path, capsys: Any
+) -> None:
+    """Two questions about one image are two rows; two labels without a question are an error."""
+    lines = ["image,question,label"]
+    for i in range(20):
+        asked, right = ("a mass" if i % 2 else "an effusion"), ("yes" if i % 3 else "no")
+        lines.append(f"{i // 2}.png,Is there {asked}?,{right}")
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    given = ["--task", "yes_no", "--images", pictures, "--csv", path]
+    assert run(*given, "--out", tmp_path / "rows") == 0
+    said = [row["prompt"][0]["content"] for row in all_rows(tmp_path / "rows")]
+    assert sum("an effusion?" in text for text in said) == 10
+    assert sum("a mass?" in text for text in said) == 10
+    capsys.readouterr()
+    path.write_text("\n".join(line.replace("question", "asked") for line in lines), "utf-8")
+    assert run(*given, "--out", tmp_path / "none") == 2
+    error = capsys.readouterr().err
+    assert "has the label 'yes' there and 'no' at labels.csv line 2 (0.png)" in error
+    assert "--question-column" in error
+    assert run(*given, "--question-column", "asked", "--out", tmp_path / "more") == 0

@@ -36,6 +36,7 @@ from medreward.task.settings import (
     NUMBER_QUALITIES,
     SET_QUALITIES,
 )
+from medreward.task.traits import Trait
 from tests import at_most
 from tests.samples import SAMPLES
 
@@ -295,4 +296,7 @@ def test_what_hedges_denies_or_withholds_is_not_read(name: str) -> None:
     for case in cases_under(name, bound):
         for answer in dodges(case):
             score = bound.score(case.say(answer), case.target)
-            assert score.prediction is None, answer
+            if Trait.SIGNED in case.traits:  # there a doubt is an answer: "uncertain"
+                assert score.parts["accuracy"] == 0.0, answer
+            else:
+                assert score.prediction is None, answer

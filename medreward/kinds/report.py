@@ -126,7 +126,7 @@ def _states_of(claims: Sequence[Claim], count: int) -> ReportReading:
     return ReportReading(frozenset((label, ABSENT) for label in range(count)))
 
 
-class Report(Kind):
+class StructuredReport(Kind):
     """A structured report: findings that are present, absent or uncertain."""
 
     name = "report"

@@ -10,13 +10,13 @@ from medreward.kinds.multilabel import Multilabel
 from medreward.kinds.number import Number
 from medreward.kinds.ordinal import Ordinal
 from medreward.kinds.pointing import Pointing
-from medreward.kinds.report import Report
+from medreward.kinds.report import StructuredReport
 from medreward.kinds.segmentation import Segmentation
 from medreward.kinds.short_answer import ShortAnswer
 from medreward.task.registry import register_kind
 
 for kind in (
     *(Classification, Ordinal, Multilabel, MultipleChoice, ShortAnswer, Number),
-    *(Localisation, Segmentation, Pointing, Fields, Report),
+    *(Localisation, Segmentation, Pointing, Fields, StructuredReport),
 ):
     register_kind(kind())

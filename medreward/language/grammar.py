@@ -417,9 +417,16 @@ class _SegmentReader:
             found = _GROUP.fullmatch(group.codes)
             if found is None:
                 raise NotUnderstoodError(group.place)
+            if group.joiner == "|" and not self._run:
+                self._open_last()
             self._read_group(group, found, following)
         self._end_run()
         self._end_denial(Stance.OPEN)
+
+    def _open_last(self) -> None:
+        """Leave open what was asserted before an "or": "A: present or B: present"."""
+        if self.claims and self.claims[-1].stance is Stance.ASSERTED:
+            self.claims[-1] = self.claims[-1]._replace(stance=Stance.OPEN)
 
     def _read_verdict(self, group: WordGroup, following: str, *, is_first: bool) -> None:
         sign = _SIGNS[group.codes]

@@ -89,7 +89,7 @@ QUESTIONS = option(
 _OPTIONS = (
     option("--layout", metavar="NAME", help=f"of the questions: {', '.join(LAYOUTS)}"),
     option("--image-folder", metavar="DIR", help="what the questions' image paths are in"),
-    option("--question-column", metavar="NAME", help="default: question"),
+    option("--question-column", metavar="NAME"),
     option("--answer-column", metavar="NAME", help="right answers: texts or letters of options"),
     option(
         "--options-column",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Columns:
         patient: the patient; None: the column "patient" if there is one.
         suffix: what is added to the image column to get a file name, such as ".png".
         separator: what stands between several labels in a cell, such as "|"; "" for one label.
+        question: the question; None: the column "question" if there is one.
         flags: columns that hold 1 where an image has the label that the column is named by, and 0
             where not; in place of `label`.
 
@@ -42,6 +43,7 @@ class Columns:
     patient: str | None = None
     suffix: str = ""
     separator: str = ""
+    question: str | None = None
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ COLUMN_OPTIONS = (
         metavar="NAME",
         help="a column of 0 and 1 for each label, instead of --label-column",
     ),
+    option("--question-column", metavar="NAME", help="default: question, if there is one"),
     option("--split-column", metavar="NAME", help="default: split, if there is one"),
     option("--patient-column", metavar="NAME", help="default: patient, if there is one"),
     option("--image-suffix", default="", metavar=".EXT", help="added to the column"),
@@ -98,6 +101,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
     return Columns(
         image=arguments.image_column,
         label=arguments.label_column,
+        question=arguments.question_column,
         split=arguments.split_column,
         patient=arguments.patient_column,
         suffix=arguments.image_suffix,
@@ -133,6 +137,7 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
     """
     check_folder(folder)
     records = read_table(folder, table, columns or Columns())
+    _check_once(Path(table), records)
     name = f"images listed in {Path(table).name}"
     return Source(name, records, load_file, remarks=_unlisted(Path(folder), records, Path(table)))
 
@@ -159,6 +164,7 @@ def read_table(
                 where=place if private else f"{place} ({printable(path)})",
                 place=(str(folder), path),
                 label=columns.label_of(row),
+                question=_cell(row, columns.question or "question") or "",
                 split=_split(row, columns, place),
                 group=_cell(row, columns.patient or "patient"),
                 key=path,
@@ -167,6 +173,21 @@ def read_table(
     if not records:
         raise ConfigError(f"{table}: it has no rows")
     return records
+
+
+def _check_once(table: Path, records: Sequence[Record]) -> None:
+    """Raise `ConfigError` for an image with two labels and no question that tells them apart."""
+    seen: dict[tuple[str, str], Record] = {}
+    for record in records:
+        before = seen.setdefault((record.key, record.question), record)
+        if before.label != record.label:
+            told = "the same question" if record.question else "no question column"
+            raise ConfigError(
+                f"{table}: the image of {record.where} has the label {quote(record.label)} there and "
+                f"{quote(before.label)} at {before.where}, and {told}; name the column of questions "
+                f"(--question-column), give several labels in one cell (--label-separator), or leave "
+                f"one of the rows out"
+            )
 
 
 def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]]]:
@@ -221,6 +242,7 @@ def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
     for which, name in (
         ("image", columns.image),
         *(("label", name) for name in labels),
+        ("question", columns.question),
         ("split", columns.split),
         ("patient", columns.patient),
     ):

@@ -297,6 +297,6 @@ def test_what_hedges_denies_or_withholds_is_not_read(name: str) -> None:
         for answer in dodges(case):
             score = bound.score(case.say(answer), case.target)
             if Trait.SIGNED in case.traits:  # there a doubt is an answer: "uncertain"
-                assert score.parts["accuracy"] == 0.0, answer
+                assert not score.correct, answer
             else:
                 assert score.prediction is None, answer

@@ -183,10 +183,10 @@ def _check_once(table: Path, records: Sequence[Record]) -> None:
         if before.label != record.label:
             told = "the same question" if record.question else "no question column"
             raise ConfigError(
-                f"{table}: the image of {record.where} has the label {quote(record.label)} there and "
-                f"{quote(before.label)} at {before.where}, and {told}; name the column of questions "
-                f"(--question-column), give several labels in one cell (--label-separator), or leave "
-                f"one of the rows out"
+                f"{table}: the image of {record.where} has the label {quote(record.label)} there "
+                f"and {quote(before.label)} at {before.where}, and {told}; name the column of "
+                f"questions (--question-column), give several labels in one cell "
+                f"(--label-separator), or leave one of the rows out"
             )
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from medreward.commands.reward_options import add_reward_options, add_time_limit, reward_options
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, read_lines
 from medreward.text.shown import escape_controls
+
+_MOST_ROWS = 100_000
 
 _SUFFIXES = (".html", ".md", ".json")
 
@@ -37,7 +39,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--signature", help="how the reward is called (default: found out)")
     add_time_limit(parser)
     parser.add_argument(
-        "--targets", type=Path, help="JSON lines with 'target', instead of the task's labels"
+        "--targets",
+        type=Path,
+        help="JSON lines with 'target', or a parquet file of rows, instead of the task's labels",
     )
     parser.add_argument("--family", action="append", help="only this family; may be repeated")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -111,6 +115,8 @@ def _families(names: list[str] | None, kind: str) -> list[Any] | None:
 def _targets(path: Path, task: Any) -> list[object]:
     from medreward.kinds.truth import target_of
 
+    if path.suffix == ".parquet":
+        return _row_targets(path, task)
     targets = []
     for number, line in read_lines(path):
         try:
@@ -118,6 +124,21 @@ def _targets(path: Path, task: Any) -> list[object]:
             task.parse_target(targets[-1])
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}, line {number}: no target to use: {error}") from error
+    return targets
+
+
+def _row_targets(path: Path, task: Any) -> list[object]:
+    """Return the targets of the rows of a file that are of a task, each once."""
+    from medreward.data.check import first_rows
+    from medreward.kinds.truth import target_of
+
+    rows = [row for row in first_rows(path, _MOST_ROWS) if row["data_source"] == task.name]
+    truths = dict.fromkeys(str(row["reward_model"]["ground_truth"]) for row in rows)
+    if not truths:
+        raise ConfigError(f"{path}: has no row of task {quote(task.name)}")
+    targets = [target_of(task, truth) for truth in truths]
+    for target in targets:
+        task.parse_target(target)
     return targets
 
 

@@ -150,6 +150,8 @@ def _run_explain(arguments: argparse.Namespace) -> int:
         print(f"reason      {reason}: {REASONS[reason]}")
     if score.unread:
         print(f"unread      {quote(score.unread)} is not understood")
-        print(f"first guess {mend_of(score.unread, bound.task.languages)}")
+        takes = not bound.task.reader.rules.is_plain
+        mend = mend_of(score.unread, bound.task.languages, takes_modifiers=takes)
+        print(f"first guess {mend}")
     print(f"signature   {score.signature}")
     return 0

@@ -28,12 +28,15 @@ _TURNING = {
 _ALONE = "say in the prompt that the answer is the label alone, with nothing beside it"
 
 
-def mend_of(unread: str, languages: Sequence[str] = DEFAULT_LANGUAGES) -> str:
+def mend_of(
+    unread: str, languages: Sequence[str] = DEFAULT_LANGUAGES, *, takes_modifiers: bool = True
+) -> str:
     """Return what to do about the first thing in an answer that was not understood.
 
     Args:
         unread: the word or mark, as `Score.unread` has it.
         languages: those of the task's card.
+        takes_modifiers: whether words may stand beside the task's labels at all.
 
     >>> mend_of("spiculated")[:66]
     'if it never denies, grades or changes a label, add it to the card:'
@@ -64,6 +67,11 @@ language, set languages: [en, de] in the card'
         return (
             f"it is no word of {', '.join(LANGUAGES[language] for language in languages)}: set the "
             f"card's languages ({', '.join(LANGUAGES)} ship), or {_ALONE}"
+        )
+    if not takes_modifiers:
+        return (
+            f"nothing may describe the answer to a question of this kind; if it is one that is "
+            f"accepted, list it in the row; else {_ALONE.replace('label', 'answer')}"
         )
     return (
         f"if it never denies, grades or changes a label, add it to the card: modifiers: "

@@ -23,9 +23,13 @@ def listing() -> list[str]:
     for name in shipped():
         task = Task.load(name)
         reviewed = sum(s.review != UNREVIEWED for s in task.statements)
-        labels = "; ".join(label.name for label in task.labels) or "boxes"
+        labels = "; ".join(label.name for label in task.labels) or _without_labels(task)
         lines.append(f"{name:20} {task.kind:15} {len(task.statements):10} {reviewed:8}  {labels}")
     return lines
+
+
+def _without_labels(task: Task) -> str:
+    return "boxes" if task.has_places else "those of each row"
 
 
 def card_text(task: Task) -> str:

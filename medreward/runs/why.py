@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError, quote
-from medreward.language.mends import mend_of
-from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
+from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings, mend_in
 from medreward.runs.why_stats import CAUSES, MEASURES, OTHERS, Stats, Step, TraceExample, shares
 from medreward.scoring.groups import gather_groups
 from medreward.scoring.trace import TraceRow
@@ -102,7 +101,7 @@ def summary(view: View) -> dict[str, Any]:
                 "share": view.all.unread[text] / stats.rows,
                 "early": _share("unread", text, view.early),
                 "late": _share("unread", text, view.late),
-                "mend": _mend(text),
+                "mend": _mend(text, stats.unread[text].task),
                 "example": vars(stats.unread[text]),
             }
             for text in shares(view.all.unread, 1)
@@ -280,15 +279,15 @@ def _unread(view: View) -> Iterator[str]:
         edges = (_share("unread", text, view.early), _share("unread", text, view.late))
         yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
         yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
-        yield f"  first guess: {_mend(text)}"
+        yield f"  first guess: {_mend(text, view.stats.unread[text].task)}"
 
 
 def _short(text: str) -> str:
     return quote(text if len(text) <= 28 else f"{text[:27]}…")
 
 
-def _mend(text: str) -> str:
-    return "" if text == OTHERS else mend_of(text)
+def _mend(text: str, task: str | None) -> str:
+    return "" if text == OTHERS else mend_in(text, task)
 
 
 def _found(view: View) -> Iterator[str]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from medreward.errors import quote
 from medreward.language.mends import mend_of
 from medreward.runs.why_stats import CAUSES, Stats, Step, pool_steps, shares
+from medreward.task.card import shipped
+from medreward.task.task import Task
 from medreward.text.reasons import FORMAT_REASONS
 
 MIN_ROWS = 50  # completions below which nothing is concluded
@@ -183,8 +185,14 @@ def not_understood(view: View) -> Iterator[Diagnosis]:
             f"{share:.0%} of the answers{_when(view)} are not read since something in them is not "
             f"understood, most often {quote(word)} ({count} of {view.now.unread.total()})",
             f"look whether these answers are honest (the table says where they stand); of "
-            f"{quote(word)}: {mend_of(word)}",
+            f"{quote(word)}: {mend_in(word, view.stats.unread[word].task)}",
         )
+
+
+def mend_in(word: str, task: str | None) -> str:
+    """Return what to do about a word in answers to a task; of a card of one's own it is guessed."""
+    plain = task in shipped() and Task.load(task).reader.rules.is_plain
+    return mend_of(word, takes_modifiers=not plain)
 
 
 def zero_variance(view: View) -> Iterator[Diagnosis]:

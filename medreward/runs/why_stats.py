@@ -23,6 +23,7 @@ _MOST_UNREAD = 500
 OTHERS = "(others)"
 _N = 3
 
+_LONGEST_KEPT = 400
 MEASURES = {
     "reward": "the mean total",
     "correct": "share of exactly right answers",
@@ -131,11 +132,15 @@ class TraceExample:
     target: str
     completion: str
     total: float | None
+    task: str | None = None
 
 
 def example_of(row: TraceRow) -> TraceExample:
-    """Return a completion as an example."""
-    return TraceExample(row.step, row.id, str(row.target), row.completion[:400], row.total)
+    """Return a completion as an example: its beginning and its end, where the answer stands."""
+    text = row.completion
+    if len(text) > _LONGEST_KEPT:
+        text = f"{text[: _LONGEST_KEPT // 2]}…{text[-_LONGEST_KEPT // 2 :]}"
+    return TraceExample(row.step, row.id, str(row.target), text, row.total, row.task)
 
 
 class Stats:

@@ -140,20 +140,3 @@ def test_a_report_shows_the_numbers_and_reasons(report: Report) -> None:
 def test_a_report_without_curves_and_samples(report: Report, tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", Report("t", "s", {}, ("a",), report.rows))
     assert "<svg" not in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
-def test_targets_come_from_rows_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a row brings along is attacked as it stands there."""
-    task = Task.load("multiple_choice")
-    targets = [{"options": ["CT", "MRI"], "answer": letter} for letter in "AB"]
-    examples = [
-        Example(Image.new("L", (8, 8)), target, f"r{i}", "train", {}, "Which?")
-        for i, target in enumerate(targets)
-    ]
-    path = tmp_path / "rows.parquet"
-    write_parquet(path, make_rows(examples, task))
-    given = ["--targets", str(path), "--family", "letter-with-another-text"]
-    assert main(["audit", "--task", "multiple_choice", *given]) == 0
-    assert "on 4 cases" in capsys.readouterr().out
-    assert main(["audit", "--task", "short_answer", "--targets", str(path)]) == 2
-    assert "has no row of task 'short_answer'" in capsys.readouterr().err

@@ -150,3 +150,14 @@ def test_wrong_options_are_named(tmp_path: Path) -> None:
     write_parquet(tmp_path / "rows" / "train.parquet", rows)
     with pytest.raises(ConfigError, match=r"'\.\./\.\./x' is no part of a file name"):
         export_rows(tmp_path / "rows", tmp_path / "out", "llava")
+
+
+def test_the_audit_takes_targets_from_rows(tmp_path: Path, capsys: Any) -> None:
+    """What a row brings along is attacked as it stands there."""
+    write_rows(tmp_path / "rows")
+    path = str(tmp_path / "rows" / "train.parquet")
+    given = ["--targets", path, "--family", "letter-with-another-text"]
+    assert main(["audit", "--task", "multiple_choice", *given]) == 0
+    assert "on 4 cases" in capsys.readouterr().out
+    assert main(["audit", "--task", "busi", "--targets", path]) == 2
+    assert "has no row of task 'busi'" in capsys.readouterr().err

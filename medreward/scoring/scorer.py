@@ -15,13 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import medreward.kinds.table
 import medreward.scoring.parts.table  # noqa: F401 - these two register kinds and parts
 from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
-from medreward.scoring.judge import JudgeLike, decide, judge_name, make_judge
 from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part, all_parts
 from medreward.task.card import shipped
@@ -34,6 +33,9 @@ from medreward.text.completion import CompletionLike
 from medreward.text.formats.base import CompletionFormat, format_of
 from medreward.text.formats.table import DEFAULT_FORMAT
 from medreward.version import __version__
+
+if TYPE_CHECKING:
+    from medreward.scoring.judge import JudgeLike
 
 # The settings that shape the scores of every kind.
 COMMON = ("weights", "delta", "gates", "completion_format")
@@ -91,7 +93,11 @@ class Scorer:
         self, task: Task, settings: RewardSettings | None = None, judge: JudgeLike | None = None
     ) -> None:
         self.task = task
-        self.judge = None if judge is None else make_judge(judge)
+        self.judge = None
+        if judge is not None:
+            from medreward.scoring.judge import make_judge  # few rewards have one
+
+            self.judge = make_judge(judge)
         self.kind = kind_of(task)
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
@@ -134,6 +140,8 @@ class Scorer:
     def scores(self, judged: Sequence[Judged]) -> list[Score]:
         """Return the scores of completions that are judged, each part counted for all at once."""
         if self.judge is not None:
+            from medreward.scoring.judge import decide
+
             judged = decide(judged, self.task, self.judge)
         parts = all_parts()
         columns = [part.values(judged, self.settings) for part in parts]
@@ -211,6 +219,8 @@ class Scorer:
         for name in (*COMMON, *self.kind.settings):
             items |= _signed(name, getattr(self.settings, name))
         if self.judge is not None:
+            from medreward.scoring.judge import judge_name
+
             items["judge"] = judge_name(self.judge)
         return "|".join(f"{name}:{value}" for name, value in items.items())
 

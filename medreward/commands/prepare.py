@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,11 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
         help="counts them: a Hugging Face name, a folder or a tokenizer.json",
     )
     group.add_argument("--template", metavar="FILE", help="templates in place of the shipped ones")
+    group.add_argument(
+        "--completion-format",
+        metavar="NAME",
+        help="what prompts ask for, in place of the card's; the reward needs the same setting",
+    )
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -161,6 +167,9 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise _missing(error) from error
     task = Task.load(arguments.task)
+    if arguments.completion_format:
+        changes = {"completion_format": arguments.completion_format}
+        task = replace(task, reward=task.reward.updated(changes))
     options = _options(arguments)
     command = _command(parser, arguments)
     summary = prepare(open_source(arguments), task, arguments.out, options, command=command)

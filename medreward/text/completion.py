@@ -34,12 +34,14 @@ class Completion(NamedTuple):
             when it is the only one, closed, has no tag inside and does not stand in the reasoning.
         problems: format problems as reason codes (see `medreward.text.reasons`), empty when well
             formed.
+        written: the completion in the tags above where its format has others, "" where not.
     """
 
     text: str
     think: str | None
     answer: str | None
     problems: tuple[str, ...]
+    written: str = ""
 
     @property
     def well_formed(self) -> bool:
@@ -57,7 +59,9 @@ class Completion(NamedTuple):
         """
         if self.well_formed and self.think is not None:
             return self.think
-        first, *rest = _TAG.split(self.text)  # behind each tag's slash and name, what follows it
+        first, *rest = _TAG.split(
+            self.written or self.text
+        )  # behind each tag's slash and name, what follows it
         behind = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
         kept = [text for slash, name, text in behind if slash or name.lower() != "answer"]
         return " ".join([first, *kept])

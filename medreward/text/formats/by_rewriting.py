@@ -1,0 +1,236 @@
+"""Formats that are read by writing a completion anew in the tags of ``think_answer``.
+
+Each says how; the parser of ``think_answer`` does the rest, so that all of them are as strict, find
+the same problems and take time linear in the length of the text. Tags of ``think_answer`` that a
+completion has itself stay in it, and count.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from itertools import islice
+
+from medreward.text.completion import Completion, CompletionLike, completion_text
+from medreward.text.formats.base import CompletionFormat
+
+# What trainers that decode with special tokens leave at the end of a completion.
+END_TOKENS = (
+    *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|eot|>", "</s>", "<eos>"),
+    *("<end_of_turn>", "<|end_of_text|>", "<turn|>", "<|return|>"),
+)
+_CLOSING_THINK = re.compile(r"</think>", re.IGNORECASE | re.ASCII)
+_OPENING_THINK = re.compile(r"<think>", re.IGNORECASE | re.ASCII)
+_THINKING = re.compile(r"<(/?)thinking>", re.IGNORECASE | re.ASCII)
+_BOXED = "\\boxed{"
+_BRACE = re.compile(r"[{}]")
+# What may stand around a boxed answer and says nothing.
+_FRAME_BEFORE = re.compile(
+    r"(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+|my\s+)?(?:final\s+|correct\s+)?answer"
+    r"(?:\s+is)?\s*:?\s*\$?\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def without_end_tokens(text: str) -> str:
+    """Return a text without the end tokens behind it.
+
+    >>> without_end_tokens("<answer>2</answer><|im_end|><|endoftext|>")
+    '<answer>2</answer>'
+    """
+    text = text.rstrip()
+    while text.endswith(END_TOKENS):
+        token = next(one for one in END_TOKENS if text.endswith(one))
+        text = text[: -len(token)].rstrip()
+    return text
+
+
+class RewrittenFormat(CompletionFormat):
+    """A format whose completions are written anew as ``<think>…</think><answer>…</answer>``.
+
+    Attributes:
+        needs_think: whether a completion without reasoning is malformed.
+    """
+
+    needs_think = True
+
+    @abstractmethod
+    def rewrite(self, text: str) -> str:
+        """Return a completion, without end tokens, in the tags of ``think_answer``."""
+
+    def parse(self, completion: CompletionLike) -> Completion:
+        """Return the completion taken apart; its text is as the model wrote it."""
+        text = completion_text(completion)
+        written = self.rewrite(without_end_tokens(text))
+        parsed = Completion.parse(written)
+        problems = parsed.problems
+        if not self.needs_think:
+            problems = tuple(code for code in problems if code != "no_think_tag")
+        return parsed._replace(text=text, problems=problems, written=written)
+
+
+class PrefilledThink(RewrittenFormat):
+    """The chat template opens ``<think>``, so that a completion begins inside of it."""
+
+    name = "prefilled_think"
+    about = "…</think><answer>…</answer>, behind a <think> that the chat template wrote"
+    marks = ("<answer>",)
+
+    def rewrite(self, text: str) -> str:
+        """Return the completion behind ``<think>``."""
+        return f"<think>{text}"
+
+    def write(self, reasoning: str | None, answer: str) -> str:
+        """Return a completion as the model writes it.
+
+        >>> PrefilledThink().write("Looking closely.", "2")
+        'Looking closely.</think><answer>2</answer>'
+        """
+        return f"{reasoning or ''}</think><answer>{answer}</answer>"
+
+    def instruct(self, answer: str) -> str:
+        """Return the sentence of the prompts."""
+        return f"First reason about the image, then give only {answer} inside <answer> </answer>."
+
+
+class ThinkingAnswer(RewrittenFormat):
+    """``<thinking>…</thinking><answer>…</answer>``."""
+
+    name = "thinking_answer"
+    about = "<thinking>…</thinking><answer>…</answer>"
+    marks = ("<thinking>", "<answer>")
+
+    def rewrite(self, text: str) -> str:
+        """Return the completion with shorter tags."""
+        return _THINKING.sub(r"<\1think>", text)
+
+    def write(self, reasoning: str | None, answer: str) -> str:
+        """Return both in their tags.
+
+        >>> ThinkingAnswer().write("Looking closely.", "2")
+        '<thinking>Looking closely.</thinking><answer>2</answer>'
+        """
+        thought = "" if reasoning is None else f"<thinking>{reasoning}</thinking>"
+        return f"{thought}<answer>{answer}</answer>"
+
+    def instruct(self, answer: str) -> str:
+        """Return the sentence of the prompts."""
+        return (
+            f"First reason about the image inside <thinking> </thinking>, then give only {answer} "
+            f"inside <answer> </answer>."
+        )
+
+
+class AfterThink(RewrittenFormat):
+    """The answer is all that stands behind ``</think>``; the template may have opened that."""
+
+    name = "after_think"
+    about = "<think>…</think> and the answer as plain text behind it"
+    marks = ("</think>",)
+
+    def rewrite(self, text: str) -> str:
+        """Return the completion with tags around what follows the only ``</think>``."""
+        opening = "" if _OPENING_THINK.search(text) else "<think>"
+        closings = [*islice(_CLOSING_THINK.finditer(text), 2)]
+        if len(closings) != 1:  # it is not said where the answer begins
+            return f"{opening}{text}"
+        end = closings[0].end()
+        return f"{opening}{text[:end]}<answer>{text[end:]}</answer>"
+
+    def write(self, reasoning: str | None, answer: str) -> str:
+        """Return reasoning in its tags, and the answer.
+
+        >>> AfterThink().write("Looking closely.", "2")
+        '<think>Looking closely.</think>2'
+        """
+        return f"<think>{reasoning or ''}</think>{answer}"
+
+    def instruct(self, answer: str) -> str:
+        """Return the sentence of the prompts."""
+        return f"First reason about the image, then give only {answer} behind </think>."
+
+
+class AnswerOnly(RewrittenFormat):
+    """The completion is the answer and nothing else."""
+
+    name = "answer_only"
+    about = "the answer and nothing else"
+    marks = ()
+    needs_think = False
+
+    def rewrite(self, text: str) -> str:
+        """Return the completion in the tags of an answer."""
+        return f"<answer>{text}</answer>"
+
+    def write(self, reasoning: str | None, answer: str) -> str:
+        """Return the answer; there is no place for reasoning.
+
+        >>> AnswerOnly().write("Looking closely.", "2")
+        '2'
+        """
+        return answer
+
+    def instruct(self, answer: str) -> str:
+        """Return the sentence of the prompts."""
+        return f"Give only {answer.rstrip(',')}."
+
+
+class Boxed(RewrittenFormat):
+    r"""``<think>…</think>`` and the answer in ``\boxed{…}``; the template may open the first."""
+
+    name = "boxed"
+    about = "<think>…</think>\\boxed{…}"
+    marks = (_BOXED,)
+
+    def rewrite(self, text: str) -> str:
+        r"""Return the completion with tags around what ``\boxed{…}`` behind the reasoning holds.
+
+        A sentence such as "The final answer is" before it says nothing, nor do a full stop and
+        dollar signs around it; all else stays outside of the tags.
+        """
+        closing = _CLOSING_THINK.search(text)
+        end = closing.end() if closing else 0
+        opening = "" if not closing or _OPENING_THINK.search(text, 0, end) else "<think>"
+        return f"{opening}{text[:end]}{_with_boxes(text[end:])}"
+
+    def write(self, reasoning: str | None, answer: str) -> str:
+        r"""Return reasoning in its tags, and the answer in its box.
+
+        >>> print(Boxed().write("Looking closely.", "2"))
+        <think>Looking closely.</think>\boxed{2}
+        """
+        thought = "" if reasoning is None else f"<think>{reasoning}</think>"
+        return f"{thought}\\boxed{{{answer}}}"
+
+    def instruct(self, answer: str) -> str:
+        """Return the sentence of the prompts."""
+        return (
+            f"First reason about the image inside <think> </think>, then give only {answer} inside "
+            f"\\boxed{{}}."
+        )
+
+
+def _with_boxes(text: str) -> str:
+    """Return a text with answer tags in place of boxes, and without what may stand around them."""
+    parts: list[str] = []
+    place = 0
+    while (start := text.find(_BOXED, place)) >= 0:
+        stop = _closing(text, start + len(_BOXED))
+        if stop < 0:
+            break
+        before = _FRAME_BEFORE.sub("", text[place:start].rstrip("$ ")[-200:])
+        parts.append(text[place:start].rstrip("$ ")[:-200] + before)
+        parts.append(f"<answer>{text[start + len(_BOXED) : stop]}</answer>")
+        place = stop + 1
+    rest = text[place:]
+    return "".join(parts) + (rest if not parts or rest.strip(" \n$.") else "")
+
+
+def _closing(text: str, start: int) -> int:
+    """Return where the brace that a box opened is closed, -1 if nowhere."""
+    depth = 1
+    for found in _BRACE.finditer(text, start):
+        depth += 1 if found[0] == "{" else -1
+        if not depth:
+            return found.start()
+    return -1

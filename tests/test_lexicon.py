@@ -179,3 +179,14 @@ def test_a_comma_parts_words_unless_the_form_has_it(text: str, labels: list[int]
 def test_a_sentence_end_parts_words_unless_the_form_has_it(text: str, labels: list[int]) -> None:
     forms = [["retroperitoneum; retroperitoneal space"], ["sinusitis vs. hemorrhage"]]
     assert found(Lexicon([*forms, ["pleural effusion"]]), text) == labels
+
+
+def test_what_a_no_is_of_is_the_rest_of_its_form() -> None:
+    """Also where the rest of that is a form itself, and for one word with a prefix only."""
+    lexicon = Lexicon([["no acute fracture"], ["fracture"], ["mass"]], 0)
+    text = split_answer("acute fracture")
+    [mention] = lexicon.find(text)
+    assert (mention.label, mention.is_denied_in) == (0, True)
+    [mention] = lexicon.find(split_answer("nonmass"))
+    assert (mention.label, mention.is_negated) == (2, True)
+    assert lexicon.find(split_answer("nonacute")) == []

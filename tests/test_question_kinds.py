@@ -11,6 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Score, Task, explain
+from medreward.commands.cli import main
 from medreward.kinds.base import kind_of
 from medreward.kinds.choice import LETTERS, ChoiceTarget, shuffle_options
 from medreward.kinds.right_answers import completion_with, right_answer
@@ -293,3 +294,18 @@ def test_a_card_of_fields_comes_from_yaml(tmp_path: Any) -> None:
     path.write_text(path.read_text().replace("decay: linear", "decay: none"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"fields\.density: decay: 'none' is not one of"):
         Task.load(path)
+
+
+def test_a_card_of_fields_is_shown(tmp_path: Any, capsys: Any) -> None:
+    path = tmp_path / "card.yaml"
+    path.write_text(
+        "name: two\nkind: fields\nquestion: Read it.\nfield_weights: {size: 2}\n"
+        "fields: {side: {kind: classification, labels: [left, right]}, size: {kind: number}}\n",
+        encoding="utf-8",
+    )
+    assert main(["tasks", "show", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "side (classification)" in said
+    assert "size (number, counts 2)" in said
+    assert "    left" in said
+    assert main(["tasks", "show", str(path), "--json"]) == 0

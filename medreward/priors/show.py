@@ -70,6 +70,13 @@ def _lines(task: Task) -> Iterator[str]:
     if task.labels:
         yield from ("", "grades" if Trait.ORDERED in task.traits else "labels")
         yield from _labels(task)
+    if task.fields:
+        yield from ("", "fields")
+        for name, field in task.fields.items():
+            weight = task.field_weights.get(name, 1.0)
+            counted = "" if weight == 1 else f", counts {weight:g}"
+            yield from _wrapped(f"{name} ({field.kind}{counted})", "  ")
+            yield from (f"  {line}" for line in _labels(field))
     if task.references:
         yield from ("", "references")
         for key, citation in task.references.items():

@@ -46,7 +46,8 @@ def test_the_whole_of_a_mend() -> None:
     alone = "say in the prompt that the answer is the label alone, with nothing beside it"
     assert mend_of("zorbic") == (
         "if it never denies, grades or changes a label, add it to the card: modifiers: ['zorbic']; "
-        f"if it belongs to another name of a label, add that name to the label's synonyms; else {alone}"
+        "if it belongs to another name of a label, add that name to the label's synonyms; "
+        f"else {alone}"
     )
     assert mend_of("is") == f"it is known, but not where it stands in the answer: {alone}"
     assert mend_of("instead of") == f"it is known, but not where it stands in the answer: {alone}"
@@ -57,8 +58,8 @@ def test_the_whole_of_a_mend() -> None:
 
 def test_no_modifier_is_offered_where_nothing_may_describe_an_answer() -> None:
     assert mend_of("zorbic", takes_modifiers=False) == (
-        "nothing may describe the answer to a question of this kind; if it is one that is accepted, "
-        "list it in the row; else say in the prompt that the answer is the answer alone, with "
+        "nothing may describe the answer to a question of this kind; if it is one that is "
+        "accepted, list it in the row; else say in the prompt that the answer is the answer alone, with "
         "nothing beside it"
     )
     assert "modifiers" in mend_of("zorbic", takes_modifiers=True)

@@ -50,6 +50,7 @@ def card_json(task: Task) -> dict[str, Any]:
     content = asdict(task)
     content["reward"]["weights"] = dict(task.reward.weights)
     content["references"], content["data"] = dict(task.references), dict(task.data)
+    content["fields"] = {name: card_json(field) for name, field in task.fields.items()}
     reviewed = sum(s.review != UNREVIEWED for s in task.statements)
     drafted = sum(is_draft(task.references, s) for s in task.statements)
     counts = {"total": len(task.statements), "reviewed": reviewed, "drafted": drafted}

@@ -59,8 +59,8 @@ def test_the_whole_of_a_mend() -> None:
 def test_no_modifier_is_offered_where_nothing_may_describe_an_answer() -> None:
     assert mend_of("zorbic", takes_modifiers=False) == (
         "nothing may describe the answer to a question of this kind; if it is one that is "
-        "accepted, list it in the row; else say in the prompt that the answer is the answer alone, with "
-        "nothing beside it"
+        "accepted, list it in the row; else say in the prompt that the answer is the answer alone, "
+        "with nothing beside it"
     )
     assert "modifiers" in mend_of("zorbic", takes_modifiers=True)
 

@@ -122,6 +122,7 @@ ALLOWED = {
     ("task/task.py", "classification"),
     ("task/task.py", "fields"),
     ("task/card.py", "fields"),
+    ("priors/show.py", "fields"),
     ("sheets/report.py", "number"),
 }
 
@@ -163,7 +164,7 @@ FACES = [
     for path in sorted(PACKAGE.rglob("__init__.py"))
     if "__all__" in path.read_text(encoding="utf-8")
 ]
-FACES += ["medreward_trl", "medreward_trl.recipe", "medreward_verl"]
+FACES += ["medreward_trl", "medreward_trl.recipe", "medreward_verl", "medreward_easyr1"]
 # Modules that a trainer's configuration names; verl loads them by their path.
 NAMED_MODULES = {"medreward_verl.dataset", "medreward_verl.manager", "medreward_verl.check"}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -91,7 +91,10 @@ def test_easyr1(images: str, tmp_path: Path) -> None:
     read = pq.read_table(out / "train.parquet").to_pylist()
     for row, made in zip(rows, read, strict=True):
         assert made["problem"] == text(row)
-        contents = [one["bytes"] or (out / one["path"]).read_bytes() for one in made["images"]]
+        contents = [
+            one["bytes"] if images == "inside" else (out / one).read_bytes()
+            for one in made["images"]
+        ]
         assert list(map(pixels, contents)) == shown(row)
         truth = json.loads(made["answer"])
         task = Task.load(truth["task"])

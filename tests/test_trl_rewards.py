@@ -286,3 +286,10 @@ def test_parquet_rows_become_the_same_data_set(tmp_path: Path) -> None:
         assert [p["type"] for p in other["prompt"][0]["content"]] == ["image", "text"]
     with pytest.raises(ConfigError, match="no such file"):
         from_parquet(tmp_path / "none.parquet")
+
+
+def test_completions_may_come_by_position() -> None:
+    """As trainers of TRL's shape give them."""
+    funcs, _ = reward_funcs("retinamnist")
+    texts = ["<think>x</think><answer>1</answer>"]
+    assert [func(texts, target=["2"]) for func in funcs][:2] == [[0.25], [1.0]]

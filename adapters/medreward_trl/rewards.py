@@ -275,13 +275,16 @@ class _Reward:
 
     def __call__(
         self,
-        *,
         completions: Sequence[CompletionLike],
+        *,
         log_extra: LogExtra | None = None,
         log_metric: LogMetric | None = None,
         **columns: Any,
     ) -> Rewards:
-        """Return the number of each completion, None where no task applies."""
+        """Return the number of each completion, None where no task applies.
+
+        TRL names all arguments; trainers of its shape may give the completions by position.
+        """
         trainer = trainer_of(log_metric)
         scores = self.batch.scores(completions, columns)
         if self.logs:

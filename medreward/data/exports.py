@@ -36,13 +36,8 @@ from medreward.task.task import Task
 
 IMAGES = ("beside", "inside")
 _FOLDER = "images"
-_EASYR1 = pa.schema(
-    {
-        "problem": pa.string(),
-        "images": pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()})),
-        "answer": pa.string(),
-    }
-)
+# EasyR1 takes images as files' content, or as paths under its data.image_dir.
+_CONTENT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 Pictures = Callable[[Row], list[Any]]
 
 
@@ -88,7 +83,7 @@ def export_rows(
         path = Path(out) / f"{file.stem}{export.suffix}"
         pictures = _Beside(Path(out)) if where == "beside" else _inside
         rows = (export.make(row, book, pictures) for row in _rows_of(file))
-        written[path.name] = export.write(path, rows)
+        written[path.name] = export.write(path, rows, where)
     return written
 
 
@@ -169,13 +164,10 @@ def _easyr1_row(row: Row, book: TaskBook, pictures: Pictures) -> dict[str, Any]:
     _task_of(row, book)
     columns = _columns(row)
     truth = {name: columns[name] for name in ("task", "target", "knowledge", "id")}
-    shown = [
-        one if isinstance(one, dict) else {"bytes": None, "path": one} for one in pictures(row)
-    ]
     return {
         # It takes one text; a system message stands before the question.
         "problem": "\n".join(message["content"] for message in row["prompt"]),
-        "images": shown,
+        "images": pictures(row),
         "answer": json.dumps(truth, ensure_ascii=False),
     }
 
@@ -197,7 +189,7 @@ def _llava_row(row: Row, book: TaskBook, pictures: Pictures) -> dict[str, Any]:
     }
 
 
-def _write_jsonl(path: Path, rows: Iterator[dict[str, Any]]) -> int:
+def _write_jsonl(path: Path, rows: Iterator[dict[str, Any]], images: str) -> int:
     count = 0
     with replacing(path) as scratch, scratch.open("w", encoding="utf-8") as file:
         for row in rows:
@@ -206,7 +198,7 @@ def _write_jsonl(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     return count
 
 
-def _write_json(path: Path, rows: Iterator[dict[str, Any]]) -> int:
+def _write_json(path: Path, rows: Iterator[dict[str, Any]], images: str) -> int:
     count = 0
     with replacing(path) as scratch, scratch.open("w", encoding="utf-8") as file:
         for row in rows:
@@ -216,11 +208,13 @@ def _write_json(path: Path, rows: Iterator[dict[str, Any]]) -> int:
     return count
 
 
-def _write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> int:
+def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], images: str) -> int:
+    shown = pa.string() if images == "beside" else _CONTENT
+    schema = pa.schema({"problem": pa.string(), "images": pa.list_(shown), "answer": pa.string()})
     count = 0
-    with replacing(path) as scratch, pq.ParquetWriter(scratch, _EASYR1) as writer:
+    with replacing(path) as scratch, pq.ParquetWriter(scratch, schema) as writer:
         for row in rows:
-            writer.write_table(pa.Table.from_pylist([row], _EASYR1))
+            writer.write_table(pa.Table.from_pylist([row], schema))
             count += 1
     return count
 
@@ -230,7 +224,7 @@ class Export:
 
     Attributes:
         make: a row of ours as a row of the form.
-        write: writes rows to a file and returns their number.
+        write: writes rows to a file, with images where that is, and returns their number.
         suffix: of the file's name.
         images: where images may be, the default first.
     """
@@ -238,7 +232,7 @@ class Export:
     def __init__(
         self,
         make: Callable[[Row, TaskBook, Pictures], dict[str, Any]],
-        write: Callable[[Path, Iterator[dict[str, Any]]], int],
+        write: Callable[[Path, Iterator[dict[str, Any]], str], int],
         suffix: str,
         images: Sequence[str],
     ) -> None:

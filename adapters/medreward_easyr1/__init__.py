@@ -20,7 +20,7 @@ from medreward import ConfigError
 from medreward.files.reading import parse_json
 from medreward_verl.scoring import row_scorer
 
-__all__ = ["REWARD_NAME", "REWARD_TYPE", "compute_score"]
+__all__ = ["compute_score"]
 
 REWARD_NAME = "medreward"
 REWARD_TYPE = "batch"

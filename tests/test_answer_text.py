@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from medreward.language.answer_text import fold_answer, split_answer
+from medreward.language.understanding import part_of
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,13 @@ def test_what_is_another_character_stays(text: str) -> None:
 )
 def test_splitting(text: str, words: tuple[str, ...]) -> None:
     assert split_answer(text).words == words
+
+
+def test_a_part_of_a_text_has_its_capitals_at_their_places() -> None:
+    text = split_answer("so a, B c. D")
+    assert text.capitals == {2, 4}
+    assert part_of(text, 1, 4) == split_answer("a, B c. ")
+    assert part_of(text, 2, 5) == split_answer("B c. D")
 
 
 def test_letters_that_are_capitals_are_known() -> None:

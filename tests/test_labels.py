@@ -183,3 +183,18 @@ def test_what_stands_before_a_denial_does_not_undo_it(
 ) -> None:
     task, name = label
     assert read(before + template.format(name), task) in (None, opposite(task, name))
+
+
+@pytest.mark.parametrize(
+    ("explanation", "is_borne_out"),
+    [
+        ("The lesion has smooth margins", True),
+        ("The lesion has 2 smooth margins", True),
+        ("The lesion has smooth margins, pleural effusion", False),
+        ("The lesion has smooth margins, pleural 2 effusion", False),
+        ("The lesion has smooth margins, pleural 3cm effusion", False),
+    ],
+)
+def test_no_number_hides_a_label_in_an_explanation(explanation: str, is_borne_out: bool) -> None:
+    task = make("lesions", "benign", "pleural effusion", "malignant")
+    assert read(f"Benign. {explanation}.", task) == ("benign" if is_borne_out else None)

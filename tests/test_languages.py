@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medreward import ConfigError, Task, explain
-from medreward.language.vocabulary import LANGUAGES, contested_phrases, phrases_of
+from medreward.language.vocabulary import (
+    LANGUAGES,
+    WordClass,
+    contested_phrases,
+    make_vocabulary,
+    phrases_of,
+)
 from medreward.task.labels import Label
 from medreward.task.task import parse_card
 
@@ -305,3 +311,8 @@ def test_a_language_is_one_file_and_one_line(
     monkeypatch.undo()
     with pytest.raises(ConfigError, match="'xx'"):
         Task("x", labels=["Pneumonie", "Melanom"], languages=("xx",))
+
+
+def test_degrees_are_modifiers_but_where_labels_are_grades() -> None:
+    assert make_vocabulary(("en",)).class_of("mild") is WordClass.MODIFIER
+    assert make_vocabulary(("en",), scale=(0, 4)).class_of("mild") is None

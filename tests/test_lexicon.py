@@ -190,3 +190,39 @@ def test_what_a_no_is_of_is_the_rest_of_its_form() -> None:
     [mention] = lexicon.find(split_answer("nonmass"))
     assert (mention.label, mention.is_negated) == (2, True)
     assert lexicon.find(split_answer("nonacute")) == []
+
+
+def test_a_form_that_denies_another_is_found_as_itself() -> None:
+    """The order of the labels makes no difference."""
+    names = [["malignant"], ["nonmalignant"], ["tumour"], ["no tumour"]]
+    for forms in (names, names[::-1]):
+        lexicon = Lexicon(forms, max_typos=0)
+        for label, (form,) in enumerate(forms):
+            assert found(lexicon, form) == [label]
+
+
+@pytest.mark.parametrize("spare", [0, 40])
+def test_close_forms_are_found_among_many(spare: int) -> None:
+    """With many forms, only those whose words are near each other are compared."""
+    forms = [["pale granuloma"], ["pale granulomas"]]
+    others = [[f"p{'abcdefgh'[i // 8] * 6} g{'klmnopqr'[i % 8] * 8}"] for i in range(spare)]
+    message = (
+        "'pale granuloma' and 'pale granulomas' are so close that a misspelling could stand for "
+        "both 'pale granuloma' and 'pale granulomas'; set max_typos: 0 for this task"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Lexicon([*forms, *others])
+    # Two edits apart: a word between them is a misspelling of both.
+    with pytest.raises(ValueError, match="so close"):
+        Lexicon([["pale granulomata"], ["pale granuloma"], *others])
+    apart = Lexicon([["pale granulomatous"], ["pale granuloma"], *others])
+    assert found(apart, "pale granulom") == [1]
+
+
+def test_the_name_that_is_too_long_is_quoted() -> None:
+    message = (
+        r"^the name or synonym 'aaaa.* has 1001 characters; at most 1000 are allowed, as no "
+        r"longer answer is read$"
+    )
+    with pytest.raises(ValueError, match=message):
+        Lexicon([["a" * 1001]])

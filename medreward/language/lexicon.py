@@ -83,9 +83,10 @@ class Lexicon:
                 self._add(label, text, forms)
         for form, label in self._label_of.items():
             self._label_at[self._grow(form)[-1]] = label
-            if form[0] == "no" and len(form) > 1 and form[1:] not in self._label_of:
+            # Where these are forms themselves, they are found as such (`match`).
+            if form[0] == "no" and len(form) > 1:
                 self._denied_in_at[self._grow(form[1:])[-1]] = label
-            if len(form) == 1 and form[0].isalpha() and ("non" + form[0],) not in self._label_of:
+            if len(form) == 1 and form[0].isalpha():
                 self._negated_at[self._grow(("non" + form[0],))[-1]] = label
         self.words = frozenset(word for form in self._label_of for word in form)
         self._typo_targets = _by_initial(self.words) if max_typos else {}

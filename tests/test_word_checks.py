@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from medreward import ConfigError, Label, Task, explain
+from medreward.language.vocabulary import make_vocabulary
+from medreward.language.word_checks import is_reserved
 from medreward.task.task import parse_card
 
 SKIN: dict[str, Any] = {"name": "skin", "labels": ["melanoma", Label("nevus", ("mole",))]}
@@ -133,3 +135,20 @@ MAYBE = Task("maybe", labels=["yes", "no", "maybe"])
 def test_yes_no_and_maybe(answer: str, label: str | None) -> None:
     score = explain(f"<think>x</think><answer>{answer}</answer>", "yes", task=MAYBE)
     assert score.prediction == label
+
+
+@pytest.mark.parametrize(
+    ("form", "forms", "reserved"),
+    [
+        ("no", ["no", "mild"], True),
+        ("no", ["no", "yes"], False),
+        ("yes", ["no", "yes"], False),
+        ("not", ["no", "yes", "not"], True),
+        ("or", ["no", "yes", "or"], True),
+        ("or", ["or", "mild"], True),
+        ("mild", ["no", "mild"], False),
+        ("mild", ["no", "yes", "mild"], False),
+    ],
+)
+def test_yes_and_no_are_answers_only_together(form: str, forms: list[str], reserved: bool) -> None:
+    assert is_reserved(form, forms, make_vocabulary(("en",))) is reserved

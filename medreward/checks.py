@@ -66,12 +66,26 @@ def mapping(what: str, value: object, allowed: Sequence[str] | None = None) -> d
     if not isinstance(value, Mapping):
         fields = f" with {', '.join(allowed)}" if allowed else ""
         raise ConfigError(f"{what}: {quote(value)} is not a mapping{fields}")
+    if allowed is not None:
+        known_fields(what, value, allowed)
     for key in value:
-        if allowed is not None and key not in allowed:
-            raise expected(f"{what}: field", key, allowed)
         if not isinstance(key, str):
             raise ConfigError(f"{what}: the key {quote(key)} is not a text (put it in quotes)")
     return dict(value)
+
+
+def known_fields(what: str, given: Iterable[object], allowed: Iterable[str]) -> None:
+    """Raise a `ConfigError` for the first field that is not allowed.
+
+    >>> known_fields("row", {"hihg": 3}, ("low", "high"))
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: row: field: 'hihg' is not one of low, high; did you mean 'high'?
+    """
+    names = tuple(allowed)
+    for name in given:
+        if name not in names:
+            raise expected(f"{what}: field", name, names)
 
 
 def one_of(what: str, value: object, allowed: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from medreward.data.check import check_shape, open_parquet
 from medreward.data.image_file import image_of_row
-from medreward.data.parquet import batches_of
+from medreward.data.parquet import batches_of, groups_of
 from medreward.data.rows import Row
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.atomic import replacing
@@ -213,9 +213,9 @@ def _write_parquet(path: Path, rows: Iterator[dict[str, Any]], images: str) -> i
     schema = pa.schema({"problem": pa.string(), "images": pa.list_(shown), "answer": pa.string()})
     count = 0
     with replacing(path) as scratch, pq.ParquetWriter(scratch, schema) as writer:
-        for row in rows:
-            writer.write_table(pa.Table.from_pylist([row], schema))
-            count += 1
+        for group in groups_of(rows):
+            writer.write_table(pa.Table.from_pylist(group, schema))
+            count += len(group)
     return count
 
 

@@ -59,7 +59,7 @@ def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = 
             disable=None,
         )
         with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
-            for group in _groups(bar):
+            for group in groups_of(bar):
                 writer.write_table(pa.Table.from_pylist(group, SCHEMA))
                 count += len(group)
         if not count:
@@ -78,7 +78,8 @@ def _complete(rows: Iterable[Row]) -> Iterator[Row]:
         yield row
 
 
-def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def groups_of(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield rows in as many as one row group of a file has."""
     source = iter(rows)
     return iter(lambda: list(islice(source, _ROW_GROUP)), [])
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from medreward.errors import ConfigError, expected, quote
+from medreward.checks import known_fields
+from medreward.errors import ConfigError, quote
 from medreward.geometry.masks import MaskTarget, coco, is_empty, mask_json, parse_mask
 from medreward.geometry.regions import (
     MAX_BOXES,
@@ -176,9 +177,7 @@ def parse_places(target: object, label_of: Callable[[object], int | None]) -> Po
     if isinstance(target, MaskPlaces):
         return target
     if isinstance(target, Mapping) and "masks" in target:
-        for name in target:
-            if name not in _FIELDS:
-                raise expected("target: field", name, _FIELDS)
+        known_fields("target", target, _FIELDS)
         size, seen = (parse_size(name, target.get(name)) for name in ("size", "seen"))
         return _of_masks(target["masks"], size, seen)
     if _is_mask(target):

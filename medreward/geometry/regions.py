@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from medreward.checks import number
-from medreward.errors import ConfigError, expected, quote
+from medreward.checks import known_fields, number
+from medreward.errors import ConfigError, quote
 
 Box: TypeAlias = tuple[float, float, float, float]
 Size: TypeAlias = tuple[float, float]
@@ -168,9 +168,7 @@ def parse_boxes(target: object, label_of: Callable[[object], int | None]) -> Box
     value = _plain(target)
     if not isinstance(value, Mapping):
         return BoxTarget((_boxes(value, label_of, None),))
-    for name in value:
-        if name not in _FIELDS:
-            raise expected("target: field", name, _FIELDS)
+    known_fields("target", value, _FIELDS)
     if ("boxes" in value) == ("annotators" in value):
         raise ConfigError("target: it has either 'boxes' or, of several annotators, 'annotators'")
     size, seen = (parse_size(name, value.get(name)) for name in ("size", "seen"))
@@ -265,9 +263,7 @@ def _boxes(
 def _true_box(item: object, label_of: Callable[[object], int | None], size: Size | None) -> TrueBox:
     place, label = _plain(item), None
     if isinstance(place, Mapping):
-        for name in place:
-            if name not in _BOX_FIELDS:
-                raise expected("target box: field", name, _BOX_FIELDS)
+        known_fields("target box", place, _BOX_FIELDS)
         place, label = _plain(place.get("box")), place.get("label")
     box = _box(place)
     if size and not (box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] and box[3] <= size[1]):

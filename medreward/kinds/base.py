@@ -8,9 +8,10 @@ rows, transforms, the audit and the pages ask the kind, its traits, or the type 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Size
@@ -23,6 +24,8 @@ from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
+
+RowT = TypeVar("RowT", bound=Task)
 
 
 class TargetType(Enum):
@@ -41,6 +44,18 @@ class TargetType(Enum):
     BOXES = "boxes, a BoxTarget"
     MASK = "a mask, a MaskTarget"
     PLACES = "boxes or masks to point at, a BoxTarget or MaskPlaces"
+
+
+def row_of(task: Task, make: Callable[..., RowT], **changes: Any) -> RowT:
+    """Return the task of a row: what the card says, but for some changes.
+
+    Args:
+        task: the card.
+        make: the class of the row's task, with the fields of `Task` and perhaps others.
+        changes: values of its fields.
+    """
+    own = {field.name: getattr(task, field.name) for field in fields(Task)}
+    return make(**{**own, **changes})
 
 
 class Kind(ABC):

@@ -16,14 +16,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
-from medreward.errors import ConfigError, expected, quote
-from medreward.kinds.base import Kind, TargetType
+from medreward.checks import known_fields
+from medreward.errors import ConfigError, quote
+from medreward.kinds.base import Kind, TargetType, row_of
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.multilabel import SetReading, read_said_set
@@ -160,9 +161,8 @@ def _exact_forms(options: tuple[str, ...]) -> Mapping[str, int]:
 
 @lru_cache(maxsize=4096)
 def _row_task(task: Task, options: tuple[str, ...], several: bool) -> ChoiceRow:
-    own = {field.name: getattr(task, field.name) for field in fields(Task)}
     labels = tuple(Label(text, absence=_is_absence(text)) for text in options)
-    return ChoiceRow(**{**own, "labels": labels, "max_typos": 0}, several=several)
+    return row_of(task, ChoiceRow, labels=labels, max_typos=0, several=several)
 
 
 def _is_absence(text: str) -> bool:
@@ -239,9 +239,7 @@ class MultipleChoice(Kind):
                 f'{where}: {quote(target)} is not a mapping such as {{"options": ["normal", '
                 f'"pneumonia"], "answer": "B"}}'
             )
-        for name in target:
-            if name not in _FIELDS:
-                raise expected(f"{where}: field", name, _FIELDS)
+        known_fields(where, target, _FIELDS)
         options = _check_options(where, target.get("options"))
         given = [name for name in ("answer", "answers") if target.get(name) is not None]
         if len(given) != 1:

@@ -22,7 +22,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from medreward.errors import ConfigError, expected, quote
+from medreward.checks import known_fields
+from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json
 from medreward.geometry.regions import Size
 from medreward.kinds.base import Kind, TargetType, kind_of
@@ -229,9 +230,7 @@ class Fields(Kind):
         where = f"task {quote(task.name)}: target"
         if not isinstance(target, Mapping):
             raise ConfigError(f"{where}: {quote(target)} is not a mapping of fields to targets")
-        for name in target:
-            if name not in task.fields:
-                raise expected(f"{where}: field", name, task.fields)
+        known_fields(where, target, task.fields)
         parsed = []
         for name, field in task.fields.items():
             if target.get(name) is None:

@@ -20,13 +20,14 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from numbers import Real
 from typing import Any, NamedTuple
 
-from medreward.errors import ConfigError, expected, quote
-from medreward.kinds.base import Kind, TargetType
+from medreward.checks import known_fields
+from medreward.errors import ConfigError, quote
+from medreward.kinds.base import Kind, TargetType, row_of
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import unreadable
@@ -342,9 +343,7 @@ class Number(Kind):
             return target
         where = f"task {quote(task.name)}: target"
         given = target if isinstance(target, Mapping) else _plain_target(where, target)
-        for name in given:
-            if name not in _FIELDS:
-                raise expected(f"{where}: field", name, _FIELDS)
+        known_fields(where, given, _FIELDS)
         has = {name for name in ("value", "low", "high") if given.get(name) is not None}
         if has not in ({"value"}, {"low", "high"}):
             raise ConfigError(f"{where}: {quote(target)}: give either value, or low and high")
@@ -427,8 +426,7 @@ def _with_unit(value: float, unit: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _row_task(task: Task, unit: str) -> NumberRow:
-    own = {field.name: getattr(task, field.name) for field in fields(Task)}
-    return NumberRow(**own, unit=unit)
+    return row_of(task, NumberRow, unit=unit)
 
 
 def _plain_target(where: str, target: object) -> Mapping[str, Any]:

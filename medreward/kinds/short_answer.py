@@ -24,13 +24,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from medreward.errors import ConfigError, expected, quote
+from medreward.checks import known_fields
+from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json
-from medreward.kinds.base import Kind, TargetType
+from medreward.kinds.base import Kind, TargetType, row_of
 from medreward.kinds.honest import Honest
 from medreward.kinds.reading import read_label
 from medreward.kinds.verdict import Verdict
@@ -216,9 +217,7 @@ class ShortAnswer(Kind):
             return target
         where = f"task {quote(task.name)}: target"
         given = target if isinstance(target, Mapping) else {"answers": target}
-        for name in given:
-            if name not in _FIELDS:
-                raise expected(f"{where}: field", name, _FIELDS)
+        known_fields(where, given, _FIELDS)
         answers = _texts(f"{where}: answers", given.get("answers"))
         if not answers:
             raise ConfigError(
@@ -316,7 +315,6 @@ def _texts(where: str, value: object) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _row_task(task: Task, target: AnswerTarget) -> Task:
-    own = {field.name: getattr(task, field.name) for field in fields(Task)}
     words = make_vocabulary(tuple(task.languages))
     sides = _sides(target, words)
     if sides is None:
@@ -336,8 +334,8 @@ def _row_task(task: Task, target: AnswerTarget) -> Task:
         labels = [Label(target.answers[0], target.answers[1:]), *known]
     else:
         labels = [Label(side[0], tuple(side[1:])) for side in sides]
-    changes = {"labels": tuple(labels), "max_typos": 0}
-    return AnswerRow(**{**own, **changes}, is_closed=sides is not None)
+    closed = sides is not None
+    return row_of(task, AnswerRow, labels=tuple(labels), max_typos=0, is_closed=closed)
 
 
 def _sides(target: AnswerTarget, words: Vocabulary) -> tuple[list[str], list[str]] | None:

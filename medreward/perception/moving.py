@@ -127,7 +127,7 @@ class MovingFields(MovingTarget):
     def __init__(self, task: Task, truth: Any, size: Size) -> None:
         self._is_text = isinstance(truth, str)
         self._content = parse_json(ground_truth(task, target_of(task, truth)))
-        place = next((name for name, field in task.fields.items() if field.has_places), None)
+        place = task.place_field
         self._place, self._moving = place, None
         if place is not None:
             field = task.fields[place]

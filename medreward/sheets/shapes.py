@@ -53,15 +53,15 @@ def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
 
 def _field_shapes(truth: str, task: Task | None) -> list[Shape] | None:
     """Return the boxes of the field that is a place; none where there is none."""
-    fields = task.fields if task else {}
-    place = next((name for name, field in fields.items() if field.has_places), None)
-    if place is None:
+    place = task.place_field if task else None
+    if task is None or place is None:
         return None
     try:
         own = str(parse_json(truth)[place])
     except (ConfigError, LookupError, TypeError):
         return None
-    return SHAPES[kind_of(fields[place]).target_type](own, fields[place])
+    field = task.fields[place]
+    return SHAPES[kind_of(field).target_type](own, field)
 
 
 # How a ground truth is drawn, by the type of the kind's targets.

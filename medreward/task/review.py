@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from medreward.errors import ConfigError, expected, quote
+from medreward.checks import known_fields
+from medreward.errors import ConfigError, quote
 
 UNREVIEWED = "unreviewed"
 DRAFT = "draft:"  # begins the citation of what a language model wrote: not a source
@@ -41,9 +42,7 @@ def review_state(where: str, value: Any) -> str:
 
 def _joined(where: str, value: Mapping[Any, Any]) -> str:
     value = {"on" if key is True else key: x for key, x in value.items()}  # YAML's `on` is true
-    for key in value:
-        if key not in ("by", "on"):
-            raise expected(f"{where}: field", key, ("by", "on"))
+    known_fields(where, value, ("by", "on"))
     who, when = value.get("by"), value.get("on")
     if not isinstance(who, str) or not who.strip():
         raise ConfigError(f"{where}: by: {quote(who)} does not say who; {_HOW}")

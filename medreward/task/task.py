@@ -228,6 +228,11 @@ class Task:
         return Trait.PLACES in self.traits or any(f.has_places for f in self.fields.values())
 
     @property
+    def place_field(self) -> str | None:
+        """The field that says where something is in the image; None if none does."""
+        return next((name for name, field in self.fields.items() if field.has_places), None)
+
+    @property
     def first_number(self) -> int:
         """The number of the first label: the first grade of a scale, else 0."""
         return self.first_grade if Trait.ORDERED in self.traits else 0

@@ -59,9 +59,8 @@ class Completion(NamedTuple):
         """
         if self.well_formed and self.think is not None:
             return self.think
-        first, *rest = _TAG.split(
-            self.written or self.text
-        )  # behind each tag's slash and name, what follows it
+        # Behind each tag's slash and name, what follows it.
+        first, *rest = _TAG.split(self.written or self.text)
         behind = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
         kept = [text for slash, name, text in behind if slash or name.lower() != "answer"]
         return " ".join([first, *kept])

@@ -85,9 +85,30 @@ def grammar_lines() -> Iterator[str]:
     # Mostly labels, verdicts and joiners, so that many are understood.
     often = "000111112d d n y a p q t S , , : . | & b ? m k F i z".replace(" ", "")
     longer = ["".join(chance.choices(often, k=chance.randint(4, 9))) for _ in range(9000)]
-    for signs in dict.fromkeys([*_CLAIM_SIGNS, *short, *triples, *longer]):
+    for signs in dict.fromkeys([*_CLAIM_SIGNS, *short, *triples, *longer, *_tables(chance)]):
         name = chance.choice([*RULES])
         yield f"{name}\t{signs}\t{claims_of(signs, RULES[name])}"
+
+
+def _tables(chance: Random) -> Iterator[str]:
+    """Yield labels and verdicts by turns, with and without separators, words and headings."""
+    for _ in range(9000):
+        label_first, count = chance.random() < 0.5, chance.randint(1, 4)
+        verdicts = chance.choice(("ny", "nyap", "ap", "dt", "nydtpaqz"))
+        between, behind = chance.choices(("", "", ",", ":", "&", "|", "b"), k=2)
+        parts = []
+        for i in range(count):
+            label = chance.choice(("0", "1", "2", "S", "T", "m1", "k0", "1k", "0m", "01", "11"))
+            verdict = chance.choice(verdicts)
+            verdict = chance.choice(("", "", "", "", "m", "k", "i")) + verdict
+            pair = (label, verdict) if label_first else (verdict, label)
+            parts.append(between.join(pair) + (behind if i + 1 < count else ""))
+        signs = "".join(parts)
+        if chance.random() < 0.3:  # an end that breaks the table, or a heading above it
+            signs += chance.choice((",", ":", ".", "?", ",1", "n", ",n", ".0", "?y", "?n", ".n"))
+        if chance.random() < 0.2:
+            signs = chance.choice(("n:", "y,", "p:", "0:", ",", "n.", "q", "q,", "n,", "0,")) + signs
+        yield signs
 
 
 def certainty_lines() -> Iterator[str]:

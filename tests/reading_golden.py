@@ -107,7 +107,9 @@ def _tables(chance: Random) -> Iterator[str]:
         if chance.random() < 0.3:  # an end that breaks the table, or a heading above it
             signs += chance.choice((",", ":", ".", "?", ",1", "n", ",n", ".0", "?y", "?n", ".n"))
         if chance.random() < 0.2:
-            signs = chance.choice(("n:", "y,", "p:", "0:", ",", "n.", "q", "q,", "n,", "0,")) + signs
+            signs = (
+                chance.choice(("n:", "y,", "p:", "0:", ",", "n.", "q", "q,", "n,", "0,")) + signs
+            )
         yield signs
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from medreward import ConfigError, Task, explain, shaped_reward
+from medreward.kinds.open_questions import OpenQuestion
 from medreward.kinds.right_answers import completion_with
-from medreward.scoring.judge import EndpointJudge, JudgeError, OpenQuestion, read_decision
+from medreward.scoring.judge import EndpointJudge, JudgeError, read_decision
 from medreward.scoring.scorer import Scorer
 from medreward_trl import reward_funcs
 from medreward_verl import compute_score
@@ -221,3 +222,65 @@ def test_a_scorer_with_a_judge_can_be_pickled() -> None:
     scorer = Scorer(Task.load("short_answer"), judge={"url": "http://127.0.0.1:1", "model": "m"})
     again = pickle.loads(pickle.dumps(scorer))
     assert again.signature() == scorer.signature()
+
+
+FIELDS = Task(
+    "two",
+    kind="fields",
+    fields={
+        "diagnosis": Task("diagnosis", kind="short_answer"),
+        "site": Task("site", kind="short_answer"),
+        "side": Task("side", labels=["left", "right"]),
+    },
+)
+TARGETS = {"diagnosis": TARGET, "site": "apex", "side": "left"}
+
+
+def fields_completion(**changes: str) -> str:
+    return completion_with(
+        json.dumps({"diagnosis": "heart attack", "site": "apex", "side": "left"} | changes)
+    )
+
+
+def test_it_decides_on_fields_of_an_answer() -> None:
+    judge = Asked()
+    score = explain(fields_completion(), TARGETS, task=FIELDS, judge=judge)
+    assert score.correct
+    assert score.reasons == ("correct", "judged_same")
+    assert [one.given for one in judge.seen] == ["heart attack"]
+    assert judge.seen[0].question == "What is it?"
+    without = explain(fields_completion(), TARGETS, task=FIELDS)
+    assert not without.correct
+    wrong = explain(fields_completion(side="right"), TARGETS, task=FIELDS, judge=judge)
+    assert without.parts["accuracy"] == wrong.parts["accuracy"] < score.parts["accuracy"]
+    both = explain(fields_completion(site="tip"), TARGETS, task=FIELDS, judge=judge)
+    assert [one.given for one in judge.seen[-2:]] == ["heart attack", "tip"]
+    assert both.reasons == ("fields_partial", "wrong_answer", "judged_same", "judged_other")
+
+
+def test_each_answer_of_a_batch_gets_its_own_decisions() -> None:
+    batch = [
+        fields_completion(side="right"),
+        fields_completion(diagnosis="stroke", site="tip"),
+        fields_completion(diagnosis="angina"),  # known to be wrong: nobody is asked
+        fields_completion(site="?"),
+        fields_completion(),
+    ]
+    judge = Asked()
+    found = shaped_reward(batch, [TARGETS] * 5, task=FIELDS, judge=judge)
+    assert [one.given for one in judge.seen] == ["heart attack", "stroke", "tip"] + [
+        "heart attack"
+    ] * 2
+    each = [shaped_reward(one, TARGETS, task=FIELDS, judge=Asked()) for one in batch]
+    assert found == each
+    assert max(found[:4]) < found[4]
+
+
+def test_a_field_without_a_decision_is_no_zero() -> None:
+    def silent(questions: Sequence[OpenQuestion]) -> list[bool | None]:
+        return [None] * len(questions)
+
+    with pytest.raises(JudgeError, match="heart attack"):
+        shaped_reward(fields_completion(), TARGETS, task=FIELDS, judge=silent)
+    silent.on_error = "none"  # type: ignore[attr-defined]
+    assert math.isnan(shaped_reward(fields_completion(), TARGETS, task=FIELDS, judge=silent))

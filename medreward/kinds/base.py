@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Size
 from medreward.kinds.honest import Honest
+from medreward.kinds.open_questions import OpenQuestion
 from medreward.kinds.verdict import Verdict
 from medreward.language.grammar import Rules
 from medreward.language.vocabulary import Vocabulary
@@ -149,6 +150,30 @@ class Kind(ABC):
         self, answer: str | None, target: Any, task: Task, settings: RewardSettings
     ) -> Verdict:
         """Return what an answer earns, in [0, 1], and why; model text never raises."""
+
+    def undecided(
+        self, answer: str, target: Any, task: Task, settings: RewardSettings
+    ) -> tuple[OpenQuestion, ...]:
+        """Return what a judge would have to say of an answer; by default nothing.
+
+        Args:
+            answer: the answer.
+            target: the row's target, parsed.
+            task: the card.
+            settings: the settings of the reward.
+        """
+        return ()
+
+    def decided(
+        self,
+        answer: str,
+        target: Any,
+        task: Task,
+        settings: RewardSettings,
+        decisions: Sequence[bool | None],
+    ) -> Verdict:
+        """Return the verdict on an answer with the decisions on what `undecided` gave."""
+        raise NotImplementedError(f"{self.name} leaves nothing undecided")
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:
         """Return the most that a wrong answer can earn, or a bound of it; by default nothing."""

@@ -151,9 +151,15 @@ def _undressed(text: str) -> str:
 def _exact_forms(options: tuple[str, ...]) -> Mapping[str, int]:
     """Return what is exactly an option: its letter, its text, both; what two share is neither's."""
     found: dict[str, set[int]] = {}
-    for i, option in enumerate(options):
-        letter, text = LETTERS[i].lower(), _undressed(option)
-        for form in (letter, text, f"{letter} {text}"):
+    texts = [_undressed(option) for option in options]
+    for i, (option, text) in enumerate(zip(options, texts, strict=True)):
+        letter = LETTERS[i].lower()
+        # Behind a letter a dash with a space is a separator: "B. - 5". Then "B. 5" reads alike,
+        # which is no answer where another option is "5".
+        listed = _undressed(f"{letter}. {option}").removeprefix(f"{letter} ")
+        forms = [letter, text, f"{letter} {text}"]
+        forms += [f"{letter} {listed}"] * (listed not in texts)
+        for form in forms:
             found.setdefault(form, set()).add(i)
     # A text that is a letter, or begins as a letter and a text do, could mean either.
     return {form: min(which) for form, which in found.items() if form and len(which) == 1}

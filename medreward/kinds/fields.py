@@ -16,6 +16,7 @@ An answer is one JSON object, or a line a field, "name: value".
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -29,6 +30,7 @@ from medreward.geometry.regions import Size
 from medreward.kinds.base import Kind, TargetType, kind_of
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
+from medreward.kinds.open_questions import OpenQuestion
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.task.settings import RewardSettings
@@ -72,14 +74,16 @@ def fields_reward(
     0.25 fields_partial
     0.25 field_missing
     """
-    reason = unreadable(answer, MAX_ANSWER_LENGTH)
-    values = _Values({}, reason) if reason else split_fields(str(answer), task)
+    values = _taken_apart(answer, task)
+    return _verdict_on(values, _field_verdicts(values, target, task), task, settings)
+
+
+def _verdict_on(
+    values: _Values, verdicts: Mapping[str, Verdict], task: Task, settings: RewardSettings
+) -> Verdict:
+    """Return what fields earn together, given what each of them earns."""
     if values.reason:
         return Verdict(0.0, values.reason, unread=values.unread)
-    verdicts = {
-        name: _field_verdict(values.texts.get(name), field, true)
-        for (name, field), true in zip(task.fields.items(), target.targets, strict=True)
-    }
     value = _together({name: one.value for name, one in verdicts.items()}, task, settings)
     shown = json.dumps({name: one.prediction for name, one in verdicts.items()}, ensure_ascii=False)
     notes = tuple(dict.fromkeys(one.reason for one in verdicts.values() if one.reason != "correct"))
@@ -96,8 +100,16 @@ def fields_reward(
     )
 
 
-def _field_verdict(text: str | None, field: Task, target: Any) -> Verdict:
-    return kind_of(field).reward(text, target, field, field.reward)
+def _taken_apart(answer: str | None, task: Task) -> _Values:
+    reason = unreadable(answer, MAX_ANSWER_LENGTH)
+    return _Values({}, reason) if reason else split_fields(str(answer), task)
+
+
+def _field_verdicts(values: _Values, target: FieldsTarget, task: Task) -> dict[str, Verdict]:
+    return {
+        name: kind_of(field).reward(values.texts.get(name), true, field, field.reward)
+        for (name, field), true in zip(task.fields.items(), target.targets, strict=True)
+    }
 
 
 def _together(values: Mapping[str, float], task: Task, settings: RewardSettings) -> float:
@@ -269,6 +281,49 @@ class Fields(Kind):
     ) -> Verdict:
         """Return what the fields earn together."""
         return fields_reward(answer, target, task, settings)
+
+    def undecided(
+        self, answer: str, target: FieldsTarget, task: Task, settings: RewardSettings
+    ) -> tuple[OpenQuestion, ...]:
+        """Return the questions that the fields leave open, in the order of the card."""
+        asked = self._undecided(_taken_apart(answer, task), target, task)
+        return tuple(question for _, questions in asked for question in questions)
+
+    def decided(
+        self,
+        answer: str,
+        target: FieldsTarget,
+        task: Task,
+        settings: RewardSettings,
+        decisions: Sequence[bool | None],
+    ) -> Verdict:
+        """Return what the fields earn together; no reward where one has no decision."""
+        values, left = _taken_apart(answer, task), [*decisions]
+        verdicts = _field_verdicts(values, target, task)
+        trues = dict(zip(task.fields, target.targets, strict=True))
+        for name, questions in self._undecided(values, target, task):
+            field, own = task.fields[name], left[: len(questions)]
+            del left[: len(questions)]
+            verdicts[name] = kind_of(field).decided(
+                values.texts[name], trues[name], field, field.reward, own
+            )
+        verdict = _verdict_on(values, verdicts, task, settings)
+        if None in decisions:
+            return verdict._replace(value=math.nan, reason="judge_unavailable")
+        judged = ("judged_same",) * (True in decisions) + ("judged_other",) * (False in decisions)
+        return verdict._replace(notes=verdict.notes + judged)
+
+    def _undecided(
+        self, values: _Values, target: FieldsTarget, task: Task
+    ) -> Iterator[tuple[str, tuple[OpenQuestion, ...]]]:
+        """Yield each field that leaves something open, and what."""
+        for (name, field), true in zip(task.fields.items(), target.targets, strict=True):
+            text = values.texts.get(name)
+            asked = (
+                () if text is None else kind_of(field).undecided(text, true, field, field.reward)
+            )
+            if asked:
+                yield name, asked
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:
         """Return what is earned where all fields but one are right, and that one nearly."""

@@ -33,6 +33,7 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json
 from medreward.kinds.base import Kind, TargetType, row_of
 from medreward.kinds.honest import Honest
+from medreward.kinds.open_questions import MOST_WORDS, OpenQuestion, decided_verdict
 from medreward.kinds.reading import read_label
 from medreward.kinds.verdict import Verdict
 from medreward.language.answer_text import AnswerText, split_answer
@@ -65,6 +66,7 @@ _SAMPLES = (
 )
 _OTHERS = ("aorta", "kidney stone", "gastric ulcer")
 _MOST_WRONG = 4
+_OPEN_REASONS = ("answer_undecided", "answer_partial")
 
 
 class AnswerTarget(NamedTuple):
@@ -258,6 +260,28 @@ class ShortAnswer(Kind):
     ) -> Verdict:
         """Return 1 for an accepted answer, else 0 or token F1."""
         return short_answer_reward(answer, target, self.row_task(task, target), settings)
+
+    def undecided(
+        self, answer: str, target: AnswerTarget, task: Task, settings: RewardSettings
+    ) -> tuple[OpenQuestion, ...]:
+        """Return the question for an answer that is no known one, and commits to something."""
+        verdict = self.reward(answer, target, task, settings)
+        given = " ".join(answer.split())
+        is_open = verdict.reason in _OPEN_REASONS and verdict.prediction is not None
+        if not is_open or len(given.split()) > MOST_WORDS:
+            return ()
+        return (OpenQuestion(target.question, target.answers, given),)
+
+    def decided(
+        self,
+        answer: str,
+        target: AnswerTarget,
+        task: Task,
+        settings: RewardSettings,
+        decisions: Sequence[bool | None],
+    ) -> Verdict:
+        """Return 1 where the judge says that the answer means the same as an accepted one."""
+        return decided_verdict(self.reward(answer, target, task, settings), decisions[0])
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:
         """Return the most that an answer earns which is only like an accepted one."""

@@ -5,7 +5,7 @@ known to be wrong, denied, doubted or empty. It is asked whether the answer mean
 accepted one, and never how good it is.
 
 An endpoint's judge sees the answer alone, never the reasoning: as a JSON text of at most
-`MOST_WORDS` words, on one line, in a message that says that it is data. It replies in a fixed form,
+20 words, on one line, in a message that says that it is data. It replies in a fixed form,
 and whatever else it says is no decision. A judge can still be wrong or fooled; what it decided is
 in the cache file, a line each, to be read.
 """
@@ -13,23 +13,23 @@ in the cache file, a line each, to be read.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from medreward.checks import whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.chat import Endpoint, EndpointError, Messages, key_from
 from medreward.files.reading import parse_json, read_lines
-from medreward.kinds.short_answer import AnswerTarget
+from medreward.kinds.base import kind_of
+from medreward.kinds.open_questions import OpenQuestion
 from medreward.scoring.judged import Judged
+from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 
-MOST_WORDS = 20
 ON_ERROR = {
     "raise": "an error ends the run",
     "none": "the row has no reward: NaN, and None for TRL",
@@ -47,20 +47,6 @@ _ATTEMPTS = 2
 
 class JudgeError(ConfigError):
     """A judge did not decide, and the settings say that this is an error."""
-
-
-class OpenQuestion(NamedTuple):
-    """What a judge is asked.
-
-    Attributes:
-        question: the row's question, "" where it is not known.
-        accepted: the answers that the row accepts.
-        given: the answer.
-    """
-
-    question: str
-    accepted: tuple[str, ...]
-    given: str
 
 
 class AnswerJudge(Protocol):
@@ -233,44 +219,38 @@ def judge_name(judge: AnswerJudge) -> str:
     return str(name).replace("|", "_")
 
 
-def decide(rows: Sequence[Judged], task: Task, judge: AnswerJudge) -> list[Judged]:
+def decide(
+    rows: Sequence[Judged], task: Task, settings: RewardSettings, judge: AnswerJudge
+) -> list[Judged]:
     """Return rows with a judge's decision where the rules left one open.
 
     Raises:
         JudgeError: if a judge does not decide on one, unless its ``on_error`` is "none"; then the
             row's accuracy is NaN.
     """
-    found = {i: question for i, row in enumerate(rows) if (question := _question(row, task))}
+    kind = kind_of(task)
+    found = {
+        i: asked
+        for i, row in enumerate(rows)
+        if (asked := kind.undecided(row.completion.answer or "", row.target, task, settings))
+    }
     if not found:
         return [*rows]
-    decisions = judge([*found.values()])
-    if len(decisions) != len(found):
-        raise JudgeError(f"judge: {len(decisions)} decisions on {len(found)} answers")
-    decided = [*rows]
-    for i, decision in zip(found, decisions, strict=True):
-        verdict = rows[i].verdict
-        if decision is None and getattr(judge, "on_error", "raise") != "none":
-            why = getattr(judge, "failure", "") or "it gave no decision"
-            raise JudgeError(f"judge {judge_name(judge)}: {quote(found[i].given)}: {why}")
-        if decision is None:
-            verdict = verdict._replace(value=math.nan, reason="judge_unavailable")
-        elif decision:
-            verdict = verdict._replace(
-                value=1.0, reason="correct", notes=("judged_same",), unread=""
-            )
-        else:
-            verdict = verdict._replace(value=0.0, reason="wrong_answer", notes=("judged_other",))
-        decided[i] = rows[i]._replace(verdict=verdict)
+    questions = [question for asked in found.values() for question in asked]
+    decisions = judge(questions)
+    if len(decisions) != len(questions):
+        raise JudgeError(f"judge: {len(decisions)} decisions on {len(questions)} answers")
+    if getattr(judge, "on_error", "raise") != "none":
+        for question, decision in zip(questions, decisions, strict=True):
+            if decision is None:
+                why = getattr(judge, "failure", "") or "it gave no decision"
+                raise JudgeError(f"judge {judge_name(judge)}: {quote(question.given)}: {why}")
+    decided, start = [*rows], 0
+    for i, asked in found.items():
+        own = decisions[start : start + len(asked)]
+        start += len(asked)
+        row = rows[i]
+        answer = row.completion.answer or ""
+        verdict = kind.decided(answer, row.target, task, settings, own)
+        decided[i] = row._replace(verdict=verdict)
     return decided
-
-
-def _question(row: Judged, task: Task) -> OpenQuestion | None:
-    """Return what to ask about a row, None where the rules have decided."""
-    verdict, target = row.verdict, row.target
-    is_open = verdict.reason in ("answer_undecided", "answer_partial")
-    if not is_open or verdict.prediction is None or not isinstance(target, AnswerTarget):
-        return None
-    given = " ".join((row.completion.answer or "").split())
-    if len(given.split()) > MOST_WORDS:
-        return None
-    return OpenQuestion(target.question, target.answers, given)

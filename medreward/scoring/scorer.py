@@ -142,7 +142,7 @@ class Scorer:
         if self.judge is not None:
             from medreward.scoring.judge import decide
 
-            judged = decide(judged, self.task, self.judge)
+            judged = decide(judged, self.task, self.settings, self.judge)
         parts = all_parts()
         columns = [part.values(judged, self.settings) for part in parts]
         weights = [self.settings.weights[part.name] for part in parts]
@@ -255,7 +255,7 @@ def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
         return _own_scorer(task, len(CHANGES))
     loaded = task if isinstance(task, Task) else Task.load(task)
     # Of several tasks, those that leave nothing open have no use for a judge.
-    judge = judge if Trait.OPEN in loaded.traits else None
+    judge = judge if loaded.is_open else None
     return Scorer(loaded, loaded.reward.updated(settings), judge)
 
 

@@ -228,6 +228,11 @@ class Task:
         return Trait.PLACES in self.traits or any(f.has_places for f in self.fields.values())
 
     @property
+    def is_open(self) -> bool:
+        """Whether an answer, or a field of it, may be one that the rules leave undecided."""
+        return Trait.OPEN in self.traits or any(f.is_open for f in self.fields.values())
+
+    @property
     def place_field(self) -> str | None:
         """The field that says where something is in the image; None if none does."""
         return next((name for name, field in self.fields.items() if field.has_places), None)

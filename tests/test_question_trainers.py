@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from medreward import Task, shaped_reward
+from medreward import ConfigError, Task, shaped_reward
 from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
 from medreward.data.rows import Row, make_row, make_rows
 from medreward.kinds.base import kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
@@ -77,10 +78,42 @@ def test_trl_trains_on_two_images_and_on_none(tmp_path: Path) -> None:
     first = [image.getpixel((0, 0)) for image in data[0]["images"]]
     assert first == [0, 10]
     assert [image.getpixel((0, 0)) for image in data[1]["images"]] == first[::-1]
-    text_only = from_rows(
-        [make_row(task, prompt, ground_truth(task, target), [], id="t", split="")]
-    )
-    assert text_only[0]["images"] == []
+
+
+def rows_with(counts: Sequence[int]) -> list[Row]:
+    task = sample_task("choice")
+    target = task.parse_target({"options": ["left", "right"], "answer": "B"})
+    prompt = PromptBuilder(task, "none").for_row(target, "Which is brighter?")()
+    png = rows_of("choice")[0]["images"][0]["bytes"]
+    return [
+        make_row(task, prompt, ground_truth(task, target), [png] * n, id=f"t{i}", split="")
+        for i, n in enumerate(counts)
+    ]
+
+
+def test_trl_trains_on_rows_without_an_image(tmp_path: Path) -> None:
+    from medreward_trl import from_rows, reward_funcs
+
+    data = from_rows(rows_with([0, 0, 0, 0]))
+    assert data[0]["images"] == []
+    funcs, weights = reward_funcs(sample_task("choice"))
+    trainer = make_trainer(tmp_path, funcs, data, reward_weights=weights, max_steps=2)
+    trainer.train()
+    assert trainer.state.global_step == 2
+
+
+def test_a_mixture_that_trl_cannot_train_on_is_refused_before_it_starts(tmp_path: Path) -> None:
+    from medreward_trl import from_parquet, from_rows
+    from medreward_trl.export import export_rows
+
+    rows, message = rows_with([0, 1, 2, 0]), r"2 of 4 rows have no image; TRL trains on rows of"
+    with pytest.raises(ConfigError, match=f"rows: {message}"):
+        from_rows(rows)
+    write_parquet(tmp_path / "train.parquet", rows)
+    with pytest.raises(ConfigError, match=message):
+        from_parquet(tmp_path / "train.parquet")
+    with pytest.raises(ConfigError, match=message):
+        export_rows(tmp_path, tmp_path / "out")
 
 
 @pytest.fixture(scope="module")

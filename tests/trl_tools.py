@@ -39,7 +39,7 @@ def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any
     config: Callable[..., Any] = settings.pop("config", GRPOConfig)
     evaluated = settings.pop("eval_dataset", None)
     data = from_rows(level_rows()) if data is None else data
-    text = next(iter(data))["prompt"][0]["content"][1]["text"]
+    text = next(iter(data))["prompt"][0]["content"][-1]["text"]
     tiny = build([text, RIGHT, WRONG], seed=0, size=SIZE)
     defaults = {
         "per_device_train_batch_size": 4,

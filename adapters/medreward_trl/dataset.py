@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -43,8 +43,31 @@ def from_rows(rows: Iterable[Row]) -> Dataset:
     rows = list(rows)
     if not rows:
         raise ConfigError("rows: there are none")
-    several = any(len(row["images"]) != 1 for row in rows)
+    counts = [len(row["images"]) for row in rows]
+    check_together("rows", counts)
+    several = any(count != 1 for count in counts)
     return _with_images(Dataset.from_list([trl_row(row, several) for row in rows]))
+
+
+def check_together(where: str, counts: Sequence[int]) -> None:
+    """Raise `ConfigError` if some rows have an image and others none.
+
+    TRL 1.16 gives the processor of a vision-language model None in place of the images of a row
+    without one where another row of the batch has some, which the processor refuses.
+
+    >>> check_together("rows", [1, 2, 0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: rows: 1 of 3 rows has no image; TRL trains on rows of which ...
+    """
+    without = sum(count == 0 for count in counts)
+    if 0 < without < len(counts):
+        verb = "has" if without == 1 else "have"
+        raise ConfigError(
+            f"{where}: {without} of {len(counts)} rows {verb} no image; TRL trains on rows of "
+            f"which all or none have images: put them into two files, one run each, or train with "
+            f"veRL"
+        )
 
 
 @overload
@@ -86,7 +109,9 @@ def from_parquet(path: str | Path, *, streaming: bool = False) -> Dataset | Iter
         # What `map` returns of a stream is taken as decoded, so images are decoded by it.
         return stream.map(_decoded_row, remove_columns=stream.column_names, features=FEATURES)
     data = load_rows(path)
-    return to_trl(data, several=has_several(data))
+    counts = count_images(data)
+    check_together(str(path), counts)
+    return to_trl(data, several=any(count != 1 for count in counts))
 
 
 def load_rows(path: str | Path, *, streaming: bool = False) -> Any:
@@ -104,10 +129,10 @@ def load_rows(path: str | Path, *, streaming: bool = False) -> Any:
     return data
 
 
-def has_several(data: Dataset) -> bool:
-    """Tell whether a row of `load_rows` has more or fewer images than one."""
-    counts = pc.list_value_length(data.data.column("images")).to_pylist()
-    return any(count != 1 for count in counts)
+def count_images(data: Dataset) -> list[int]:
+    """Return how many images each row of `load_rows` has."""
+    counts: list[int] = pc.list_value_length(data.data.column("images")).to_pylist()
+    return counts
 
 
 def to_trl(data: Dataset, *, several: bool) -> Dataset:

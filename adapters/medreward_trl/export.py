@@ -17,7 +17,7 @@ from pathlib import Path
 
 from medreward import ConfigError
 from medreward.files.atomic import replacing
-from medreward_trl.dataset import has_several, load_rows, to_trl
+from medreward_trl.dataset import check_together, count_images, load_rows, to_trl
 
 
 def export_rows(folder: str | Path, out: str | Path) -> dict[str, int]:
@@ -39,7 +39,11 @@ def export_rows(folder: str | Path, out: str | Path) -> dict[str, int]:
     if Path(out).resolve() == Path(folder).resolve():
         raise ConfigError(f"--out: {out} is the folder of the rows themselves")
     loaded = {path.name: load_rows(path) for path in files}
-    several = any(map(has_several, loaded.values()))  # the splits of a data set share their columns
+    counts = {name: count_images(data) for name, data in loaded.items()}
+    for name, own in counts.items():
+        check_together(str(Path(folder) / name), own)
+    # The splits of a data set share their columns.
+    several = any(count != 1 for own in counts.values() for count in own)
     Path(out).mkdir(parents=True, exist_ok=True)
     for name, data in loaded.items():
         with replacing(Path(out) / name) as scratch:

@@ -23,7 +23,7 @@ from medreward.kinds.truth import target_of
 from medreward.task.registry import kind_names
 from medreward.task.settings import RewardSettings
 from medreward.task.task import parse_card
-from medreward.text.formats.base import format_names
+from medreward.text.formats.registry import format_names
 from medreward_trl.rewards import reward_funcs
 from medreward_verl import compute_score
 from tests.toys import answer_line, brevity, first_letter, grey_images

@@ -26,7 +26,8 @@ from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 from medreward.text.completion import Completion, CompletionLike, completion_text
-from medreward.text.formats.base import CompletionFormat, register_format, remove_format
+from medreward.text.formats.base import CompletionFormat
+from medreward.text.formats.registry import register_format, remove_format
 
 
 class FirstLetter(Kind):

@@ -139,7 +139,7 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--template", metavar="FILE", help="templates in place of the shipped ones")
     group.add_argument(
         "--completion-format",
-        metavar="NAME",
+        metavar="NAME|FILE",
         help="what prompts ask for, in place of the card's; the reward needs the same setting",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from medreward.kinds.base import kind_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
-from medreward.text.formats.base import format_of
+from medreward.text.formats.registry import format_of
 from medreward.text.formats.table import DEFAULT_FORMAT
 
 

@@ -14,7 +14,7 @@ from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_yaml, read_text
 from medreward.kinds.base import kind_of
 from medreward.task.task import Task
-from medreward.text.formats.base import format_names, format_of
+from medreward.text.formats.registry import format_names, format_of
 
 PLACEHOLDERS = ("question", "knowledge", "labels", "frame", "reply")
 IMAGE_MARK = "<image>"

@@ -24,13 +24,15 @@ from medreward.kinds.base import kind_of
 from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part, all_parts
 from medreward.task.card import shipped
+from medreward.task.completion_format import format_signature
 from medreward.task.registry import CHANGES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 from medreward.task.weights import Weights
 from medreward.text.completion import CompletionLike
-from medreward.text.formats.base import CompletionFormat, format_of
+from medreward.text.formats.base import CompletionFormat
+from medreward.text.formats.registry import format_of
 from medreward.text.formats.table import DEFAULT_FORMAT
 from medreward.version import __version__
 
@@ -229,6 +231,8 @@ def _signed(name: str, value: Any) -> dict[str, str]:
     """Return a setting as items of the signature, from which its value can be told exactly."""
     if name == "completion_format" and value == DEFAULT_FORMAT:
         return {}  # as in the signatures of before there was another
+    if name == "completion_format":
+        return {name: format_signature(value)}
     if isinstance(value, Weights):
         return {part: exact(weight) for part, weight in value.items()}
     if isinstance(value, tuple):

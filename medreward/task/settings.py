@@ -10,8 +10,8 @@ from typing import Any
 from medreward.checks import number
 from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.frames import FRAMES
+from medreward.task.completion_format import check_format
 from medreward.task.weights import Weights
-from medreward.text.formats.base import format_of
 from medreward.text.formats.table import DEFAULT_FORMAT
 
 GATES = {
@@ -89,8 +89,9 @@ class RewardSettings:
         field_balance: the share of the worst field in what several fields earn, in [0, 1].
         absent_weight: how much an absent finding counts in a report beside a present one, in
             [0.001, 1].
-        completion_format: where reasoning and answer stand in a completion, by the name of a format
-            (`medreward.text.formats.base.format_names`); prompts ask for it.
+        completion_format: where reasoning and answer stand in a completion: the name of a format
+            out of `medreward.text.formats.registry.format_names`, or a user's own, as a mapping or
+            a YAML file (`medreward.task.completion_format`); prompts ask for it.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -133,7 +134,7 @@ class RewardSettings:
         set_field(self, "field_balance", number("field_balance", self.field_balance, 0.0, 1.0))
         set_field(self, "absent_weight", number("absent_weight", self.absent_weight, 0.001, 1.0))
         set_field(self, "gates", _gates(self.gates))
-        format_of(self.completion_format)  # raises if there is none
+        set_field(self, "completion_format", check_format(self.completion_format))
         if self.box_quality == "point":
             raise ConfigError(
                 "box_quality: 'point' is no quality of boxes, and the prompt would ask for boxes; "

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from medreward.task.completion_format import check_format
 from medreward.task.task import Task
 from medreward.text.completion import CompletionLike, completion_text
-from medreward.text.formats.base import format_of
+from medreward.text.formats.registry import format_of
 
 SUFFIXES = (".cases.yaml", ".cases.yml", ".cases.jsonl")
 TOLERANCE = 1e-6  # the float32 in which trainers add up rewards
@@ -61,7 +62,8 @@ class Case:
     @property
     def format_name(self) -> str:
         """The name of the format that its completions are written in."""
-        return str(self.settings.get("completion_format", self.task.reward.completion_format))
+        given = self.settings.get("completion_format", self.task.reward.completion_format)
+        return check_format(given)
 
     @property
     def text(self) -> str:

@@ -22,10 +22,12 @@ from medreward.checks import flag, mapping, number, text
 from medreward.errors import ConfigError, expected, quote
 from medreward.kinds.truth import target_of
 from medreward.scoring.scorer import Scorer
+from medreward.task.completion_format import check_format
 from medreward.task.task import Task, parse_task
 from medreward.task.traits import Trait
 from medreward.text.completion import completion_text, is_chat
-from medreward.text.formats.base import CompletionFormat, format_of
+from medreward.text.formats.base import CompletionFormat
+from medreward.text.formats.registry import format_of
 from medreward.text.reasons import REASONS
 
 # What a file gives for all of its cases, and a case may give for itself.
@@ -68,7 +70,9 @@ class Defaults:
         task.parse_target(target_of(task, values["target"]))
         _check_settings(task, values["settings"])
         think = text("think", values.get("think", THINK), empty=True)
-        format_name = values["settings"].get("completion_format", task.reward.completion_format)
+        format_name = check_format(
+            values["settings"].get("completion_format", task.reward.completion_format)
+        )
         completion = _completion(values, think, format_of(format_name))
         return Case(
             id=values.get("id") or _name(label, values.get("answer", completion)),

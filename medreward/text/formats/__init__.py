@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from medreward.lazy import import_late
 
 if TYPE_CHECKING:
-    from medreward.text.formats.base import CompletionFormat, register_format, remove_format
+    from medreward.text.formats.base import CompletionFormat
+    from medreward.text.formats.registry import register_format, remove_format
 else:
     __getattr__, __dir__ = import_late(
         __name__,
         {
-            "medreward.text.formats.base": "CompletionFormat register_format remove_format",
+            "medreward.text.formats.base": "CompletionFormat",
+            "medreward.text.formats.registry": "register_format remove_format",
         },
     )
 

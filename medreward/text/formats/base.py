@@ -1,4 +1,4 @@
-"""What a completion format is, and the table of all of them.
+"""What a completion format is.
 
 A format is one class in one module of this package, registered by one line of
 `medreward.text.formats.table`. Prompts ask for it, the format part of the reward checks it, and
@@ -8,9 +8,7 @@ demonstrations and checks of rewards write it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
-from medreward.errors import ConfigError, expected, quote
 from medreward.text.completion import Completion, CompletionLike
 
 
@@ -22,13 +20,14 @@ class CompletionFormat(ABC):
         about: what it is, in a few words.
         marks: texts that a prompt holds which asks for this format in words of its own.
 
+    >>> from medreward.text.formats.registry import format_of
     >>> format_of("think_answer").write("Dot bleeds.", "2")
     '<think>Dot bleeds.</think><answer>2</answer>'
     """
 
-    name: ClassVar[str]
-    about: ClassVar[str]
-    marks: ClassVar[tuple[str, ...]]
+    name: str
+    about: str
+    marks: tuple[str, ...]
 
     @abstractmethod
     def parse(self, completion: CompletionLike) -> Completion:
@@ -49,52 +48,3 @@ class CompletionFormat(ABC):
         Args:
             answer: what is to be answered, such as "the label".
         """
-
-
-_FORMATS: dict[str, CompletionFormat] = {}
-
-
-def register_format(completion_format: CompletionFormat) -> None:
-    """Add a format.
-
-    Raises:
-        ConfigError: if there is one of that name.
-
-    >>> register_format(format_of("think_answer"))
-    Traceback (most recent call last):
-    ...
-    medreward.errors.ConfigError: completion_format: there are two of the name 'think_answer'
-    """
-    if completion_format.name in _FORMATS:
-        raise ConfigError(
-            f"completion_format: there are two of the name {quote(completion_format.name)}"
-        )
-    _FORMATS[completion_format.name] = completion_format
-
-
-def remove_format(name: str) -> None:
-    """Take a format out again.
-
-    >>> removed = format_of("think_answer")
-    >>> remove_format("think_answer")
-    >>> "think_answer" in format_names()
-    False
-    >>> register_format(removed)
-    """
-    del _FORMATS[name]
-
-
-def format_names() -> tuple[str, ...]:
-    """Return the names of all formats."""
-    return tuple(_FORMATS)
-
-
-def format_of(name: str) -> CompletionFormat:
-    """Return the format of that name.
-
-    Raises:
-        ConfigError: if there is none.
-    """
-    if name not in _FORMATS:
-        raise expected("completion_format", name, _FORMATS)
-    return _FORMATS[name]

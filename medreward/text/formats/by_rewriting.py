@@ -1,15 +1,14 @@
-"""Formats that are read by writing a completion anew in the tags of ``think_answer``.
+"""Formats that are read by writing a completion anew in the tags of ``think_answer``: `Boxed`.
 
-Each says how; the parser of ``think_answer`` does the rest, so that all of them are as strict, find
-the same problems and take time linear in the length of the text. Tags of ``think_answer`` that a
-completion has itself stay in it, and count.
+Each says how, and the parser of ``think_answer`` does the rest, so that all of them are as strict,
+find the same problems and take time linear in the length of the text. Tags of ``think_answer`` that
+a completion has itself stay in it, and count. Most are data: `medreward.text.formats.described`.
 """
 
 from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from itertools import islice
 
 from medreward.text.completion import Completion, CompletionLike, completion_text
 from medreward.text.formats.base import CompletionFormat
@@ -21,7 +20,6 @@ END_TOKENS = (
 )
 _CLOSING_THINK = re.compile(r"</think>", re.IGNORECASE | re.ASCII)
 _OPENING_THINK = re.compile(r"<think>", re.IGNORECASE | re.ASCII)
-_THINKING = re.compile(r"<(/?)thinking>", re.IGNORECASE | re.ASCII)
 _BOXED = "\\boxed{"
 _BRACE = re.compile(r"[{}]")
 # What may stand around a boxed answer and says nothing.
@@ -32,17 +30,24 @@ _FRAME_BEFORE = re.compile(
 )
 
 
-def without_end_tokens(text: str) -> str:
+def without_end_tokens(text: str, tokens: tuple[str, ...] = END_TOKENS) -> str:
     """Return a text without the end tokens behind it.
 
     >>> without_end_tokens("<answer>2</answer><|im_end|><|endoftext|>")
     '<answer>2</answer>'
     """
-    text = text.rstrip()
-    while text.endswith(END_TOKENS):
-        token = next(one for one in END_TOKENS if text.endswith(one))
-        text = text[: -len(token)].rstrip()
-    return text
+    end = _end_of_words(text, len(text))
+    while text.endswith(tokens, 0, end):
+        token = next(one for one in tokens if text.endswith(one, 0, end))
+        end = _end_of_words(text, end - len(token))
+    return text[:end]
+
+
+def _end_of_words(text: str, end: int) -> int:
+    """Return where white space before `end` begins."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 class RewrittenFormat(CompletionFormat):
@@ -50,9 +55,11 @@ class RewrittenFormat(CompletionFormat):
 
     Attributes:
         needs_think: whether a completion without reasoning is malformed.
+        end_tokens: tokens that are dropped at the end, beside the usual ones.
     """
 
-    needs_think = True
+    needs_think: bool = True
+    end_tokens: tuple[str, ...] = ()
 
     @abstractmethod
     def rewrite(self, text: str) -> str:
@@ -61,118 +68,12 @@ class RewrittenFormat(CompletionFormat):
     def parse(self, completion: CompletionLike) -> Completion:
         """Return the completion taken apart; its text is as the model wrote it."""
         text = completion_text(completion)
-        written = self.rewrite(without_end_tokens(text))
+        written = self.rewrite(without_end_tokens(text, self.end_tokens + END_TOKENS))
         parsed = Completion.parse(written)
         problems = parsed.problems
         if not self.needs_think:
             problems = tuple(code for code in problems if code != "no_think_tag")
         return parsed._replace(text=text, problems=problems, written=written)
-
-
-class PrefilledThink(RewrittenFormat):
-    """The chat template opens ``<think>``, so that a completion begins inside of it."""
-
-    name = "prefilled_think"
-    about = "…</think><answer>…</answer>, behind a <think> that the chat template wrote"
-    marks = ("<answer>",)
-
-    def rewrite(self, text: str) -> str:
-        """Return the completion behind ``<think>``."""
-        return f"<think>{text}"
-
-    def write(self, reasoning: str | None, answer: str) -> str:
-        """Return a completion as the model writes it.
-
-        >>> PrefilledThink().write("Looking closely.", "2")
-        'Looking closely.</think><answer>2</answer>'
-        """
-        return f"{reasoning or ''}</think><answer>{answer}</answer>"
-
-    def instruct(self, answer: str) -> str:
-        """Return the sentence of the prompts."""
-        return f"First reason about the image, then give only {answer} inside <answer> </answer>."
-
-
-class ThinkingAnswer(RewrittenFormat):
-    """``<thinking>…</thinking><answer>…</answer>``."""
-
-    name = "thinking_answer"
-    about = "<thinking>…</thinking><answer>…</answer>"
-    marks = ("<thinking>", "<answer>")
-
-    def rewrite(self, text: str) -> str:
-        """Return the completion with shorter tags."""
-        return _THINKING.sub(r"<\1think>", text)
-
-    def write(self, reasoning: str | None, answer: str) -> str:
-        """Return both in their tags.
-
-        >>> ThinkingAnswer().write("Looking closely.", "2")
-        '<thinking>Looking closely.</thinking><answer>2</answer>'
-        """
-        thought = "" if reasoning is None else f"<thinking>{reasoning}</thinking>"
-        return f"{thought}<answer>{answer}</answer>"
-
-    def instruct(self, answer: str) -> str:
-        """Return the sentence of the prompts."""
-        return (
-            f"First reason about the image inside <thinking> </thinking>, then give only {answer} "
-            f"inside <answer> </answer>."
-        )
-
-
-class AfterThink(RewrittenFormat):
-    """The answer is all that stands behind ``</think>``; the template may have opened that."""
-
-    name = "after_think"
-    about = "<think>…</think> and the answer as plain text behind it"
-    marks = ("</think>",)
-
-    def rewrite(self, text: str) -> str:
-        """Return the completion with tags around what follows the only ``</think>``."""
-        opening = "" if _OPENING_THINK.search(text) else "<think>"
-        closings = [*islice(_CLOSING_THINK.finditer(text), 2)]
-        if len(closings) != 1:  # it is not said where the answer begins
-            return f"{opening}{text}"
-        end = closings[0].end()
-        return f"{opening}{text[:end]}<answer>{text[end:]}</answer>"
-
-    def write(self, reasoning: str | None, answer: str) -> str:
-        """Return reasoning in its tags, and the answer.
-
-        >>> AfterThink().write("Looking closely.", "2")
-        '<think>Looking closely.</think>2'
-        """
-        return f"<think>{reasoning or ''}</think>{answer}"
-
-    def instruct(self, answer: str) -> str:
-        """Return the sentence of the prompts."""
-        return f"First reason about the image, then give only {answer} behind </think>."
-
-
-class AnswerOnly(RewrittenFormat):
-    """The completion is the answer and nothing else."""
-
-    name = "answer_only"
-    about = "the answer and nothing else"
-    marks = ()
-    needs_think = False
-
-    def rewrite(self, text: str) -> str:
-        """Return the completion in the tags of an answer."""
-        return f"<answer>{text}</answer>"
-
-    def write(self, reasoning: str | None, answer: str) -> str:
-        """Return the answer; there is no place for reasoning.
-
-        >>> AnswerOnly().write("Looking closely.", "2")
-        '2'
-        """
-        return answer
-
-    def instruct(self, answer: str) -> str:
-        """Return the sentence of the prompts."""
-        return f"Give only {answer.rstrip(',')}."
 
 
 class Boxed(RewrittenFormat):

@@ -49,10 +49,11 @@ _SPECIAL = {
     "$": Token("s", 0, share=0.9, text="90%"),
     "=": Token("s", 0, share=0.5, text="50%"),
     "<": Token("s", 0, share=0.1, text="10%"),
+    "5": Token("#", 0, share=50.0, text="50"),
     "X": Token("X", 0, text="zorbic"),
 }
 _CLAIM_SIGNS = "0012S T,:.?!-|&bdtnyapqzFimkvoMfec#X".replace(" ", "")
-_CERTAIN_SIGNS = "01#%$=<ch:,.&fFoapyndm"
+_CERTAIN_SIGNS = "01#%$=<5ch:,.&fFoapyndm"
 
 
 def tokens_of(signs: str) -> list[Token]:
@@ -111,6 +112,10 @@ def _tables(chance: Random) -> Iterator[str]:
                 chance.choice(("n:", "y,", "p:", "0:", ",", "n.", "q", "q,", "n,", "0,")) + signs
             )
         yield signs
+    headings = ("n:", "p:", "q,", "q:", "y,", "0:", "")
+    for _ in range(2000):  # headings, and lines below them with and without one of their own
+        lines = [chance.choice(headings) + chance.choice("012S") for _ in range(3)]
+        yield chance.choice((".", ".", "?")).join(lines)
 
 
 def certainty_lines() -> Iterator[str]:

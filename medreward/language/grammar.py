@@ -462,7 +462,6 @@ class _SegmentReader:
         labels = {t.label for t in group.tokens if t.code == LABEL}
         denied_in = {t.label for t in group.tokens if t.code == DENIED_IN}
         verdict = _AGREE.get(found["before"] + found["behind"])
-        verdict = found["behind"] if verdict is None and not found["before"] else verdict
         if verdict is None or len(labels) > 1:
             raise NotUnderstoodError(group.place)
         if not labels:

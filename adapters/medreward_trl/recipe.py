@@ -18,10 +18,10 @@ from trl import GRPOConfig
 from medreward import ConfigError, Task, explain
 from medreward.errors import expected
 from medreward.files.reading import parse_yaml, read_text
-from medreward.kinds.base import kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
-from medreward.priors.template import load_templates
+from medreward.priors.asked import contradictions
+from medreward.scoring.scorer import scorer
 from medreward.task.settings import RewardSettings
 
 if TYPE_CHECKING:
@@ -223,7 +223,8 @@ def check_rows(
         ConfigError: if a row is not of the task, its prompt does not mark its images or asks for
             another frame than the reward reads, or its own target is not read as right.
     """
-    settings = task.reward.updated(reward)
+    bound = scorer(task, reward)
+    task, settings = bound.task, bound.settings
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
     for row in islice(data, first):
         images = _check_row(row, task, settings)
@@ -258,21 +259,11 @@ def _check_row(row: Mapping[str, Any], task: Task, settings: RewardSettings) -> 
     if marks != len(images) or None in images:
         found = len(images) - images.count(None)
         raise ConfigError(f"row {row['id']}: its prompt marks {marks} images, and it has {found}")
-    if "frame" in kind_of(task).settings:
-        _check_frame(row, settings.frame)
-    return images
-
-
-def _check_frame(row: Mapping[str, Any], frame: str) -> None:
-    """Make sure that the prompt does not ask for another frame than the one that is read."""
-    said = " ".join(_texts(row))
-    sentences = load_templates().frames
-    others = [name for name, text in sentences.items() if name != frame and text in said]
-    if others and sentences[frame] not in said:
+    for problem in contradictions("\n".join(_texts(row)), task, settings):
         raise ConfigError(
-            f"reward.frame: it is {frame!r}, but the prompt of row {row['id']} asks for "
-            f"{others[0]!r}; prepare the rows with a card of the frame that the reward has"
+            f"row {row['id']}: {problem}; prepare the rows with the settings that the reward has"
         )
+    return images
 
 
 def _parts(row: Mapping[str, Any]) -> list[Any]:

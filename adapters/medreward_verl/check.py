@@ -155,7 +155,7 @@ def load_reward(config: Any) -> RowScorer:
 def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
     """Check every row of the files, and score completions for the first ones."""
     for file in [files] if isinstance(files, str) else files:
-        count = check_parquet(file, rows.book)
+        count = check_parquet(file, rows.book, scorer_of=rows.scorer)
         yield f"data.{name}: {count} rows of {file} are right"
         signatures = set()
         for number, row in enumerate(first_rows(file, FIRST)):

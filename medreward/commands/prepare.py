@@ -142,6 +142,11 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="what prompts ask for, in place of the card's; the reward needs the same setting",
     )
+    group.add_argument(
+        "--model-profile",
+        metavar="NAME|FILE",
+        help="completion format and frame of a model, such as qwen3_vl; the reward needs the same",
+    )
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -170,12 +175,44 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if arguments.completion_format:
         changes = {"completion_format": arguments.completion_format}
         task = replace(task, reward=task.reward.updated(changes))
+    if arguments.model_profile:
+        task = _profiled(task, arguments)
     options = _options(arguments)
     command = _command(parser, arguments)
     summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
     return 0
+
+
+def _profiled(task: Task, arguments: argparse.Namespace) -> Task:
+    """Return the task with the settings of a model profile, and set `--seen` where it says that.
+
+    Raises:
+        ConfigError: if another option contradicts the profile, or `--seen` is not known.
+    """
+    from medreward.task.profile import load_profile
+
+    profile = load_profile(arguments.model_profile)
+    if arguments.completion_format and profile.completion_format:
+        raise ConfigError(
+            f"--completion-format: --model-profile {profile.name} asks for one; "
+            f"leave out one of the two"
+        )
+    if arguments.seen and profile.factor not in (None, arguments.seen[0]):
+        raise ConfigError(
+            f"--seen: FACTOR {arguments.seen[0]} beside --model-profile {profile.name}, whose "
+            f"factor is {profile.factor}"
+        )
+    if task.has_places and profile.frame == "resized" and not arguments.seen:
+        arguments.seen = [profile.factor, profile.min_pixels, profile.max_pixels]
+        if None in arguments.seen:
+            raise ConfigError(
+                f"--seen: boxes of --model-profile {profile.name} are in pixels of the image after "
+                f"the processor's resize; add --seen {profile.factor or 'FACTOR'} MIN MAX, with "
+                f"min_pixels and max_pixels of the model's preprocessor_config.json"
+            )
+    return profile.apply(task)
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -6,10 +6,10 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 from tqdm import tqdm
@@ -21,12 +21,26 @@ from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import check_size
 from medreward.kinds.truth import target_of, target_size
+from medreward.priors.asked import contradictions
 from medreward.priors.template import IMAGE_MARK
-from medreward.scoring.scorer import scorer
+from medreward.scoring.scorer import Scorer, scorer
 from medreward.scoring.task_book import TaskBook
 
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
 _MOST_SHOWN = 10
+# The data source and extra_info of a row -> its scorer.
+ScorerOf: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Scorer]
+
+
+def scorers_of(book: TaskBook | None, settings: Mapping[str, Any] | None = None) -> ScorerOf:
+    """Return what gives the scorer of a row.
+
+    Args:
+        book: the tasks that rows may be of; None: the shipped ones.
+        settings: settings of the reward in place of the cards', ``model_profile`` too.
+    """
+    own = book or TaskBook()
+    return lambda source, info: scorer(own.task_of(source, info), settings)
 
 
 def check_parquet(
@@ -36,6 +50,7 @@ def check_parquet(
     images: bool = True,
     limit: int | None = None,
     image_root: str | Path | None = None,
+    scorer_of: ScorerOf | None = None,
 ) -> int:
     """Check the rows of a parquet file (the first `limit`) and return how many were checked.
 
@@ -45,6 +60,8 @@ def check_parquet(
         images: whether to decode the images too.
         limit: how many rows; None for all.
         image_root: the folder under which rows may name pictures; None: they hold bytes.
+        scorer_of: returns the scorer of a row's data source and extra_info; None: that of the
+            card. Prompts have to ask for what it reads.
 
     Raises:
         ConfigError: if the file cannot be read, lacks a column, or has rows with problems; the
@@ -62,7 +79,9 @@ def check_parquet(
         found = [
             f"row {number}: {problem}"
             for number, row in bar
-            for problem in problems(row, book, images=images, image_root=image_root)
+            for problem in problems(
+                row, book, images=images, image_root=image_root, scorer_of=scorer_of
+            )
         ]
     if found:
         more = f"\n… and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
@@ -117,6 +136,7 @@ def problems(
     *,
     images: bool = True,
     image_root: str | Path | None = None,
+    scorer_of: ScorerOf | None = None,
 ) -> Iterator[str]:
     """Yield what is wrong with a row, one text a problem.
 
@@ -129,9 +149,12 @@ def problems(
         yield from misshapen
         return
     try:
-        _check_truth(row, book or TaskBook())
+        bound = _check_truth(row, scorer_of or scorers_of(book))
     except ConfigError as error:
         yield str(error)
+    else:
+        said = "\n".join(message["content"] for message in row["prompt"] or [])
+        yield from contradictions(said, bound.task, bound.settings)
     pictures = row["images"] or []
     marks = sum(_marks(message) for message in row["prompt"] or [])
     if marks != len(pictures):
@@ -162,12 +185,14 @@ def _size_problems(row: Mapping[str, Any], book: TaskBook) -> Iterator[str]:
         yield str(error)
 
 
-def _check_truth(row: Mapping[str, Any], book: TaskBook) -> None:
-    task = book.task_of(row["data_source"], row.get("extra_info"))
+def _check_truth(row: Mapping[str, Any], scorer_of: ScorerOf) -> Scorer:
+    """Return the scorer of a row, which can score against its ground truth."""
+    bound = scorer_of(row["data_source"], row.get("extra_info"))
     model = row["reward_model"] or {}
     if "ground_truth" not in model:
         raise ConfigError(f"reward_model: no field 'ground_truth'; it has {list(model)}")
-    scorer(task).score("", target_of(task, model["ground_truth"]))
+    bound.score("", target_of(bound.task, model["ground_truth"]))
+    return bound
 
 
 def _marks(message: Mapping[str, Any]) -> int:

@@ -25,6 +25,7 @@ from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part, all_parts
 from medreward.task.card import shipped
 from medreward.task.completion_format import format_signature
+from medreward.task.profile import load_profile
 from medreward.task.registry import CHANGES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -252,15 +253,36 @@ def _digest(knowledge: str) -> str:
 
 
 def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
-    """Return the scorer of a task given by name, card path or `Task`, with settings overridden."""
+    """Return the scorer of a task given by name, card path or `Task`, with settings overridden.
+
+    Beside the fields of `RewardSettings` there may be ``judge`` (`medreward.scoring.judge`) and
+    ``model_profile``, a name or a file (`medreward.task.profile`).
+
+    Raises:
+        ConfigError: if a setting is not allowed, or is another than the model profile's.
+    """
     settings = dict(settings or {})
-    judge = settings.pop("judge", None)
-    if not (settings or judge) and (isinstance(task, Task) or task in shipped()):
+    judge, profile = settings.pop("judge", None), settings.pop("model_profile", None)
+    if not (settings or judge or profile) and (isinstance(task, Task) or task in shipped()):
         return _own_scorer(task, len(CHANGES))
     loaded = task if isinstance(task, Task) else Task.load(task)
+    if profile is not None:
+        loaded = _profiled(loaded, profile, settings)
     # Of several tasks, those that leave nothing open have no use for a judge.
     judge = judge if loaded.is_open else None
     return Scorer(loaded, loaded.reward.updated(settings), judge)
+
+
+def _profiled(task: Task, name: str | Path, settings: Mapping[str, Any]) -> Task:
+    """Return a task with a model profile's settings, which no other setting may contradict."""
+    profile = load_profile(name)
+    for key, value in profile.settings(task).items():
+        if settings.get(key, value) != value:
+            raise ConfigError(
+                f"{key}: {quote(settings[key])} beside model_profile {profile.name}, whose {key} "
+                f"is {quote(value)}; give one of the two"
+            )
+    return profile.apply(task)
 
 
 @lru_cache(maxsize=256)

@@ -70,6 +70,28 @@ def prepared(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_questions_ask_for_what_a_model_profile_says(smears: Path, tmp_path: Path) -> None:
+    """Format and frame reach the cards of the questions, whose rewards take the same profile."""
+    options = ["--voc", smears, "--ask", "where,point,count", "--split", "train=1", "--limit", 2]
+    profile = ("--model-profile", "qwen3_vl_thinking")
+    assert run("--task", "bccd", *options, *profile, "--out", tmp_path) == 0
+    rows = str(tmp_path / "train.parquet")
+    assert main(["rows", "check", rows, *profile]) == 0
+    assert main(["rows", "check", rows]) == 2
+    said = support.rows(tmp_path, "train")[0]["prompt"][0]["content"]
+    assert "from 0 to 1000" in said
+    assert "<think>" not in said
+    other = tmp_path / "other"
+    assert run("--task", "bccd", *options, "--model-profile", "qwen2_5_vl", "--out", other) == 2
+    seen = ("--seen", 28, 3136, 1003520)
+    assert (
+        run("--task", "bccd", *options, *seen, "--model-profile", "qwen2_5_vl", "--out", other) == 0
+    )
+    assert (
+        main(["rows", "check", str(other / "train.parquet"), "--model-profile", "qwen2_5_vl"]) == 0
+    )
+
+
 @pytest.fixture(scope="module")
 def asked(prepared: Path) -> list[dict[str, Any]]:
     return support.rows(prepared, "train")

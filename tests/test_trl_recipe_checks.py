@@ -124,7 +124,9 @@ def test_a_prompt_of_another_frame_is_named() -> None:
     truth = ground_truth(task, [[2, 2, 9, 9]])
     made = [make_row(task, build_prompt(task), truth, png, id="a", split="train")]
     assert len(list(check_rows(from_rows(made), task, {}))) == 3
-    with pytest.raises(ConfigError, match="row a: prompt: it asks for coordinates in the frame 'pixels'"):
+    with pytest.raises(
+        ConfigError, match="row a: prompt: it asks for coordinates in the frame 'pixels'"
+    ):
         list(check_rows(from_rows(made), task, {"frame": "per-mille"}))
 
 

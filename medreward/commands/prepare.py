@@ -15,6 +15,7 @@ from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
     from medreward.prepare.options import Options
+    from medreward.task.profile import ModelProfile
 
 
 def add_parser(commands: Any) -> None:
@@ -172,12 +173,8 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise _missing(error) from error
     task = Task.load(arguments.task)
-    if arguments.completion_format:
-        changes = {"completion_format": arguments.completion_format}
-        task = replace(task, reward=task.reward.updated(changes))
-    if arguments.model_profile:
-        task = _profiled(task, arguments)
-    options = _options(arguments)
+    profile = _profile(task, arguments) if arguments.model_profile else None
+    options = replace(_options(arguments), profile=profile)
     command = _command(parser, arguments)
     summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
     print(summary.text())
@@ -185,8 +182,8 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _profiled(task: Task, arguments: argparse.Namespace) -> Task:
-    """Return the task with the settings of a model profile, and set `--seen` where it says that.
+def _profile(task: Task, arguments: argparse.Namespace) -> ModelProfile:
+    """Return the model profile, and set `--seen` where it says that.
 
     Raises:
         ConfigError: if another option contradicts the profile, or `--seen` is not known.
@@ -212,7 +209,7 @@ def _profiled(task: Task, arguments: argparse.Namespace) -> Task:
                 f"the processor's resize; add --seen {profile.factor or 'FACTOR'} MIN MAX, with "
                 f"min_pixels and max_pixels of the model's preprocessor_config.json"
             )
-    return profile.apply(task)
+    return profile
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -249,6 +246,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         copies=arguments.copies,
         transform_splits=arguments.transform_splits.split(","),
         asking=asking_of(arguments),
+        completion_format=arguments.completion_format,
     )
 
 

@@ -26,6 +26,28 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="the folder under which rows may name pictures (default: rows hold bytes)",
     )
+    check.add_argument(
+        "--completion-format",
+        metavar="NAME|FILE",
+        help="the format that the reward reads, where it is not the card's",
+    )
+    check.add_argument(
+        "--model-profile",
+        metavar="NAME|FILE",
+        help="the model profile of the reward, such as qwen3_vl",
+    )
+    check.add_argument(
+        "--model",
+        metavar="FOLDER|NAME",
+        help="hold the rows against a model's configuration, chat template and image processor; "
+        "its weights are not read",
+    )
+    check.add_argument(
+        "--max-prompt",
+        type=int,
+        metavar="TOKENS",
+        help="with --model: the most tokens that the trainer takes for a prompt",
+    )
     check.set_defaults(run=_run_check)
     export = actions.add_parser("export", help="write rows for ms-swift, EasyR1 or as LLaVA's JSON")
     export.add_argument("folder", type=Path, help="what `medreward prepare` wrote")
@@ -47,13 +69,25 @@ def add_parser(commands: Any) -> None:
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    from medreward.data.check import check_parquet
+    from medreward.data.check import check_parquet, scorers_of
+    from medreward.data.model_check import check_model
+    from medreward.errors import ConfigError
     from medreward.scoring.task_book import name_tasks
 
+    if arguments.max_prompt is not None and not arguments.model:
+        raise ConfigError("--max-prompt: it goes with --model, whose tokens are counted")
+    named = {"completion_format": arguments.completion_format}
+    named |= {"model_profile": arguments.model_profile}
+    settings = {name: value for name, value in named.items() if value}
     book = name_tasks(arguments.task)
+    scorer_of = scorers_of(book, settings)
     for file in arguments.file:
-        count = check_parquet(file, book, image_root=arguments.images)
+        count = check_parquet(file, book, image_root=arguments.images, scorer_of=scorer_of)
         print(f"{file}: {count} rows are right")
+        if arguments.model:
+            limit = arguments.max_prompt
+            for line in check_model(arguments.model, file, scorer_of, max_prompt=limit):
+                print(f"  {line}")
     return 0
 
 

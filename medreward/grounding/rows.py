@@ -25,6 +25,8 @@ class GroundingRows:
         plan: the questions.
         prompts: of the user's card, whose knowledge, level, order and budget are kept.
         seen: what the processor's resize goes by (`medreward.prepare.options.Options`).
+        asked: gives the cards of the questions the settings that prompts are to ask for; None:
+            their own.
 
     Attributes:
         plan: the questions.
@@ -32,12 +34,19 @@ class GroundingRows:
     """
 
     def __init__(
-        self, plan: Plan, prompts: PromptBuilder, seen: tuple[int, int, int] | None = None
+        self,
+        plan: Plan,
+        prompts: PromptBuilder,
+        seen: tuple[int, int, int] | None = None,
+        asked: Callable[[Task], Task] | None = None,
     ) -> None:
         self.plan, self._base, self._seen = plan, prompts, seen
         self.counts: dict[str, Counter[str]] = {}
         self._slugs = slugs(plan.names)
-        self._tasks: Mapping[str, Task] = {ask: Task.load(name) for ask, name in CARDS.items()}
+        cards = {ask: Task.load(name) for ask, name in CARDS.items()}
+        self._tasks: Mapping[str, Task] = {
+            ask: asked(card) if asked else card for ask, card in cards.items()
+        }
         self._builders: dict[tuple[str, str], PromptBuilder] = {}
 
     def total(self, ids: Iterator[str]) -> int:

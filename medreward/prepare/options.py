@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medreward.checks import whole
@@ -14,6 +14,7 @@ from medreward.grounding.questions import Asking
 from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import PromptBuilder
 from medreward.priors.tokens import load_tokenizer
+from medreward.task.profile import ModelProfile
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 MAX_SIZE, MAX_COPIES = 8192, 100
@@ -48,6 +49,8 @@ class Options:
         copies: so many transformed copies follow each row; 0: the row itself is transformed.
         transform_splits: the splits that are transformed.
         asking: grounding questions to ask of each image, instead of the card's own; None: none.
+        completion_format: what prompts ask for in place of the card's; None: the card's.
+        profile: the model profile by which prompts ask for format and frame; None: none.
 
     >>> Options(size=336, knowledge="context", fractions={"train": 0.9, "test": 0.1}).on_error
     'stop'
@@ -73,6 +76,19 @@ class Options:
     copies: int = 0
     transform_splits: Sequence[str] = ("train",)
     asking: Asking | None = None
+    completion_format: str | None = None
+    profile: ModelProfile | None = None
+
+    def asked(self, task: Task) -> Task:
+        """Return a task with the settings of the reward that its prompts are to ask for.
+
+        Raises:
+            ConfigError: if the card contradicts the profile.
+        """
+        if self.completion_format:
+            changes = {"completion_format": self.completion_format}
+            task = replace(task, reward=task.reward.updated(changes))
+        return self.profile.apply(task) if self.profile else task
 
     def prompts(self, task: Task) -> PromptBuilder:
         """Return what makes the prompts of a task's rows."""

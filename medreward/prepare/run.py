@@ -77,6 +77,7 @@ def prepare(
     [('test', 1), ('train', 2)]
     """
     options = options or Options()
+    task = options.asked(task)
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
     if options.size is not None and task.fields and task.has_places:
@@ -122,7 +123,7 @@ def _planned(
     records = canonical(records, prompts.task)
     planned = plan(records, prompts.task, options.asking, options.seed)
     kept = [record for record in records if planned.questions.get(record.id)]
-    return kept, GroundingRows(planned, prompts, options.seen)
+    return kept, GroundingRows(planned, prompts, options.seen, options.asked)
 
 
 class _Run:

@@ -41,6 +41,7 @@ W_FORMAT="${W_FORMAT:-0.2}"
 W_RECITATION="${W_RECITATION:-0.05}"
 DECAY="${DECAY:-geometric}"  # MFRS: partial credit over the grades, for ordinal tasks
 DELTA="${DELTA:--1}"         # recitation: -1 penalises, 1 rewards, 0 leaves it out
+MODEL_PROFILE="${MODEL_PROFILE:-}" # format and frame of the model, such as qwen3_vl
 TASKS="${TASKS:-}"           # cards of your own: {my_source:/path/card.yaml}
 
 LOGGER="${LOGGER:-[console]}" # such as [console,wandb]
@@ -77,6 +78,15 @@ case "$stage" in
   localisation) DELTA=0 ;; # overlap earns credit up to 1; a recitation term could outweigh it
   *) fail "--stage: '$stage' is neither localisation nor classification" ;;
 esac
+whole() { # NAME LEAST: what the arithmetic below, and verl's, takes for granted
+  if [[ ! "${!1}" =~ ^[0-9]+$ ]] || ((${!1} < $2)); then
+    fail "$1: '${!1}' is not a whole number from $2 on"
+  fi
+}
+for name in GPUS NODES TENSOR_PARALLEL GROUP PROMPTS MINI MICRO EPOCHS MAX_PROMPT MAX_RESPONSE \
+  WORKERS; do whole "$name" 1; done
+whole LORA_RANK 0
+[[ "$STEPS" == null ]] || whole STEPS 1
 ((NODES == 1)) || [[ -n "${RAY_ADDRESS:-}" ]] ||
   fail "NODES=$NODES: start Ray on every node (ray start) and set RAY_ADDRESS, such as auto"
 
@@ -152,6 +162,7 @@ else
 fi
 [[ "$stage" == localisation ]] || overrides+=("$kwargs.decay=$DECAY")
 [[ -z "$TASKS" ]] || overrides+=("$kwargs.tasks=$TASKS")
+[[ -z "$MODEL_PROFILE" ]] || overrides+=("$kwargs.model_profile=$MODEL_PROFILE")
 case "$REWARD" in
   manager)
     overrides+=(
@@ -174,8 +185,10 @@ if [[ "$action" == print ]]; then
   printf '%s\n' "${overrides[@]}"
   exit
 fi
+places=()
+[[ "$stage" == classification ]] || places=(--places)
 if [[ "$action" == check ]]; then
-  exec "$PYTHON" -m medreward_verl.check "${overrides[@]}"
+  exec "$PYTHON" -m medreward_verl.check "${places[@]}" "${overrides[@]}"
 fi
-"$PYTHON" -m medreward_verl.check --train "${overrides[@]}"
+"$PYTHON" -m medreward_verl.check --train "${places[@]}" "${overrides[@]}"
 exec "$PYTHON" -m verl.trainer.main_ppo "${overrides[@]}"

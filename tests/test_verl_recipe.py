@@ -18,6 +18,7 @@ from medreward.data.rows import make_rows
 from medreward_verl.check import check, compose
 from medreward_verl.check import main as check_main
 from medreward_verl.merge import merge
+from tests.test_model_check import model_folder
 from tests.verl_tools import REWARD
 
 ROOT = Path(__file__).parent.parent
@@ -116,6 +117,19 @@ def test_check_passes_on_boxes(tmp_path: Path, capsys: Capture) -> None:
         (["--check"], {"MINI": "100"}, "verl's validate_config: train_batch_size"),
         (["--check"], {"TASKS": "{pneumoniamnist:retinamist}"}, "did you mean 'retinamnist'"),
         (["--check", "--", "trainer.nodes=1"], {}, "did you mean 'trainer.nnodes'"),
+        ([], {"GPUS": "0"}, "GPUS: '0' is not a whole number from 1 on"),
+        ([], {"LORA_RANK": "-1"}, "LORA_RANK: '-1' is not a whole number from 0 on"),
+        ([], {"LORA_RANK": "abc"}, "LORA_RANK: 'abc'"),
+        ([], {"STEPS": "abc"}, "STEPS: 'abc'"),
+        (["--check"], {"GROUP": "1"}, "rollout.n: 1 completion a prompt is no group"),
+        (["--check"], {"TENSOR_PARALLEL": "2", "GPUS": "1"}, "2 GPUs a model, but 1 GPUs in all"),
+        (["--check"], {"MICRO": "5"}, "on 8 GPUs 32 each, which 5 at once do not divide"),
+        (["--check"], {"MODEL": "/nope/model"}, "model.path: '/nope/model' is no folder here"),
+        (["--check"], {"LOGGER": "[consle]"}, "did you mean 'console'"),
+        (["--check"], {"MODEL_PROFILE": "qwen3-vl"}, "did you mean 'qwen3_vl'"),
+        (["--check"], {"MODEL_PROFILE": "qwen3_vl_thinking"}, "the reward reads 'prefilled_think'"),
+        (["--check", "--", "+reward.reward_kwargs.delta=1"], {}, "MedRewardManager does not read"),
+        (["--check", "--", "trainer.total_training_steps=abc"], {}, "'abc' is not a whole number"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -162,3 +176,26 @@ def test_shellcheck_finds_nothing() -> None:
     scripts = [str(path) for path in (ROOT / "recipes").rglob("*.sh")]
     done = subprocess.run([found, *scripts], capture_output=True, text=True, check=False)
     assert done.stdout == ""
+
+
+def test_rows_without_places_are_no_first_stage(files: dict[str, str], capsys: Capture) -> None:
+    done = recipe("--check", "--stage", "localisation", **files)
+    assert done.returncode == 2
+    assert "--stage localisation is for rows with boxes, points or masks" in done.stderr
+
+
+def test_prompts_are_measured_with_the_models_tokenizer(
+    files: dict[str, str], tmp_path: Path, capsys: Capture
+) -> None:
+    model = str(model_folder(tmp_path / "model"))
+    given = {**files, "MODEL": model}
+    assert "prompts of" in printed_by_check(recipe("--print", **given), capsys)
+    short = recipe("--print", **given, MAX_PROMPT="64").stdout.splitlines()
+    assert check_main(short) == 2
+    out, err = capsys.readouterr()
+    assert "note: 80 of 80 rows" in out
+    assert "64 tokens leave 0 rows, fewer than the 64 of a step" in err
+    thinking = str(model_folder(tmp_path / "thinking", start="<think>"))
+    asked = recipe("--print", **{**files, "MODEL": thinking}).stdout.splitlines()
+    assert check_main(asked) == 2
+    assert "the chat template ends with <think>" in capsys.readouterr().err

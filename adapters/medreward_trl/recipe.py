@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import huggingface_hub as hub
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig
 
 from medreward import ConfigError, Task, explain
+from medreward.data.model_name import check_model
 from medreward.errors import expected
 from medreward.files.reading import parse_yaml, read_text
 from medreward.kinds.right_answers import completion_with, right_answer
@@ -170,48 +170,6 @@ def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
             raise ConfigError(f"{field}: there is no checkpoint in output_dir {str(folder)!r}")
     elif not Path(str(asked)).is_dir():
         raise ConfigError(f"{field}: {asked!r} is no folder; true takes the last in output_dir")
-
-
-def check_model(name: object) -> str:
-    """Return what is known of a model by its name, which is not loaded.
-
-    Raises:
-        ConfigError: if it is no text, a folder without a model, a path that is not there, or a hub
-            name that the hub does not know.
-    """
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"model: {name!r} is neither a folder nor a hub name")
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
-            raise ConfigError(f"model: the folder {name!r} has no config.json")
-        return f"model: the folder {name}"
-    try:
-        hub.utils.validate_repo_id(name)  # type: ignore[attr-defined]
-    except hub.errors.HFValidationError as error:
-        raise ConfigError(f"model: {name!r} is no folder here, and no hub name") from error
-    if isinstance(hub.try_to_load_from_cache(name, "config.json"), str):
-        return f"model: {name}, from the hub's cache"
-    return _ask_hub(name)
-
-
-def _ask_hub(name: str) -> str:
-    try:
-        hub.get_hf_file_metadata(hub.hf_hub_url(name, "config.json"))
-    except hub.errors.GatedRepoError as error:
-        raise ConfigError(
-            f"model: the hub has {name!r} for those only who are let in: hf auth login"
-        ) from error
-    except (hub.errors.RepositoryNotFoundError, hub.errors.EntryNotFoundError) as error:
-        raise ConfigError(
-            f"model: {name!r} is no folder here, and the hub has no such model (or it is private: "
-            f"hf auth login)"
-        ) from error
-    except Exception as error:  # noqa: BLE001 - no network, in the many forms that this takes
-        return (
-            f"model: {name!r} is no folder here and not in the hub's cache, and the hub cannot be "
-            f"asked ({type(error).__name__}): whether the name is right was NOT checked"
-        )
-    return f"model: {name}, from the hub"
 
 
 def check_rows(

@@ -16,11 +16,14 @@ from typing import Any
 
 from medreward import ConfigError, Score
 from medreward.data.check import check_parquet, first_rows
+from medreward.data.model_check import ModelFiles, check_model, count_long
+from medreward.data.model_name import check_model as find_model
 from medreward.errors import expected
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
 from medreward.scoring.rows import score_rows
 from medreward_verl.scoring import RowScorer, row_scorer
+from medreward_verl.sizes import check_ignored, check_sizes, hindering_packages
 
 FIRST = 3  # rows of each file for which completions are scored
 UNREAD = "I cannot tell"
@@ -30,8 +33,10 @@ def main(overrides: Sequence[str] | None = None) -> int:
     """Check a run and return the exit status: 0, or 2 for what has to be changed."""
     given = list(sys.argv[1:] if overrides is None else overrides)
     train = given[:1] == ["--train"]
+    given = given[1:] if train else given
+    places = given[:1] == ["--places"]
     try:
-        for line in check(given[1:] if train else given, train=train):
+        for line in check(given[1:] if places else given, train=train, places=places):
             print(line, flush=True)
     except ConfigError as error:
         print(f"medreward_verl.check: {error}", file=sys.stderr)
@@ -39,27 +44,31 @@ def main(overrides: Sequence[str] | None = None) -> int:
     return 0
 
 
-def check(overrides: Sequence[str], *, train: bool = False) -> Iterator[str]:
+def check(overrides: Sequence[str], *, train: bool = False, places: bool = False) -> Iterator[str]:
     """Check a run and yield what was found, one line each.
 
     Args:
         overrides: hydra overrides, as for ``python -m verl.trainer.main_ppo``.
         train: whether this machine is to train; what would keep it from that is an error then.
+        places: whether the rows have to ask for places, as those of PA_π's first stage do.
 
     Raises:
         ConfigError: at the first thing that has to be changed.
     """
     config = compose(overrides)
     yield "configuration: composed; every key is one of verl's"
+    check_sizes(config)
     for hindrance in hindrances(config):
         if train:
             raise ConfigError(hindrance)
         yield f"note: to train here, {hindrance}"
     yield from _validate(config)
+    yield find_model(config.actor_rollout_ref.model.path, "actor_rollout_ref.model.path")
     rows = load_reward(config)
     for name in ("train_files", "val_files"):
-        yield from _check_files(name, config.data[name], rows)
+        yield from _check_files(name, config.data[name], rows, places=places)
     yield from _check_size(config)
+    yield from _check_model_files(config, rows)
     yield "check passed; the model was not loaded"
 
 
@@ -101,6 +110,7 @@ def hindrances(config: Any) -> Iterator[str]:
     engine = config.actor_rollout_ref.rollout.name
     if engine in ("vllm", "sglang") and find_spec(engine) is None:
         yield f"actor_rollout_ref.rollout.name: {engine} has to be installed"
+    yield from hindering_packages(config)
     if find_spec("qwen_vl_utils") is None and config.data.custom_cls.path is None:
         yield "qwen_vl_utils has to be installed, by which verl reads images (qwen-vl-utils)"
     if find_spec("trl") and not find_spec("trl.experimental.ppo"):
@@ -149,16 +159,24 @@ def load_reward(config: Any) -> RowScorer:
             "reward: give one of reward.custom_reward_function.path=pkg://medreward_verl and "
             "reward.reward_manager.name=MedRewardManager"
         )
+    if ours:
+        check_ignored(config)
     return row_scorer(function.get("reward_kwargs") or {})
 
 
-def _check_files(name: str, files: Any, rows: RowScorer) -> Iterator[str]:
+def _check_files(name: str, files: Any, rows: RowScorer, *, places: bool) -> Iterator[str]:
     """Check every row of the files, and score completions for the first ones."""
-    for file in [files] if isinstance(files, str) else files:
+    for file in _listed(files):
         count = check_parquet(file, rows.book, scorer_of=rows.scorer)
         yield f"data.{name}: {count} rows of {file} are right"
         signatures = set()
         for number, row in enumerate(first_rows(file, FIRST)):
+            task = rows.scorer(row["data_source"], row.get("extra_info")).task
+            if places and not task.has_places:
+                raise ConfigError(
+                    f"{file}, row {number}: task {task.name!r} is {task.kind} and asks for no "
+                    f"place; --stage localisation is for rows with boxes, points or masks"
+                )
             right, unread = (_score(rows, row, text) for text in _completions(rows, row))
             yield f"  row {number}: right {_said(right)}; unread {_said(unread)}"
             if not right.correct or right.total <= unread.total:
@@ -189,9 +207,8 @@ def _check_size(config: Any) -> Iterator[str]:
     """Make sure that the training rows fill a batch: verl drops the last, smaller one."""
     from medreward.data.check import open_parquet
 
-    files = config.data.train_files
     count = 0
-    for file in [files] if isinstance(files, str) else files:
+    for file in _listed(config.data.train_files):
         with open_parquet(file) as parquet:
             count += parquet.metadata.num_rows
     size = config.data.train_batch_size
@@ -199,6 +216,39 @@ def _check_size(config: Any) -> Iterator[str]:
         raise ConfigError(f"data.train_batch_size: {size} prompts a step, but {count} rows in all")
     steps = config.trainer.total_training_steps or count // size * config.trainer.total_epochs
     yield f"{count} rows: {count // size} steps of {size} prompts an epoch, {steps} steps in all"
+
+
+def _check_model_files(config: Any, rows: RowScorer) -> Iterator[str]:
+    """Hold the rows against the model's chat template and processor, where these can be read."""
+    name, most = config.actor_rollout_ref.model.path, config.data.max_prompt_length
+    try:
+        model = ModelFiles(name)
+        model.tokenizer  # noqa: B018 - read now
+    except ConfigError as error:
+        yield f"note: chat template and lengths of prompts were NOT checked: {error}"
+        return
+    kept = 0
+    for file in _listed(config.data.train_files):
+        yield from (f"  {line}" for line in check_model(name, file, rows.scorer))
+        found = count_long(model, file, most)
+        if found is None:
+            return
+        kept += found[1] - found[0]
+        if found[0]:
+            yield (
+                f"note: {found[0]} of {found[1]} rows of {file} have longer prompts than "
+                f"data.max_prompt_length {most}, and verl leaves them out"
+            )
+    if kept < config.data.train_batch_size:
+        raise ConfigError(
+            f"data.max_prompt_length: {most} tokens leave {kept} rows, fewer than the "
+            f"{config.data.train_batch_size} of a step; take a higher limit, smaller images or "
+            f"less knowledge (prepare --budget)"
+        )
+
+
+def _listed(files: Any) -> list[str]:
+    return [files] if isinstance(files, str) else [*files]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from medreward.data.check import ScorerOf, first_rows, scorers_of
+from tqdm import tqdm
+
+from medreward.data.check import ScorerOf, first_rows, open_parquet, scorers_of
 from medreward.data.image_file import image_of_row, open_image
+from medreward.data.parquet import batches_of
 from medreward.data.sources.record import UnusableError
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
@@ -219,6 +222,24 @@ def check_model(
     if problems:
         lines = [f"row {number}: {problem}" for problem, number in problems.items()]
         raise ConfigError(f"{path} and {name}: " + "\n".join(lines))
+
+
+def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int] | None:
+    """Return how many rows of a file have longer prompts than `most` tokens, and of how many.
+
+    None: the tokens of images are not known for the model's processor.
+
+    Raises:
+        ConfigError: if the tokenizer or the file cannot be read.
+    """
+    with open_parquet(path) as file:
+        total: int = file.metadata.num_rows
+        rows = (row for batch in batches_of(file, path) for row in batch)
+        bar = tqdm(rows, total=total, desc="prompts' lengths", unit="row", disable=None)
+        lengths = [_length(model, model.render(row["prompt"]), row) for row in bar]
+    if None in lengths:
+        return None
+    return sum(length is not None and length > most for length in lengths), total
 
 
 def _about(model: ModelFiles) -> Iterator[str]:

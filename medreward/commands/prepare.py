@@ -81,6 +81,13 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         metavar=("FACTOR", "MIN", "MAX"),
         help="for boxes in frame resized: patch x merge size and pixel limits of a Qwen processor",
     )
+    group.add_argument(
+        "--unannotated",
+        default="left-out",
+        choices=("left-out", "negative"),
+        help="images without any annotation: left out (default), or negative, if they show nothing "
+        "of what is looked for",
+    )
     group.add_argument("--drop-duplicates", action="store_true", help="instead of an error")
     group.add_argument(
         "--on-error",
@@ -234,6 +241,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         box_labels=arguments.box_label,
         on_error=arguments.on_error,
         drop_duplicates=arguments.drop_duplicates,
+        unannotated=arguments.unannotated,
         seen=tuple(arguments.seen) if arguments.seen else None,
         reading=ReadingOptions(
             max_pixels=arguments.max_pixels,

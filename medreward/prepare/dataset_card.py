@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medreward.data.render import Rendered
-from medreward.data.sources.record import Record, Remark
+from medreward.data.sources.record import Record, Remark, report_lines
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.files.markdown import cell, pairs, pathless, plain
 from medreward.prepare.options import Options
@@ -92,27 +91,6 @@ class Summary:
             if remarks:
                 lines += [heading, *report_lines(remarks, most=10)]
         return "\n".join(lines)
-
-
-def report_lines(remarks: Sequence[Remark], most: int = 50) -> list[str]:
-    """Return the remarks as lines, those of a kind together and at most `most` of each kind."""
-    kinds: dict[str, list[Remark]] = defaultdict(list)
-    for remark in sorted(remarks, key=_natural):
-        kinds[remark.what].append(remark)
-    lines = []
-    for what, found in kinds.items():
-        lines += [
-            f"  {r.where}: {what}" + (f" ({r.detail})" if r.detail else "") for r in found[:most]
-        ]
-        if len(found) > most:
-            lines.append(f"  and {len(found) - most} more: {what}")
-    return lines
-
-
-def _natural(remark: Remark) -> list[tuple[int, str]]:
-    """Return a key that sorts by what, then by where with "line 9" before "line 10"."""
-    parts = re.split(r"([0-9]+)", remark.where)
-    return [(0, remark.what), *((int(p) if p.isdecimal() else -1, p) for p in parts)]
 
 
 def card(summary: Summary, prompts: PromptBuilder, options: Options, command: str) -> str:

@@ -74,6 +74,33 @@ def settle_labels(
     return SETTLERS[kind_of(task).target_type](records, task, asked)
 
 
+def settle_unsaid(records: Sequence[Record], *, negative: bool) -> Settled:
+    """Return the records of which the source says something, and what was done with the others.
+
+    Args:
+        records: as the source gives them.
+        negative: whether an image without any annotation shows nothing of what is looked for; else
+            it is left out, since it may not have been annotated at all.
+
+    Raises:
+        ConfigError: if no record is left.
+    """
+    unsaid = [record for record in records if record.unsaid]
+    if not unsaid:
+        return list(records), []
+    if negative:
+        taken = f"{len(unsaid)} of {len(records)} images"
+        what = "without an annotation: taken as showing nothing (--unannotated negative)"
+        return list(records), [Remark(taken, what)]
+    if len(unsaid) == len(records):
+        raise ConfigError(
+            f"{len(unsaid)} of {len(records)} images have no annotation, so that none is left; "
+            f"where that means that they show nothing, --unannotated negative takes them so"
+        )
+    what = "no annotation; left out, as it may not have been looked at (--unannotated negative)"
+    return [r for r in records if not r.unsaid], [Remark(r.where, what) for r in unsaid]
+
+
 def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[str, str]:
     """Return the mapping that ``OLD=NEW`` arguments and a file give; arguments win.
 

@@ -18,6 +18,8 @@ from medreward.task.profile import ModelProfile
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 MAX_SIZE, MAX_COPIES = 8192, 100
+UNANNOTATED = ("left-out", "negative")
+_CHOICES = {"on_error": ("stop", "skip"), "unannotated": UNANNOTATED}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Options:
         copies: so many transformed copies follow each row; 0: the row itself is transformed.
         transform_splits: the splits that are transformed.
         asking: grounding questions to ask of each image, instead of the card's own; None: none.
+        unannotated: what images are of which the source says nothing: "left-out", or "negative",
+            those that show nothing of what is looked for.
         completion_format: what prompts ask for in place of the card's; None: the card's.
         profile: the model profile by which prompts ask for format and frame; None: none.
 
@@ -76,6 +80,7 @@ class Options:
     copies: int = 0
     transform_splits: Sequence[str] = ("train",)
     asking: Asking | None = None
+    unannotated: str = "left-out"
     completion_format: str | None = None
     profile: ModelProfile | None = None
 
@@ -114,8 +119,9 @@ class Options:
     def __post_init__(self) -> None:
         if self.knowledge not in KNOWLEDGE_LEVELS:
             raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
-        if self.on_error not in ("stop", "skip"):
-            raise expected("on_error", self.on_error, ("stop", "skip"))
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise expected(name, getattr(self, name), allowed)
         if self.seen is not None and not 1 <= self.seen[0] <= self.seen[1] <= self.seen[2]:
             raise ConfigError(
                 f"seen: {quote(self.seen)} is not a factor and a least and largest area"

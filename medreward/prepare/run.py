@@ -11,7 +11,7 @@ from pathlib import Path
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
 from medreward.data.rows import Row, make_row
-from medreward.data.sources.record import Record, Remark, Source
+from medreward.data.sources.record import Record, Remark, Source, report_lines
 from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
@@ -22,9 +22,9 @@ from medreward.grounding.rows import GroundingRows
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
-from medreward.prepare.dataset_card import Summary, card, report_lines
+from medreward.prepare.dataset_card import Summary, card
 from medreward.prepare.finish import finish_target
-from medreward.prepare.labels import settle_labels
+from medreward.prepare.labels import settle_labels, settle_unsaid
 from medreward.prepare.options import Options
 from medreward.priors.prompt import PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
@@ -86,8 +86,9 @@ def prepare(
             f"is; resize images and boxes before"
         )
     prompts = options.prompts(task)
+    said, unsaid = settle_unsaid(source.records, negative=options.unannotated == "negative")
     records, left_out = settle_labels(
-        source.records,
+        said,
         task,
         options.mapping,
         options.box_labels,
@@ -102,7 +103,7 @@ def prepare(
         raise ConfigError(f"{source.name}: no image is left to write")
     run = _Run(source, prompts, options, *_planned(records, prompts, options))
     run.summary.noun = "questions" if any(record.question for record in records) else "images"
-    run.summary.remarks += [*source.remarks, *left_out]
+    run.summary.remarks += [*source.remarks, *unsaid, *left_out]
     with _partial(Path(out)) as folder, closing(run.results):
         for split in _FIRST_TO_KEEP:
             run.write(split, folder)

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
 from medreward.data.sources.record import NamedBox, Remark
+from medreward.errors import ConfigError
+from medreward.geometry.regions import Box
+
+
+def check_pixels(boxes: Iterable[NamedBox], where: str) -> None:
+    """Raise `ConfigError` for a box within one pixel: fractions of the image, by all appearances.
+
+    >>> check_pixels([NamedBox("cell", (0.1, 0.2, 0.5, 0.6))], "image 1")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: image 1: the box [0.1, 0.2, 0.5, 0.6] of cell ...
+    """
+    for name, box in boxes:
+        if min(box) >= 0 and max(box) <= 1 and box[0] < box[2] and box[1] < box[3]:
+            raise ConfigError(
+                f"{where}: the box {shown_box(box)} of {name} lies within one pixel, so that it is "
+                f"in fractions of the image, and pixels are needed; multiply by width and height"
+            )
+
+
+def around_rotated(box: Box, degrees: float) -> Box:
+    """Return the upright box around a box that is turned about its centre.
+
+    >>> [round(v, 6) for v in around_rotated((0.0, 0.0, 10.0, 20.0), 90)]
+    [-5.0, 5.0, 15.0, 15.0]
+    """
+    x1, y1, x2, y2 = box
+    width, height, angle = x2 - x1, y2 - y1, math.radians(degrees)
+    sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
+    across, down = width * cosine + height * sine, width * sine + height * cosine
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    return x - across / 2, y - down / 2, x + across / 2, y + down / 2
 
 
 def clean_boxes(
@@ -19,10 +52,10 @@ def clean_boxes(
     for name, box in boxes:
         clipped = _clipped(box, size) if size else box
         if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
-            remarks.append(Remark(where, "degenerate box dropped", f"{name} {_shown(box)}"))
+            remarks.append(Remark(where, "degenerate box dropped", f"{name} {shown_box(box)}"))
             continue
         if clipped != box:
-            remarks.append(Remark(where, "box clipped to the image", f"{name} {_shown(box)}"))
+            remarks.append(Remark(where, "box clipped to the image", f"{name} {shown_box(box)}"))
         kept.append(NamedBox(name, clipped))
     return tuple(kept), remarks
 
@@ -46,5 +79,6 @@ def _clipped(
     return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
 
 
-def _shown(box: tuple[float, float, float, float]) -> str:
+def shown_box(box: Box) -> str:
+    """Return a box as messages show it."""
     return "[" + ", ".join(f"{v:g}" for v in box) + "]"

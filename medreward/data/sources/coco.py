@@ -6,19 +6,31 @@ import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
-from medreward.data.sources.boxes import clean_boxes, missing_names
-from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
+from medreward.data.sources.boxes import (
+    around_rotated,
+    check_pixels,
+    clean_boxes,
+    missing_names,
+)
+from medreward.data.sources.record import (
+    NamedBox,
+    Record,
+    Remark,
+    Source,
+    printable,
+    report_lines,
+)
 from medreward.data.sources.table import check_folder
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
-_EMPTIED = "left out: none of its boxes can be used"
+_EMPTIED = "left out: none of what is annotated in it has a box that can be used"
 
 
 class CocoFiles(SourceType):
@@ -98,59 +110,151 @@ def _read(
     text = read_text(file)
     try:
         content = parse_json(text)
-        boxes, crowds = _boxes(content)
         images = [_image(image) for image in content["images"]]
+        notes = _Notes(content, [key for key, _, _ in images])
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
     except KeyError as error:
         raise ConfigError(f"{file}: not a COCO file: {error} is missing") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{file}: not a COCO file: {error}") from error
-    records, remarks = [], []
+    _check_once(file, images)
+    records, remarks = [], list(notes.remarks)
     for number, (key, name, size) in enumerate(images, start=before + 1):
-        where = printable(name)
-        remarks += [Remark(where, _CROWD)] * len(crowds[key])
-        kept, said = clean_boxes(boxes[key], size, where)
+        where, boxes, crowds = printable(name), notes.boxes[key], notes.crowds[key]
+        check_pixels(boxes, f"{file}: image {where}")
+        remarks += [Remark(where, what) for what in notes.said[key]]
+        kept, said = clean_boxes(boxes, size, where)
         remarks += said
-        if boxes[key] and not kept:
+        lost = [*missing_names(boxes, kept), *crowds, *notes.unboxed[key]]
+        if lost and not kept:
             remarks.append(Remark(where, _EMPTIED))
             continue
-        place = (str(folder), name)
-        dropped = (*missing_names(boxes[key], kept), *crowds[key])
         records.append(
             Record(
                 id=f"image-{number:06d}",
                 where=where,
-                place=place,
+                place=_place(file, folder, name),
                 boxes=kept,
                 size=size,
                 split=split,
                 key=name,
-                dropped=dropped,
-                crowds=tuple(crowds[key]),
+                dropped=tuple(lost),
+                crowds=tuple(crowds),
+                unsaid=not kept,
             )
+        )
+    if images and not records:
+        raise ConfigError(
+            "\n".join([f"{file}: no image is left of {len(images)}:", *report_lines(remarks)])
         )
     return records, remarks
 
 
-def _boxes(content: Any) -> tuple[dict[Any, list[NamedBox]], dict[Any, list[str]]]:
-    """Return the boxes of each image, by its id, and of what there are crowds."""
-    names = {category["id"]: str(category["name"]) for category in content["categories"]}
-    boxes: dict[Any, list[NamedBox]] = defaultdict(list)
-    crowds: dict[Any, list[str]] = defaultdict(list)
-    for note in content["annotations"]:
-        if note.get("iscrowd"):
-            crowds[note["image_id"]].append(names[note["category_id"]])
-            continue
-        x, y, width, height = (float(v) for v in note["bbox"])
-        if not all(abs(v) < 1e9 for v in (x, y, width, height)):
-            raise ValueError(
-                f"annotation {note.get('id')}: bbox {quote(note['bbox'])} is not finite"
+def _check_once(file: Path, images: Sequence[_CocoImage]) -> None:
+    """Raise `ConfigError` for an image that the file lists twice."""
+    ids: dict[Any, str] = {}
+    names: dict[str, Any] = {}
+    for key, name, _ in images:
+        if key in ids:
+            raise ConfigError(
+                f"{file}: two images have the id {quote(key)}: {quote(ids[key])} and "
+                f"{quote(name)}; its annotations could be of either"
             )
-        box = NamedBox(names[note["category_id"]], (x, y, x + width, y + height))
-        boxes[note["image_id"]].append(box)
-    return boxes, crowds
+        if name in names:
+            raise ConfigError(
+                f"{file}: {quote(name)} is listed twice, with the ids {quote(names[name])} and "
+                f"{quote(key)}; each would have a part of its boxes"
+            )
+        ids[key], names[name] = name, key
 
 
-def _image(image: Any) -> tuple[Any, str, tuple[int, int] | None]:
+def _place(file: Path, folder: str | Path, name: str) -> tuple[str, str]:
+    """Return where an image is: in the folder of images, or beside the file, as Roboflow has it."""
+    written = name.replace("\\", "/")
+    for root in (str(folder), str(file.parent)):
+        for path in dict.fromkeys((name, written)):
+            if (Path(root) / path).is_file():
+                return root, path
+    return str(folder), name
+
+
+class _Notes:
+    """The annotations of a COCO file, by the id of their image.
+
+    Raises:
+        ConfigError: for an annotation of an unknown image or category, with its id.
+    """
+
+    def __init__(self, content: Any, keys: Sequence[Any]) -> None:
+        self.names = {one["id"]: str(one["name"]) for one in content["categories"]}
+        self.boxes: dict[Any, list[NamedBox]] = defaultdict(list)
+        self.crowds: dict[Any, list[str]] = defaultdict(list)
+        self.unboxed: dict[Any, list[str]] = defaultdict(list)
+        self.said: dict[Any, list[str]] = defaultdict(list)
+        self.remarks: list[Remark] = []
+        self._by_text = {str(key): key for key in keys}
+        self._known = {*keys} if len(self._by_text) == len({*keys}) else set()
+        self._retyped = 0
+        for number, note in enumerate(content["annotations"]):
+            self._add(note, f"annotation {quote(note.get('id', f'number {number}'))}")
+        if self._retyped:
+            what = "its image_id and the image's id are a text and a number; taken as the same"
+            self.remarks.append(Remark(f"{self._retyped} annotations", what))
+
+    def _add(self, note: Any, where: str) -> None:
+        key, name = self._image(note["image_id"], where), self._name(note["category_id"], where)
+        if note.get("iscrowd"):
+            self.crowds[key].append(name)
+            self.said[key].append(_CROWD)
+            return
+        numbers = note.get("bbox") or ()
+        if not numbers:
+            self.unboxed[key].append(name)
+            self.said[key].append(f"an annotation of {name} without a box dropped")
+            return
+        if len(numbers) != 4:
+            raise ConfigError(
+                f"{where}: bbox {quote(numbers)} has {len(numbers)} numbers; COCO's is x, y, "
+                f"width, height, and a fifth would be an angle, which a box cannot keep"
+            )
+        x, y, width, height = (float(v) for v in numbers)
+        if not all(abs(v) < 1e9 for v in (x, y, width, height)):
+            raise ValueError(f"{where}: bbox {quote(note['bbox'])} is not finite")
+        box = x, y, x + width, y + height
+        angle = _angle(note)
+        if angle:
+            box = around_rotated(box, angle)
+            self.said[key].append("a turned box: the upright one around it is taken")
+        self.boxes[key].append(NamedBox(name, box))
+
+    def _image(self, key: Any, where: str) -> Any:
+        if key in self._known:
+            return key
+        found = self._by_text.get(str(key))
+        if found is None:
+            raise ConfigError(f"{where}: no image has its image_id {quote(key)}")
+        self._retyped += found != key
+        return found
+
+    def _name(self, key: Any, where: str) -> str:
+        if key not in self.names:
+            known = ", ".join(f"{k} ({name})" for k, name in list(self.names.items())[:20])
+            raise ConfigError(f"{where}: category {quote(key)} is none of the file's: {known}")
+        return self.names[key]
+
+
+def _angle(note: Any) -> float:
+    """Return the angle in degrees by which a box is turned, as CVAT exports it; 0 if it is not."""
+    own = note.get("attributes")
+    given = own.get("rotation") if isinstance(own, Mapping) else None
+    return float(given or note.get("rotation") or 0.0)
+
+
+_CocoImage: TypeAlias = tuple[Any, str, tuple[int, int] | None]
+
+
+def _image(image: Any) -> _CocoImage:
     size = int(image.get("width") or 0), int(image.get("height") or 0)
     hash(image["id"])  # a list is no id: TypeError
     if not all(0 <= side < 1e9 for side in size):

@@ -1,4 +1,4 @@
-"""A folder for each class, with or without a folder for each split above them."""
+"""A folder for each class, with or without a folder for each split above or below them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from pathlib import Path, PurePath
 
 from medreward.data.picture import load_file
 from medreward.data.sources.base import SourceType, option
+from medreward.data.sources.mask_names import find_masks
 from medreward.data.sources.record import Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import split_name
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 
 
 class ClassFolders(SourceType):
     """A folder a class."""
 
-    flags = (option("--folders", metavar="DIR", help="CLASS/image or SPLIT/CLASS/image"),)
+    flags = (
+        option(
+            "--folders", metavar="DIR", help="CLASS/image, SPLIT/CLASS/image or CLASS/SPLIT/image"
+        ),
+    )
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their folders for labels."""
@@ -24,7 +29,10 @@ class ClassFolders(SourceType):
 
 
 def open_class_folders(folder: str | Path) -> Source:
-    """Return the images of ``CLASS/…`` or ``SPLIT/CLASS/…``; splits are train, val(idation), test.
+    """Return the images of ``CLASS/…``, ``SPLIT/CLASS/…`` or ``CLASS/SPLIT/…``.
+
+    Splits are train, val(idation) and test. A file that is named as a mask of another image, such
+    as ``1_mask.png`` beside ``1.png``, is no image of a class.
 
     Raises:
         ConfigError: if there is no such folder, or no image in a folder of it.
@@ -39,36 +47,62 @@ def open_class_folders(folder: str | Path) -> Source:
     """
     check_folder(folder)
     paths = files_in(Path(folder))
-    pictures = [p for p in paths if is_picture(p) and len(PurePath(p).parts) > 1]
+    found = [p for p in paths if is_picture(p) and len(PurePath(p).parts) > 1]
+    masks = find_masks(found)
+    pictures = [p for p in found if p not in masks]
     if not pictures:
         raise ConfigError(f"{folder}: no image in a folder of it; expected CLASS/image.png")
-    depth = _split_depth(pictures)
-    records = [_record(folder, path, depth, i) for i, path in enumerate(pictures, start=1)]
-    rest = sorted(set(paths) - set(pictures))
-    remarks = tuple(Remark(printable(p), "not an image in a class folder; left out") for p in rest)
+    level = _split_level(str(folder), pictures)
+    records = [_record(folder, path, level, i) for i, path in enumerate(pictures, start=1)]
+    rest = sorted({*paths} - {*found})
+    remarks = (
+        *(Remark(printable(p), "not an image in a class folder; left out") for p in rest),
+        *(
+            Remark(printable(p), "by its name a mask of another image; left out")
+            for p in sorted(masks)
+        ),
+    )
     return Source(f"folder per class {Path(folder).name}", records, load_file, remarks=remarks)
 
 
-def _split_depth(pictures: list[str]) -> int:
-    """Return 1 if every top folder is named as a split and has folders, else 0."""
-    for path in pictures:
-        parts = PurePath(path).parts
-        try:
-            split_name(parts[0])
-        except ConfigError:
-            return 0
-        if len(parts) < 3:
-            return 0
-    return 1
+def _split_level(folder: str, pictures: list[str]) -> int | None:
+    """Return at which level the folders are named as splits: 0, 1, or None for no such level.
+
+    Raises:
+        ConfigError: if some of a level are, and others not.
+    """
+    for level in (0, 1):
+        named = {}
+        for path in pictures:
+            parts = PurePath(path).parts[:-1]
+            named[path] = len(parts) > level and _is_split(parts[level])
+        if all(named.values()) and all(len(PurePath(p).parts) > 2 for p in pictures):
+            return level
+        if level and any(named.values()):
+            inside = next(path for path in pictures if named[path])
+            outside = next(path for path in pictures if not named[path])
+            raise ConfigError(
+                f"{folder}: {quote(inside)} is in a folder named as a split, and {quote(outside)} "
+                f"is not; give every class its folders of splits, or none"
+            )
+    return None
 
 
-def _record(folder: str | Path, path: str, depth: int, number: int) -> Record:
+def _is_split(name: str) -> bool:
+    try:
+        split_name(name)
+    except ConfigError:
+        return False
+    return True
+
+
+def _record(folder: str | Path, path: str, level: int | None, number: int) -> Record:
     parts = PurePath(path).parts
     return Record(
         id=f"image-{number:06d}",
         where=printable(path),
         place=(str(folder), path),
-        label=parts[depth],
-        split=split_name(parts[0]) if depth else None,
+        label=parts[1 if level == 0 else 0],
+        split=None if level is None else split_name(parts[level]),
         key=path,
     )

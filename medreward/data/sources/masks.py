@@ -1,6 +1,7 @@
 """Images with a mask file each -> boxes around the regions of each value.
 
-A mask has the path of its image, apart from the ending, and may have ``_mask`` before it. Its
+A mask has the path of its image, apart from the ending, and may have ``_mask``, ``_segmentation``
+or ``_seg``, and a number, before it; an image may have several. Its
 values are classes, 0 is background; ``--map 1=lesion`` names them. A box is drawn around each
 connected region (pixels that touch by side or corner), or around all pixels of a value.
 """
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from tqdm import tqdm
 from medreward.data.image_file import open_image, path_within
 from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
+from medreward.data.sources.mask_names import find_masks, image_stem
 from medreward.data.sources.record import (
     NamedBox,
     Record,
@@ -32,7 +35,7 @@ from medreward.geometry.value_boxes import boxes_of_values
 
 REGIONS = ("components", "whole")
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".dib")
-_ENDINGS = ("", "_mask")
+_LOSS, _MOST_BETWEEN = 64, 0.02  # how far JPEG takes a value, and how many at edges
 _NO_MASK = "no mask; left out, as it may show something"
 
 
@@ -83,33 +86,54 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
     check_folder(folder)
     check_folder(masks)
     images = [path for path in files_in(Path(folder)) if is_picture(path)]
-    found = {os.path.splitext(p)[0]: p for p in files_in(Path(masks)) if _is_mask(p)}
+    found = [path for path in files_in(Path(masks)) if is_picture(path)]
     if Path(folder).resolve() == Path(masks).resolve():
-        images = [p for p in images if not os.path.splitext(p)[0].endswith("_mask")]
-        found = {stem: path for stem, path in found.items() if stem.endswith("_mask")}
+        named = find_masks(found)
+        images, found = [p for p in images if p not in named], sorted(named)
+    own = _masks_by_image(images, found)
     records: list[Record] = []
     remarks: list[Remark] = []
     for number, image in enumerate(tqdm(images, desc="masks", unit="mask", disable=None), start=1):
-        stem = os.path.splitext(image)[0]
-        mask = next((found[stem + end] for end in _ENDINGS if stem + end in found), None)
-        if mask is None:
+        if not own[image]:
             remarks.append(Remark(printable(image), _NO_MASK))
             continue
-        values = _values(masks, mask)
+        layers = [_values(masks, mask) for mask in own[image]]
+        if any(layer.shape != layers[0].shape for layer in layers):
+            raise ConfigError(f"{masks}: the masks of {printable(image)} are not of one size")
+        if len(layers) > 1:
+            remarks.append(Remark(printable(image), "several masks: the boxes of all are taken"))
         records.append(
             Record(
                 id=f"image-{number:06d}",
                 where=printable(image),
                 place=(str(folder), image),
-                boxes=tuple(boxes_of(values, regions)),
-                size=(values.shape[1], values.shape[0]),
+                boxes=tuple(box for layer in layers for box in boxes_of(layer, regions)),
+                size=(layers[0].shape[1], layers[0].shape[0]),
                 key=image,
             )
         )
     if not records:
-        raise ConfigError(f"{masks}: no mask for any of {len(images)} images in {folder}")
+        raise ConfigError(
+            f"{masks}: no mask for any of {len(images)} images in {folder}; a mask is named as its "
+            f"image, or with _mask, _segmentation or _seg and a number behind that"
+        )
+    used = {path for paths in own.values() for path in paths}
+    remarks += [
+        Remark(printable(p), "of no image by its name; left out") for p in found if p not in used
+    ]
     name = f"images with masks {Path(folder).name}"
     return Source(name, records, load_file, remarks=tuple(remarks))
+
+
+def _masks_by_image(images: Sequence[str], masks: Sequence[str]) -> dict[str, list[str]]:
+    """Return the masks of each image: those with its own name, or with a mask's ending behind it."""
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for path in masks:
+        stem = os.path.splitext(path)[0]
+        by_stem[stem].append(path)
+        if image_stem(stem) != stem:
+            by_stem[image_stem(stem)].append(path)
+    return {image: sorted(by_stem.get(os.path.splitext(image)[0], ())) for image in images}
 
 
 def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedBox]:
@@ -126,10 +150,6 @@ def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedB
         yield NamedBox(str(value), (x1, y1, x2, y2))
 
 
-def _is_mask(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in _LOSSLESS
-
-
 def _values(folder: str | Path, name: str) -> np.ndarray:
     """Return the values of a mask file; of a palette image the indices."""
     where = Path(folder) / name
@@ -143,4 +163,19 @@ def _values(folder: str | Path, name: str) -> np.ndarray:
     if values.ndim != 2 or values.dtype.kind not in "iub":
         raise ConfigError(f"{where}: a mask has one whole number a pixel, 0 for background")
     whole: np.ndarray = values.astype(np.int64)
-    return whole
+    return _two_valued(whole, where) if where.suffix.lower() not in _LOSSLESS else whole
+
+
+def _two_valued(values: np.ndarray, where: Path) -> np.ndarray:
+    """Return 0 and 255 for a mask that was stored with losses, which spread around the two.
+
+    Raises:
+        ConfigError: if the values are not near 0 or 255, so that they may be classes.
+    """
+    far = np.minimum(values, 255 - values) > _LOSS
+    if far.mean() > _MOST_BETWEEN:
+        raise ConfigError(
+            f"{where}: {far.mean():.0%} of its values are neither near 0 nor near 255, and a file "
+            f"with losses such as JPEG keeps no others; store the mask as PNG"
+        )
+    return np.where(values > 127, 255, 0)

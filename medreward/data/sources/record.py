@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -101,6 +103,8 @@ class Record:
         group: the patient. Kept in memory to split by; never written.
         key: what a split by hash goes by where there is no group.
         dropped: the names of objects in the image that no box is given of; a name may recur.
+        unsaid: whether the source says nothing of the image, so that "nothing to find" would be a
+            guess.
 
     >>> Record("row-2", where="labels.csv, line 2", place=("images", "1.png"), label="normal").split
     """
@@ -117,6 +121,7 @@ class Record:
     key: str = ""
     dropped: tuple[str, ...] = ()
     crowds: tuple[str, ...] = ()
+    unsaid: bool = False
 
 
 # A question may be about several pictures, or none.
@@ -149,6 +154,27 @@ class Source:
     fetch: Callable[[Record], Any] = attrgetter("place")
     remarks: tuple[Remark, ...] = ()
     private: bool = False
+
+
+def report_lines(remarks: Sequence[Remark], most: int = 50) -> list[str]:
+    """Return the remarks as lines, those of a kind together and at most `most` of each kind."""
+    kinds: dict[str, list[Remark]] = defaultdict(list)
+    for remark in sorted(remarks, key=_natural):
+        kinds[remark.what].append(remark)
+    lines = []
+    for what, found in kinds.items():
+        lines += [
+            f"  {r.where}: {what}" + (f" ({r.detail})" if r.detail else "") for r in found[:most]
+        ]
+        if len(found) > most:
+            lines.append(f"  and {len(found) - most} more: {what}")
+    return lines
+
+
+def _natural(remark: Remark) -> list[tuple[int, str]]:
+    """Return a key that sorts by what, then by where with "line 9" before "line 10"."""
+    parts = re.split(r"([0-9]+)", remark.where)
+    return [(0, remark.what), *((int(p) if p.isdecimal() else -1, p) for p in parts)]
 
 
 def printable(text: object) -> str:

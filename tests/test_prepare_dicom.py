@@ -96,6 +96,66 @@ def test_the_first_of_several_windows_and_other_functions(tmp_path: Path) -> Non
     assert (np.abs(curve.ravel() - sigmoid) <= 1).all()
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"WindowCenter": None, "WindowWidth": None},
+        {"WindowCenter": 8, "WindowWidth": 0},
+        {"WindowCenter": 8},
+        {"WindowCenter": 8, "WindowWidth": -4},
+    ],
+)
+def test_a_window_that_is_none_is_left_out(elements: dict[str, Any], tmp_path: Path) -> None:
+    assert shown(tmp_path, header(**elements)).ravel().tolist() == [17 * i for i in range(16)]
+
+
+def test_a_function_of_no_name_is_the_default_one(tmp_path: Path) -> None:
+    window = {"WindowCenter": 8, "WindowWidth": 4}
+    plain = shown(tmp_path, header(**window))
+    for name in ("", "OTHER"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert (shown(tmp_path, header(**window, VOILUTFunction=name)) == plain).all()
+
+
+def test_a_range_of_padding_and_pixels_that_are_not_square(tmp_path: Path) -> None:
+    padded = header(PixelPaddingValue=0)
+    padded.add_new("PixelPaddingRangeLimit", "US", 5)
+    values = shown(tmp_path, padded).ravel().tolist()
+    assert values[:7] == [0] * 7
+    assert values[15] == 255
+    assert any("not square" in note for note in loaded(tmp_path, header(PixelSpacing=[1, 2])).notes)
+    assert not loaded(tmp_path, header(PixelSpacing=[1, 1])).notes
+
+
+def test_files_without_a_preamble_and_files_that_end_early(tmp_path: Path) -> None:
+    made = header()
+    plain = shown(tmp_path, made)
+    content = (tmp_path / "x.dcm").read_bytes()
+    (tmp_path / "x.dcm").write_bytes(content[132:])
+    assert (np.asarray(dicom.load((str(tmp_path), "x.dcm"), ReadingOptions()).image) == plain).all()
+    bare = Dataset()
+    for element in made:
+        bare.add(element)
+    bare.save_as(tmp_path / "x.dcm", implicit_vr=True, little_endian=True)
+    assert (np.asarray(dicom.load((str(tmp_path), "x.dcm"), ReadingOptions()).image) == plain).all()
+    made.PixelData = made.PixelData[:-4]
+    with pytest.raises(UnusableError, match="truncated: 28 of 32 bytes"):
+        loaded(tmp_path, made)
+    (tmp_path / "x.dcm").write_bytes(b"no DICOM at all, but long enough to be read" * 9)
+    with pytest.raises(UnusableError, match="not a DICOM file"):
+        dicom.load((str(tmp_path), "x.dcm"), ReadingOptions())
+
+
+def test_boxes_of_a_table_are_kept(tmp_path: Path) -> None:
+    header().save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    table = tmp_path / "boxes.csv"
+    table.write_text("image,label,x,y,w,h\nx.dcm,thing,0,0,2,2\nx.dcm,thing,1,1,2,2\n")
+    columns = dicom.Columns(boxes=("x", "y", "w", "h"))
+    [record] = dicom.open_dicom(tmp_path, table, columns).records
+    assert [box.box for box in record.boxes or ()] == [(0, 0, 2, 2), (1, 1, 3, 3)]
+
+
 def test_a_lut_goes_before_a_window(tmp_path: Path) -> None:
     lut = Dataset()
     lut.LUTDescriptor = [16, 0, 8]

@@ -94,7 +94,7 @@ def test_arrays_that_do_not_fit_the_card(flags: tuple[int, ...], message: str) -
 
 def test_several_labels_are_refused_by_a_task_of_one(test_data: Path) -> None:
     records = [Record("a", "image a", "a", ("alpha", "beta"))]
-    with pytest.raises(ConfigError, match=r"the source has several labels an image, .* multilabel"):
+    with pytest.raises(ConfigError, match=r"its labels are alpha, beta .* multilabel"):
         settle_labels(records, support.task(support.LETTERS))
     source = npz.open_npz(test_data / "medmnist" / "pneumoniamnist.npz")
     pneumonia = "\n".join([CHEST.replace("mass", "pneumonia"), "max_typos: 0"])
@@ -240,7 +240,10 @@ def test_coco_categories_are_a_set_and_crowds_count(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("--images", tmp_path, "--coco", tmp_path / "x.json", "--out", out, *NO_SPLIT)
     task = card(tmp_path, CHEST)
-    assert run("--task", task, *words, "--map", "Device=no finding") == 0
+    words = (*words, "--map", "Device=no finding")
+    assert run("--task", task, *words) == 0
+    assert truths(out) == [["effusion", "mass"], ["effusion"], []]
+    assert run("--task", task, *words, "--unannotated", "negative") == 0
     assert truths(out) == [["effusion", "mass"], ["effusion"], [], []]
     with pytest.raises(ConfigError, match="a localisation card fits, or a multilabel one"):
         settle_labels(source.records, support.task(support.LETTERS))

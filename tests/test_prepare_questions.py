@@ -301,6 +301,6 @@ def test_a_table_of_images_with_a_column_of_questions(
     path.write_text("\n".join(line.replace("question", "asked") for line in lines), "utf-8")
     assert run(*given, "--out", tmp_path / "none") == 2
     error = capsys.readouterr().err
-    assert "has the label 'yes' there and 'no' at labels.csv line 2 (0.png)" in error
+    assert "labels.csv line 2 (0.png): its labels are no, yes" in error
     assert "--question-column" in error
     assert run(*given, "--question-column", "asked", "--out", tmp_path / "more") == 0

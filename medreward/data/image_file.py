@@ -23,7 +23,7 @@ from medreward.errors import quote
 # None of them starts a program.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
 SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .bmp .dib .tif .tiff .gif .webp .pgm .ppm .pnm .jp2 .j2k".split()
+    ".png .jpg .jpeg .jpe .jfif .bmp .dib .tif .tiff .gif .webp .pgm .ppm .pnm .jp2 .j2k".split()
 )
 MAX_PIXELS = 100_000_000
 # What Pillow's decoders raise on broken files.
@@ -63,7 +63,7 @@ def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[I
     if not (source if isinstance(source, bytes) else source.stat().st_size):
         raise UnusableError("the file is empty (0 bytes)")
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _pillow_limit(max_pixels):
         warnings.simplefilter("ignore")
         try:
             with Image.open(file, formats=FORMATS) as opened:
@@ -79,6 +79,18 @@ def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[I
             raise
         except DECODER_ERRORS as error:
             raise UnusableError(f"cannot be decoded: {reason_of(error)}") from error
+
+
+@contextmanager
+def _pillow_limit(max_pixels: int) -> Iterator[None]:
+    """Keep Pillow from refusing what `max_pixels` allows; it refuses twice its own limit."""
+    before = Image.MAX_IMAGE_PIXELS
+    if before is not None and max_pixels > before:
+        Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

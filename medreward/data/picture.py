@@ -7,6 +7,8 @@ more than 8 bits grey, float    linear, lowest value of the image -> 0, highest 
                                 ``Reading.intensity``, the same for all images
 transparency                    composited on black
 CMYK                            converted to RGB by Pillow, without a colour profile
+16 bits a colour                the upper 8, with a remark
+0 is white (TIFF)               inverted
 EXIF orientation                applied
 several frames                  the first
 empty, corrupt, truncated       refused
@@ -18,13 +20,17 @@ a path out of the folder        refused, also through a symbolic link
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from medreward.data.image_file import open_image, path_within
-from medreward.data.sources.record import Picture, ReadingOptions
+from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
+
+_PHOTOMETRIC = 262  # the TIFF tag
+_DARK = ", and none of them is bright: fewer than 14 bits seem to be in use, so that it is dark"
 
 
 def load_file(place: tuple[str, str], reading: ReadingOptions) -> Picture:
@@ -33,7 +39,53 @@ def load_file(place: tuple[str, str], reading: ReadingOptions) -> Picture:
     Raises:
         UnusableError: if the file is missing, leads out of the folder, or is no usable picture.
     """
-    return read_picture(path_within(*place), reading)
+    try:
+        path = path_within(*place)
+    except UnusableError as error:
+        raise UnusableError(f"{error}{_hint(*place)}") from error
+    return read_picture(path, reading)
+
+
+def _hint(folder: str, name: str) -> str:
+    """Return what is there in place of a file: in another case, or with other slashes."""
+    written = name.replace("\\", "/")
+    slashes = "; its name has backslashes" if written != name else ""
+    base = written.rpartition("/")[2]
+    for path in (written, base):
+        if path != name and (Path(folder) / path).is_file():
+            return f"{slashes}; {path} is there"
+    parent = Path(written).parent
+    alike = _names_of(str(Path(folder) / parent)).get(base.lower(), [])
+    if alike:
+        return f"; {alike[0]} is there (names differ in case)"
+    stem = base.rpartition(".")[0].lower() or base.lower()
+    others = [n for n in _stems_of(str(Path(folder) / parent)).get(stem, []) if n != base]
+    return f"; {others[0]} is there" if others else ""
+
+
+@lru_cache(maxsize=64)
+def _names_of(folder: str) -> dict[str, list[str]]:
+    """Return the names of a folder's files by their lower case."""
+    found: dict[str, list[str]] = {}
+    for name in _listed(folder):
+        found.setdefault(name.lower(), []).append(name)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _stems_of(folder: str) -> dict[str, list[str]]:
+    """Return the names of a folder's files by their names without ending, in lower case."""
+    found: dict[str, list[str]] = {}
+    for name in _listed(folder):
+        found.setdefault((name.rpartition(".")[0] or name).lower(), []).append(name)
+    return found
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(path.name for path in Path(folder).iterdir() if path.is_file())
+    except OSError:
+        return []
 
 
 def load_bytes(content: bytes, reading: ReadingOptions) -> Picture:
@@ -73,13 +125,27 @@ def _picture(opened: Image.Image, reading: ReadingOptions) -> Picture:
     frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":
         notes.append("several frames: the first is taken")
+    deep = opened.mode == "RGB" and any(";16" in str(tile[3]) for tile in opened.tile)
+    is_white_zero = _is_white_zero(opened)
     opened.load()
     orientation = opened.getexif().get(0x0112, 1)
     upright = ImageOps.exif_transpose(opened) if orientation != 1 else opened
     if orientation != 1:
         notes.append("turned as its EXIF orientation says")
+    if deep:
+        most = max(high for _, high in upright.getextrema())
+        notes.append(f"16 bits a colour: the upper 8 are taken{_DARK if most < 64 else ''}")
     image, note = _eight_bit(upright, reading)
+    if is_white_zero and image.mode == "L":
+        image = ImageOps.invert(image)
+        notes.append("0 is white in it: inverted")
     return Picture(image, (*notes, note) if note else tuple(notes))
+
+
+def _is_white_zero(opened: Image.Image) -> bool:
+    """Whether 0 stands for white in a TIFF of more than 8 bits; Pillow inverts 8 bits itself."""
+    tags = getattr(opened, "tag_v2", None)
+    return opened.mode.startswith("I") and tags is not None and tags.get(_PHOTOMETRIC) == 0
 
 
 def _eight_bit(image: Image.Image, reading: ReadingOptions) -> tuple[Image.Image, str]:
@@ -87,7 +153,7 @@ def _eight_bit(image: Image.Image, reading: ReadingOptions) -> tuple[Image.Image
     if mode.startswith(("I", "F")):
         return _rescaled(image, reading)
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        return _on_black(image), "transparency composited on black"
+        return on_black(image), "transparency composited on black"
     if mode in ("L", "RGB"):
         return image, ""
     if mode == "1":
@@ -107,7 +173,8 @@ def _rescaled(image: Image.Image, reading: ReadingOptions) -> tuple[Image.Image,
     return Image.fromarray(stretch_values(values, float(low), float(high))), note
 
 
-def _on_black(image: Image.Image) -> Image.Image:
+def on_black(image: Image.Image) -> Image.Image:
+    """Return a picture with its transparency composited on black, grey or RGB."""
     grey = image.mode in ("LA", "La", "L", "1")
     layer = image.convert("RGBA")
     ground = Image.new("RGBA", layer.size, (0, 0, 0, 255))

@@ -81,6 +81,9 @@ class Renderer:
             boxes, said = _boxes(record, pictures[0].image.size)
         except UnusableError as error:
             return Remark(record.where, str(error))
+        except Exception as error:  # noqa: BLE001 - one odd file must not end a run over thousands
+            # Without the error's text, which may quote a header.
+            return Remark(record.where, f"cannot be read ({type(error).__name__})")
         images = [resize_image(picture.image, self.size) for picture in pictures]
         notes = (Remark(record.where, note) for picture in pictures for note in picture.notes)
         first, size = pictures[0].image, images[0].size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +39,7 @@ def with_label_sets(
     }
     unknown = {key: counts[key] for key, meaning in known.items() if meaning is None}
     if unknown:
-        raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown))
+        raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown, unclear))
     check_used(mapping, counts)
     kept, remarks = [], []
     for record, keys in zip(records, found, strict=True):
@@ -102,7 +102,12 @@ def _check_no_finding(
         )
 
 
-def _hint(unknown: Mapping[str, int]) -> str:
+def _hint(unknown: Mapping[str, int], unclear: Collection[str]) -> str:
+    if any(key in unclear for key in unknown):
+        return (
+            "\n--flag-value VALUE=1, VALUE=0 or VALUE= (which leaves the images out) says what a "
+            "value means in all --label-columns; =0 is for empty cells"
+        )
     joined = next((key for key in unknown if any(c in key for c in "|;,")), None)
     if joined is None:
         return ""

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from medreward.data.sources.record import Flags, NamedBox, Record, Remark
+from medreward.data.sources.boxes import EMPTIED
+from medreward.data.sources.record import ANY_OBJECT, Flags, NamedBox, Record, Remark
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, parse_yaml, read_text
 from medreward.geometry.regions import MAX_BOXES
@@ -186,6 +187,14 @@ def _truth(task: Task, label: Any) -> str | None:
         return None
 
 
+def _one_of_each(records: Sequence[Record]) -> Sequence[Record]:
+    """Return records with one label each where a source gives a set of exactly one for each."""
+    sets = [record.label for record in records if isinstance(record.label, tuple)]
+    if not sets or any(len(labels) != 1 for labels in sets):
+        return records
+    return [replace(r, label=r.label[0]) if isinstance(r.label, tuple) else r for r in records]
+
+
 def _check_single(records: Sequence[Record], task: Task) -> None:
     """Raise `ConfigError` if a source gives boxes or several labels for a task of one label."""
     for record in records:
@@ -194,12 +203,23 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
                 f"task {quote(task.name)} is {task.kind}, the source has boxes; a "
                 f"localisation card fits, or a multilabel one for what is in an image"
             )
-        if isinstance(record.label, Flags | tuple):
-            raise ConfigError(
-                f"{record.where}: the source has several labels an image, task "
-                f"{quote(task.name)} is "
-                f"{task.kind}; a multilabel card fits"
+        if isinstance(record.label, Flags):
+            raise _several(record, task, "the source has several labels an image")
+        if isinstance(record.label, tuple) and len(record.label) != 1:
+            shown = ", ".join(map(str, record.label)) or "none"
+            raise _several(
+                record,
+                task,
+                f"its labels are {shown} (where they answer different questions, "
+                f"--question-column names these)",
             )
+
+
+def _several(record: Record, task: Task, said: str) -> ConfigError:
+    return ConfigError(
+        f"{record.where}: {said}, and task {quote(task.name)} is {task.kind}; a multilabel card "
+        f"fits"
+    )
 
 
 def _with_boxes(
@@ -208,15 +228,20 @@ def _with_boxes(
     mapping, wanted = wishes.mapping, wishes.box_labels
     unboxed = next((record for record in records if record.boxes is None), None)
     if unboxed:
-        raise ConfigError(f"{unboxed.where}: a {task.kind} task needs boxes; the source has none")
+        raise ConfigError(
+            f"{unboxed.where}: a {task.kind} task needs boxes; the source has none "
+            f"(--box-columns or --corner-columns name those of a CSV file)"
+        )
     counts = Counter(box.name for record in records for box in record.boxes or ())
     check_used(mapping, counts)
+    if ANY_OBJECT in counts and len(task.labels) == 1:
+        mapping = {ANY_OBJECT: task.labels[0].name, **mapping}
     names = {mapping.get(name, name) for name in counts}
     for name in wanted:
         if name not in names:
             raise expected("--box-label: label in the data", name, sorted(names))
     chosen = set(wanted) or names - {""}
-    if len(task.labels) > 1:
+    if task.labels:
         _check_classes(task, counts, mapping, chosen)
     kept, remarks = [], []
     for record in records:
@@ -226,6 +251,9 @@ def _with_boxes(
             remarks.append(Remark(record.where, f"left out: more than {MAX_BOXES} boxes"))
             continue
         dropped = {mapping.get(name, name) for name in record.dropped} & chosen
+        if not boxes and not record.boxes and record.dropped:
+            remarks.append(Remark(record.where, EMPTIED))
+            continue
         kept.append(replace(record, boxes=boxes, dropped=tuple(sorted(dropped))))
     return kept, remarks
 
@@ -240,7 +268,11 @@ def _check_classes(
         if mapping.get(name, name) in chosen and _class(task, mapping.get(name, name)) is None
     }
     if unknown:
-        raise ConfigError(unknown_labels(task, unknown, mapping, "boxes"))
+        numbered = len(task.labels) == 1 and all(name.isdecimal() for name in unknown)
+        hint = "\nwhere each value of a mask is an object of its own: --mask-regions instances"
+        raise ConfigError(
+            unknown_labels(task, unknown, mapping, "boxes") + (hint if numbered else "")
+        )
 
 
 def _class(task: Task, name: str) -> int | None:
@@ -253,6 +285,7 @@ def _settle_sets(records: Sequence[Record], task: Task, wishes: Wishes) -> Settl
 
 
 def _settle_single(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
+    records = _one_of_each(records)
     _check_single(records, task)
     return _with_labels(records, task, wishes.mapping)
 

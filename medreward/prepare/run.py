@@ -100,7 +100,8 @@ def prepare(
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
     if not records:
-        raise ConfigError(f"{source.name}: no image is left to write")
+        why = report_lines([*source.remarks, *unsaid, *left_out], most=10)
+        raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))
     run = _Run(source, prompts, options, *_planned(records, prompts, options))
     run.summary.noun = "questions" if any(record.question for record in records) else "images"
     run.summary.remarks += [*source.remarks, *unsaid, *left_out]

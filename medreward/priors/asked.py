@@ -20,8 +20,8 @@ _MARK = "\0"
 def contradictions(prompt: str, task: Task, settings: RewardSettings) -> Iterator[str]:
     """Yield where a prompt asks for another thing than the reward reads, one sentence each.
 
-    Only the sentences of the shipped prompts say for sure what is asked for. A prompt in words of
-    its own has to hold the marks of the format.
+    Only the sentences of the shipped prompts say for sure what is asked for: a prompt in words of
+    its own may have its format from a system prompt or a trainer's template.
 
     Args:
         prompt: the texts of all of its messages.
@@ -40,12 +40,6 @@ def contradictions(prompt: str, task: Task, settings: RewardSettings) -> Iterato
         yield (
             f"prompt: it asks for the completion format {quote(asked[0])}, and the reward reads "
             f"{quote(format_signature(wanted))}"
-        )
-    missing = [mark for mark in format_of(wanted).marks if mark not in prompt]
-    if not asked and missing:
-        yield (
-            f"prompt: it does not mention {', '.join(missing)}, which the completion format "
-            f"{quote(format_signature(wanted))} of the reward needs"
         )
     frame = _frame(task, settings)
     if frame:

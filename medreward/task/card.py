@@ -15,7 +15,6 @@ from medreward.files.reading import parse_yaml, read_text
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
 from medreward.task.review import UNREVIEWED, review_state
-from medreward.task.settings import RewardSettings
 
 _LABEL_FIELDS = [f.name for f in fields(Label)]
 _STATEMENT_FIELDS = [f.name for f in fields(Statement)]
@@ -90,8 +89,7 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
         values["fields"] = {
             name: _field(name, one, references, make) for name, one in given.items()
         }
-    settings = checks.mapping("reward", values.get("reward", {}))
-    values["reward"] = RewardSettings().updated(settings)
+    values["reward"] = checks.mapping("reward", values.get("reward", {}))
     return values
 
 

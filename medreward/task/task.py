@@ -75,9 +75,19 @@ class _RewardField:
 
     def __set__(self, task: object, reward: RewardSettings | Mapping[str, Any]) -> None:
         """Set them; what is neither is kept as it is, for the task to refuse."""
+        vars(task)["_says_recitation"] = _says_recitation(reward)
         if isinstance(reward, Mapping):
             reward = _DEFAULT.updated(reward)
         vars(task)["reward"] = reward
+
+
+def _says_recitation(reward: object) -> bool:
+    """Whether a card's settings say anything of recitation, or are whole settings already."""
+    if not isinstance(reward, Mapping):
+        return reward is not _DEFAULT
+    weights = reward.get("weights")
+    named = isinstance(weights, Mapping) and "recitation" in weights
+    return named or "delta" in reward or "gates" in reward
 
 
 @dataclass(frozen=True)
@@ -153,8 +163,22 @@ class Task:
             self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
             check_modifiers("modifiers", self.modifiers, self.lexicon, tuple(self.languages))
             check_forms("labels", self.forms[: len(self.labels)], tuple(self.languages))
+            self._settle_recitation()
         except ValueError as error:
             raise ConfigError(f"task {quote(self.name)}: {error}") from error
+
+    def _settle_recitation(self) -> None:
+        """Leave recitation out where the card says nothing of it and it could outweigh the answer.
+
+        Where a nearly right answer earns nearly all, as a box or a set of many labels does, the
+        default weight of recitation would let a wrong answer win, which no reward accepts.
+        """
+        if vars(self)["_says_recitation"]:
+            return
+        weights = self.reward.weights
+        room = weights.accuracy * (1 - rules_of(self.kind).best_wrong(self, self.reward))
+        if Trait.PLACES in self.traits or weights.recitation >= room:
+            vars(self)["reward"] = self.reward.updated({"delta": 0})
 
     def __hash__(self) -> int:
         return hash(self.digest)

@@ -10,6 +10,8 @@ from medreward.data.sources.record import NamedBox, Remark
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Box
 
+EMPTIED = "left out: none of what is annotated in it has a box that can be used"
+
 
 def check_pixels(boxes: Iterable[NamedBox], where: str) -> None:
     """Raise `ConfigError` for a box within one pixel: fractions of the image, by all appearances.

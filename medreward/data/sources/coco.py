@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.boxes import (
+    EMPTIED,
     around_rotated,
     check_pixels,
     clean_boxes,
@@ -30,7 +31,6 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
-_EMPTIED = "left out: none of what is annotated in it has a box that can be used"
 
 
 class CocoFiles(SourceType):
@@ -113,7 +113,7 @@ def _read(
         images = [_image(image) for image in content["images"]]
         notes = _Notes(content, [key for key, _, _ in images])
     except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(f"{file}: not a usable COCO file: {error}") from error
     except KeyError as error:
         raise ConfigError(f"{file}: not a COCO file: {error} is missing") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -127,8 +127,8 @@ def _read(
         kept, said = clean_boxes(boxes, size, where)
         remarks += said
         lost = [*missing_names(boxes, kept), *crowds, *notes.unboxed[key]]
-        if lost and not kept:
-            remarks.append(Remark(where, _EMPTIED))
+        if lost and not kept and not crowds:
+            remarks.append(Remark(where, EMPTIED))
             continue
         records.append(
             Record(
@@ -141,7 +141,7 @@ def _read(
                 key=name,
                 dropped=tuple(lost),
                 crowds=tuple(crowds),
-                unsaid=not kept,
+                unsaid=not (kept or lost),
             )
         )
     if images and not records:

@@ -16,6 +16,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ from medreward.data.sources.table import (
     Columns,
     check_folder,
     columns_of,
-    read_table,
+    join_rows,
+    read_rows,
 )
 from medreward.errors import ConfigError
 
@@ -53,6 +55,8 @@ ALLOWED = (
 _FACTS = ("Modality", "BodyPartExamined", "PhotometricInterpretation")  # counted in the card
 _DECODERS = "a decoder may be missing: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
 _WRITTEN_ON = ("US", "OT", "SC", "ES", "XC", "IVUS", "DOC")  # where scanners draw text into images
+_SQUARE = 0.02  # by how much the sides of a pixel may differ
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
@@ -82,19 +86,12 @@ def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = 
     """
     _pydicom()
     check_folder(folder)
-    records = [
-        Record(
-            id=record.id,
-            where=record.where,
-            place=record.place,
-            label=record.label,
-            split=record.split,
-            group=record.group or _patient(record),
-            key=record.key,
-        )
-        for record in read_table(folder, table, columns or Columns(), private=True)
-    ]
-    return Source(f"DICOM files listed in {Path(table).name}", records, load, private=True)
+    columns = columns or Columns()
+    rows, remarks = read_rows(folder, table, columns, private=True)
+    joined, said = join_rows(Path(table), rows, has_boxes=bool(columns.boxes))
+    records = [replace(record, group=record.group or _patient(record)) for record in joined]
+    name = f"DICOM files listed in {Path(table).name}"
+    return Source(name, records, load, remarks=(*remarks, *said), private=True)
 
 
 def load(place: tuple[str, str], reading: ReadingOptions) -> Picture:
@@ -108,10 +105,11 @@ def load(place: tuple[str, str], reading: ReadingOptions) -> Picture:
         header = _read(path)
         try:
             _check(header, reading)
+            _check_length(header)
             frame, note = _frame(header, reading.frame)
             pixels = _pixels(header, frame, reading)
             facts = {name: defined_term(name, header.get(name)) for name in _FACTS}
-            notes = (note, _burned_in(header, facts["Modality"]))
+            notes = (note, _burned_in(header, facts["Modality"]), _aspect(header))
         except UnusableError:
             raise
         except Exception as error:  # noqa: BLE001 - pydicom reads an element when it is asked for
@@ -148,9 +146,34 @@ def _read(path: Path, **options: Any) -> Any:
     try:
         return _pydicom().dcmread(path, **options)
     except _pydicom().errors.InvalidDicomError:
-        raise UnusableError("not a DICOM file") from None
+        return _read_bare(path, **options)
     except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote the header
         raise UnusableError(f"its header cannot be read ({type(error).__name__})") from None
+
+
+def _read_bare(path: Path, **options: Any) -> Any:
+    """Return a data set that stands in a file without the preamble of DICOM files.
+
+    Raises:
+        UnusableError: if there is no such thing in it.
+    """
+    try:
+        header = _pydicom().dcmread(path, force=True, **options)
+        is_one = any(name in header for name in ("SOPClassUID", "PixelData", "PatientID"))
+    except Exception:  # noqa: BLE001 - whatever it is, its text may quote the header
+        is_one = False
+    if not is_one:
+        raise UnusableError("not a DICOM file")
+    if not getattr(header.file_meta, "TransferSyntaxUID", None):
+        little, implicit = header.original_encoding[1], header.original_encoding[0]
+        names = {
+            (True, True): "ImplicitVRLittleEndian",
+            (False, True): "ExplicitVRLittleEndian",
+            (False, False): "ExplicitVRBigEndian",
+        }
+        name = names.get((bool(implicit), bool(little)), "ImplicitVRLittleEndian")
+        header.file_meta.TransferSyntaxUID = getattr(_pydicom().uid, name)
+    return header
 
 
 def _patient(record: Record) -> str | None:
@@ -176,11 +199,36 @@ def _check(header: Any, reading: ReadingOptions) -> None:
         raise UnusableError(f"more than {reading.max_pixels:,} pixels; not decoded")
 
 
+def _check_length(header: Any) -> None:
+    """Refuse pixel data that end too early, where their length is known."""
+    uid = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+    if uid is None or uid not in _pydicom().uid.UID_dictionary or uid.is_compressed:
+        return
+    expected = _pydicom().pixels.utils.get_expected_length(header)
+    if len(header.PixelData) < expected:
+        raise UnusableError(
+            f"its pixel data are truncated: {len(header.PixelData):,} of {expected:,} bytes"
+        )
+
+
 def _burned_in(header: Any, modality: str) -> str:
     said = str(header.get("BurnedInAnnotation") or "").strip().upper()
     if said or modality not in _WRITTEN_ON:
         return ""
     return f"modality {modality}, often with text burned in; its header does not say: look at it"
+
+
+def _aspect(header: Any) -> str:
+    """Return what to say of pixels that are not square: they are shown as they are stored."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
+        try:
+            down, across = (float(value) for value in header.get(name) or ())
+        except (TypeError, ValueError):
+            continue
+        if down > 0 and across > 0:
+            square = abs(down / across - 1) < _SQUARE
+            return "" if square else "its pixels are not square; shown as they are stored"
+    return ""
 
 
 def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
@@ -197,6 +245,7 @@ def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
 def _pixels(header: Any, frame: int, reading: ReadingOptions) -> np.ndarray:
     pixels = _pydicom().pixels.pixel_array(header, index=frame)
     if str(header.PhotometricInterpretation) == "PALETTE COLOR":
+        _order_palette(header)
         coloured = _pydicom().pixels.apply_color_lut(pixels, header)
         return _full_range(np.asarray(coloured)[..., :3])
     if pixels.ndim == 3:
@@ -205,6 +254,16 @@ def _pixels(header: Any, frame: int, reading: ReadingOptions) -> np.ndarray:
     grey = _grey(pixels, header, reading)
     inverted = str(header.PhotometricInterpretation) == "MONOCHROME1"
     return 255 - grey if inverted else grey
+
+
+def _order_palette(header: Any) -> None:
+    """Bring a big-endian file's tables of 16-bit colours into the order that pydicom reads."""
+    if header.original_encoding[1] is not False:  # little endian, or not known
+        return
+    for colour in ("Red", "Green", "Blue"):
+        name = f"{colour}PaletteColorLookupTableData"
+        if name in header and header[name].VR == "OW":
+            header[name].value = np.frombuffer(header[name].value, ">u2").astype("<u2").tobytes()
 
 
 def _full_range(pixels: np.ndarray) -> np.ndarray:
@@ -221,12 +280,39 @@ def _grey(pixels: np.ndarray, header: Any, reading: ReadingOptions) -> np.ndarra
         bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
         shown = _pydicom().pixels.apply_voi_lut(values, header)
         return stretch_values(np.asarray(shown), 0, float(2**bits - 1))
-    if "WindowCenter" in header and "WindowWidth" in header:
+    if _has_window(header):
         return _windowed(values, header)
-    padding = header.get("PixelPaddingValue")
-    real = values[pixels != padding] if padding is not None else values
+    real = values[~_is_padding(pixels, header)]
     real = real if real.size else values
     return stretch_values(values, float(real.min()), float(real.max()))
+
+
+def _is_padding(pixels: np.ndarray, header: Any) -> np.ndarray:
+    """Return which pixels are padding: of one value, or of a range of values."""
+    value, limit = (header.get(name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    if value is None:
+        none: np.ndarray = np.zeros(pixels.shape, bool)
+        return none
+    ends = sorted((value, value if limit is None else limit))
+    within: np.ndarray = (pixels >= ends[0]) & (pixels <= ends[1])
+    return within
+
+
+def _has_window(header: Any) -> bool:
+    """Whether a header has a window that can be applied; an empty or zero one is none.
+
+    A function of no standard name is the default one, as an empty one is in files of some scanners.
+    """
+    try:
+        centre, width = (
+            float(np.atleast_1d(header.get(name))[0]) for name in ("WindowCenter", "WindowWidth")
+        )
+    except (TypeError, ValueError, IndexError):
+        return False
+    if str(header.get("VOILUTFunction") or "").strip().upper() not in _FUNCTIONS:
+        header.VOILUTFunction = "LINEAR"
+    least = 0.0 if header.get("VOILUTFunction") != "LINEAR" else 1.0
+    return math.isfinite(centre) and math.isfinite(width) and (width > 0) and width >= least
 
 
 def _windowed(values: np.ndarray, header: Any) -> np.ndarray:

@@ -9,8 +9,15 @@ from typing import Any
 
 from medreward.data.picture import load_bytes
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
-from medreward.data.sources.table import COLUMN_OPTIONS
+from medreward.data.sources.record import (
+    Picture,
+    ReadingOptions,
+    Record,
+    Remark,
+    Source,
+    UnusableError,
+)
+from medreward.data.sources.table import COLUMN_OPTIONS, unused_columns
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
@@ -52,7 +59,7 @@ def open_hugging_face(
         config: the data set's configuration, where it has several.
         image: column of images.
         label: column of labels; a ClassLabel gives its names, a Sequence of them several an image.
-        patient: column of patients, to split by.
+        patient: column of patients, to split by; None: the column "patient" if there is one.
 
     Raises:
         ConfigError: if ``datasets`` is not installed, or the data set or a column is missing.
@@ -64,6 +71,17 @@ def open_hugging_face(
     """
     parts = _splits(str(name), config)
     content, records = {}, []
+    columns = next(iter(parts.values())).column_names if parts else []
+    patient = patient or ("patient" if "patient" in columns else None)
+    looks = unused_columns(columns, {image, label}, patient=patient is not None, split=True)
+    remarks = tuple(
+        Remark(
+            Path(name).name,
+            f"column {quote(column)} looks like a {what}, and is not used",
+            f"--{what}-column {column} uses it",
+        )
+        for column, what in looks
+    )
     for split, data in parts.items():
         _check_columns(str(name), data, {"image": image, "label": label, "patient": patient})
         content[split] = _undecoded(data, image)
@@ -82,7 +100,8 @@ def open_hugging_face(
         ]
     if not records:
         raise ConfigError(f"{name}: the data set has no rows")
-    return Source(f"Hugging Face {Path(name).name}", records, _load, _FetchRow(content, image))
+    fetch = _FetchRow(content, image)
+    return Source(f"Hugging Face {Path(name).name}", records, _load, fetch, remarks=remarks)
 
 
 def _splits(name: str, config: str | None) -> Mapping[str, Any]:
@@ -109,9 +128,14 @@ def _check_columns(name: str, data: Any, columns: Mapping[str, str | None]) -> N
 def _undecoded(data: Any, image: str) -> Any:
     from datasets import Image
 
-    if not isinstance(data.features[image], Image):
-        raise ConfigError(f"column {quote(image)} holds {data.features[image]}, not images")
-    return data.cast_column(image, Image(decode=False))
+    feature = data.features[image]
+    fields = {*feature} if isinstance(feature, Mapping) else set()
+    # What pandas, veRL and others write: bytes and a path, without the type of an image.
+    is_file = bool(fields) and fields <= {"bytes", "path"} and "bytes" in fields
+    is_bytes = str(getattr(feature, "dtype", "")) in ("binary", "large_binary")
+    if not (isinstance(feature, Image) or is_file or is_bytes):
+        raise ConfigError(f"column {quote(image)} holds {feature}, not images")
+    return data if is_file or is_bytes else data.cast_column(image, Image(decode=False))
 
 
 def _labels(data: Any, label: str) -> list[Any]:
@@ -145,8 +169,8 @@ class _FetchRow:
 
     def __call__(self, record: Record) -> dict[str, Any]:
         split, index = record.place
-        file: dict[str, Any] = self.content[split][index][self.image] or {}
-        return file
+        file = self.content[split][index][self.image] or {}
+        return {"bytes": file} if isinstance(file, bytes) else dict(file)
 
 
 def _load(file: Mapping[str, Any], reading: ReadingOptions) -> Picture:

@@ -22,6 +22,7 @@ from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.mask_names import find_masks, image_stem
 from medreward.data.sources.record import (
+    ANY_OBJECT,
     NamedBox,
     Record,
     Remark,
@@ -33,7 +34,7 @@ from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.errors import ConfigError, expected
 from medreward.geometry.value_boxes import boxes_of_values
 
-REGIONS = ("components", "whole")
+REGIONS = ("components", "whole", "instances")
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".dib")
 _LOSS, _MOST_BETWEEN = 64, 0.02  # how far JPEG takes a value, and how many at edges
 _NO_MASK = "no mask; left out, as it may show something"
@@ -51,7 +52,8 @@ class MaskFolder(SourceType):
             "--mask-regions",
             default="components",
             metavar="HOW",
-            help="a box for each of the masks' components (default), or whole: one for each value",
+            help="a box for each of the masks' components (default), whole: one for each value, or "
+            "instances: each value is an object of the card's only label",
         ),
     )
 
@@ -66,7 +68,8 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
     Args:
         folder: the images.
         masks: the masks, with one value a class and 0 for background.
-        regions: "components" for a box a connected region, "whole" for one a value.
+        regions: "components" for a box a connected region, "whole" for one a value, "instances"
+            for one a value, each of which is an object of the same class ("object").
 
     Raises:
         ConfigError: if a folder is missing, no image has a mask, or a mask cannot be used.
@@ -126,7 +129,7 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
 
 
 def _masks_by_image(images: Sequence[str], masks: Sequence[str]) -> dict[str, list[str]]:
-    """Return the masks of each image: those with its own name, or with a mask's ending behind it."""
+    """Return the masks of each image: of its own name, or with a mask's ending behind it."""
     by_stem: dict[str, list[str]] = defaultdict(list)
     for path in masks:
         stem = os.path.splitext(path)[0]
@@ -147,7 +150,7 @@ def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedB
     """
     found, boxes = boxes_of_values(values, connected=regions == "components")
     for value, (x1, y1, x2, y2) in zip(found, boxes, strict=True):
-        yield NamedBox(str(value), (x1, y1, x2, y2))
+        yield NamedBox(ANY_OBJECT if regions == "instances" else str(value), (x1, y1, x2, y2))
 
 
 def _values(folder: str | Path, name: str) -> np.ndarray:
@@ -178,4 +181,5 @@ def _two_valued(values: np.ndarray, where: Path) -> np.ndarray:
             f"{where}: {far.mean():.0%} of its values are neither near 0 nor near 255, and a file "
             f"with losses such as JPEG keeps no others; store the mask as PNG"
         )
-    return np.where(values > 127, 255, 0)
+    two: np.ndarray = np.where(values > 127, 255, 0)
+    return two

@@ -2,7 +2,9 @@
 
 A volume is brought to the closest canonical orientation (x to the patient's right, y forward, z
 up). A slice is shown with forward or up at the top and, in axial and coronal planes, the patient's
-left on the left; sagittal ones look forward to the right. Pixels are made square. Values are
+right on the left, as radiologists and DICOM viewers show it; sagittal ones look forward to the
+right. A volume whose header has no orientation (qform and sform 0) is taken as canonical, with a
+remark: which side is which is not known then. Pixels are made square. Values are
 rescaled linearly from the volume's 0.5th and 99.5th percentile to 0 and 255, or from
 ``Reading.intensity``.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import warnings
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,19 +25,20 @@ from PIL import Image
 from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
-from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Source, UnusableError
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
     Columns,
     check_folder,
     columns_of,
-    read_table,
+    read_rows,
     rows_of,
 )
 from medreward.errors import ConfigError, expected, quote
 
 PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
 _PERCENTILES = (0.5, 99.5)
+_UNORIENTED = "no orientation in its header (qform and sform 0): sides are not known; as stored"
 _SLICES_ALLOWED = 10  # a volume may have so many times the voxels that a picture may have pixels
 
 
@@ -85,22 +89,20 @@ def open_nifti(
     check_folder(folder)
     columns = columns or Columns()
     # Files are named after patients often enough: rows are named by their line.
-    records = read_table(folder, table, columns, private=True)
-    lines = [row.get(slice_column) for _, row in rows_of(Path(table), columns)]
+    records, remarks = read_rows(folder, table, columns, private=True)
+    slices = {
+        f"row-{line:06d}": row.get(slice_column) for line, row in rows_of(Path(table), columns)
+    }
     placed = [
-        Record(
-            id=record.id,
-            where=record.where,
-            place=(*record.place, PLANES.index(plane), _index(value, record.where)),
-            label=record.label,
-            split=record.split,
+        replace(
+            record,
+            place=(*record.place, PLANES.index(plane), _index(slices[record.id], record.where)),
             group=record.group or record.key,  # slices of one volume stay together
-            key=record.key,
         )
-        for record, value in zip(records, lines, strict=True)
+        for record in records
     ]
     name = f"NIfTI {plane} slices listed in {Path(table).name}"
-    return Source(name, placed, _load, private=True)
+    return Source(name, placed, _load, remarks=tuple(remarks), private=True)
 
 
 @cache
@@ -123,14 +125,15 @@ def _index(value: str | None, where: str) -> int | None:
 @lru_cache(maxsize=1)  # rows of one volume follow each other
 def _volume(
     path: Path, max_pixels: int
-) -> tuple[np.ndarray, tuple[float, ...], tuple[float, float]]:
-    """Return values, voxel sizes in mm and the two percentiles of a volume."""
+) -> tuple[np.ndarray, tuple[float, ...], tuple[float, float], str]:
+    """Return values, voxel sizes in mm, the two percentiles of a volume, and what to say of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             image = _nibabel().load(path)
             _check_shape(image.shape, max_pixels)
-            image = _nibabel().as_closest_canonical(image)
+            note = "" if _has_orientation(image.header) else _UNORIENTED
+            image = image if note else _nibabel().as_closest_canonical(image)
             values = image.get_fdata(dtype=np.float32).reshape(image.shape[:3])
             zooms = tuple(float(z) or 1.0 for z in image.header.get_zooms()[:3])
         except UnusableError:
@@ -139,7 +142,13 @@ def _volume(
             raise UnusableError(f"not a readable NIfTI volume ({type(error).__name__})") from None
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
-    return values, zooms, (float(low), float(high))
+    return values, zooms, (float(low), float(high)), note
+
+
+def _has_orientation(header: Any) -> bool:
+    """Whether a header says which side is which; other formats than NIfTI always do."""
+    codes = [header.get(name) for name in ("qform_code", "sform_code") if name in header]
+    return not codes or any(int(code) > 0 for code in codes)
 
 
 def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
@@ -155,14 +164,17 @@ def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
 
 def _load(place: tuple[str, str, int, int | None], reading: ReadingOptions) -> Picture:
     folder, relative, axis, index = place
-    values, zooms, percentiles = _volume(path_within(folder, relative), reading.max_pixels)
+    values, zooms, percentiles, note = _volume(path_within(folder, relative), reading.max_pixels)
     count = values.shape[axis]
     if index is not None and index >= count:
         raise UnusableError(f"slice {index} asked for; there are {count}")
     layer = np.moveaxis(values, axis, 0)[count // 2 if index is None else index]
-    grey = Image.fromarray(stretch_values(layer.T[::-1], *(reading.intensity or percentiles)))
+    upright = layer.T[::-1]
+    shown = upright if axis == 0 else upright[:, ::-1]  # the patient's right on the left
+    grey = Image.fromarray(stretch_values(shown, *(reading.intensity or percentiles)))
     x_mm, y_mm = (abs(z) for a, z in enumerate(zooms) if a != axis)
-    return Picture(_square(grey, (x_mm, y_mm), reading.max_pixels))
+    picture = _square(grey, (x_mm, y_mm), reading.max_pixels)
+    return Picture(picture, (note,) if note else ())
 
 
 def _square(image: Image.Image, sides: tuple[float, float], max_pixels: int) -> Image.Image:

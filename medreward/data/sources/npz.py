@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from medreward.data.medmnist import SPLITS, arrays
+from medreward.data.picture import on_black
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import Flags, Picture, ReadingOptions, Record, Source
 from medreward.errors import ConfigError, expected
@@ -60,6 +61,8 @@ def open_npz(path: str | Path) -> Source:
     [('train-0', 0), ('train-1', 1)]
     """
     content = {split: arrays(Path(path), split) for split in SPLITS}
+    for split, (pixels, _) in content.items():
+        check_shape(Path(path), split, pixels)
     records = [
         Record(
             id=f"{split}-{i}",
@@ -132,4 +135,30 @@ class _FetchPixels:
 
 
 def _load(pixels: Any, _: ReadingOptions) -> Picture:
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        return Picture(on_black(Image.fromarray(pixels)), ("transparency composited on black",))
     return Picture(Image.fromarray(pixels))
+
+
+def check_shape(path: Path, split: str, images: np.ndarray) -> None:
+    """Raise `ConfigError` unless an array holds 8-bit pictures, grey, RGB or RGBA.
+
+    >>> import numpy as np
+    >>> check_shape(  # doctest: +ELLIPSIS
+    ...     Path("a.npz"), "train", np.zeros((9, 28, 28, 28), np.uint8)
+    ... )
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: a.npz: train_images: 9 arrays of 28 x 28 x 28 uint8 are no ...
+    """
+    shape = images.shape[1:]
+    if images.dtype == "uint8" and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
+        return
+    first = " (channels first: move them behind, numpy.moveaxis(images, 1, -1))"
+    hint = first if len(shape) == 3 and shape[0] in (1, 3, 4) else ""
+    volumes = "; of volumes, take slices" if len(shape) == 3 and not hint else ""
+    raise ConfigError(
+        f"{path}: {split}_images: {len(images)} arrays of {' x '.join(map(str, shape))} "
+        f"{images.dtype} are no pictures of height x width, with or without 3 or 4 colours "
+        f"behind, in uint8{hint}{volumes}"
+    )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DEFAULT_MAX_PIXELS = 100_000_000
+# The name of a box of a source that has objects without classes: the card's only label.
+ANY_OBJECT = "object"
 
 
 class UnusableError(ValueError):

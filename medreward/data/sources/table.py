@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TextIO
 
 from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file
 from medreward.data.sources.base import CSV, IMAGES, SourceType, option
-from medreward.data.sources.record import Record, Remark, Source, Unclear, printable
+from medreward.data.sources.record import NamedBox, Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
@@ -33,6 +37,11 @@ class Columns:
         question: the question; None: the column "question" if there is one.
         flags: columns that hold 1 where an image has the label that the column is named by, and 0
             where not; in place of `label`.
+        flag_values: what other values in these columns mean: "1", "0", or "" to leave the image
+            out; the empty text is an empty cell.
+        boxes: the columns of a box, x, y, width, height or, with `corners`, x1, y1, x2, y2, of
+            which an image may have a row each; an image whose row has none shows nothing.
+        corners: whether `boxes` are corners.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -45,8 +54,19 @@ class Columns:
     separator: str = ""
     question: str | None = None
     flags: tuple[str, ...] = ()
+    flag_values: Mapping[str, str] = field(default_factory=dict)
+    boxes: tuple[str, ...] = ()
+    corners: bool = False
 
     def __post_init__(self) -> None:
+        for value, meaning in self.flag_values.items():
+            if meaning not in ("1", "0", ""):
+                raise ConfigError(
+                    f"--flag-value: {quote(f'{value}={meaning}')}: a value means 1, 0, or nothing "
+                    f"(VALUE=), which leaves its images out"
+                )
+        if self.flag_values and not self.flags:
+            raise ConfigError("--flag-value: it goes with --label-columns")
         if self.separator and self.flags:
             raise ConfigError("--label-separator and --label-columns: one of them, not both")
 
@@ -61,16 +81,51 @@ class Columns:
         ('Edema', 'Mass: -1.0')
         """
         if self.flags:
-            flags = ((name, row[name].strip()) for name in self.flags)
+            flags = ((name, self._flag(row[name].strip())) for name in self.flags)
             return tuple(
                 name if flag in _YES else Unclear(f"{name}: {flag or '(empty)'}")
                 for name, flag in flags
                 if flag not in _NO
             )
         text = row[self.label].strip()
+        if self.boxes:
+            return text
         if not self.separator:
             return text
         return tuple(part.strip() for part in text.split(self.separator))
+
+    def leaves_out(self, row: Mapping[str, str]) -> bool:
+        """Whether a flag of a row has a value that leaves its image out."""
+        return any(self.flag_values.get(_flag_key(row[name]), "0") == "" for name in self.flags)
+
+    def _flag(self, text: str) -> str:
+        return self.flag_values.get(_flag_key(text), text)
+
+    def box_of(self, row: Mapping[str, str], where: str) -> NamedBox | None:
+        """Return the box in a row, None where its columns are empty.
+
+        Raises:
+            ConfigError: if one of them is empty and others are not, or holds no number.
+        """
+        texts = [row[name].strip() for name in self.boxes]
+        if not any(texts):
+            return None
+        try:
+            x, y, width, height = numbers = [float(text) for text in texts]
+        except ValueError:
+            raise ConfigError(
+                f"{where}: columns {', '.join(self.boxes)}: {quote(texts)} are not four numbers"
+            ) from None
+        if not all(abs(number) < 1e9 for number in numbers):
+            raise ConfigError(f"{where}: {quote(texts)} are not four finite numbers")
+        box = (x, y, width, height) if self.corners else (x, y, x + width, y + height)
+        return NamedBox(row[self.label].strip(), box)
+
+
+def _flag_key(text: str) -> str:
+    """Return a flag as it is looked up: "-1" for "-1.0", "" for an empty cell."""
+    text = text.strip()
+    return text.removesuffix(".0")
 
 
 COLUMN_OPTIONS = (
@@ -88,6 +143,26 @@ COLUMN_OPTIONS = (
         default=[],
         metavar="NAME",
         help="a column of 0 and 1 for each label, instead of --label-column",
+    ),
+    option(
+        "--flag-value",
+        action="append",
+        default=[],
+        metavar="VALUE=MEANING",
+        help="in all --label-columns: what another value means, 1, 0, or nothing, which leaves the "
+        "image out; such as -1=0, and =0 for an empty cell; may be repeated",
+    ),
+    option(
+        "--box-columns",
+        nargs=4,
+        metavar="NAME",
+        help="columns of x, y, width and height of a box; a row a box, empty where there is none",
+    ),
+    option(
+        "--corner-columns",
+        nargs=4,
+        metavar="NAME",
+        help="the same with columns of x1, y1, x2 and y2",
     ),
     option("--question-column", metavar="NAME", help="default: question, if there is one"),
     option("--split-column", metavar="NAME", help="default: split, if there is one"),
@@ -107,7 +182,20 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         suffix=arguments.image_suffix,
         separator=arguments.label_separator,
         flags=tuple(arguments.label_columns),
+        flag_values=_flag_values(arguments.flag_value),
+        boxes=tuple(arguments.box_columns or arguments.corner_columns or ()),
+        corners=bool(arguments.corner_columns),
     )
+
+
+def _flag_values(given: Sequence[str]) -> dict[str, str]:
+    values = {}
+    for text in given:
+        value, equals, meaning = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--flag-value: {quote(text)} is not VALUE=MEANING, such as -1=0")
+        values[_flag_key(value)] = meaning.strip()
+    return values
 
 
 class ImageTable(SourceType):
@@ -136,34 +224,49 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
     ['pneumonia']
     """
     check_folder(folder)
-    records = read_table(folder, table, columns or Columns())
-    _check_once(Path(table), records)
-    name = f"images listed in {Path(table).name}"
-    return Source(name, records, load_file, remarks=_unlisted(Path(folder), records, Path(table)))
+    columns = columns or Columns()
+    records, remarks = read_rows(folder, table, columns)
+    records, found = _find_files(Path(folder), records)
+    records, joined = join_rows(Path(table), records, has_boxes=bool(columns.boxes))
+    said = (*remarks, *found, *joined, *_unlisted(Path(folder), records, Path(table)))
+    return Source(f"images listed in {Path(table).name}", records, load_file, remarks=said)
 
 
 def read_table(
     folder: str | Path, table: str | Path, columns: Columns, *, private: bool = False
 ) -> list[Record]:
-    """Return a record for each row of a CSV file, placed at (folder, relative path).
+    """Return the records of `read_rows` alone."""
+    return read_rows(folder, table, columns, private=private)[0]
+
+
+def read_rows(
+    folder: str | Path, table: str | Path, columns: Columns, *, private: bool = False
+) -> tuple[list[Record], list[Remark]]:
+    """Return a record for each row of a CSV file, placed at (folder, relative path), and remarks.
 
     Args:
         folder: what the paths are relative to.
-        table: the CSV file (tab-separated if it ends in .tsv).
+        table: the CSV file; what separates its cells is found in its header.
         columns: which columns hold what.
         private: name rows by their line only, as file names may be patients' names.
     """
     table = Path(table)
-    records = []
+    records, remarks = [], list(_unused_columns(table, columns))
     for line, row in rows_of(table, columns):
         path = row[columns.image].strip() + columns.suffix
         place = f"{table.name} line {line}"
+        where = place if private else f"{place} ({printable(path)})"
+        if columns.leaves_out(row):
+            remarks.append(Remark(where, "left out: a value of its flags says so (--flag-value)"))
+            continue
+        box = columns.box_of(row, where) if columns.boxes else None
         records.append(
             Record(
                 id=f"row-{line:06d}",
-                where=place if private else f"{place} ({printable(path)})",
+                where=where,
                 place=(str(folder), path),
-                label=columns.label_of(row),
+                label=None if columns.boxes else columns.label_of(row),
+                boxes=((box,) if box else ()) if columns.boxes else None,
                 question=_cell(row, columns.question or "question") or "",
                 split=_split(row, columns, place),
                 group=_cell(row, columns.patient or "patient"),
@@ -172,41 +275,169 @@ def read_table(
         )
     if not records:
         raise ConfigError(f"{table}: it has no rows")
-    return records
+    return records, remarks
 
 
-def _check_once(table: Path, records: Sequence[Record]) -> None:
-    """Raise `ConfigError` for an image with two labels and no question that tells them apart."""
-    seen: dict[tuple[str, str], Record] = {}
+_LOOKS_LIKE = {
+    "patient": re.compile(r".*(patient|subject|case_?id|person|participant|mrn).*", re.I),
+    "split": re.compile(r"(data_?)?(split|fold|subset|partition|phase|usage|set)(_?name)?", re.I),
+}
+
+
+def unused_columns(
+    names: Iterable[str], used: Collection[str], *, patient: bool, split: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the columns that look like patients or splits and are not used, and what they are.
+
+    >>> [*unused_columns(["image", "PatientID", "fold"], ["image"], patient=False, split=False)]
+    [('PatientID', 'patient'), ('fold', 'split')]
+    """
+    taken = {"patient": patient, "split": split}
+    for name in names:
+        for what, pattern in _LOOKS_LIKE.items():
+            if not taken[what] and name not in used and pattern.fullmatch(name.strip()):
+                yield name, what
+
+
+def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
+    names = _header(table, columns)[1]
+    used = {columns.image, columns.label, columns.question, *columns.flags, *columns.boxes}
+    has = {
+        what: (given or what) in names
+        for what, given in (("patient", columns.patient), ("split", columns.split))
+    }
+    for name, what in unused_columns(names, {one for one in used if one}, **has):
+        detail = f"--{what}-column {name} uses it"
+        yield Remark(
+            table.name, f"column {quote(name)} looks like a {what}, and is not used", detail
+        )
+
+
+def _find_files(folder: Path, records: Sequence[Record]) -> tuple[list[Record], list[Remark]]:
+    """Return records with the places of files that are in a sub-folder.
+
+    A file that is not where its row says is looked for by its name in all of the folder; one that
+    has the name alone is taken. Nothing is taken where several have it.
+    """
+    missing = [r for r in records if not (folder / r.place[1]).is_file()]
+    if not missing:
+        return list(records), []
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for path in files_in(folder):
+        if is_picture(path):
+            by_name[os.path.basename(path)].append(path)
+    moved, elsewhere = {}, Counter[str]()
+    for record in missing:
+        name = re.split(r"[/\\]", record.place[1])[-1]
+        found = by_name.get(name, [])
+        if len(found) == 1:
+            moved[record.id] = found[0]
+            elsewhere["in a sub-folder, found by its name"] += 1
+    placed = [replace(r, place=(str(folder), moved[r.id])) if r.id in moved else r for r in records]
+    return placed, [Remark(f"{n} images", what) for what, n in elsewhere.items()]
+
+
+def join_rows(
+    table: Path, records: Sequence[Record], *, has_boxes: bool
+) -> tuple[list[Record], list[Remark]]:
+    """Return a record for each image or question: rows of one are joined.
+
+    Boxes are taken together. Labels that differ make a set of labels, which only a card of several
+    labels takes; without a column of questions, rows that are equal are one.
+    """
+    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        before = seen.setdefault((record.key, record.question), record)
-        if before.label != record.label:
-            told = "the same question" if record.question else "no question column"
+        groups[record.place[1], record.question].append(record)
+    if all(len(found) == 1 for found in groups.values()):
+        return list(records), []
+    joined, remarks = [], []
+    several = {key for key, found in groups.items() if len({*map(_label, found)}) > 1}
+    for key, found in groups.items():
+        first = found[0]
+        _check_alike(table, found)
+        if has_boxes:
+            boxes = tuple(dict.fromkeys(box for one in found for box in one.boxes or ()))
+            first = replace(first, boxes=boxes)
+        elif several:
+            labels = dict.fromkeys(part for one in found for part in _as_set(one.label))
+            first = replace(first, label=tuple(labels))
+        if len(found) > 1 and not has_boxes:
+            what = "rows of one image: their labels are a set" if key in several else "listed twice"
+            remarks.append(Remark(first.where, what, f"{len(found)} rows"))
+        joined.append(first)
+    if has_boxes:
+        remarks.append(Remark(table.name, "rows of one image: their boxes are taken together"))
+    return joined, remarks
+
+
+def _label(record: Record) -> Any:
+    return record.label
+
+
+def _as_set(label: Any) -> tuple[Any, ...]:
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _check_alike(table: Path, found: Sequence[Record]) -> None:
+    """Refuse rows of one image that differ in split or patient, or answers to one question."""
+    first = found[0]
+    for other in found[1:]:
+        for what in ("split", "group"):
+            if getattr(first, what) != getattr(other, what):
+                named = "patient" if what == "group" else what
+                raise ConfigError(
+                    f"{table}: {first.where} and {other.where} are of one image, and differ in "
+                    f"their {named}"
+                )
+        if first.question and first.label != other.label:
             raise ConfigError(
-                f"{table}: the image of {record.where} has the label {quote(record.label)} there "
-                f"and {quote(before.label)} at {before.where}, and {told}; name the column of "
-                f"questions (--question-column), give several labels in one cell "
-                f"(--label-separator), or leave one of the rows out"
+                f"{table}: the image of {other.where} has the label {quote(other.label)} there "
+                f"and {quote(first.label)} at {first.where}, and the same question; leave one of "
+                f"the rows out"
             )
 
 
 def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a CSV file with the number of the line that each begins on."""
+    delimiter, _ = _header(table, columns)
+    with _reading(table) as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        _check_columns(table, list(reader.fieldnames or []), columns)
+        line = reader.line_num + 1
+        for row in reader:
+            if None in row or None in row.values():
+                raise ConfigError(f"{table} line {line}: not as many fields as the header has")
+            yield line, row
+            line = reader.line_num + 1
+
+
+@contextmanager
+def _reading(table: Path) -> Iterator[TextIO]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            delimiter = "\t" if table.suffix == ".tsv" else ","
-            reader = csv.DictReader(file, delimiter=delimiter)
-            _check_columns(table, list(reader.fieldnames or []), columns)
-            line = reader.line_num + 1
-            for row in reader:
-                if None in row or None in row.values():
-                    raise ConfigError(f"{table} line {line}: not as many fields as the header has")
-                yield line, row
-                line = reader.line_num + 1
+            yield file
     except OSError as error:
         raise ConfigError(f"{table}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{table}: not a CSV file in UTF-8: {error}") from error
+
+
+def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
+    """Return what separates the cells of a table, and its header.
+
+    It is the one by which the header has the column of images: a comma, a tab for .tsv, or, where
+    these give no such column, a semicolon, a tab or a bar.
+    """
+    first = "\t" if table.suffix == ".tsv" else ","
+    with _reading(table) as file:
+        line = next(csv.reader([file.readline()], delimiter=first), [])
+        file.seek(0)
+        text = file.readline()
+    for delimiter in (first, ",", ";", "\t", "|"):
+        names = next(csv.reader([text], delimiter=delimiter), [])
+        if columns.image in names:
+            return delimiter, names
+    return first, line
 
 
 def check_folder(folder: str | Path) -> None:
@@ -242,12 +473,31 @@ def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
     for which, name in (
         ("image", columns.image),
         *(("label", name) for name in labels),
+        *(("box", name) for name in columns.boxes),
         ("question", columns.question),
         ("split", columns.split),
         ("patient", columns.patient),
     ):
         if name is not None and name not in names:
-            raise expected(f"{table}: {which} column", name, names)
+            raise _no_column(table, names, which, name)
+
+
+def _no_column(table: Path, names: list[str], which: str, name: str) -> ConfigError:
+    """Return the error on a column that is not there, with what to do about it."""
+    error = expected(f"{table}: {which} column", name, names)
+    wide = max(names, key=len, default="")
+    for sign, said in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(names) == 1 and sign in wide:
+            return ConfigError(f"{error}; its header is separated by {said} ({quote(sign)})")
+    if any(is_picture(one) or one.replace(".", "", 1).isdigit() for one in names):
+        return ConfigError(
+            f"{error}; the first line seems to be no header: write one, such as image,label"
+        )
+    options = {"image": "--image-column", "label": "--label-column or --label-columns"}
+    option_name = options.get(
+        which, f"--{which}-columns" if which == "box" else f"--{which}-column"
+    )
+    return ConfigError(f"{error}; {option_name} NAME says which column it is")
 
 
 def _cell(row: dict[str, str], column: str) -> str | None:

@@ -51,8 +51,11 @@ _SPECIAL = {
     "<": Token("s", 0, share=0.1, text="10%"),
     "5": Token("#", 0, share=50.0, text="50"),
     "X": Token("X", 0, text="zorbic"),
+    "P": Token("p", 0, text="90%"),
+    "A": Token("a", 0, text="10%"),
+    "Z": Token("S", 0, 0),
 }
-_CLAIM_SIGNS = "0012S T,:.?!-|&bdtnyapqzFimkvoMfec#X".replace(" ", "")
+_CLAIM_SIGNS = "0012S T,:.?!-|&bdtnyapqzFimkvoMfec#XPAZ".replace(" ", "")
 _CERTAIN_SIGNS = "01#%$=<5ch:,.&fFoapyndm"
 
 
@@ -87,8 +90,9 @@ def grammar_lines() -> Iterator[str]:
     often = "000111112d d n y a p q t S , , : . | & b ? m k F i z".replace(" ", "")
     longer = ["".join(chance.choices(often, k=chance.randint(4, 9))) for _ in range(9000)]
     for signs in dict.fromkeys([*_CLAIM_SIGNS, *short, *triples, *longer, *_tables(chance)]):
-        name = chance.choice([*RULES])
-        yield f"{name}\t{signs}\t{claims_of(signs, RULES[name])}"
+        # Short ones under all rules, longer ones under one of them.
+        for name in [*RULES] if len(signs) < 4 else chance.sample([*RULES], 1):
+            yield f"{name}\t{signs}\t{claims_of(signs, RULES[name])}"
 
 
 def _tables(chance: Random) -> Iterator[str]:
@@ -112,6 +116,26 @@ def _tables(chance: Random) -> Iterator[str]:
                 chance.choice(("n:", "y,", "p:", "0:", ",", "n.", "q", "q,", "n,", "0,")) + signs
             )
         yield signs
+    for _ in range(2000):  # denials, alternatives, shares and counts around an absence
+        parts = (
+            "d0",
+            "d1",
+            "|0",
+            "|1",
+            ",0",
+            "t1",
+            "Z",
+            "n",
+            "P",
+            "A",
+            "F2",
+            "T",
+            "k",
+            "1",
+            ":",
+            ",",
+        )
+        yield "".join(chance.choices(parts, k=chance.randint(2, 5)))
     headings = ("n:", "p:", "q,", "q:", "y,", "0:", "")
     for _ in range(2000):  # headings, and lines below them with and without one of their own
         lines = [chance.choice(headings) + chance.choice("012S") for _ in range(3)]

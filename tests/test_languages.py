@@ -287,7 +287,7 @@ def test_a_card_of_two_languages_takes_both() -> None:
         ("de", "languages: 'de' is not a list of languages, such as \\[en\\]"),
         ([], "languages: .* is not a list of languages"),
         (["fr"], "languages: 'fr' is not one of en, de, zh"),
-        (["en", "en"], "names a language twice"),
+        (["en", "en"], r"\['en', 'en'\] names a language twice"),
         ([["en"]], "languages: "),
         ({"en": 1}, "languages: "),
     ],

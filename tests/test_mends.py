@@ -146,3 +146,8 @@ def test_a_failed_case_names_the_word() -> None:
     text = "{task: yes_no, cases: [{answer: 'yes zorbic', target: 'yes', expect: {correct: true}}]}"
     (outcome,) = check_text(text)
     assert "unread      'zorbic' is not understood" in show_outcome(outcome)
+
+
+def test_a_word_of_another_script_names_the_cards_languages() -> None:
+    said = mend_of("пневмония", ("en", "de"))
+    assert said.startswith("it is no word of english, german: set the card's languages (en, de, zh")

@@ -137,7 +137,8 @@ def test_the_old_way_to_ask_for_points_is_refused_with_the_mend(given: dict[str,
 
 def test_recitation_is_not_for_pointing() -> None:
     with pytest.raises(ConfigError, match="recitation is not for pointing"):
-        explain("[[1, 1]]", [], task=Task("lesions", "pointing"))
+        explain("[[1, 1]]", [], task=Task("lesions", "pointing"), delta=-1)
+    assert explain("[[1, 1]]", [], task=Task("lesions", "pointing")).parts["recitation"] == 0.0
 
 
 # ---------------------------------------------------------------------------------------------

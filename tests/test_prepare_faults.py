@@ -420,11 +420,11 @@ def test_zero_is_white_in_some_tiffs(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_arrays_that_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def of(images: np.ndarray) -> Any:
         parts: dict[str, Any] = {}
-        for split in ("train", "val", "test"):
-            parts[f"{split}_images"] = images
+        for i, split in enumerate(("train", "val", "test")):
+            parts[f"{split}_images"] = images + np.array(i, images.dtype)
             parts[f"{split}_labels"] = np.array([[i % 2] for i in range(len(images))])
         np.savez(tmp_path / "a.npz", **parts)
-        given = ("--npz", tmp_path / "a.npz", "--drop-duplicates")
+        given = ("--npz", tmp_path / "a.npz")
         return prepared(tmp_path, LETTERS, *given, capsys=capsys)
 
     chance = np.random.default_rng(0)
@@ -434,6 +434,9 @@ def test_arrays_that_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     assert "of volumes, take slices" in of(pixels(2, 28, 28, 28))
     assert "channels first" in of(pixels(2, 3, 28, 28))
+    assert len(of(pixels(2, 28, 28))) == 6
+    said = capsys.readouterr().out
+    assert "label 1: taken for the card's label at that place, counted from 0 (beta: 3" in said
     assert "8-bit images" in of(pixels(2, 28, 28).astype(np.float32))
 
 

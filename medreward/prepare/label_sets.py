@@ -41,7 +41,12 @@ def with_label_sets(
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown, unclear))
     check_used(mapping, counts)
-    kept, remarks = [], []
+    kept: list[Record] = []
+    remarks = []
+    flagged = sum(isinstance(record.label, Flags) for record in records)
+    if flagged:
+        what = "zeros and ones are taken for the card's labels in their order"
+        remarks.append(Remark(f"{flagged} images", what, ", ".join(x.name for x in task.labels)))
     for record, keys in zip(records, found, strict=True):
         gone = [key for key in keys if key not in known]
         if gone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -22,6 +22,7 @@ from medreward.prepare.label_sets import with_label_sets
 from medreward.prepare.masks import settle_masks
 from medreward.prepare.unknown import check_used, key_of, unknown_labels
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.reasons import REASONS
 
 Settled: TypeAlias = tuple[list[Record], list[Remark]]
@@ -164,7 +165,8 @@ def _with_labels(
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping))
     check_used(mapping, counts)
-    kept, remarks = [], []
+    kept: list[Record] = []
+    remarks = [*_by_place(task, counts, mapping)]
     for record in records:
         key = key_of(record.label)
         if known[key]:
@@ -172,6 +174,18 @@ def _with_labels(
         else:
             remarks.append(Remark(record.where, _DROPPED, repr(key)))
     return kept, remarks
+
+
+def _by_place(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]
+) -> Iterator[Remark]:
+    """Yield what a number was taken for that is no name of the card: the label at its place."""
+    for key, count in sorted(counts.items()):
+        is_place = key.isdecimal() and key not in mapping and Trait.ORDERED not in task.traits
+        if is_place and task.lexicon.label(key) is None and int(key) < len(task.labels):
+            name = task.labels[int(key)].name
+            what = "taken for the card's label at that place, counted from 0"
+            yield Remark(f"label {key}", what, f"{name}: {count} images")
 
 
 def _mapped(task: Task, name: str) -> str | None:

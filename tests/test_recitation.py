@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+from nltk.translate.bleu_score import SmoothingFunction, brevity_penalty, sentence_bleu
+from PIL import Image
 
 from medreward import Task, explain
+from medreward.commands.cli import main
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import make_rows
 from medreward.scoring.parts import recitation
-from medreward.scoring.parts.recitation import ORDER, Reference, reference
+from medreward.scoring.parts.recitation import (
+    ORDER,
+    Reference,
+    largest_recitation,
+    reference,
+    words_needed,
+)
+from medreward.task.settings import RECITATION_MEASURES
 from medreward.text.words import tokenize
+from tests.growth import MOST, growth
 
 KNOWLEDGE = Task.load("pneumoniamnist").knowledge_text()
 METHOD1 = SmoothingFunction().method1
@@ -163,3 +179,89 @@ def test_without_knowledge_there_is_no_recitation(knowledge: str) -> None:
 def test_nothing_recited_is_plain_zero() -> None:
     text = "<think>zzz</think><answer>normal</answer>"
     assert str(explain(text, 0, task="pneumoniamnist", delta=-1).parts["recitation"]) == "0.0"
+
+
+def nltk_precision(knowledge: str, text: str) -> float:
+    """nltk's BLEU without its brevity penalty."""
+    known, said = tokenize(knowledge), tokenize(text)
+    if not said or not known:
+        return 0.0
+    penalty: float = brevity_penalty(len(known), len(said))
+    return nltk_bleu(knowledge, text) / penalty
+
+
+def difflib_containment(knowledge: str, text: str) -> float:
+    known, said = tokenize(knowledge), tokenize(text)
+    if not said:
+        return 0.0
+    found = SequenceMatcher(None, said, known, autojunk=False).find_longest_match()
+    return float(found.size / len(said))
+
+
+@given(sentences, st.lists(sentences, min_size=1, max_size=6))
+def test_other_measures_equal_known_implementations(knowledge: str, texts: list[str]) -> None:
+    known = Reference(knowledge)
+    for measure, peer in (("precision", nltk_precision), ("containment", difflib_containment)):
+        expected = [peer(knowledge, text) for text in texts]
+        assert known.values(measure, texts) == pytest.approx(expected, abs=1e-12)
+    assert known.values("bleu", texts) == known.bleus(texts)
+
+
+@pytest.mark.parametrize("measure", RECITATION_MEASURES)
+@given(st.integers(1, 12), st.integers(1, 12), st.data())
+def test_nothing_is_above_the_largest_recitation(
+    measure: str, reasoning: int, knowledge: int, data: st.DataObject
+) -> None:
+    words = "abcdefghijklm"
+    known = " ".join(words[:knowledge])
+    said = data.draw(st.lists(st.sampled_from(words), min_size=reasoning, max_size=reasoning))
+    most = largest_recitation(measure, reasoning, knowledge)
+    [value] = Reference(known).values(measure, [" ".join(said)])
+    assert value <= most + 1e-12
+    copied = known.split()[:reasoning] + ["zz"] * (reasoning - knowledge)
+    assert Reference(known).values(measure, [" ".join(copied)])[0] == pytest.approx(most)
+
+
+def test_seven_words_against_a_card_matter_where_there_is_no_brevity_penalty() -> None:
+    knowledge = " ".join(f"word{i}" for i in range(140))
+    told = "<think>word3 word4 word5 word6 word7 word8 word9</think><answer>normal</answer>"
+    found = {
+        measure: explain(
+            told, "normal", task="pneumoniamnist", knowledge=knowledge, recitation_measure=measure
+        )
+        for measure in RECITATION_MEASURES
+    }
+    values = {measure: score.parts["recitation"] for measure, score in found.items()}
+    assert -1e-7 < values["bleu"] < 0.0
+    assert values["precision"] == values["containment"] == -1.0
+    assert "|recitation_measure:" not in found["bleu"].signature
+    assert "|recitation_measure:precision|" in found["precision"].signature
+    assert words_needed("bleu", 140, 0.01) == 25
+    assert words_needed("containment", 140, 0.5) == 1
+    assert words_needed("bleu", 140, 1.5) is None
+    assert largest_recitation("precision", 0, 10) == largest_recitation("bleu", 5, 0) == 0.0
+
+
+@pytest.mark.parametrize("unit", ["a ", "a b ", "a a b ", "word3 word4 zz ", "word3 "])
+def test_the_longest_run_is_found_in_linear_time(unit: str) -> None:
+    known = Reference(" ".join(["a"] * 300 + ["b"] + [f"word{i}" for i in range(300)]))
+
+    def work(length: int) -> Any:
+        text = unit * (length // len(unit))
+        return lambda: known.values("containment", [text])
+
+    assert growth(work, 200_000) <= MOST
+
+
+def test_rows_check_says_where_recitation_cannot_matter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    examples = [Example(Image.new("L", (20, 20), i), "normal", f"r{i}", "train") for i in range(3)]
+    task = Task.load("pneumoniamnist")
+    write_parquet(tmp_path / "rows.parquet", make_rows(examples, task))
+    given = ["rows", "check", str(tmp_path / "rows.parquet")]
+    assert main(given) == 0
+    said = capsys.readouterr().out
+    assert "knowledge of 50 words: R_recite (bleu) can reach 0.01 from 9 words of reasoning" in said
+    assert main([*given, "--recitation-measure", "precision"]) == 0
+    assert "R_recite (precision) can reach 0.01 from 1 words" in capsys.readouterr().out

@@ -37,7 +37,9 @@ def answer(grade: object, thought: str = "Dot bleeds.") -> str:
     return f"<think>{thought}</think><answer>{grade}</answer>"
 
 
-def run(make: Make, bound: Scorer, steps: int = STEPS, seed: int = 0) -> Iterator[TraceRow]:
+def run(
+    make: Make, bound: Scorer, steps: int = STEPS, seed: int = 0, known: str = KNOWN
+) -> Iterator[TraceRow]:
     """Yield a trace whose completions `make` writes, given chance, the step and the target."""
     rng = random.Random(seed)
     for step in range(1, steps + 1):
@@ -45,9 +47,9 @@ def run(make: Make, bound: Scorer, steps: int = STEPS, seed: int = 0) -> Iterato
             target = (step + prompt) % 5
             for _ in range(GROUP):
                 completion = make(rng, step, target)
-                score = bound.score(completion, target, KNOWN)
+                score = bound.score(completion, target, known)
                 place: dict[str, Any] = {"step": step, "id": f"p{prompt}"}
-                yield trace_row(score, bound.task, completion, target, KNOWN, **place)
+                yield trace_row(score, bound.task, completion, target, known, **place)
 
 
 def late(step: int) -> float:
@@ -119,6 +121,12 @@ def reciting(rng: random.Random, step: int, target: int) -> str:
     return answer(guess(rng, 0.4, target), told)
 
 
+def quoting(rng: random.Random, step: int, target: int) -> str:
+    """Four words of the knowledge, or none."""
+    told = " ".join(KNOWN.split()[:4]) if rng.random() < 0.5 else rng.choice(THOUGHTS)
+    return answer(guess(rng, 0.3 + 0.4 * late(step), target), told)
+
+
 def in_other_words(rng: random.Random, _: int, target: int) -> str:
     said = guess(rng, 0.5, target)
     return answer(f"{said} zorbic" if rng.random() < 0.1 else said, rng.choice(THOUGHTS))
@@ -163,11 +171,24 @@ def test_each_fault_is_found_and_nothing_is_made_up(
     assert found <= allowed, describe_run(view)
 
 
+def test_recitation_that_lengths_take_away_is_found() -> None:
+    """Four words of reasoning against eighty of knowledge are nothing to BLEU."""
+    known = " ".join([KNOWN, *(f"word{i}" for i in range(70))])
+    for measure, found in (("bleu", True), ("precision", False)):
+        bound = scorer("retinamnist", {"delta": -1, "recitation_measure": measure})
+        rules = {one.rule for one in findings(analyse(run(quoting, bound, known=known)))}
+        assert ("recitation_inert" in rules) == found
+    off = scorer("retinamnist", {"delta": 0})
+    rules = {one.rule for one in findings(analyse(run(quoting, off, known=known)))}
+    assert "recitation_inert" not in rules
+
+
 def test_every_rule_is_tried() -> None:
     tried = {rule for *_, rules in TABLE for rule in rules} | {
         "mixed_settings",
         "idle_part",
         "one_target",
+        "recitation_inert",
     }
     names = {rule.__name__ for rule in RULES} | {"format_over_accuracy"}
     assert names == tried

@@ -37,6 +37,11 @@ def add_parser(commands: Any) -> None:
         help="the model profile of the reward, such as qwen3_vl",
     )
     check.add_argument(
+        "--recitation-measure",
+        metavar="NAME",
+        help="that of the reward, where it is not the card's: bleu, precision or containment",
+    )
+    check.add_argument(
         "--model",
         metavar="FOLDER|NAME",
         help="hold the rows against a model's configuration, chat template and image processor; "
@@ -69,7 +74,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    from medreward.data.check import check_parquet, scorers_of
+    from medreward.data.check import check_parquet, recitation_reach, scorers_of
     from medreward.data.model_check import check_model
     from medreward.errors import ConfigError
     from medreward.scoring.task_book import name_tasks
@@ -78,12 +83,15 @@ def _run_check(arguments: argparse.Namespace) -> int:
         raise ConfigError("--max-prompt: it goes with --model, whose tokens are counted")
     named = {"completion_format": arguments.completion_format}
     named |= {"model_profile": arguments.model_profile}
+    named |= {"recitation_measure": arguments.recitation_measure}
     settings = {name: value for name, value in named.items() if value}
     book = name_tasks(arguments.task)
     scorer_of = scorers_of(book, settings)
     for file in arguments.file:
         count = check_parquet(file, book, image_root=arguments.images, scorer_of=scorer_of)
         print(f"{file}: {count} rows are right")
+        for line in recitation_reach(file, scorer_of):
+            print(f"  {line}")
         if arguments.model:
             limit = arguments.max_prompt
             for line in check_model(arguments.model, file, scorer_of, max_prompt=limit):

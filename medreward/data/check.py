@@ -23,11 +23,14 @@ from medreward.geometry.regions import check_size
 from medreward.kinds.truth import target_of, target_size
 from medreward.priors.asked import contradictions
 from medreward.priors.template import IMAGE_MARK
+from medreward.scoring.parts.recitation import words_needed
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.scoring.task_book import TaskBook
+from medreward.text.words import tokenize
 
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
 _MOST_SHOWN = 10
+_FEW = 20  # rows of which the reach of recitation is told
 # The data source and extra_info of a row -> its scorer.
 ScorerOf: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Scorer]
 
@@ -87,6 +90,30 @@ def check_parquet(
         more = f"\n… and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
         raise ConfigError(f"{path}: " + f"\n{path}: ".join(found[:_MOST_SHOWN]) + more)
     return count
+
+
+def recitation_reach(path: str | Path, scorer_of: ScorerOf) -> Iterator[str]:
+    """Yield what reasoning it takes for recitation to matter in the rows of a file.
+
+    Of the first row of each kind of settings with δ⁺ or δ⁻ and knowledge: R_recite is bounded by
+    the lengths of reasoning and knowledge (`medreward.scoring.parts.recitation`).
+    """
+    said: set[str] = set()
+    for row in first_rows(path, _FEW):
+        bound = scorer_of(row["data_source"], row.get("extra_info"))
+        words = len(tokenize((row.get("extra_info") or {}).get("knowledge") or ""))
+        settings = bound.settings
+        if not words or not settings.delta or not settings.weights.recitation:
+            continue
+        measure = settings.recitation_measure
+        least, more = (words_needed(measure, words, value) for value in (0.01, 0.1))
+        line = (
+            f"{bound.task.name}: knowledge of {words} words: R_recite ({measure}) can reach 0.01 "
+            f"from {least} words of reasoning on, 0.1 from {more} on"
+        )
+        if line not in said:
+            said.add(line)
+            yield line
 
 
 def open_parquet(path: str | Path) -> pq.ParquetFile:

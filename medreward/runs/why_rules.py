@@ -33,6 +33,7 @@ FALLS = 0.05  # share of right answers
 FORMAT_UP = 0.05  # mean of the part
 LONGER = 1.5  # times
 REPEATS = 0.1  # share of repeated word triples
+INERT = 1e-4  # a mean of the part recitation that no weight in use makes felt
 RECITES = 0.05  # mean of the part's absolute value
 ONE_ANSWER = 0.7  # share of the answers that could be read
 ABOVE_TARGETS = 0.2  # share of answers above that of the targets
@@ -341,6 +342,19 @@ def recitation(view: View) -> Iterator[Diagnosis]:
     )
 
 
+def recitation_inert(view: View) -> Iterator[Diagnosis]:
+    """Recitation is there, and too small to change anything."""
+    size = abs(view.all.mean("part recitation"))
+    if 0.0 < size < INERT:
+        yield Diagnosis(
+            "recitation_inert",
+            f"recitation is {size:.0e} on average, so that delta changes nothing",
+            "where the reasoning is much shorter than the knowledge, BLEU's brevity penalty takes "
+            "it away: recitation_measure precision or containment has none, and prepare "
+            "--knowledge context injects less; `medreward rows check` says what length it takes",
+        )
+
+
 def one_answer(view: View) -> Iterator[Diagnosis]:
     """One answer takes over (mode collapse)."""
     answered, targets = view.now.answers, view.now.targets
@@ -398,6 +412,7 @@ RULES: tuple[Callable[[View], Iterator[Diagnosis]], ...] = (
     longer,
     repetition,
     recitation,
+    recitation_inert,
     constant_part,
     idle_part,
 )

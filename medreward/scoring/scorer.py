@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from medreward.scoring.judge import JudgeLike
 
 # The settings that shape the scores of every kind.
-COMMON = ("weights", "delta", "gates", "completion_format")
+COMMON = ("weights", "delta", "gates", "completion_format", "recitation_measure")
+# The values of settings that a signature leaves out.
+_UNSIGNED = (("completion_format", DEFAULT_FORMAT), ("recitation_measure", "bleu"))
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6
@@ -230,7 +232,7 @@ class Scorer:
 
 def _signed(name: str, value: Any) -> dict[str, str]:
     """Return a setting as items of the signature, from which its value can be told exactly."""
-    if name == "completion_format" and value == DEFAULT_FORMAT:
+    if (name, value) in _UNSIGNED:
         return {}  # as in the signatures of before there was another
     if name == "completion_format":
         return {name: format_signature(value)}

@@ -49,6 +49,11 @@ NUMBER_QUALITIES = {
     "exact": "1 within the tolerance, else 0",
     "linear": "1 within the tolerance, then falling to 0 at number_reach times the true number",
 }
+RECITATION_MEASURES = {
+    "bleu": "BLEU-4 (VRFT-Aug): near 0 where the reasoning is much shorter than the knowledge",
+    "precision": "BLEU-4 without its brevity penalty: how much of the reasoning is copied",
+    "containment": "the longest copied run of words, as a share of the reasoning",
+}
 _CHOICES = {
     "frame": FRAMES,
     "box_quality": BOX_QUALITIES,
@@ -57,6 +62,7 @@ _CHOICES = {
     "set_quality": SET_QUALITIES,
     "answer_quality": ANSWER_QUALITIES,
     "number_quality": NUMBER_QUALITIES,
+    "recitation_measure": RECITATION_MEASURES,
 }
 _DELTAS = {"+": 1, "δ+": 1, "δ⁺": 1, "plus": 1, "-": -1, "δ-": -1, "δ⁻": -1, "minus": -1, "0": 0}
 
@@ -92,6 +98,8 @@ class RewardSettings:
         completion_format: where reasoning and answer stand in a completion: the name of a format
             out of `medreward.text.formats.registry.format_names`, or a user's own, as a mapping or
             a YAML file (`medreward.task.completion_format`); prompts ask for it.
+        recitation_measure: how reasoning is held against the knowledge, out of
+            `RECITATION_MEASURES`.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -119,6 +127,7 @@ class RewardSettings:
     field_balance: float = 0.5
     absent_weight: float = 0.1
     completion_format: str = DEFAULT_FORMAT
+    recitation_measure: str = "bleu"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__

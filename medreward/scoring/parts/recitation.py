@@ -1,4 +1,6 @@
-"""R_recite: BLEU-4 between the reasoning and the knowledge that was injected into the prompt.
+"""R_recite: how much of the reasoning is copied from the knowledge in the prompt.
+
+By default it is BLEU-4.
 
 With modified n-gram precisions p_1 … p_4 of the reasoning (h tokens) against the knowledge
 (r tokens), a precision without a match taken as 0.1/denominator::
@@ -10,6 +12,15 @@ and 0 where not one word matches: BLEU of Papineni et al. (ACL 2002) with smooth
 Chen & Cherry (WMT 2014), equal to nltk's ``sentence_bleu([knowledge], reasoning,
 smoothing_function=SmoothingFunction().method1)`` on the same tokens. VRFT-Aug adds it with a sign
 δ: δ⁺ encourages recitation, δ⁻ penalises it.
+
+BP makes it vanish where the reasoning is much shorter than the knowledge: 7 words copied from 140
+are worth 6e-9 at most, and δ⁺, δ⁻ and δ = 0 are the same run. Two other measures have no such term
+(`recitation_measure`)::
+
+    precision    exp((ln p_1 + ln p_2 + ln p_3 + ln p_4) / 4)
+    containment  (length of the longest run of words that the knowledge has too) / h
+
+both in [0, 1]; `largest_recitation` says what a measure can reach at given lengths.
 """
 
 from __future__ import annotations
@@ -17,7 +28,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import repeat
 from typing import Any, TypeAlias
 
@@ -54,7 +65,7 @@ class Reference:
     def __init__(self, text: str) -> None:
         import numpy as np
 
-        tokens = tokenize(text)
+        tokens = self._tokens = tokenize(text)
         self.length = len(tokens)
         self._number_of = {word: i for i, word in enumerate(dict.fromkeys(tokens))}
         words = self._numbers(tokens)
@@ -72,8 +83,25 @@ class Reference:
         """Return the BLEU-4 of `text` against the knowledge, in [0, 1]."""
         return self.bleus([text])[0]
 
-    def bleus(self, texts: Sequence[str]) -> list[float]:
-        """Return the BLEU-4 of each text against the knowledge, in [0, 1]."""
+    def values(self, measure: str, texts: Sequence[str]) -> list[float]:
+        """Return a measure of each text against the knowledge, in [0, 1].
+
+        >>> knowledge = Reference("Lobar consolidation suggests bacterial pneumonia.")
+        >>> [round(knowledge.values(name, ["I see lobar consolidation"])[0], 3)
+        ...  for name in ("bleu", "precision", "containment")]
+        [0.132, 0.17, 0.5]
+        """
+        if measure == "containment":
+            return [self.run(tokenize(text)) for text in texts]
+        return self.bleus(texts, brevity=measure == "bleu")
+
+    def run(self, tokens: Sequence[str]) -> float:
+        """Return the longest run of words that the knowledge has too, as a share of all of them."""
+        longest = self._runs.longest(tokens)
+        return longest / len(tokens) if tokens else 0.0
+
+    def bleus(self, texts: Sequence[str], *, brevity: bool = True) -> list[float]:
+        """Return the BLEU-4 of each text against the knowledge, or its precision alone."""
         together = max(1, min(_TOGETHER, _MOST_COUNTS // max(1, self.length)))
         found: list[float] = []
         known = self._number_of.keys()
@@ -88,18 +116,23 @@ class Reference:
                 for i, tokens, matches in zip(
                     places, some, zip(*by_order, strict=True), strict=True
                 ):
-                    found[start + i] = self._bleu(len(tokens), matches)
+                    found[start + i] = self._bleu(len(tokens), matches, brevity)
         return found
 
-    def _bleu(self, length: int, matches: Sequence[int]) -> float:
+    def _bleu(self, length: int, matches: Sequence[int], brevity: bool) -> float:
         """Return the BLEU-4 of a text with so many tokens and matches of each order."""
         if matches[0] == 0:
             return 0.0
         logs = [
             math.log((count or EPSILON) / max(1, length - n)) for n, count in enumerate(matches)
         ]
-        penalty = 1.0 if length > self.length else math.exp(1 - self.length / length)
+        is_short = brevity and length <= self.length
+        penalty = math.exp(1 - self.length / length) if is_short else 1.0
         return penalty * math.exp(math.fsum(logs) / ORDER)
+
+    @cached_property
+    def _runs(self) -> RunFinder:
+        return RunFinder(self._tokens)
 
     def _matches(self, texts: Sequence[Sequence[str]]) -> Iterator[Integers]:
         """Yield for n = 1 … 4 how many n-grams of each text match, each as often as it is known."""
@@ -145,6 +178,93 @@ class Reference:
         return np.minimum(found.reshape(texts, known), counts).sum(axis=1)
 
 
+class RunFinder:
+    """Finds the longest run of words that a text has with a known one, in time linear in both.
+
+    A suffix automaton (Blumer et al., Theoretical Computer Science 40:31-55, 1985): each state
+    stands for runs of the known text that end at the same places.
+
+    >>> RunFinder("a b c a b d".split()).longest("x a b d y a b c".split())
+    3
+    """
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._next: list[dict[str, int]] = [{}]
+        self._link, self._length = [-1], [0]
+        last = 0
+        for token in tokens:
+            last = self._add(token, last)
+
+    def _add(self, token: str, last: int) -> int:
+        """Add the next word of the known text; return the state of the whole of it."""
+        new = self._state({}, self._length[last] + 1)
+        at = last
+        while at >= 0 and token not in self._next[at]:
+            self._next[at][token] = new
+            at = self._link[at]
+        if at < 0:
+            self._link[new] = 0
+            return new
+        known = self._next[at][token]
+        if self._length[known] == self._length[at] + 1:
+            self._link[new] = known
+            return new
+        copy = self._state(dict(self._next[known]), self._length[at] + 1)
+        self._link[copy] = self._link[known]
+        while at >= 0 and self._next[at].get(token) == known:
+            self._next[at][token] = copy
+            at = self._link[at]
+        self._link[known] = self._link[new] = copy
+        return new
+
+    def _state(self, following: dict[str, int], length: int) -> int:
+        self._next.append(following)
+        self._link.append(0)
+        self._length.append(length)
+        return len(self._next) - 1
+
+    def longest(self, tokens: Sequence[str]) -> int:
+        """Return the length of the longest run of `tokens` that the known text has."""
+        at = length = longest = 0
+        for token in tokens:
+            while at and token not in self._next[at]:
+                at = self._link[at]
+                length = self._length[at]
+            if token in self._next[at]:
+                at = self._next[at][token]
+                length += 1
+                longest = max(longest, length)
+        return longest
+
+
+def largest_recitation(measure: str, reasoning: int, knowledge: int) -> float:
+    """Return the most that R_recite can be for so many words of reasoning and of knowledge.
+
+    >>> f"{largest_recitation('bleu', 7, 140):.0e}", largest_recitation("precision", 7, 140)
+    ('6e-09', 1.0)
+    """
+    if not reasoning or not knowledge:
+        return 0.0
+    copied = min(reasoning, knowledge)
+    if measure == "containment":
+        return copied / reasoning
+    logs = [math.log((max(0, copied - n) or EPSILON) / max(1, reasoning - n)) for n in range(ORDER)]
+    is_short = measure == "bleu" and reasoning <= knowledge
+    return (math.exp(1 - knowledge / reasoning) if is_short else 1.0) * math.exp(
+        math.fsum(logs) / ORDER
+    )
+
+
+def words_needed(measure: str, knowledge: int, value: float) -> int | None:
+    """Return how many words of reasoning R_recite takes to reach a value; None if it never does.
+
+    >>> words_needed("bleu", 140, 0.01), words_needed("precision", 140, 0.01)
+    (25, 1)
+    """
+    lengths = range(1, knowledge + 1)
+    return next((h for h in lengths if largest_recitation(measure, h, knowledge) >= value), None)
+
+
 @lru_cache(maxsize=256)
 def reference(knowledge: str) -> Reference:
     """Return the counted `knowledge`; a group's, and a task's, is counted once."""
@@ -152,7 +272,7 @@ def reference(knowledge: str) -> Reference:
 
 
 class Recitation(Part):
-    """δ * BLEU of the reasoning against the knowledge.
+    """δ * R_recite, the reasoning held against the knowledge.
 
     δ⁻ charges every completion: if an answer that cannot be read were spared, it would earn more
     than an honest wrong one behind the same reasoning, and a policy would learn to hedge. δ⁺ pays
@@ -167,16 +287,17 @@ class Recitation(Part):
         return min(settings.delta, 0) * 1.0, max(settings.delta, 0) * 1.0
 
     def values(self, rows: Sequence[Judged], settings: RewardSettings) -> list[float]:
-        """Return δ * BLEU of each reasoning, compared in one pass for each knowledge text."""
+        """Return δ * R_recite of each reasoning, compared in one pass for each knowledge."""
         found = [0.0] * len(rows)
         sharing: dict[str, list[int]] = defaultdict(list)
         for i, row in enumerate(rows):
             if _counts(row, settings):
                 sharing[row.knowledge].append(i)
         for knowledge, places in sharing.items():
-            bleus = reference(knowledge).bleus([rows[i].completion.reasoning for i in places])
-            for i, bleu in zip(places, bleus, strict=True):
-                found[i] = settings.delta * bleu + 0.0  # never -0.0
+            texts = [rows[i].completion.reasoning for i in places]
+            values = reference(knowledge).values(settings.recitation_measure, texts)
+            for i, value in zip(places, values, strict=True):
+                found[i] = settings.delta * value + 0.0  # never -0.0
         return found
 
     def reasons(self, row: Judged, value: float) -> tuple[str, ...]:
@@ -192,7 +313,8 @@ class Recitation(Part):
 
     def signature(self, settings: RewardSettings) -> dict[str, str]:
         """Return the variant of BLEU."""
-        return {"bleu": f"{ORDER},method1"}
+        uses_bleu = settings.recitation_measure != "containment"
+        return {"bleu": f"{ORDER},method1"} if uses_bleu else {}
 
 
 def _counts(row: Judged, settings: RewardSettings) -> bool:

@@ -173,6 +173,18 @@ def test_a_batch_is_traced_once_and_the_next_again(
     assert [row.step for row in read_trace([path])] == [1, 1, 2]
 
 
+@pytest.mark.parametrize(("name", "marks"), [("trace.jsonl", 0), ("trace-{rank}.jsonl", 1)])
+def test_a_rank_marks_a_resumed_run_in_its_own_file_alone(
+    name: str, marks: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MEDREWARD_SETTINGS", json.dumps({"trace": str(tmp_path / name)}))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    rewards("medreward")[0](TEXT, **GRADE, trainer_state=SimpleNamespace(global_step=3))
+    path = tmp_path / name.replace("{rank}", "1")
+    assert path.read_text().count("resumed_after") == marks
+
+
 def test_its_options_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert swift_options(["retinamnist", "yes_no"]) == [
         *("--external_plugins", str(plugin_path()), "--reward_funcs", *PARTS),

@@ -156,9 +156,10 @@ class SwiftBatch:
             yield row.traced(score, {"step": step, "id": _text(row_id), "split": _text(split)})
 
     def _mark_resume(self, finished: int) -> None:
-        """Note a resumed run; with several ranks one could hide what another has just written."""
-        if self.scorers.trace is not None and int(os.environ.get("WORLD_SIZE", "1")) == 1:
-            self.scorers.trace.mark_resumed(finished)
+        """Note a resumed run; in a common file one rank could hide what another has written."""
+        trace = self.scorers.trace
+        if trace is not None and (trace.is_one_ranks or os.environ.get("WORLD_SIZE", "1") == "1"):
+            trace.mark_resumed(finished)
 
 
 _BATCHES: list[SwiftBatch] = []

@@ -180,6 +180,10 @@ class BatchScorer:
         self._last = (rows, judged, scores)
         return scores
 
+    def has_own_file(self) -> bool:
+        """Tell whether the trace is this rank's alone."""
+        return self.trace is not None and self.trace.is_one_ranks
+
     def mark_resume(self, columns: Mapping[str, Any]) -> None:
         """Note in the trace that a run goes on from a checkpoint, if this batch is its first.
 
@@ -295,7 +299,7 @@ class _Reward:
                 check_weights(trainer, self)
             elif "prompts" in columns:  # a trainer's call that shows no trainer
                 self._warn_of_weights()
-            if trainer is not None or not has_ranks():
+            if trainer is not None or not has_ranks() or self.batch.has_own_file():
                 self.batch.mark_resume(columns)
             if log_extra is not None:
                 self._log_extra(trainer, scores, columns, log_extra)

@@ -45,7 +45,7 @@ WEIGHTS = [1.0, 0.2, 0.05]
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("MEDREWARD_TASK", "MEDREWARD_SETTINGS"):
         monkeypatch.delenv(name, raising=False)
-    return
+    yield
 
 
 def rewards(*names: str, weights: list[float] | None = None) -> list[SwiftReward]:
@@ -55,7 +55,8 @@ def rewards(*names: str, weights: list[float] | None = None) -> list[SwiftReward
 
 
 def test_it_scores_as_shaped_reward_does() -> None:
-    texts, columns, expected = [], {"task": [], "target": [], "knowledge": []}, []
+    columns: dict[str, list[str]] = {"task": [], "target": [], "knowledge": []}
+    texts, expected = [], []
     for name, target in TARGETS.items():
         for answer in ANSWERS:
             texts.append(completion_with(answer))

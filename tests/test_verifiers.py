@@ -123,7 +123,7 @@ def reply(messages: list[dict[str, Any]]) -> dict[str, str]:
         if part["type"] == "image_url"
     ]
     content = base64.b64decode(picture.partition("base64,")[2])
-    red = Image.open(io.BytesIO(content)).convert("RGB").getpixel((0, 0))[0]  # type: ignore[index]
+    red = Image.open(io.BytesIO(content)).convert("RGB").getpixel((0, 0))[0]
     name = list(TARGETS)[red]
     if name == "multiple_choice":
         return {"reasoning_content": "A scanner.", "content": "<answer>B</answer>"}

@@ -59,8 +59,8 @@ def observe() -> Observation:
 
 def _train(folder: str, end: int, *, fails: bool) -> SamplingProbe:
     from PIL import Image
-    from swift.pipelines import rlhf_main  # type: ignore[import-not-found]
-    from swift.rewards import orms  # type: ignore[import-not-found]
+    from swift.pipelines import rlhf_main
+    from swift.rewards import orms
 
     probe = SamplingProbe(end, "response_token_ids", fails=fails)
     orms["probe"] = lambda args=None: probe

@@ -4,7 +4,7 @@ It stands in a folder of its own, since ms-swift puts a plugin's folder before a
 path of imports.
 """
 
-from swift.rewards import orms  # type: ignore[import-not-found]
+from swift.rewards import orms
 
 from medreward_swift import reward_classes
 

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,10 +41,9 @@ WEIGHTS = [1.0, 0.2, 0.05]
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MEDREWARD_TASK", "MEDREWARD_SETTINGS"):
         monkeypatch.delenv(name, raising=False)
-    yield
 
 
 def rewards(*names: str, weights: list[float] | None = None) -> list[SwiftReward]:

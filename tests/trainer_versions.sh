@@ -26,7 +26,8 @@ environment() {
 
 trl() {  # NAME VERSION PACKAGE...
   environment "$1" "$TORCH" "trl==$2" "${@:3}"
-  (cd "$WHERE" && HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$WHERE/$1/bin/python" "$OLDPWD/tests/trl_versions_worker.py")
+  export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
+  (cd "$WHERE" && "$WHERE/$1/bin/python" "$OLDPWD/tests/trl_versions_worker.py")
 }
 
 run() {

@@ -26,6 +26,8 @@ def tiny_model() -> Any:
     end = "{{ '<assistant>' }}"
     tiny.processor.chat_template = CHAT_TEMPLATE.replace(end, f"{{{{ '<assistant> {OPENS}' }}}}")
     tiny.processor.tokenizer.chat_template = tiny.processor.chat_template
+    # transformers 4 adds token types otherwise, which Llama refuses.
+    tiny.processor.tokenizer.model_input_names = ["input_ids", "attention_mask"]
     numbers = tiny.processor.tokenizer.convert_tokens_to_ids(NEVER)
     # One dimension is the same for all words and counts against these.
     tiny.model.get_input_embeddings().weight.data[:, 0] = 1.0

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from medreward import ConfigError
 from medreward_conformance.known import PROMPT
 from medreward_conformance.protocol import Observation
 from medreward_conformance.sampled import (
@@ -45,8 +46,11 @@ def observe() -> Observation:
         seen.calls = probe.calls
         own_rows(seen)
         logs = trainer._logs
-        if "key" in logs["extra"]:
-            seen.scores = score_map(logs["extra"]["key"], logs["rewards"]["probe"])
+        keys = logs.get("extra", {}).get("key")  # none before log_extra
+        if keys is None:
+            key_of = {one.text: one.key for call in seen.calls for one in call.arrivals}
+            keys = [key_of.get(text, text) for text in logs["completion"]]
+        seen.scores = score_map(keys, logs["rewards"]["probe"])
         failing = SamplingProbe(tokenizer.eos_token_id, "completion_ids", fails=True)
         try:
             _trainer(tiny, failing, folder).train()
@@ -62,6 +66,11 @@ def _trainer(tiny: Any, probe: SamplingProbe, folder: str) -> Any:
     from PIL import Image
     from trl import GRPOConfig, GRPOTrainer
 
+    if "generation_kwargs" not in GRPOConfig.__dataclass_fields__:
+        raise ConfigError(
+            f"trainer: trl {version('trl')} is too old to train a model with images; 0.24 is known "
+            f"to work"
+        )
     content = [{"type": "image", "text": ""}, {"type": "text", "text": PROMPT}]
     rows = [
         {

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow lint types docs sheet bench reading fuzz mutation clean
+.PHONY: demo test test-slow test-trainers lint types docs sheet bench reading fuzz mutation clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -13,6 +13,9 @@ test: .venv/dev.done  ## all tests but the slow ones
 
 test-slow: .venv/dev.done  ## the tests that take minutes, and more of what the others try
 	$(BIN)/python -m pytest -m slow
+
+test-trainers: .venv/dev.done  ## medreward beside TRL 0.18 to 1.8, ms-swift, verifiers, skyrl-gym: 15 GB, 30 minutes
+	PYTHON=$(PYTHON) tests/trainer_versions.sh $(TRAINERS)
 
 lint: .venv/dev.done
 	$(BIN)/ruff check .

@@ -165,6 +165,7 @@ FACES = [
     if "__all__" in path.read_text(encoding="utf-8")
 ]
 FACES += ["medreward_trl", "medreward_trl.recipe", "medreward_verl", "medreward_easyr1"]
+FACES += ["medreward_swift", "medreward_conformance"]
 # Modules that a trainer's configuration names; verl loads them by their path.
 NAMED_MODULES = {"medreward_verl.dataset", "medreward_verl.manager", "medreward_verl.check"}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -255,3 +255,16 @@ def test_a_file_that_is_no_trace_is_named(tmp_path: Path) -> None:
         TraceRow.from_dict({"step": 1})
     with pytest.raises(ConfigError, match="'step': 'one' is of a wrong type"):
         TraceRow.from_dict({"completion": "", "step": "one"})
+
+
+def test_each_rank_may_have_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rank, name in ((None, "trace-0.jsonl"), ("3", "trace-3.jsonl")):
+        if rank is None:
+            monkeypatch.delenv("RANK", raising=False)
+        else:
+            monkeypatch.setenv("RANK", rank)
+        writer = TraceWriter(tmp_path / "trace-{rank}.jsonl")
+        assert (writer.path.name, writer.is_one_ranks) == (name, True)
+    assert not TraceWriter(tmp_path / "trace.jsonl").is_one_ranks

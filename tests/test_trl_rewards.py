@@ -293,3 +293,19 @@ def test_completions_may_come_by_position() -> None:
     funcs, _ = reward_funcs("retinamnist")
     texts = ["<think>x</think><answer>1</answer>"]
     assert [func(texts, target=["2"]) for func in funcs][:2] == [[0.25], [1.0]]
+
+
+def test_a_trainer_that_does_not_show_its_weights_is_warned_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Before log_metric, and in AsyncGRPO; a call by hand has no prompts."""
+    row: dict[str, Any] = {"completions": ["<think>x</think><answer>1</answer>"], "target": ["2"]}
+    funcs, _ = reward_funcs("retinamnist")
+    for func in funcs:
+        func(**row)
+    shaped("retinamnist")(**row, prompts=["p"])
+    assert caplog.messages == []
+    for func in (*funcs, *funcs):
+        func(**row, prompts=["p"])
+    [message] = caplog.messages
+    assert message.startswith("reward_weights: this trainer does not show its weights")

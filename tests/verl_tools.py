@@ -6,8 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from medreward_conformance.known import byte_tokenizer
+
+__all__ = [
+    "FUNCTION",
+    "MANAGER",
+    "REWARD",
+    "batch",
+    "byte_tokenizer",
+    "compose",
+    "local_ray",
+    "row",
+]
 
 FUNCTION = ["reward.custom_reward_function.path=pkg://medreward_verl"]
 MANAGER = [
@@ -25,21 +35,6 @@ def compose(*overrides: str) -> Any:
 
     with initialize_config_module("verl.trainer.config", version_base=None):
         return hydra_compose("ppo_trainer", overrides=list(overrides))
-
-
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer of bytes: any text comes back as it was."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {"<pad>": 0, "<end>": 1} | {letter: i + 2 for i, letter in enumerate(alphabet)}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    backend.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="<pad>",
-        eos_token="<end>",
-        clean_up_tokenization_spaces=False,
-    )
 
 
 def batch(tokenizer: Any, texts: Sequence[str], rows: Sequence[dict[str, Any]]) -> Any:

@@ -8,6 +8,7 @@ shaped total. Whether TRL has these weights is checked at each batch (`medreward
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,6 +28,7 @@ from medreward_trl.in_trainer import (
     trainer_of,
 )
 
+_log = logging.getLogger(__name__)
 Rewards: TypeAlias = list[float | None]
 TRAIN, EVALUATION = "train", "evaluation"
 LogExtra: TypeAlias = Callable[[str, list[Any]], None]
@@ -178,6 +180,10 @@ class BatchScorer:
         self._last = (rows, judged, scores)
         return scores
 
+    def has_own_file(self) -> bool:
+        """Tell whether the trace is this rank's alone."""
+        return self.trace is not None and self.trace.is_one_ranks
+
     def mark_resume(self, columns: Mapping[str, Any]) -> None:
         """Note in the trace that a run goes on from a checkpoint, if this batch is its first.
 
@@ -291,7 +297,9 @@ class _Reward:
             if trainer is not None:
                 check_names(trainer, self)
                 check_weights(trainer, self)
-            if trainer is not None or not has_ranks():
+            elif "prompts" in columns:  # a trainer's call that shows no trainer
+                self._warn_of_weights()
+            if trainer is not None or not has_ranks() or self.batch.has_own_file():
                 self.batch.mark_resume(columns)
             if log_extra is not None:
                 self._log_extra(trainer, scores, columns, log_extra)
@@ -306,6 +314,9 @@ class _Reward:
 
     def _value(self, score: Score) -> float:
         raise NotImplementedError
+
+    def _warn_of_weights(self) -> None:
+        """Say that the trainer's weights are not seen, where they matter."""
 
     def _log_extra(
         self,
@@ -333,6 +344,16 @@ class PartReward(_Reward):
     def __init__(self, batch: BatchScorer, part: str, weight: float, prefix: str = "") -> None:
         super().__init__(batch, part, weight, prefix, logs=part == part_names()[0])
         self.part = part
+        self._warned = False
+
+    def _warn_of_weights(self) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "reward_weights: this trainer does not show its weights, and takes 1 for each "
+                "where they are forgotten; make sure of GRPOConfig(reward_weights=weights), or "
+                "take medreward_trl.shaped, which needs none"
+            )
 
     def _value(self, score: Score) -> float:
         return score.parts[self.part]

@@ -45,6 +45,7 @@ _OPTIONAL = ("group", "split", "unread")
 MAX_BYTES = 2**30
 MOST = 1e12  # a number beyond is no reward
 RESUMED = "resumed_after"
+_RANK = "{rank}"
 
 _log = logging.getLogger(__name__)
 
@@ -156,7 +157,9 @@ class TraceWriter:
     (``flock``); otherwise give each machine a file.
 
     Args:
-        path: the file; its folder is made, and an old file is continued.
+        path: the file; its folder is made, and an old file is continued. ``{rank}`` in it stands
+            for the process's number in a distributed run (the variable ``RANK``, else 0), where
+            each is to have a file of its own; readers take several.
         every: write the steps 1, 1 + every, 1 + 2 every, … only; where no step is known, one id in
             `every`.
         share: the share of groups to write, in (0, 1]; a group is written whole or not at all, and
@@ -187,7 +190,8 @@ class TraceWriter:
         max_bytes: int = MAX_BYTES,
         on_error: str = "raise",
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(str(path).replace(_RANK, os.environ.get("RANK") or "0"))
+        self.is_one_ranks = _RANK in str(path)
         self.every = whole("trace.every", every, 1)
         self.share = number("trace.share", share, 1e-9, 1.0)
         self.max_bytes = whole("trace.max_bytes", max_bytes, 1)

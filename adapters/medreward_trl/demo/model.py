@@ -16,7 +16,6 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
-    CLIPImageProcessorPil,
     CLIPVisionConfig,
     LlamaConfig,
     LlavaConfig,
@@ -24,6 +23,11 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
+
+try:
+    from transformers import CLIPImageProcessorPil
+except ImportError:  # before transformers 5 the plain one needs no torchvision
+    from transformers import CLIPImageProcessor as CLIPImageProcessorPil
 
 IMAGE, PAD, END, UNKNOWN = "<image>", "<pad>", "<end>", "<unknown>"
 USER, ASSISTANT = "<user>", "<assistant>"

@@ -1,0 +1,35 @@
+"""``medreward conformance``: whether a trainer hands a reward what its model wrote."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command; what it needs is imported when it runs."""
+    parser = commands.add_parser(
+        "conformance",
+        help="whether a trainer hands a reward what its model wrote",
+        description="Runs the trainer's own path to a reward on the CPU, with a probe in the "
+        "reward's place. Exit status 0 if nothing differs, 1 if something does, 2 if the trainer "
+        "is not here.",
+    )
+    parser.add_argument("trainer", metavar="TRAINER", help="trl, verl, easyr1 or ms-swift")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from medreward_conformance.protocol import DIFFERS, as_lines, check
+    from medreward_conformance.table import observe
+
+    seen = observe(arguments.trainer)
+    findings = check(seen)
+    if arguments.json:
+        rows = [finding._asdict() for finding in findings]
+        print(json.dumps({"trainer": seen.trainer, "checks": rows}, ensure_ascii=False))
+    else:
+        print("\n".join(as_lines(seen)))
+    return int(any(finding.verdict == DIFFERS for finding in findings))

@@ -1,0 +1,68 @@
+"""The trainers whose own path to a reward can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from medreward import ConfigError
+from medreward.errors import expected
+from medreward_conformance.protocol import Observation
+
+
+class Trainer(NamedTuple):
+    """A trainer that can be observed.
+
+    Attributes:
+        module: whose function `observe` runs it.
+        needs: the modules of the trainer without which it cannot.
+        mend: what to do where they are missing.
+    """
+
+    module: str
+    needs: tuple[str, ...]
+    mend: str
+
+
+TRAINERS: Mapping[str, Trainer] = {
+    "trl": Trainer("trl", ("trl",), "pip install 'medreward[trl]'"),
+    "verl": Trainer("verl", ("verl.experimental.reward_loop",), "pip install 'medreward[verl]'"),
+    "easyr1": Trainer(
+        "easyr1",
+        ("verl.workers.reward.function",),
+        "put a checkout of EasyR1 before all else: PYTHONPATH=EasyR1 medreward conformance easyr1",
+    ),
+    "ms-swift": Trainer(
+        "swift", ("swift",), "pip install ms-swift msgspec, in its own environment"
+    ),
+}
+
+
+def observe(name: str) -> Observation:
+    """Run a trainer's path to its reward and return what was seen.
+
+    Raises:
+        ConfigError: if the trainer is not known, or not installed here.
+
+    >>> observe("q")
+    Traceback (most recent call last):
+    ...
+    medreward.errors.ConfigError: trainer: 'q' is not one of trl, verl, easyr1, ms-swift
+    """
+    if name not in TRAINERS:
+        raise expected("trainer", name, TRAINERS)
+    trainer = TRAINERS[name]
+    missing = [module for module in trainer.needs if not _is_there(module)]
+    if missing:
+        raise ConfigError(f"trainer: {name} is not here ({missing[0]}): {trainer.mend}")
+    found: Observation = import_module(f"medreward_conformance.{trainer.module}").observe()
+    return found
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

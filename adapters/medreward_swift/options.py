@@ -1,0 +1,43 @@
+"""The options of ``swift rlhf`` that use the rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medreward import ConfigError
+from medreward.scoring.parts.base import part_names
+from medreward_swift.settings import read_scorers
+
+
+def plugin_path() -> Path:
+    """Return the file for ``--external_plugins``.
+
+    >>> plugin_path().name
+    'medreward_plugin.py'
+    """
+    return Path(__file__).parent / "plugin" / "medreward_plugin.py"
+
+
+def swift_options(tasks: Sequence[str]) -> list[str]:
+    """Return the options that reward rows of these tasks, with the parts' weights.
+
+    Raises:
+        ConfigError: if a task is not known, or the tasks differ in their weights.
+
+    >>> swift_options(["retinamnist"])[-4:]
+    ['--reward_weights', '1.0', '0.2', '0.05']
+    """
+    scorers = read_scorers()
+    weights = {name: scorers.of(name).settings.weights for name in tasks}
+    if len(set(weights.values())) > 1:
+        raise ConfigError(
+            f"weights: the tasks differ ({weights}), but ms-swift has one weight a function; set "
+            f"weights in MEDREWARD_SETTINGS, or take --reward_funcs medreward, which is the total"
+        )
+    found = next(iter(weights.values()))
+    return [
+        *("--external_plugins", str(plugin_path())),
+        *("--reward_funcs", *(f"medreward_{part}" for part in part_names())),
+        *("--reward_weights", *(str(found[part]) for part in part_names())),
+    ]

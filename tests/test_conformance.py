@@ -1,0 +1,193 @@
+"""The conformance test: its checks on faults that are put in, and its runs of real trainers.
+
+MEDREWARD_EASYR1 names a checkout of EasyR1, MEDREWARD_SWIFT a Python with ms-swift.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from medreward import ConfigError
+from medreward_conformance import (
+    Arrival,
+    Call,
+    Observation,
+    Sent,
+    check,
+    observe,
+    probe_value,
+)
+from medreward_conformance.command import add_parser
+from medreward_conformance.protocol import CHECKS, NEEDED
+
+ROOT = Path(__file__).parent.parent
+END, BOX = "<|im_end|>", "<box>"
+
+
+def sound() -> Observation:
+    """Return what is seen of a trainer without a fault."""
+    texts = {"a0": "<think>x", "a1": f"<think>{BOX}y</think>", "b0": "  z ", "b1": ""}
+    sent = [Sent(key, key[0], text, "Which grade?", ended=True) for key, text in texts.items()]
+    arrivals = tuple(Arrival(one.key, one.group, one.text, NEEDED) for one in sent)
+    return Observation(
+        "sound 1.0",
+        sent,
+        [Call(0, arrivals)],
+        special_tokens=(BOX,),
+        end_tokens=(END,),
+        prefill="<step>\n",
+        scores={one.key: probe_value(one.text) for one in sent},
+        failure="stops",
+    )
+
+
+def each(seen: Observation, change: Callable[[Arrival], Arrival]) -> Observation:
+    """Change what arrives, and let the trainer's rewards follow from it."""
+    calls = [Call(call.positional, tuple(map(change, call.arrivals))) for call in seen.calls]
+    scores = {one.key: probe_value(one.text) for call in calls for one in call.arrivals}
+    return replace(seen, calls=calls, scores=scores)
+
+
+def in_calls(seen: Observation, *groups: tuple[int, ...]) -> Observation:
+    arrivals = seen.calls[0].arrivals
+    return replace(seen, calls=[Call(0, tuple(arrivals[i] for i in group)) for group in groups])
+
+
+def other_text(change: Callable[[str], str]) -> Callable[[Observation], Observation]:
+    return lambda seen: each(seen, lambda one: one._replace(text=change(one.text)))
+
+
+FAULTS: dict[str, tuple[Callable[[Observation], Observation], set[str]]] = {
+    "stripped": (other_text(str.strip), {"text"}),
+    "lowered": (other_text(lambda text: text.replace("k>x", "k>X")), {"text"}),
+    "special tokens taken out": (
+        other_text(lambda text: text.replace(BOX, "")),
+        {"special tokens"},
+    ),
+    "end token left": (other_text(lambda text: text + END), {"end token"}),
+    "prompt and text": (other_text(lambda text: "Which grade?" + text), {"prompt", "text"}),
+    "prefill put back": (other_text(lambda text: "<step>\n" + text), {"prefilled think"}),
+    "by position": (
+        lambda seen: replace(seen, calls=[seen.calls[0]._replace(positional=1)]),
+        {"call"},
+    ),
+    "a column dropped": (
+        lambda seen: each(seen, lambda one: one._replace(columns=NEEDED[1:])),
+        {"columns"},
+    ),
+    "one lost": (lambda seen: in_calls(seen, (0, 1, 2)), {"once"}),
+    "one twice": (lambda seen: in_calls(seen, (0, 1, 2, 3, 3)), {"once"}),
+    "rewards of other texts": (
+        lambda seen: replace(
+            seen, scores={one.key: probe_value(one.text + "?") for one in seen.sent}
+        ),
+        {"order"},
+    ),
+    "another row's columns": (
+        lambda seen: each(seen, lambda one: one._replace(group="b")),
+        {"order"},
+    ),
+    "a group in two calls": (lambda seen: in_calls(seen, (0, 2, 3), (1,)), {"groups"}),
+    "groups mixed": (lambda seen: in_calls(seen, (0, 2, 1, 3)), {"groups"}),
+    "an exception swallowed": (
+        lambda seen: replace(seen, failure="a reward that raises counts as 0"),
+        {"exception"},
+    ),
+}
+
+
+def verdicts(seen: Observation, verdict: str) -> set[str]:
+    return {finding.name for finding in check(seen) if finding.verdict == verdict}
+
+
+def test_a_sound_trainer_is_ok() -> None:
+    assert verdicts(sound(), "ok") == set(CHECKS)
+
+
+def test_of_an_empty_run_nothing_is_said() -> None:
+    assert verdicts(Observation("none"), "not seen") == set(CHECKS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_and_no_other(fault: str) -> None:
+    put_in, found = FAULTS[fault]
+    assert verdicts(put_in(sound()), "differs") == found
+
+
+def test_every_check_has_a_fault() -> None:
+    assert set().union(*(found for _, found in FAULTS.values())) == set(CHECKS)
+
+
+def run(*argv: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    arguments = parser.parse_args(["conformance", *argv])
+    return int(arguments.run(arguments))
+
+
+def test_trl(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("trl", "--json") == 1
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = {one["name"]: one["verdict"] for one in said["checks"]}
+    assert found == {**dict.fromkeys(CHECKS, "ok"), "special tokens": "differs"}
+    assert said["trainer"].startswith("trl ")
+
+
+@pytest.mark.slow
+def test_verl(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verl") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("verl ")
+    differ = [line for line in lines[1:] if "  differs  " in line]
+    assert [line.split("  ")[1] for line in differ] == ["special tokens", "groups"]
+    assert sum(" ok " in line for line in lines) == len(CHECKS) - 2
+
+
+def outside(python: str, trainer: str, *folders: str) -> dict[str, str]:
+    """Run the command with another Python and other packages; return its verdicts."""
+    path = os.pathsep.join([*folders, str(ROOT), str(ROOT / "adapters")])
+    done = subprocess.run(
+        [python, "-m", "medreward_conformance", trainer, "--json"],
+        env={**os.environ, "PYTHONPATH": path, "USE_HF": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr[-3000:]
+    [line] = [line for line in done.stdout.splitlines() if line.startswith('{"trainer"')]
+    return {one["name"]: one["verdict"] for one in json.loads(line)["checks"]}
+
+
+@pytest.mark.skipif(
+    "MEDREWARD_EASYR1" not in os.environ, reason="MEDREWARD_EASYR1 names no checkout of EasyR1"
+)
+def test_easyr1() -> None:
+    found = outside(sys.executable, "easyr1", os.environ["MEDREWARD_EASYR1"])
+    differ = {"special tokens": "differs", "columns": "differs"}  # the split is not in the truth
+    assert found == {**dict.fromkeys(CHECKS, "ok"), **differ}
+
+
+@pytest.mark.skipif(
+    "MEDREWARD_SWIFT" not in os.environ, reason="MEDREWARD_SWIFT names no Python with ms-swift"
+)
+def test_ms_swift() -> None:
+    found = outside(os.environ["MEDREWARD_SWIFT"], "ms-swift")
+    differ = {"prefilled think": "differs", "call": "differs"}
+    assert found == {**dict.fromkeys(CHECKS, "ok"), **differ}
+
+
+def test_a_trainer_that_is_not_here_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'trll' is not one of .* did you mean 'trl'"):
+        observe("trll")
+    if "MEDREWARD_SWIFT" not in os.environ:
+        with pytest.raises(ConfigError, match=r"ms-swift is not here.*pip install ms-swift"):
+            observe("ms-swift")

@@ -1,0 +1,221 @@
+"""The taskset for verifiers, in verifiers' own evaluation, where it is installed.
+
+Set MEDREWARD_VERIFIERS to the Python of an environment with verifiers, uv and medreward[data]'s
+pyarrow and Pillow. A server on this machine stands in the model's place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from medreward import ConfigError, Task, shaped_reward
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import Row, make_rows
+from medreward.kinds.right_answers import completion_with
+from medreward_verifiers.prompts import chat_messages
+
+ROOT = Path(__file__).parent.parent
+TARGETS: dict[str, Any] = {
+    "retinamnist": 2,
+    "multiple_choice": {"options": ["CT", "MRI"], "answer": "B"},
+    "short_answer": "left lung",
+    "bccd": [{"box": [2, 2, 9, 9], "label": "WBC"}],
+}
+ANSWERS = {
+    "retinamnist": completion_with("1"),
+    "multiple_choice": completion_with("B"),
+    "short_answer": "left lung",
+    "bccd": completion_with('[{"bbox_2d": [2, 2, 9, 9], "label": "WBC"}]'),
+}
+
+
+def rows() -> list[Row]:
+    return [
+        row
+        for number, (name, target) in enumerate(TARGETS.items())
+        for row in make_rows(
+            [Example(Image.new("RGB", (28, 28), (number, 9, 9)), target, name, "test")],
+            Task.load(name),
+            "none",
+        )
+    ]
+
+
+def test_pictures_stand_in_the_places_of_their_marks() -> None:
+    [row] = [one for one in rows() if one["data_source"] == "retinamnist"]
+    [message] = chat_messages(row)
+    kinds = [part["type"] for part in message["content"]]
+    assert kinds == ["image_url", "text"]
+    assert message["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+    told = {"role": "system", "content": "You read fundus photographs."}
+    two = {**row, "images": row["images"] * 2, "prompt": [told, {"role": "user"}]}
+    two["prompt"][1]["content"] = "First <image> then <image> which?"
+    system, user = chat_messages(two)
+    assert system == told
+    assert [part.get("text") for part in user["content"]] == [
+        "First ",
+        None,
+        " then ",
+        None,
+        " which?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": []}, "1 marks <image> for 0 images"),
+        ({"images": [{"bytes": b"nothing", "path": None}]}, r"images\[0\]: "),
+    ],
+)
+def test_wrong_pictures_are_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        chat_messages({**rows()[0], **change})
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Answers a chat completion by the number in the image's red channel."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        message = {"role": "assistant", **reply(asked["messages"])}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        given = {"id": "x", "created": 0, "model": "tiny", "usage": usage}
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+        if asked.get("stream"):
+            given |= {"object": "chat.completion.chunk", "choices": [{**choice, "delta": message}]}
+            content, kind = f"data: {json.dumps(given)}\n\ndata: [DONE]\n\n", "text/event-stream"
+        else:
+            given |= {"object": "chat.completion", "choices": [{**choice, "message": message}]}
+            content, kind = json.dumps(given), "application/json"
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content.encode())))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+def reply(messages: list[dict[str, Any]]) -> dict[str, str]:
+    """Return what the model says to a picture; of one, a server has parsed the reasoning out."""
+    import base64
+    import io
+
+    [picture] = [
+        part["image_url"]["url"]
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if part["type"] == "image_url"
+    ]
+    content = base64.b64decode(picture.partition("base64,")[2])
+    red = Image.open(io.BytesIO(content)).convert("RGB").getpixel((0, 0))[0]
+    name = list(TARGETS)[red]
+    if name == "multiple_choice":
+        return {"reasoning_content": "A scanner.", "content": "<answer>B</answer>"}
+    return {"content": ANSWERS[name]}
+
+
+@contextmanager
+def endpoint() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def evaluate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run verifiers' own evaluation on the rows of a folder."""
+    python = Path(os.environ["MEDREWARD_VERIFIERS"])
+    with endpoint() as address:
+        return subprocess.run(
+            [
+                str(python.parent / "vf-eval"),
+                "medreward_verifiers",
+                *("--env.taskset.rows", str(folder)),
+                *("--env.agent.harness.id", "null"),
+                *("--env.agent.runtime.type", "subprocess"),
+                *("--client.base-url", address, "--client.api-key-var", "NO_KEY"),
+                *("--model", "tiny", "--no-push", "--output-dir", str(folder / "out")),
+                *options,
+            ],
+            env={
+                **os.environ,
+                "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
+                "NO_KEY": "none",
+            },
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+needs_verifiers = pytest.mark.skipif(
+    "MEDREWARD_VERIFIERS" not in os.environ,
+    reason="MEDREWARD_VERIFIERS names no Python with verifiers",
+)
+
+
+def traces(folder: Path) -> dict[str, dict[str, Any]]:
+    [path] = folder.glob("out/*/traces.jsonl")
+    found = [json.loads(line)["traces"][0] for line in path.read_text().splitlines()]
+    return {trace["task"]["data"]["data_source"]: trace for trace in found}
+
+
+@needs_verifiers
+def test_verifiers_own_evaluation(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "test.parquet", rows())
+    done = evaluate(tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = traces(tmp_path)
+    assert list(found) != []
+    for name, target in TARGETS.items():
+        trace = found[name]
+        assert trace["errors"] == []
+        text = ANSWERS[name]
+        if name == "multiple_choice":
+            text = "<think>A scanner.</think><answer>B</answer>"
+        total = shaped_reward(text, target, task=name, knowledge="")
+        assert trace["rewards"] == {"medreward": {"score": pytest.approx(total), "weight": 1.0}}
+        assert trace["task"]["key"] == f"test/{name}"
+        assert {"accuracy", "format", "recitation", "correct", "unreadable"} == set(
+            trace["metrics"]
+        )
+    assert found["retinamnist"]["metrics"]["correct"] == 0.0
+    assert found["bccd"]["metrics"]["correct"] == 1.0
+
+
+@needs_verifiers
+def test_settings_and_faults_of_rows(tmp_path: Path) -> None:
+    retina = [row for row in rows() if row["data_source"] == "retinamnist"]
+    write_parquet(tmp_path / "test.parquet", retina)
+    done = evaluate(tmp_path, "--env.taskset.task.settings", '{"decay": "linear"}')
+    assert done.returncode == 0, done.stderr[-3000:]
+    [trace] = traces(tmp_path).values()
+    assert trace["rewards"]["medreward"]["score"] == pytest.approx(0.95)
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    write_parquet(wrong / "test.parquet", [{**retina[0], "data_source": "nobodys"}])
+    done = evaluate(wrong)
+    assert done.returncode != 0
+    assert "test.parquet row 0: data_source: 'nobodys' is not one of" in done.stdout + done.stderr

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# medreward beside each trainer, in environments of their own: `make test-trainers`.
+#
+# Each environment gets the trainer, then medreward without the extras that bring one; what is
+# installed has to be consistent (pip check), and the trainer's own loop has to run on our rewards.
+# About 2 GB and some minutes an environment; WHERE keeps them. Name some to run these alone:
+#   tests/trainer_versions.sh trl-0.18 swift
+set -euo pipefail
+cd "$(dirname "$0")/.."
+WHERE="$(realpath -m "${WHERE:-build/trainers}")"
+PYTHON="${PYTHON:-python3}"
+TORCH="${TORCH:-torch==2.13.0}"
+TESTS="${TESTS:-.venv/bin/python}"  # the environment of the tests, for those that start another
+
+# environment NAME PACKAGE...: make it if it is not there, and put this medreward into it.
+environment() {
+  local python="$WHERE/$1/bin/python"
+  if [ ! -x "$python" ]; then
+    "$PYTHON" -m venv "$WHERE/$1"
+    "$python" -m pip install -q "${@:2}"
+  fi
+  "$python" -m pip install -q --force-reinstall --no-deps .
+  "$python" -m pip install -q .
+  "$python" -m pip check
+}
+
+trl() {  # NAME VERSION PACKAGE...
+  environment "$1" "$TORCH" "trl==$2" "${@:3}"
+  export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
+  (cd "$WHERE" && "$WHERE/$1/bin/python" "$OLDPWD/tests/trl_versions_worker.py")
+}
+
+run() {
+  echo "== $1"
+  case "$1" in
+    trl-0.18) trl trl-0.18 0.18.2 "transformers<5" ;;      # the oldest that Unsloth takes
+    trl-0.24) trl trl-0.24 0.24.0 "transformers<5" ;;      # the newest that Unsloth takes
+    trl-0.29) trl trl-0.29 0.29.1 "transformers<5.20" ;;   # what ms-swift 4.6 takes
+    trl-1.8) trl trl-1.8 1.8.0 "transformers<5.20" requests ;;  # what Axolotl takes
+    swift)
+      environment swift "$TORCH" "ms-swift==4.6.*" msgspec
+      MEDREWARD_SWIFT="$WHERE/swift/bin/python" "$TESTS" -m pytest -q tests/test_swift.py tests/test_conformance.py -k "swift"
+      ;;
+    verifiers)
+      environment verifiers "verifiers==0.4.*" uv "pyarrow>=17" "pillow>=11"
+      MEDREWARD_VERIFIERS="$WHERE/verifiers/bin/python" "$TESTS" -m pytest -q tests/test_verifiers.py
+      ;;
+    skyrl)
+      environment skyrl "skyrl-gym==0.4.*"
+      MEDREWARD_SKYRL="$WHERE/skyrl/bin/python" "$TESTS" -m pytest -q tests/test_other_trainers.py
+      ;;
+    *)
+      echo "$1 is not one of ${ALL[*]}" >&2
+      exit 2
+      ;;
+  esac
+}
+
+ALL=(trl-0.18 trl-0.24 trl-0.29 trl-1.8 swift verifiers skyrl)
+if [ $# -eq 0 ]; then set -- "${ALL[@]}"; fi
+for name in "$@"; do run "$name"; done

@@ -1,0 +1,272 @@
+"""medreward evaluate: metrics equal scikit-learn's, intervals, comparisons, a model's answers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn import metrics as sk
+
+from medreward import ConfigError, Task
+from medreward.commands.cli import main
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import make_rows
+from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.runs.evaluation import (
+    Scored,
+    compare,
+    evaluate,
+    read_completions,
+    score_completions,
+)
+from medreward.runs.evaluation_metrics import MEASURES, Metric, differences, estimates, holm
+from medreward.task.registry import kind_names
+from tests.samples import sample_task
+
+GRADES = Task("grades", kind="ordinal", question="?", labels=list("abcde"))
+LETTERS = Task("letters", question="?", labels=["alpha", "beta", "gamma"])
+CHEST = Task("chest", kind="multilabel", question="?", labels=["edema", "effusion, left", "mass"],
+             reward={"delta": 0})  # fmt: skip
+SAID = Callable[[random.Random, Any], str]
+
+
+def write_rows(folder: Path, task: Task, targets: Sequence[Any]) -> Path:
+    """Write a row for each target, each with an image of its own."""
+    examples = [
+        Example(Image.new("RGB", (28, 28), (i % 256, i // 256, 0)), target, f"r{i}", "test")
+        for i, target in enumerate(targets)
+    ]
+    path = folder / "rows.parquet"
+    write_parquet(path, make_rows(examples, task, "none"))
+    return path
+
+
+def scored(folder: Path, task: Task, targets: Sequence[Any], answers: Sequence[str]) -> Scored:
+    rows = write_rows(folder, task, targets)
+    said = {f"r{i}": completion_with(text) for i, text in enumerate(answers)}
+    found = score_completions(rows, said, lambda *_: _bound(task))
+    assert [*found] == [task.name]
+    return found[task.name]
+
+
+def _bound(task: Task) -> Any:
+    from medreward.scoring.scorer import Scorer
+
+    return Scorer(task)
+
+
+def values_of(own: Scored) -> dict[str, float]:
+    return {m.name: m.value for m in evaluate(own, resamples=100)[0].metrics}
+
+
+def test_labels_and_grades_equal_scikit_learn(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    for task in (LETTERS, GRADES):
+        names = [task.answer_name(i) for i in range(len(task.labels))]
+        true = [chance.randrange(len(names)) for _ in range(80)]
+        said = [t if chance.random() < 0.5 else chance.randrange(len(names)) for t in true]
+        answers = [names[i] for i in said]
+        answers[:6] = ["zorbic"] * 6
+        found = values_of(scored(tmp_path, task, true, answers))
+        none = len(names)
+        read = [none] * 6 + said[6:]
+        labels = sorted({*true})
+        assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, read), abs=1e-12)
+        recall = sk.recall_score(true, read, labels=labels, average="macro", zero_division=0)
+        assert found["balanced accuracy"] == pytest.approx(recall, abs=1e-12)
+        f1 = sk.f1_score(true, read, labels=labels, average="macro", zero_division=0)
+        assert found["macro F1"] == pytest.approx(f1, abs=1e-12)
+        assert found["unreadable"] == pytest.approx(6 / 80)
+        if task is GRADES:
+            last = none - 1
+            graded = [(last if 2 * t < last else 0) if r == none else r
+                      for t, r in zip(true, read, strict=True)]  # fmt: skip
+            kappa = sk.cohen_kappa_score(true, graded, weights="quadratic")
+            assert found["quadratic weighted kappa"] == pytest.approx(kappa, abs=1e-12)
+            error = sk.mean_absolute_error(true, graded)
+            assert found["mean absolute error"] == pytest.approx(error, abs=1e-12)
+
+
+def test_sets_equal_scikit_learn(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    names = [label.name for label in CHEST.labels]
+
+    def some() -> list[str]:
+        return [name for name in names if chance.random() < 0.4]
+
+    true, said = ([some() for _ in range(60)] for _ in range(2))
+    answers = [json.dumps(x) if x else "no finding" for x in said]
+    own = scored(tmp_path, CHEST, true, answers)
+    # An answer of all labels is read, and earns nothing.
+    read = [{n for n in names if n in (p.score.prediction or "")} for p in own.predictions]
+    matrix: Any = np.array([[n in x for n in names] for x in true])
+    guess: Any = np.array([[n in x for n in names] for x in read])
+    found = values_of(own)
+    micro = sk.f1_score(matrix, guess, average="micro", zero_division=0)
+    assert found["micro F1"] == pytest.approx(micro, abs=1e-12)
+    macro = sk.f1_score(matrix, guess, average="macro", zero_division=0)
+    assert found["macro F1"] == pytest.approx(macro, abs=1e-12)
+    exact = sk.accuracy_score(matrix, guess)
+    assert found["exact match"] == pytest.approx(exact, abs=1e-12)
+
+
+def test_every_type_of_target_has_its_metrics(tmp_path: Path) -> None:
+    assert {*MEASURES} == {*TargetType}
+    for kind in kind_names():
+        task = sample_task(kind)
+        targets = [honest.target for honest in kind_of(task).honest(task, None)][:3]
+        if kind in ("localisation", "segmentation", "pointing"):
+            continue  # their samples are for images of 224 x 224
+        answers = [right_answer(task, target) for target in targets]
+        own = scored(tmp_path, task, targets, answers)
+        found = evaluate(own, resamples=100)[0]
+        first, *_, unread = found.metrics
+        assert (first.value, unread.value) == (1.0, 0.0), kind
+        assert (first.low, first.high) == (1.0, 1.0)
+        assert found.reasons == {}
+
+
+def test_boxes_have_their_mean_credit(tmp_path: Path) -> None:
+    task = Task("own", kind="localisation", question="Where?", labels=["a"])
+    target = [{"box": [0, 0, 8, 8], "label": "a"}]
+    right, half = (f'[{{"bbox_2d": [0, 0, 8, {n}], "label": "a"}}]' for n in (8, 4))
+    own = scored(tmp_path, task, [target, target], [right, half])
+    assert values_of(own) == {"accuracy": 0.5, "mean credit": 0.75, "unreadable": 0.0}
+
+
+def share(values: Any) -> Metric:
+    column: Any = np.array(values, float)
+    features: Any = np.column_stack([column, np.ones(len(column))])
+    return Metric("share", features, lambda sums: sums[..., 0] / sums[..., 1])
+
+
+def test_intervals_cover_and_copies_of_an_image_do_not_narrow_them() -> None:
+    chance: Any = np.random.default_rng(1)
+    inside = 0
+    for seed in range(200):
+        values = (chance.random(60) < 0.7).astype(float)
+        found = estimates([share(values)], [str(i) for i in range(60)], resamples=400, seed=seed)[0]
+        inside += found.low <= 0.7 <= found.high
+    assert 180 <= inside <= 199  # nominally 190; a percentile interval is a little narrow
+    values = (chance.random(40) < 0.6).astype(float)
+    alone = estimates([share(values)], [str(i) for i in range(40)], seed=0)[0]
+    copied = estimates([share(np.repeat(values, 9))], [str(i // 9) for i in range(360)], seed=0)[0]
+    assert copied == alone
+
+
+def test_a_difference_is_found_and_none_is_made_up() -> None:
+    chance: Any = np.random.default_rng(2)
+    clusters = [str(i) for i in range(200)]
+    small = 0
+    for seed in range(60):
+        one, other = ((chance.random(200) < 0.6).astype(float) for _ in range(2))
+        found = differences([share(one)], [share(other)], clusters, resamples=200, seed=seed)[0]
+        small += found.p < 0.05
+    assert small <= 9  # 3 are expected
+    better = np.where(chance.random(200) < 0.3, 1.0, one)
+    found = differences([share(better)], [share(one)], clusters, resamples=999)[0]
+    assert found.value > 0 < found.low
+    assert found.p == pytest.approx(0.001)
+    same = differences([share(one)], [share(one)], clusters, resamples=99)[0]
+    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+    assert holm([0.02, 0.5, 0.03]) == [0.06, 0.5, 0.06]
+
+
+def completions(path: Path, answers: Sequence[str]) -> Path:
+    lines = [{"id": f"r{i}", "completion": completion_with(text)} for i, text in enumerate(answers)]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = Task.load("pneumoniamnist")
+    true = ["normal", "pneumonia"] * 20
+    rows = write_rows(tmp_path, task, true)
+    good = completions(tmp_path / "a.jsonl", [*true[:36], *["?"] * 4])
+    bad = completions(tmp_path / "b.jsonl", ["normal"] * 40)
+    out = tmp_path / "out"
+    given = ["evaluate", str(rows), "--completions", str(good), "--resamples", "200"]
+    assert main([*given, "--against", str(bad), "--by", "split", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "## pneumoniamnist (40 rows)" in said
+    assert "## pneumoniamnist, split=test (40 rows)" in said
+    assert "| completions | 0.900 (" in said
+    assert "always 'normal', the most frequent right answer | 0.500 | 0.500" in said
+    assert "Not right: label_unknown 4" in said
+    assert "| accuracy | +0.400 (" in said
+    assert (out / "report.md").read_text() == said[: said.rindex("wrote ")]
+    content = json.loads((out / "report.json").read_text())
+    assert content["evaluations"][0]["metrics"][0]["value"] == 0.9
+    assert content["differences"]["pneumoniamnist"][0]["adjusted"] <= 0.05
+    assert "$0.900$" in (out / "table.tex").read_text()
+    assert main([*given, "--against", str(bad), "--by", "split", "--out", str(out)]) == 0
+    assert json.loads((out / "report.json").read_text()) == content  # the same seed
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (['{"id": "r0", "completion": "x"}'], "1 of 2 rows .* have no completion: r1; --missing"),
+        (['{"id": "r0", "completion": "x"}', '{"id": "r9", "completion": "x"}'],
+         "1 of 2 completions are of no row of .*: r9"),
+        (['{"id": "r0", "completion": "x"}'] * 2, "the id 'r0' is there twice"),
+        (['{"id": "r0"}'], "line 1: no 'id' and 'completion'; it has id"),
+        (["[1]"], "line 1: not an object"),
+        (["{"], "line 1: not JSON"),
+        ([], "it has no completions"),
+    ],
+)  # fmt: skip
+def test_completions_that_do_not_fit_are_named(
+    lines: list[str], message: str, tmp_path: Path
+) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
+    path = tmp_path / "c.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        score_completions(rows, read_completions(path))
+
+
+def test_a_row_without_a_completion_may_count_as_unread(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
+    own = score_completions(rows, {"r0": completion_with("normal")}, missing="unread")
+    assert values_of(own["pneumoniamnist"])["unreadable"] == 0.5
+    other = score_completions(rows, {"r0": "x", "r1": "y"})["pneumoniamnist"]
+    with pytest.raises(ConfigError, match="not of the same rows"):
+        compare(own["pneumoniamnist"], Scored(other.bound, other.predictions[:1]))
+    with pytest.raises(ConfigError, match=r"--by: .* extra_info has no 'site'; it has id, split"):
+        score_completions(rows, {"r0": "x", "r1": "y"}, by=["site"])
+
+
+def test_a_model_answers_and_a_run_that_was_ended_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward_trl.demo.model import build
+
+    task = Task.load("pneumoniamnist")
+    rows = write_rows(tmp_path, task, ["normal", "pneumonia"] * 3)
+    tiny = build(["normal pneumonia Possible labels"], seed=0, size=28)
+    tiny.model.save_pretrained(tmp_path / "model")
+    tiny.processor.save_pretrained(tmp_path / "model")
+    path = tmp_path / "made" / "c.jsonl"
+    given = ["evaluate", str(rows), "--completions", str(path), "--model", str(tmp_path / "model")]
+    given += ["--max-new-tokens", "3", "--resamples", "100", "--batch", "4"]
+    assert main(given) == 0
+    assert "6 new completions" in capsys.readouterr().out
+    whole = path.read_text(encoding="utf-8")
+    lines = whole.splitlines()
+    path.write_text("\n".join([*lines[:2], lines[2][:9]]), encoding="utf-8")  # killed in a line
+    assert main(given) == 0
+    assert "4 new completions" in capsys.readouterr().out
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == [
+        f"r{i}" for i in range(6)
+    ]
+    assert path.read_text(encoding="utf-8").splitlines()[:2] == lines[:2]
+    assert main([*given[:4], "--model", str(tmp_path / "none")]) == 2

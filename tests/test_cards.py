@@ -25,7 +25,21 @@ LABELS = "labels: [benign, malignant]\n"
 # Labels without attributes, and why: an honest gap instead of an invented sentence.
 GAPS = {
     "mni152_level": (["0", "1", "2", "3", "4"], "the bands divide the template, not anatomy"),
-    "organsmnist": (["femur-left", "femur-right"], "a sagittal crop does not tell the side"),
+    **dict.fromkeys(
+        ("organamnist", "organcmnist"),
+        (
+            ["kidney-left", "kidney-right", "lung-left", "lung-right"],
+            "a crop around one organ shows no neighbour, and a lung has no detail in its window",
+        ),
+    ),
+    "organsmnist": (
+        [
+            *("femur-left", "femur-right", "kidney-left", "kidney-right"),
+            *("lung-left", "lung-right"),
+        ],
+        "a sagittal crop does not tell the side",
+    ),
+    "chestmnist": (["pleural"], "no source found that holds for a label mined from reports"),
     "tissuemnist": (
         [
             *("Collecting Duct, Connecting Tubule", "Distal Convoluted Tubule"),

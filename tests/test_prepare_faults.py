@@ -455,3 +455,40 @@ def test_a_card_that_says_nothing_of_recitation_can_be_used() -> None:
     assert many.reward.delta == 0
     assert Task("two", question="?", labels=["a", "b"]).reward.delta == -1
     assert Task("own", kind="localisation", question="?", reward={"delta": -1}).reward.delta == -1
+
+
+def test_a_dry_run_says_what_is_known_without_an_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No image is decoded: these are none. What is wrong with labels is an error, as in a run."""
+    (tmp_path / "in").mkdir()
+    for name in ("0.png", "1.png", "2.png"):
+        (tmp_path / "in" / name).write_bytes(b"no picture")
+    lines = ["image,label,split,PatientID", "0.png,alpha,train,p", "1.png,beta,train,p"]
+    lines += ["2.png,beta,test,p", "9.png,beta,test,p"]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    given = ["--task", card(tmp_path, LETTERS), "--images", tmp_path / "in", "--csv", table]
+    assert run(*given, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "train: 2 rows\n  alpha: 1\n  beta: 1\ntest: 2 rows\n  beta: 2\n" in said
+    assert "missing: 1 of 4 files" in said
+    assert "table.csv line 5 (9.png): no such file" in said
+    assert "column 'PatientID' looks like a patient" in said
+    assert "first prompt:\n  Which one?" in said
+    assert not (tmp_path / "out").exists()
+    assert run(*given, "--dry-run", "--patient-column", "PatientID") == 2
+    assert "1 patients are in more than one split" in capsys.readouterr().err
+    assert run(*given) == 2
+    assert "--out: the folder to write to is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--ask", "where"], []])
+def test_a_dry_run_of_boxes(options: list[str], tmp_path: Path, capsys: Any) -> None:
+    coco(tmp_path, [{"image_id": 0, "bbox": BOX}])
+    folder_of_images(tmp_path, ["0.png", "1.png"])
+    given = ["--images", tmp_path, "--coco", f"train={tmp_path / 'coco.json'}", "--dry-run"]
+    assert run("--task", card(tmp_path, THING), *given, *options) == 0
+    said = capsys.readouterr().out
+    assert "train: 1 rows\n  thing: 1\n" in said
+    assert "1.png: no annotation; left out" in said

@@ -35,7 +35,12 @@ def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     except ModuleNotFoundError as error:
         raise _missing(error) from error
     prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
-    prepare.add_argument("--out", type=Path, required=True, help="folder to write to")
+    prepare.add_argument("--out", type=Path, help="folder to write to")
+    prepare.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be written, as far as that is known without decoding an image",
+    )
     add_source_options(prepare)
     _add_rows(prepare)
     _add_transforms(prepare)
@@ -182,6 +187,13 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     task = Task.load(arguments.task)
     profile = _profile(task, arguments) if arguments.model_profile else None
     options = replace(_options(arguments), profile=profile)
+    if arguments.dry_run:
+        from medreward.prepare.run import plan_rows
+
+        print(plan_rows(open_source(arguments), task, options))
+        return 0
+    if arguments.out is None:
+        raise ConfigError("--out: the folder to write to is missing")
     command = _command(parser, arguments)
     summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
     print(summary.text())
@@ -264,7 +276,7 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
 
     words = ["medreward", "prepare"]
     for name, value in vars(arguments).items():
-        if name in ("run", "out", "workers") or value == parser.get_default(name):
+        if name in ("run", "out", "workers", "dry_run") or value == parser.get_default(name):
             continue
         option = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
@@ -33,6 +35,7 @@ from medreward.task.task import Task
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
 _PARTIAL = ".medreward-partial"
 _FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
+_MOST_LABELS = 40  # that are counted in a plan
 _FEW = 64  # images that are not worth starting processes for
 _TORN = (
     "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
@@ -77,6 +80,74 @@ def prepare(
     [('test', 1), ('train', 2)]
     """
     options = options or Options()
+    prompts, records, remarks = _settled(source, task, options)
+    run = _Run(source, prompts, options, *_planned(records, prompts, options))
+    run.summary.noun = "questions" if any(record.question for record in records) else "images"
+    run.summary.remarks += remarks
+    with _partial(Path(out)) as folder, closing(run.results):
+        for split in _FIRST_TO_KEEP:
+            run.write(split, folder)
+        run.check()
+        if run.tiles:  # no row has an image where questions are of text only
+            contact_sheet(run.tiles, folder / SHEET)
+        write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
+        run.summary.files = _publish(folder, Path(out))
+    return run.summary
+
+
+def plan_rows(source: Source, task: Task, options: Options | None = None) -> str:
+    """Return what `prepare` would write, as far as it is known without decoding an image.
+
+    Counts of each split and label, images that are not there, and remarks; as text.
+
+    Raises:
+        ConfigError: for what `prepare` would refuse before it looks at images.
+    """
+    options = options or Options()
+    prompts, records, remarks = _settled(source, task, options)
+    lines = []
+    for split in SPLITS:
+        own = [record for record in records if record.split == split]
+        if own:
+            lines.append(f"{split}: {len(own)} rows")
+            lines += [f"  {name}: {count}" for name, count in _named(prompts.task, own)]
+    missing = [Remark(r.where, "no such file") for r in records if _is_missing(r.place)]
+    if missing:
+        lines += [f"missing: {len(missing)} of {len(records)} files", *report_lines(missing, 10)]
+    if remarks:
+        lines += ["remarks:", *report_lines(remarks, 10)]
+    prompt = prompts.for_row(_target(prompts.task, records[0]), records[0].question)(records[0].id)
+    return "\n".join([*lines, "first prompt:", *(f"  {x}" for x in prompt.text.splitlines())])
+
+
+def _named(task: Task, records: Sequence[Record]) -> list[tuple[str, int]]:
+    """Return how often each label, or name of a box, is in records."""
+    names = Counter(
+        name
+        for record in records
+        for name in ([b.name for b in record.boxes] or ["nothing"] if record.boxes is not None
+                     else [str(record.label)[:80]])
+    )  # fmt: skip
+    return names.most_common(_MOST_LABELS)
+
+
+def _is_missing(place: Any) -> bool:
+    """Whether a place is a folder and a path in it, and no file is there."""
+    if not isinstance(place, tuple) or not all(isinstance(x, str) for x in place[:2]):
+        return False
+    return len(place) > 1 and not (Path(place[0]) / place[1]).is_file()
+
+
+def _target(task: Task, record: Record) -> Any:
+    """Return the target of a record, an empty one where its images are needed for it."""
+    truth = "[]" if record.boxes is not None else record.label
+    return task.parse_target(target_of(task, truth))
+
+
+def _settled(
+    source: Source, task: Task, options: Options
+) -> tuple[PromptBuilder, list[Record], list[Remark]]:
+    """Return what makes prompts, the records with targets and splits, and remarks."""
     task = options.asked(task)
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
@@ -99,21 +170,11 @@ def prepare(
     records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
+    remarks = [*source.remarks, *unsaid, *left_out]
     if not records:
-        why = report_lines([*source.remarks, *unsaid, *left_out], most=10)
+        why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))
-    run = _Run(source, prompts, options, *_planned(records, prompts, options))
-    run.summary.noun = "questions" if any(record.question for record in records) else "images"
-    run.summary.remarks += [*source.remarks, *unsaid, *left_out]
-    with _partial(Path(out)) as folder, closing(run.results):
-        for split in _FIRST_TO_KEEP:
-            run.write(split, folder)
-        run.check()
-        if run.tiles:  # no row has an image where questions are of text only
-            contact_sheet(run.tiles, folder / SHEET)
-        write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
-        run.summary.files = _publish(folder, Path(out))
-    return run.summary
+    return prompts, records, remarks
 
 
 def _planned(

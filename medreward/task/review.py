@@ -37,6 +37,8 @@ def review_state(where: str, value: Any) -> str:
         day = date.fromisoformat(found[2])
     except ValueError as error:
         raise ConfigError(f"{where}: {quote(found[2])} is no date: {error}") from error
+    if day > date.today():
+        raise ConfigError(f"{where}: {quote(found[2])} is in the future; a review is of a day past")
     return f"{found[1]}, {day.isoformat()}"
 
 

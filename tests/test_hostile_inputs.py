@@ -316,7 +316,7 @@ _ALLOWED = {
     "audit/reward_process.py", "audit/reward_child.py", "scoring/trace.py", "sheets/view.py",
     "priors/draft.py", "priors/template.py", "grounding/phrases.py", "task/card.py",
     "data/sources/table.py", "data/sources/huggingface.py", "language/vocabulary.py",
-    "task/profile.py", "text/formats/described.py",
+    "task/profile.py", "text/formats/described.py", "runs/generation.py",
 }  # fmt: skip
 _READS = {"read_text", "read_bytes", "safe_load", "loads"}
 # Of what `read_text` is called that reads an answer.

@@ -31,7 +31,8 @@ def reference(values: np.ndarray, regions: str) -> list[tuple[str, tuple[int, ..
             marked = label(marked, connectivity=2)
         for region in regionprops(marked):
             top, left, bottom, right = region.bbox
-            found.append((str(value), (left, top, right, bottom)))
+            name = "object" if regions == "instances" else str(value)
+            found.append((name, (left, top, right, bottom)))
     return sorted(found)
 
 

@@ -34,6 +34,7 @@ from medreward.task.settings import (
     GATES,
     MASK_QUALITIES,
     NUMBER_QUALITIES,
+    RECITATION_MEASURES,
     SET_QUALITIES,
 )
 from medreward.task.traits import Trait
@@ -67,6 +68,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "answer_floor": SHARE,
     "number_quality": st.sampled_from([*NUMBER_QUALITIES]),
     "number_reach": st.floats(0.01, 10),
+    "recitation_measure": st.sampled_from([*RECITATION_MEASURES]),
     "field_balance": SHARE,
     "absent_weight": st.floats(0.001, 1),
 }

@@ -146,6 +146,10 @@ def check_shape(row: Mapping[str, Any]) -> Iterator[str]:
     for name in ("extra_info", "reward_model"):
         if not isinstance(row.get(name) or {}, Mapping):
             yield f"{name}: {quote(row[name])} is not a struct"
+    info = row.get("extra_info")
+    knowledge = info.get("knowledge") if isinstance(info, Mapping) else None
+    if not isinstance(knowledge, str | None):
+        yield f"extra_info.knowledge: {quote(knowledge)} is not a text"
     if not isinstance(row.get("data_source"), str):
         yield f"data_source: {quote(row.get('data_source'))} is not a text"
     for name in ("prompt", "images"):

@@ -117,7 +117,7 @@ def _tables(chance: Random) -> Iterator[str]:
             )
         yield signs
     for _ in range(2000):  # denials, alternatives, shares and counts around an absence
-        parts = (
+        pieces = (
             "d0",
             "d1",
             "|0",
@@ -135,7 +135,7 @@ def _tables(chance: Random) -> Iterator[str]:
             ":",
             ",",
         )
-        yield "".join(chance.choices(parts, k=chance.randint(2, 5)))
+        yield "".join(chance.choices(pieces, k=chance.randint(2, 5)))
     headings = ("n:", "p:", "q,", "q:", "y,", "0:", "")
     for _ in range(2000):  # headings, and lines below them with and without one of their own
         lines = [chance.choice(headings) + chance.choice("012S") for _ in range(3)]

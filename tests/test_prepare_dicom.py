@@ -23,6 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 from medreward.data.image_file import DECODER_ERRORS
 from medreward.data.sources import dicom
 from medreward.data.sources.record import Picture, ReadingOptions, Record, UnusableError
+from medreward.data.sources.table import Columns
 from tests import prepare_support as support
 from tests.prepare_support import card, run
 
@@ -151,7 +152,7 @@ def test_boxes_of_a_table_are_kept(tmp_path: Path) -> None:
     header().save_as(tmp_path / "x.dcm", enforce_file_format=True)
     table = tmp_path / "boxes.csv"
     table.write_text("image,label,x,y,w,h\nx.dcm,thing,0,0,2,2\nx.dcm,thing,1,1,2,2\n")
-    columns = dicom.Columns(boxes=("x", "y", "w", "h"))
+    columns = Columns(boxes=("x", "y", "w", "h"))
     [record] = dicom.open_dicom(tmp_path, table, columns).records
     assert [box.box for box in record.boxes or ()] == [(0, 0, 2, 2), (1, 1, 3, 3)]
 

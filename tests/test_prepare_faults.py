@@ -61,7 +61,7 @@ def coco(folder: Path, notes: Sequence[dict[str, Any]], **changes: Any) -> Path:
 
 def prepared(
     folder: Path, text: str, *options: object, capsys: pytest.CaptureFixture[str] | None = None
-) -> list[dict[str, Any]] | str:
+) -> Any:
     """Return the rows of all splits, or the error."""
     out = folder / "out"
     status = run("--task", card(folder, text), *options, "--out", out)
@@ -158,7 +158,7 @@ def test_coco_files_beside_their_images_and_backslashes(
     files = [f"{s}={tmp_path / s / 'coco.json'}" for s in ("train", "valid")]
     given = ("--images", tmp_path, "--coco", files[0], "--coco", files[1])
     rows = prepared(tmp_path, THING, *given)
-    assert [row["extra_info"]["split"] for row in rows] == ["train", "val"]  # type: ignore[index]
+    assert [row["extra_info"]["split"] for row in rows] == ["train", "val"]
     coco(tmp_path, [], images=[{"id": 0, "file_name": "images\\7.png", **SIDE}])
     folder_of_images(tmp_path, ["7.png"])
     more = ("--coco", f"train={tmp_path / 'coco.json'}", "--unannotated", "negative")
@@ -211,7 +211,6 @@ def test_splits_above_and_below_classes(
     rows = prepared(tmp_path, LETTERS, "--folders", tmp_path / "in")
     found: dict[str, list[str]] = {}
     for row in rows:
-        assert isinstance(row, dict)
         truth = row["reward_model"]["ground_truth"]
         found.setdefault(row["extra_info"]["split"], []).append(truth)
     assert found == splits
@@ -259,7 +258,7 @@ def test_several_masks_and_usual_names(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_instance_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder_of_images(tmp_path / "in", ["1.png"])
-    values = np.zeros((40, 60), np.uint16)
+    values: Any = np.zeros((40, 60), np.uint16)
     values[5:15, 5:15], values[5:15, 15:25] = 1001, 1002
     (tmp_path / "masks").mkdir()
     Image.fromarray(values).save(tmp_path / "masks/1.png")
@@ -375,7 +374,7 @@ def test_hugging_face_patients_and_files_without_a_type(
     for i in range(6):
         support.noise(i, 12, 10).save(tmp_path / f"{i}.png")
         pngs.append({"bytes": (tmp_path / f"{i}.png").read_bytes(), "path": None})
-    content = {
+    content: dict[str, Any] = {
         "image": pngs,
         "label": ["alpha", "beta"] * 3,
         "patient": ["p1", "p1", "p1", "p2", "p2", "p2"],
@@ -388,7 +387,6 @@ def test_hugging_face_patients_and_files_without_a_type(
         rows = prepared(tmp_path, LETTERS, *given)
         places: dict[str, set[str]] = {}
         for row in rows:
-            assert isinstance(row, dict)
             number = int(row["extra_info"]["id"].split("-")[1])
             places.setdefault(content["patient"][number], set()).add(row["extra_info"]["split"])
         assert all(len(splits) == 1 for splits in places.values())
@@ -427,9 +425,9 @@ def test_arrays_that_are_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixtu
         given = ("--npz", tmp_path / "a.npz")
         return prepared(tmp_path, LETTERS, *given, capsys=capsys)
 
-    chance = np.random.default_rng(0)
+    chance: Any = np.random.default_rng(0)
 
-    def pixels(*shape: int) -> np.ndarray:
+    def pixels(*shape: int) -> Any:
         return chance.integers(0, 255, shape, np.uint8)
 
     assert "of volumes, take slices" in of(pixels(2, 28, 28, 28))

@@ -240,10 +240,10 @@ def test_coco_categories_are_a_set_and_crowds_count(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("--images", tmp_path, "--coco", tmp_path / "x.json", "--out", out, *NO_SPLIT)
     task = card(tmp_path, CHEST)
-    words = (*words, "--map", "Device=no finding")
-    assert run("--task", task, *words) == 0
+    given = (*words, "--map", "Device=no finding")
+    assert run("--task", task, *given) == 0
     assert truths(out) == [["effusion", "mass"], ["effusion"], []]
-    assert run("--task", task, *words, "--unannotated", "negative") == 0
+    assert run("--task", task, *given, "--unannotated", "negative") == 0
     assert truths(out) == [["effusion", "mass"], ["effusion"], [], []]
     with pytest.raises(ConfigError, match="a localisation card fits, or a multilabel one"):
         settle_labels(source.records, support.task(support.LETTERS))

@@ -201,6 +201,8 @@ def test_voc_beside_images_without_names_and_turned(
     [
         (["alpha/Train/1.png", "alpha/Test/2.png", "beta/train/3.png", "beta/test/4.png"],
          {"train": ["alpha", "beta"], "test": ["alpha", "beta"]}),
+        (["alpha/img/Train/1.png", "alpha/img/Test/2.png", "beta/img/Train/3.png"],
+         {"train": ["alpha", "beta"], "test": ["alpha"]}),
         (["train/alpha/1.png", "valid/beta/2.png"], {"train": ["alpha"], "val": ["beta"]}),
     ],
 )  # fmt: skip
@@ -330,6 +332,8 @@ def test_boxes_from_columns(pictures: Path, capsys: pytest.CaptureFixture[str]) 
     rows = from_table(pictures, THING, table.replace("0,5,25,10,10,thing\n", ""), *corners[:-5],
                       *corners[-5:], capsys=capsys)  # fmt: skip
     assert "none of its boxes can be used" in str(rows)  # 10 to 10 is no height
+    parts = "id,x,y,w,h,what\n0,0.1,0.1,0.3,0.4,thing\n"
+    assert "in fractions of the image" in from_table(pictures, THING, parts, *given, capsys=capsys)
     for spoilt in ("0,10,,20,10,thing", "0,a,10,20,10,thing", "0,inf,10,20,10,thing"):
         error = from_table(pictures, THING, f"id,x,y,w,h,what\n{spoilt}\n", *given, capsys=capsys)
         assert "line 2" in error

@@ -66,17 +66,15 @@ def open_class_folders(folder: str | Path) -> Source:
 
 
 def _split_level(folder: str, pictures: list[str]) -> int | None:
-    """Return at which level the folders are named as splits: 0, 1, or None for no such level.
+    """Return at which level the folders are named as splits: 0 is the top, None for no level.
 
     Raises:
-        ConfigError: if some of a level are, and others not.
+        ConfigError: if below the classes some are named as splits, and others not.
     """
-    for level in (0, 1):
-        named = {}
-        for path in pictures:
-            parts = PurePath(path).parts[:-1]
-            named[path] = len(parts) > level and _is_split(parts[level])
-        if all(named.values()) and all(len(PurePath(p).parts) > 2 for p in pictures):
+    parts = {path: PurePath(path).parts[:-1] for path in pictures}
+    for level in range(max(map(len, parts.values()))):
+        named = {p: len(own) > level and _is_split(own[level]) for p, own in parts.items()}
+        if all(named.values()) and all(len(own) > 1 for own in parts.values()):
             return level
         if level and any(named.values()):
             inside = next(path for path in pictures if named[path])

@@ -6,7 +6,10 @@ import os
 import re
 from collections.abc import Collection
 
-_MASK = re.compile(r"(?P<image>.+?)[_ -]?(?:mask|segmentation|seg|label)(?:[_ -]?\d{1,3})?", re.I)
+_MASK = re.compile(
+    r"(?P<image>.+?)[_ -]?(?:mask|segmentation|seg|label|gt|anno(?:tation)?)(?:[_ -]?\d{1,3})?",
+    re.I,
+)
 
 
 def image_stem(stem: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file
 from medreward.data.sources.base import CSV, IMAGES, SourceType, option
+from medreward.data.sources.boxes import check_pixels
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
@@ -119,7 +120,9 @@ class Columns:
         if not all(abs(number) < 1e9 for number in numbers):
             raise ConfigError(f"{where}: {quote(texts)} are not four finite numbers")
         box = (x, y, width, height) if self.corners else (x, y, x + width, y + height)
-        return NamedBox(row[self.label].strip(), box)
+        named = NamedBox(row[self.label].strip(), box)
+        check_pixels([named], where)
+        return named
 
 
 def _flag_key(text: str) -> str:
@@ -279,7 +282,10 @@ def read_rows(
 
 
 _LOOKS_LIKE = {
-    "patient": re.compile(r".*(patient|subject|case_?id|person|participant|mrn).*", re.I),
+    "patient": re.compile(
+        r".*(patient|subject|case_?id|person|participant|mrn).*|pid|study(_?(id|uid|instance_?uid))?",
+        re.I,
+    ),
     "split": re.compile(r"(data_?)?(split|fold|subset|partition|phase|usage|set)(_?name)?", re.I),
 }
 

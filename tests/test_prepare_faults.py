@@ -494,3 +494,54 @@ def test_a_dry_run_of_boxes(options: list[str], tmp_path: Path, capsys: Any) -> 
     said = capsys.readouterr().out
     assert "train: 1 rows\n  thing: 1\n" in said
     assert "1.png: no annotation; left out" in said
+
+
+def yolo(folder: Path, lines: dict[str, str], names: str = "[thing, other]") -> Path:
+    """Write two pictures a split in Roboflow's layout, with the lines of some text files."""
+    folder_of_images(folder, [f"{s}/images/{i}.png" for s in ("train", "valid") for i in (0, 1)])
+    (folder / "data.yaml").write_text(f"names: {names}\nnc: 2\ntrain: ../train/images\n")
+    for name, text in lines.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_yolo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = {
+        "train/labels/0.txt": "0 0.5 0.5 0.5 0.25\n1 0.1 0.1 0.2 0.2\n",
+        "train/labels/1.txt": "",  # looked at, and nothing is there
+        "valid/labels/0.txt": "0 0.1 0.1 0.5 0.1 0.5 0.6 0.1 0.6\n",  # a polygon
+    }
+    both = THING.replace("[thing]", "[thing, other]")
+    rows = prepared(tmp_path, both, "--yolo", yolo(tmp_path / "in", lines))
+    assert [row["extra_info"]["split"] for row in rows] == ["train", "train", "val"]
+    found = [boxes_of(row) for row in rows]
+    assert found == [[[15, 15, 45, 25], [0, 0, 12, 8]], [], [[6, 4, 30, 24]]]
+    assert "valid/images/1.png: no annotation; left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("7 0.5 0.5 0.5 0.5", "line 1: class 7 is none of data.yaml's: 0 (thing), 1 (other)"),
+        ("0 0.5 0.5 0.5", "line 1: 3 numbers behind the class"),
+        ("0 30 20 10 10", "YOLO's numbers are fractions"),
+        ("thing 0.5 0.5 0.5 0.5", "is not a line of numbers"),
+        ("0 nan 0.5 0.5 0.5", "YOLO's numbers are fractions"),
+    ],
+)
+def test_yolo_lines_that_are_no_objects(
+    line: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = yolo(tmp_path / "in", {"train/labels/0.txt": line})
+    assert message in prepared(tmp_path, THING, "--yolo", folder, capsys=capsys)
+
+
+def test_yolo_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = yolo(tmp_path / "in", {}, names="thing")
+    assert "names: 'thing' is not a list" in prepared(
+        tmp_path, THING, "--yolo", folder, capsys=capsys
+    )
+    (folder / "data.yaml").unlink()
+    assert "which names the classes" in prepared(tmp_path, THING, "--yolo", folder, capsys=capsys)

@@ -17,6 +17,7 @@ from medreward.data.sources.questions import QuestionFiles
 from medreward.data.sources.record import Source
 from medreward.data.sources.table import ImageTable
 from medreward.data.sources.voc import VocFolder
+from medreward.data.sources.yolo import YoloFolder
 from medreward.errors import ConfigError
 
 # In the order of `medreward prepare --help`.
@@ -29,6 +30,7 @@ SOURCES: list[SourceType] = [
     MaskFolder(),
     ClassFolders(),
     VocFolder(),
+    YoloFolder(),
     DicomFolder(),
     NiftiFolder(),
     HuggingFaceDataset(),

@@ -141,6 +141,26 @@ def test_wrong_rows_are_named(columns: dict[str, Any], message: str) -> None:
         shaped("retinamnist")(completions=GROUP, **columns)
 
 
+def test_each_of_several_tasks_has_its_metrics() -> None:
+    metrics: dict[str, float] = {}
+    yes = "<think>x</think><answer>yes</answer>"
+    shaped(["retinamnist", "yes_no"])(
+        completions=[RIGHT, NEAR, yes, yes, yes],
+        target=[1, 1, "yes", "no", "no"],
+        knowledge=[""] * 5,
+        task=["retinamnist"] * 2 + ["yes_no"] * 3,
+        log_metric=metrics.__setitem__,
+    )
+    assert metrics == {
+        "correct": 0.4,
+        "unreadable": 0.0,
+        "correct/retinamnist": 0.5,
+        "accuracy/retinamnist": 0.625,
+        "correct/yes_no": 1 / 3,
+        "accuracy/yes_no": 1 / 3,
+    }
+
+
 def test_metrics_are_logged_where_trl_offers_a_place() -> None:
     metrics: dict[str, float] = {}
     extra: dict[str, list[Any]] = {}

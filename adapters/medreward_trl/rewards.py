@@ -69,7 +69,8 @@ def reward_funcs(
     ``knowledge`` the text injected into its prompt (default: the card's). Rows of other tasks get
     None, TRL's "not applicable". The first function also logs each completion's prediction and
     reasons (``log_extra``), the shares of exactly right and of unreadable answers and, where the
-    rows have a column ``id``, that of groups without any variance (``log_metric``), over the rows
+    rows have a column ``id``, that of groups without any variance (``log_metric``); of several
+    tasks also ``correct/TASK`` and ``accuracy/TASK`` of each; over the rows
     of all ranks. A group of one completion has no variance to speak of and does not count.
 
     TRL knows the weights from ``GRPOConfig(reward_weights=...)`` alone and takes 1 for each where
@@ -179,6 +180,11 @@ class BatchScorer:
         scores = [None if row is None else next(found) for row in judged]
         self._last = (rows, judged, scores)
         return scores
+
+    def tasks_of_rows(self) -> list[str | None]:
+        """Return the task of each row of the batch that was scored last, None for foreign ones."""
+        judged = self._last[1] if self._last is not None else []
+        return [None if row is None else row.scorer.task.name for row in judged]
 
     def has_own_file(self) -> bool:
         """Tell whether the trace is this rank's alone."""
@@ -304,7 +310,8 @@ class _Reward:
             if log_extra is not None:
                 self._log_extra(trainer, scores, columns, log_extra)
             if log_metric is not None:  # gathers: no rank goes on before all have marked
-                for name, value in _metrics(trainer, scores, columns.get("id")).items():
+                tasks = self.batch.tasks_of_rows() if len(self.batch.scorers) > 1 else None
+                for name, value in _metrics(trainer, scores, columns.get("id"), tasks).items():
                     log_metric(self.prefix + name, value)
             self.batch.write_trace(columns, evaluating=is_evaluating(trainer))
         return [
@@ -370,25 +377,37 @@ class ShapedReward(_Reward):
 
 
 def _metrics(
-    trainer: Any, scores: Sequence[Score | None], ids: Sequence[Any] | None
+    trainer: Any,
+    scores: Sequence[Score | None],
+    ids: Sequence[Any] | None,
+    tasks: Sequence[str | None] | None = None,
 ) -> dict[str, float]:
     """Return what is logged of a batch; the share of zero-variance groups where rows have ids.
 
-    A group may span ranks, so the rows of all of them are taken together, on every rank.
+    A group may span ranks, so the rows of all of them are taken together, on every rank. Of several
+    tasks, each has its share of right answers and its mean accuracy too.
     """
     names = [None] * len(scores) if ids is None else ids
+    kinds = [None] * len(scores) if tasks is None else tasks
     found = [
-        (_text(name), score.total, score.correct, score.prediction is None)
-        for name, score in zip(names, scores, strict=True)
+        (
+            *(_text(name), score.total, score.correct, score.prediction is None),
+            *(kind, score.parts["accuracy"]),
+        )
+        for name, kind, score in zip(names, kinds, scores, strict=True)
         if score is not None
     ]
     rows = gather_rows(trainer, found)
     if not rows:
         return {}
     metrics = {
-        "correct": sum(correct for _, _, correct, _ in rows) / len(rows),
-        "unreadable": sum(unread for _, _, _, unread in rows) / len(rows),
+        "correct": sum(row[2] for row in rows) / len(rows),
+        "unreadable": sum(row[3] for row in rows) / len(rows),
     }
+    for task in sorted({row[4] for row in rows if row[4] is not None}):
+        own = [row for row in rows if row[4] == task]
+        metrics[f"correct/{task}"] = sum(row[2] for row in own) / len(own)
+        metrics[f"accuracy/{task}"] = sum(row[5] for row in own) / len(own)
     if ids is not None:
         groups = by_prompt([row[0] for row in rows], [row[1] for row in rows])
         compared = [group for group in groups if len(group) > 1]  # one alone always varies by 0

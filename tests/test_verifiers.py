@@ -111,17 +111,23 @@ class Endpoint(BaseHTTPRequestHandler):
 
 
 def reply(messages: list[dict[str, Any]]) -> dict[str, str]:
-    """Return what the model says to a picture; of one, a server has parsed the reasoning out."""
+    """Return what the model says to a picture; of one, a server has parsed the reasoning out.
+
+    What has no picture is asked of a judge.
+    """
     import base64
     import io
 
-    [picture] = [
+    pictures = [
         part["image_url"]["url"]
         for message in messages
         if isinstance(message["content"], list)
         for part in message["content"]
         if part["type"] == "image_url"
     ]
+    if not pictures:
+        return {"content": '{"same": true}'}
+    [picture] = pictures
     content = base64.b64decode(picture.partition("base64,")[2])
     red = Image.open(io.BytesIO(content)).convert("RGB").getpixel((0, 0))[0]
     name = list(TARGETS)[red]
@@ -219,3 +225,23 @@ def test_settings_and_faults_of_rows(tmp_path: Path) -> None:
     done = evaluate(wrong)
     assert done.returncode != 0
     assert "test.parquet row 0: data_source: 'nobodys' is not one of" in done.stdout + done.stderr
+
+
+@needs_verifiers
+def test_a_judge_decides_on_each_row_or_the_run_ends(tmp_path: Path) -> None:
+    [short] = [row for row in rows() if row["data_source"] == "short_answer"]
+    truth = {**short["reward_model"], "ground_truth": '["left hemithorax"]'}
+    other = {**short, "reward_model": truth}
+    write_parquet(tmp_path / "test.parquet", [other])
+    with endpoint() as address:
+        judge = {"url": address, "model": "judge"}
+        settings = {"judge": judge, "completion_format": "answer_only"}
+        done = evaluate(tmp_path, "--env.taskset.task.settings", json.dumps(settings))
+    assert done.returncode == 0, done.stderr[-3000:]
+    [trace] = traces(tmp_path).values()
+    assert trace["errors"] == []
+    assert trace["metrics"]["accuracy"] == 1.0
+    silent = {**judge, "on_error": "none"}
+    done = evaluate(tmp_path, "--env.taskset.task.settings", json.dumps({"judge": silent}))
+    assert done.returncode != 0
+    assert "judge: on_error: verifiers needs a number for every row" in done.stdout + done.stderr

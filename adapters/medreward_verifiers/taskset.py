@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from medreward.data.check import check_shape, open_parquet
 from medreward.data.parquet import batches_of
 from medreward.data.rows import Row
 from medreward.kinds.truth import target_of
+from medreward.scoring.judge import check_decides
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.scoring.task_book import TaskBook
 from medreward_verifiers.prompts import chat_messages
@@ -63,14 +65,18 @@ class MedicalTask(vf.Task[MedicalData, vf.State, MedicalTaskConfig]):  # type: i
     @vf.reward  # type: ignore[untyped-decorator]
     async def medreward(self, trace: vf.Trace) -> float:
         """Return the shaped total."""
-        return self.score_of(trace).total
+        return (await self._scored(trace)).total
 
     @vf.metric  # type: ignore[untyped-decorator]
     async def parts(self, trace: vf.Trace) -> dict[str, float]:
         """Return the parts, and whether the answer is exactly right or could not be read."""
-        score = self.score_of(trace)
+        score = await self._scored(trace)
         unread = float(score.prediction is None)
         return {**score.parts, "correct": float(score.correct), "unreadable": unread}
+
+    async def _scored(self, trace: vf.Trace) -> Score:
+        """Score in a thread: a judge's endpoint may take its time, and others are at work."""
+        return await asyncio.to_thread(self.score_of, trace)
 
     def score_of(self, trace: vf.Trace) -> Score:
         """Return the score of the last thing that the model wrote."""
@@ -144,6 +150,7 @@ def bound_scorer(data: MedicalData, config: MedicalTaskConfig) -> Scorer:
     info = {} if data.own_task is None else {"task": data.own_task}
     book = TaskBook(cards)
     name = book.source_of(data.data_source, info)
+    check_decides(config.settings.get("judge"), "verifiers")
     key = (name, config.model_dump_json(include={"settings", "cards"}))
     if key not in _SCORERS:
         _SCORERS[key] = scorer(book.task_of(data.data_source, info), config.settings)

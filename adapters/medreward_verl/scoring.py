@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Task
 from medreward.errors import expected
+from medreward.scoring.judge import check_decides
 from medreward.scoring.parts.base import part_names
 from medreward.scoring.rows import JudgedRow, judge_row, score_rows
 from medreward.scoring.scorer import Scorer, scorer
@@ -103,12 +104,7 @@ class RowScorer:
         self.settings = dict(settings or {})
         self.keys = _keys(self.settings.pop("reasons", None))
         self.trace = trace_writer(self.settings.pop("trace", None))
-        judge = self.settings.get("judge")
-        wanted = judge.get("on_error") if isinstance(judge, Mapping) else None
-        if (wanted or getattr(judge, "on_error", "raise")) != "raise":
-            raise ConfigError(
-                "judge: on_error: veRL needs a number for every row, so that it can only be 'raise'"
-            )
+        check_decides(self.settings.get("judge"), "veRL")
         named = self.settings.pop("tasks", None) or {}
         if not isinstance(named, Mapping):
             raise ConfigError(f"tasks: {named!r} is not a mapping of data sources to task cards")

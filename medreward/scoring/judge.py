@@ -213,6 +213,20 @@ def make_judge(given: JudgeLike) -> AnswerJudge:
     return given
 
 
+def check_decides(given: JudgeLike | None, trainer: str) -> None:
+    """Make sure that a judge leaves no row without a reward, for a trainer that needs numbers.
+
+    Raises:
+        ConfigError: if its ``on_error`` is "none".
+    """
+    named = given if isinstance(given, Mapping) else {"on_error": getattr(given, "on_error", "")}
+    if named.get("on_error") == "none":
+        raise ConfigError(
+            f"judge: on_error: {trainer} needs a number for every row, so that it can only be "
+            f"'raise'"
+        )
+
+
 def judge_name(judge: AnswerJudge) -> str:
     """Return what a signature calls a judge."""
     name = getattr(judge, "name", None) or getattr(judge, "__qualname__", type(judge).__name__)

@@ -51,7 +51,7 @@ def growth(work_of: Callable[[int], Work], size: int) -> float:
     least = most = math.inf
     small()  # fills the caches that do not depend on the size
     for _ in range(TRIES):
-        least = min(least, seconds(small), seconds(small))
+        least = min(least, *(seconds(small) for _ in range(3)))
         most = min(most, seconds(large))
         if most < FLOOR or most <= MOST * least:
             break

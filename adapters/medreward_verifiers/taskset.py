@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ import verifiers.v1 as vf
 from pydantic import Field
 
 from medreward import ConfigError, Score, Task
-from medreward.data.check import check_shape, open_parquet
-from medreward.data.parquet import batches_of
+from medreward.data.check import check_shape, open_parquet, rows_in
 from medreward.data.rows import Row
 from medreward.kinds.truth import target_of
 from medreward.scoring.judge import check_decides
@@ -112,11 +112,12 @@ class MedicalTaskset(vf.Taskset[MedicalTask, MedicalTasksetConfig]):  # type: ig
         if not files:
             raise ConfigError(f"--env.taskset.rows: {path} has no .parquet file")
         for file in files:
-            for number, row in enumerate(_rows(file)):
-                try:
-                    yield self._task(row)
-                except ConfigError as error:
-                    raise ConfigError(f"{file} row {number}: {error}") from error
+            with open_parquet(file) as opened:
+                for number, row in enumerate(rows_in(opened, file)):
+                    try:
+                        yield self._task(row)
+                    except ConfigError as error:
+                        raise ConfigError(f"{file} row {number}: {error}") from error
 
     def _task(self, row: Row) -> MedicalTask:
         wrong = next(check_shape(row), None)
@@ -146,15 +147,20 @@ def bound_scorer(data: MedicalData, config: MedicalTaskConfig) -> Scorer:
     Raises:
         ConfigError: if the task is not known, or a setting is wrong.
     """
-    cards = {source: Task.load(card) for source, card in config.cards.items()}
     info = {} if data.own_task is None else {"task": data.own_task}
-    book = TaskBook(cards)
+    book = _book(tuple(config.cards.items()))
     name = book.source_of(data.data_source, info)
     check_decides(config.settings.get("judge"), "verifiers")
     key = (name, config.model_dump_json(include={"settings", "cards"}))
     if key not in _SCORERS:
         _SCORERS[key] = scorer(book.task_of(data.data_source, info), config.settings)
     return _SCORERS[key]
+
+
+@cache
+def _book(cards: tuple[tuple[str, str], ...]) -> TaskBook:
+    """Return the tasks that rows may be of; the cards are read once."""
+    return TaskBook({source: Task.load(card) for source, card in cards})
 
 
 def written_text(trace: vf.Trace, *, joins_reasoning: bool) -> str:
@@ -167,9 +173,3 @@ def written_text(trace: vf.Trace, *, joins_reasoning: bool) -> str:
     if reasoning is not None and joins_reasoning:
         return f"<think>{reasoning}</think>{text}"
     return text
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    with open_parquet(path) as file:
-        for batch in batches_of(file, path):
-            yield from batch

@@ -58,6 +58,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from medreward.commands.reward_options import reading_settings
     from medreward.data.check import scorers_of
     from medreward.files.atomic import write_text_atomic
     from medreward.runs import evaluation
@@ -77,10 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
             batch=whole("--batch", arguments.batch, 1),
         )
         print(f"{arguments.completions}: {made} new completions")
-    named = {"completion_format": arguments.completion_format}
-    named |= {"model_profile": arguments.model_profile}
-    settings = {name: value for name, value in named.items() if value}
-    scorer_of = scorers_of(name_tasks(arguments.task), settings)
+    scorer_of = scorers_of(name_tasks(arguments.task), reading_settings(arguments))
     by = [name for name in arguments.by.split(",") if name]
     files = [arguments.completions, *([arguments.against] if arguments.against else [])]
     scored = [

@@ -49,6 +49,13 @@ def reward_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
+def reading_settings(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that say how completions of prepared rows are read, where given."""
+    names = ("completion_format", "model_profile", "recitation_measure")
+    given = {name: getattr(arguments, name, None) for name in names}
+    return {name: value for name, value in given.items() if value}
+
+
 def _number(text: str) -> float | str:
     """Return a number, or the text itself, which the settings will refuse by name."""
     try:

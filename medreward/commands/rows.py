@@ -74,6 +74,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
+    from medreward.commands.reward_options import reading_settings
     from medreward.data.check import check_parquet, recitation_reach, scorers_of
     from medreward.data.model_check import check_model
     from medreward.errors import ConfigError
@@ -81,12 +82,8 @@ def _run_check(arguments: argparse.Namespace) -> int:
 
     if arguments.max_prompt is not None and not arguments.model:
         raise ConfigError("--max-prompt: it goes with --model, whose tokens are counted")
-    named = {"completion_format": arguments.completion_format}
-    named |= {"model_profile": arguments.model_profile}
-    named |= {"recitation_measure": arguments.recitation_measure}
-    settings = {name: value for name, value in named.items() if value}
     book = name_tasks(arguments.task)
-    scorer_of = scorers_of(book, settings)
+    scorer_of = scorers_of(book, reading_settings(arguments))
     for file in arguments.file:
         count = check_parquet(file, book, image_root=arguments.images, scorer_of=scorer_of)
         print(f"{file}: {count} rows are right")

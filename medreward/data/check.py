@@ -75,7 +75,7 @@ def check_parquet(
         if not total:
             raise ConfigError(f"{path}: there are no rows")
         count = total if limit is None else min(limit, total)
-        numbered = enumerate(islice(_rows(file, path), count))
+        numbered = enumerate(islice(rows_in(file, path), count))
         bar = tqdm(
             numbered, total=count, desc=f"checking {Path(path).name}", unit="row", disable=None
         )
@@ -138,7 +138,7 @@ def open_parquet(path: str | Path) -> pq.ParquetFile:
 def first_rows(path: str | Path, count: int) -> list[dict[str, Any]]:
     """Return the first rows of a parquet file, at most `count`."""
     with open_parquet(path) as file:
-        return list(islice(_rows(file, path), count))
+        return list(islice(rows_in(file, path), count))
 
 
 def check_shape(row: Mapping[str, Any]) -> Iterator[str]:
@@ -244,6 +244,7 @@ def _decode(picture: Any, image_root: str | Path | None) -> None:
         raise ConfigError(str(error)) from error
 
 
-def _rows(file: pq.ParquetFile, path: str | Path) -> Iterator[dict[str, Any]]:
+def rows_in(file: pq.ParquetFile, path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an open parquet file."""
     for batch in batches_of(file, path):
         yield from batch

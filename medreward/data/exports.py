@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from medreward.data.check import check_shape, open_parquet
+from medreward.data.check import check_shape, open_parquet, rows_in
 from medreward.data.image_file import image_of_row
-from medreward.data.parquet import batches_of, groups_of
+from medreward.data.parquet import groups_of
 from medreward.data.rows import Row
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.atomic import replacing
@@ -128,9 +128,14 @@ def _rows_of(path: Path) -> Iterator[Row]:
     """Yield the rows of a file; an error names the row, counted from 0."""
     with open_parquet(path) as file:
         total = file.metadata.num_rows
-        rows = (row for batch in batches_of(file, path) for row in batch)
         for number, row in enumerate(
-            tqdm(rows, total=total, desc=f"exporting {path.name}", unit="row", disable=None)
+            tqdm(
+                rows_in(file, path),
+                total=total,
+                desc=f"exporting {path.name}",
+                unit="row",
+                disable=None,
+            )
         ):
             wrong = next(check_shape(row), None)
             if wrong:

@@ -12,23 +12,22 @@ from typing import Any
 
 from tqdm import tqdm
 
-from medreward.data.check import ScorerOf, first_rows, open_parquet, scorers_of
+from medreward.data.check import ScorerOf, first_rows, open_parquet, rows_in, scorers_of
 from medreward.data.image_file import image_of_row, open_image
-from medreward.data.parquet import batches_of
 from medreward.data.sources.record import UnusableError
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
 from medreward.geometry.frames import qwen_resized
 from medreward.kinds.base import kind_of
 from medreward.kinds.truth import target_of
-from medreward.priors.template import IMAGE_MARK
+from medreward.priors.asked import frame_of
+from medreward.priors.template import message_parts
 from medreward.scoring.scorer import Scorer
 from medreward.task.profile import profiles_for
+from medreward.text.formats.base import THINK_TAGS
 from medreward.text.formats.by_rewriting import END_TOKENS
-from medreward.text.formats.described import DescribedFormat
 
 ROWS = 8  # that are rendered, from the first on
-_OPEN, _CLOSED = "<think>", "</think>"
 
 
 class ModelFiles:
@@ -154,7 +153,7 @@ class ModelFiles:
         """
         if not self.tokenizer.chat_template:
             raise ConfigError(f"--model: {self.name} has no chat template, which trainers need")
-        parts = [{**one, "content": _parts(str(one["content"]))} for one in messages]
+        parts = [{**one, "content": message_parts(str(one["content"]))} for one in messages]
         try:
             text = self.tokenizer.apply_chat_template(
                 parts, add_generation_prompt=True, tokenize=False
@@ -164,15 +163,6 @@ class ModelFiles:
                 f"--model: the chat template of {self.name} refuses a prompt: {error}"
             ) from error
         return str(text)
-
-
-def _parts(content: str) -> list[dict[str, str]]:
-    """Return a message's text with image marks as typed parts."""
-    parts: list[dict[str, str]] = []
-    for i, text in enumerate(content.split(IMAGE_MARK)):
-        parts += [{"type": "image"}] if i else []
-        parts += [{"type": "text", "text": text}] if text else []
-    return parts
 
 
 def check_model(
@@ -234,8 +224,9 @@ def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int
     """
     with open_parquet(path) as file:
         total: int = file.metadata.num_rows
-        rows = (row for batch in batches_of(file, path) for row in batch)
-        bar = tqdm(rows, total=total, desc="prompts' lengths", unit="row", disable=None)
+        bar = tqdm(
+            rows_in(file, path), total=total, desc="prompts' lengths", unit="row", disable=None
+        )
         lengths = [_length(model, model.render(row["prompt"]), row) for row in bar]
     if None in lengths:
         return None
@@ -264,13 +255,11 @@ def _about(model: ModelFiles) -> Iterator[str]:
 def _format_problems(bound: Scorer, text: str) -> Iterator[str]:
     """Yield where the end of a rendered prompt does not fit the completion format."""
     form, end = bound.format, text.rstrip()
-    mine = form.reasoning if isinstance(form, DescribedFormat) else (_OPEN, _CLOSED)
-    opened_by = form.opened_by if isinstance(form, DescribedFormat) else "model"
-    opened_by = "either" if form.name == "boxed" else opened_by
-    mark, closing = mine or (_OPEN, _CLOSED)
+    mine = form.reasoning
+    mark, closing = mine or THINK_TAGS
     name = quote(form.name)
     if end.endswith(mark):
-        if mine is None or opened_by == "model":
+        if mine is None or form.opened_by == "model":
             yield (
                 f"the chat template ends with {mark}, so that completions begin inside of the "
                 f"reasoning and {name} is never right; take completion_format prefilled_think or "
@@ -282,7 +271,7 @@ def _format_problems(bound: Scorer, text: str) -> Iterator[str]:
                 f"the chat template ends with {closing}: thinking is off, and completions have no "
                 f"reasoning of that kind; {name} asks for one"
             )
-    elif mine is not None and opened_by == "template":
+    elif mine is not None and form.opened_by == "template":
         yield (
             f"the chat template does not end with {mark}, which {name} takes for granted; take "
             f"completion_format think_answer, or turn thinking on in the template"
@@ -308,8 +297,7 @@ def _frame_problems(model: ModelFiles, bound: Scorer, row: Mapping[str, Any]) ->
     task = bound.task
     if not task.has_places:
         return
-    place = task.place_field
-    frame = bound.settings.frame if place is None else task.fields[place].reward.frame
+    frame = frame_of(task, bound.settings)
     model_type = str((model.config or {}).get("model_type", ""))
     own = {one.frame: one.name for one in profiles_for(model.name, model_type) if one.frame}
     if own and frame not in own:

@@ -20,6 +20,7 @@ a path out of the folder        refused, also through a symbolic link
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,30 +55,25 @@ def _hint(folder: str, name: str) -> str:
     for path in (written, base):
         if path != name and (Path(folder) / path).is_file():
             return f"{slashes}; {path} is there"
-    parent = Path(written).parent
-    alike = _names_of(str(Path(folder) / parent)).get(base.lower(), [])
+    parent = str(Path(folder) / Path(written).parent)
+    alike = _names_by(parent, str.lower).get(base.lower(), [])
     if alike:
         return f"; {alike[0]} is there (names differ in case)"
-    stem = base.rpartition(".")[0].lower() or base.lower()
-    others = [n for n in _stems_of(str(Path(folder) / parent)).get(stem, []) if n != base]
+    others = [n for n in _names_by(parent, _stem).get(_stem(base), []) if n != base]
     return f"; {others[0]} is there" if others else ""
 
 
-@lru_cache(maxsize=64)
-def _names_of(folder: str) -> dict[str, list[str]]:
-    """Return the names of a folder's files by their lower case."""
-    found: dict[str, list[str]] = {}
-    for name in _listed(folder):
-        found.setdefault(name.lower(), []).append(name)
-    return found
+def _stem(name: str) -> str:
+    """Return a name without its ending, in lower case."""
+    return (name.rpartition(".")[0] or name).lower()
 
 
-@lru_cache(maxsize=64)
-def _stems_of(folder: str) -> dict[str, list[str]]:
-    """Return the names of a folder's files by their names without ending, in lower case."""
+@lru_cache(maxsize=128)
+def _names_by(folder: str, key: Callable[[str], str]) -> dict[str, list[str]]:
+    """Return the names of a folder's files by what `key` makes of them."""
     found: dict[str, list[str]] = {}
     for name in _listed(folder):
-        found.setdefault((name.rpartition(".")[0] or name).lower(), []).append(name)
+        found.setdefault(key(name), []).append(name)
     return found
 
 

@@ -35,6 +35,18 @@ def split_name(text: str) -> str:
     return name
 
 
+def split_or_none(text: str) -> str | None:
+    """Return the split that a folder is named as, None if it is named otherwise.
+
+    >>> split_or_none("Train"), split_or_none("benign")
+    ('train', None)
+    """
+    try:
+        return split_name(text)
+    except ConfigError:
+        return None
+
+
 def parse_fractions(text: str) -> dict[str, float]:
     """Return the shares of splits written as ``train=0.8,val=0.1,test=0.1``.
 

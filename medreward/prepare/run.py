@@ -110,7 +110,7 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
         own = [record for record in records if record.split == split]
         if own:
             lines.append(f"{split}: {len(own)} rows")
-            lines += [f"  {name}: {count}" for name, count in _named(prompts.task, own)]
+            lines += [f"  {name}: {count}" for name, count in _named(own)]
     missing = [Remark(r.where, "no such file") for r in records if _is_missing(r.place)]
     if missing:
         lines += [f"missing: {len(missing)} of {len(records)} files", *report_lines(missing, 10)]
@@ -120,14 +120,14 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
     return "\n".join([*lines, "first prompt:", *(f"  {x}" for x in prompt.text.splitlines())])
 
 
-def _named(task: Task, records: Sequence[Record]) -> list[tuple[str, int]]:
+def _named(records: Sequence[Record]) -> list[tuple[str, int]]:
     """Return how often each label, or name of a box, is in records."""
-    names = Counter(
-        name
-        for record in records
-        for name in ([b.name for b in record.boxes] or ["nothing"] if record.boxes is not None
-                     else [str(record.label)[:80]])
-    )  # fmt: skip
+    names: Counter[str] = Counter()
+    for record in records:
+        if record.boxes is None:
+            names[str(record.label)[:80]] += 1
+        else:
+            names.update([box.name for box in record.boxes] or ["nothing"])
     return names.most_common(_MOST_LABELS)
 
 

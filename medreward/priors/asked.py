@@ -41,7 +41,7 @@ def contradictions(prompt: str, task: Task, settings: RewardSettings) -> Iterato
             f"prompt: it asks for the completion format {quote(asked[0])}, and the reward reads "
             f"{quote(format_signature(wanted))}"
         )
-    frame = _frame(task, settings)
+    frame = frame_of(task, settings)
     if frame:
         sentences = load_templates().frames
         others = [name for name, text in sentences.items() if name != frame and text in prompt]
@@ -59,7 +59,7 @@ def _asks_for(name: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(before)}[^\n]{{1,400}}?{re.escape(after)}")
 
 
-def _frame(task: Task, settings: RewardSettings) -> str:
+def frame_of(task: Task, settings: RewardSettings) -> str:
     """Return the frame that answers are read in, "" where they have no coordinates."""
     if task.place_field is not None:
         return task.fields[task.place_field].reward.frame

@@ -18,6 +18,21 @@ from medreward.text.formats.registry import format_names, format_of
 
 PLACEHOLDERS = ("question", "knowledge", "labels", "frame", "reply")
 IMAGE_MARK = "<image>"
+
+
+def message_parts(content: str) -> list[dict[str, str]]:
+    """Return a message's text with image marks as typed parts, as chat templates take them.
+
+    >>> message_parts("<image>Which grade?")
+    [{'type': 'image'}, {'type': 'text', 'text': 'Which grade?'}]
+    """
+    parts: list[dict[str, str]] = []
+    for i, text in enumerate(content.split(IMAGE_MARK)):
+        parts += [{"type": "image"}] if i else []
+        parts += [{"type": "text", "text": text}] if text else []
+    return parts
+
+
 _NEEDED = ("{question}", "{knowledge}")
 _REPLY = "{reply}"
 _PARTS = ("system", "user", "answer")

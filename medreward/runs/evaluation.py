@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from medreward.data.check import ScorerOf, open_parquet, scorers_of
-from medreward.data.parquet import batches_of
+from medreward.data.check import ScorerOf, open_parquet, rows_in, scorers_of
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.right_answers import completion_with, right_answer
@@ -157,7 +156,7 @@ def score_completions(
     absent: list[str] = []
     with open_parquet(rows) as file:
         bar = tqdm(total=file.metadata.num_rows, desc="scoring", unit="row", disable=None)
-        for row in (row for batch in batches_of(file, rows) for row in batch):
+        for row in rows_in(file, rows):
             bar.update()
             info = row.get("extra_info") or {}
             name = str(info.get("id"))

@@ -146,10 +146,10 @@ def differences(
             one.compute(weights @ first) - other.compute(weights @ second)
             for weights in _weights(len(first), resamples, seed)
         ]
-        total, change = first.sum(axis=0), second - first
+        total, others_total, change = first.sum(axis=0), second.sum(axis=0), second - first
         for swapped in _swaps(len(first), resamples, seed):
             moved = swapped @ change
-            permuted = one.compute(total + moved) - other.compute(second.sum(axis=0) - moved)
+            permuted = one.compute(total + moved) - other.compute(others_total - moved)
             extreme += int((np.abs(np.nan_to_num(permuted)) >= abs(observed) - 1e-12).sum())
         p = (1 + extreme) / (1 + resamples)
         found.append((one.name, observed, *_interval(np.concatenate(spread)), p))
@@ -178,20 +178,23 @@ def _by_cluster(features: Array, clusters: Sequence[str]) -> Array:
     return summed
 
 
+def _chunks(count: int, resamples: int) -> Iterator[int]:
+    """Yield how many samples of so many clusters are drawn at once, until there are all."""
+    step = max(1, _CHUNK // count)
+    for start in range(0, resamples, step):
+        yield min(step, resamples - start)
+
+
 def _weights(count: int, resamples: int, seed: int) -> Iterator[Array]:
     """Yield how often each cluster is in each bootstrap sample."""
     chance = np.random.default_rng(seed)
-    step = max(1, _CHUNK // count)
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
+    for rows in _chunks(count, resamples):
         yield chance.multinomial(count, np.full(count, 1 / count), size=rows).astype(float)
 
 
 def _swaps(count: int, resamples: int, seed: int) -> Iterator[Array]:
     chance = np.random.default_rng([seed, 1])
-    step = max(1, _CHUNK // count)
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
+    for rows in _chunks(count, resamples):
         yield chance.integers(0, 2, size=(rows, count)).astype(float)
 
 
@@ -277,16 +280,18 @@ def _per_label(table: Array) -> tuple[Array, Array, Array]:
 def _balanced(table: Array) -> Array:
     """Return the mean recall of the labels that are the truth of a row."""
     right, true, _ = _per_label(table)
-    return _mean_where(np.divide(right, true, out=np.zeros_like(true), where=true > 0), true > 0)
+    return _mean_where(_ratio(right, true), true > 0)
 
 
 def _macro_f1(table: Array) -> Array:
     """Return the mean F1 of the labels that are the truth of a row."""
     right, true, said = _per_label(table)
-    both = true + said
-    return _mean_where(
-        np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0), true > 0
-    )
+    return _mean_where(_ratio(2 * right, true + said), true > 0)
+
+
+def _ratio(of: Array, to: Array, empty: float = 0.0) -> Array:
+    """Return a ratio, and `empty` where there is nothing to divide by."""
+    return np.divide(of, to, out=np.full_like(to, empty), where=to > 0)
 
 
 def _mean_where(values: Array, where: Array) -> Array:
@@ -302,7 +307,7 @@ def _kappa(sums: Array, count: int) -> Array:
     expected = table.sum(axis=-1)[..., :, None] * table.sum(axis=-2)[..., None, :]
     observed = (table * weights).sum(axis=(-2, -1))
     chance = (expected * weights).sum(axis=(-2, -1)) / total
-    return 1 - np.divide(observed, chance, out=np.zeros_like(observed), where=chance > 0)
+    return 1 - _ratio(observed, chance)
 
 
 def _set_metrics(task: Task, predictions: Sequence[Prediction]) -> list[Metric]:
@@ -335,13 +340,11 @@ def _set_of(task: Task, score: Score) -> frozenset[int]:
 
 def _micro(hit: Array, true: Array, said: Array) -> Array:
     both = true.sum(axis=-1) + said.sum(axis=-1)
-    return np.divide(2 * hit.sum(axis=-1), both, out=np.ones_like(both), where=both > 0)
+    return _ratio(2 * hit.sum(axis=-1), both, empty=1.0)
 
 
 def _macro_sets(hit: Array, true: Array, said: Array) -> Array:
-    both = true + said
-    f1 = np.divide(2 * hit, both, out=np.zeros_like(both), where=both > 0)
-    return _mean_where(f1, true > 0)
+    return _mean_where(_ratio(2 * hit, true + said), true > 0)
 
 
 def _credit_metrics(task: Task, predictions: Sequence[Prediction]) -> list[Metric]:
@@ -369,14 +372,15 @@ def label_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str,
     kind = kind_of(task).target_type
     if kind not in (TargetType.LABEL, TargetType.LABELS):
         return []
+    if kind is TargetType.LABEL:
+        targets = [frozenset([one.target]) for one in predictions]
+        answers = [frozenset([_label_of(task, one.score)]) for one in predictions]
+    else:
+        targets = [frozenset(one.target) for one in predictions]
+        answers = [_set_of(task, one.score) for one in predictions]
     rows = []
     for i in range(len(task.labels)):
-        if kind is TargetType.LABEL:
-            true = [one.target == i for one in predictions]
-            said = [_label_of(task, one.score) == i for one in predictions]
-        else:
-            true = [i in one.target for one in predictions]
-            said = [i in _set_of(task, one.score) for one in predictions]
+        true, said = ([i in labels for labels in sets] for sets in (targets, answers))
         hit = sum(t and s for t, s in zip(true, said, strict=True))
         rows.append(
             {

@@ -11,12 +11,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from medreward.data.check import open_parquet
+from medreward.data.check import open_parquet, rows_in
 from medreward.data.image_file import image_of_row, open_image
-from medreward.data.parquet import batches_of
 from medreward.errors import ConfigError
 from medreward.files.reading import parse_json, read_lines
-from medreward.priors.template import IMAGE_MARK
+from medreward.priors.template import message_parts
 
 
 def generate(
@@ -40,8 +39,7 @@ def generate(
     done = _done(Path(out))
     with open_parquet(rows) as file:
         total = file.metadata.num_rows
-        every = (row for part in batches_of(file, rows) for row in part)
-        left = (row for row in every if str(row["extra_info"]["id"]) not in done)
+        left = (row for row in rows_in(file, rows) if str(row["extra_info"]["id"]) not in done)
         bar = tqdm(total=total, initial=len(done), desc="completions", unit="row", disable=None)
         count = 0
         Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +98,10 @@ def _complete(
 
     texts, pictures = [], []
     for row in rows:
-        messages = [_message(message) for message in row["prompt"]]
+        messages = [
+            {"role": one["role"], "content": message_parts(str(one["content"]))}
+            for one in row["prompt"]
+        ]
         texts.append(processor.apply_chat_template(messages, add_generation_prompt=True))
         own = []
         for entry in row["images"] or []:
@@ -117,12 +118,3 @@ def _complete(
         made = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
     ids = made[:, inputs["input_ids"].shape[1] :]
     return iter(processor.batch_decode(ids, skip_special_tokens=True))
-
-
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a chat message with image marks as typed parts."""
-    parts: list[dict[str, str]] = []
-    for i, text in enumerate(str(message["content"]).split(IMAGE_MARK)):
-        parts += [{"type": "image"}] if i else []
-        parts += [{"type": "text", "text": text}] if text else []
-    return {"role": message["role"], "content": parts}

@@ -11,6 +11,8 @@ from medreward.errors import ConfigError
 from medreward.geometry.regions import Box
 
 EMPTIED = "left out: none of what is annotated in it has a box that can be used"
+NO_BOX = "left out: none of its boxes can be used"
+TURNED = "a turned box: the upright one around it is taken"
 
 
 def check_pixels(boxes: Iterable[NamedBox], where: str) -> None:

@@ -12,6 +12,7 @@ from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.boxes import (
     EMPTIED,
+    TURNED,
     around_rotated,
     check_pixels,
     clean_boxes,
@@ -225,7 +226,7 @@ class _Notes:
         angle = _angle(note)
         if angle:
             box = around_rotated(box, angle)
-            self.said[key].append("a turned box: the upright one around it is taken")
+            self.said[key].append(TURNED)
         self.boxes[key].append(NamedBox(name, box))
 
     def _image(self, key: Any, where: str) -> Any:

@@ -280,8 +280,9 @@ def _grey(pixels: np.ndarray, header: Any, reading: ReadingOptions) -> np.ndarra
         bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
         shown = _pydicom().pixels.apply_voi_lut(values, header)
         return stretch_values(np.asarray(shown), 0, float(2**bits - 1))
-    if _has_window(header):
-        return _windowed(values, header)
+    window = _window(header)
+    if window:
+        return _windowed(values, header, *window)
     real = values[~_is_padding(pixels, header)]
     real = real if real.size else values
     return stretch_values(values, float(real.min()), float(real.max()))
@@ -298,8 +299,8 @@ def _is_padding(pixels: np.ndarray, header: Any) -> np.ndarray:
     return within
 
 
-def _has_window(header: Any) -> bool:
-    """Whether a header has a window that can be applied; an empty or zero one is none.
+def _window(header: Any) -> tuple[float, float] | None:
+    """Return centre and width of the first window; None where there is none, or an empty one.
 
     A function of no standard name is the default one, as an empty one is in files of some scanners.
     """
@@ -308,18 +309,16 @@ def _has_window(header: Any) -> bool:
             float(np.atleast_1d(header.get(name))[0]) for name in ("WindowCenter", "WindowWidth")
         )
     except (TypeError, ValueError, IndexError):
-        return False
+        return None
     if str(header.get("VOILUTFunction") or "").strip().upper() not in _FUNCTIONS:
         header.VOILUTFunction = "LINEAR"
     least = 0.0 if header.get("VOILUTFunction") != "LINEAR" else 1.0
-    return math.isfinite(centre) and math.isfinite(width) and (width > 0) and width >= least
+    can_apply = math.isfinite(centre) and math.isfinite(width) and width > 0 and width >= least
+    return (centre, width) if can_apply else None
 
 
-def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
+def _windowed(values: np.ndarray, header: Any, centre: float, width: float) -> np.ndarray:
     """Apply the first window; what it gives far below and above is black and white."""
-    centre, width = (
-        float(np.atleast_1d(header.get(name))[0]) for name in ("WindowCenter", "WindowWidth")
-    )
     far = np.array([centre - 1e4 * abs(width), centre + 1e4 * abs(width)])
     low, high = _pydicom().pixels.apply_windowing(far, header)
     return stretch_values(

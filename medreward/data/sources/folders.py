@@ -10,7 +10,7 @@ from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.mask_names import find_masks
 from medreward.data.sources.record import Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
-from medreward.data.splits import split_name
+from medreward.data.splits import split_or_none
 from medreward.errors import ConfigError, quote
 
 
@@ -73,7 +73,10 @@ def _split_level(folder: str, pictures: list[str]) -> int | None:
     """
     parts = {path: PurePath(path).parts[:-1] for path in pictures}
     for level in range(max(map(len, parts.values()))):
-        named = {p: len(own) > level and _is_split(own[level]) for p, own in parts.items()}
+        named = {
+            p: len(own) > level and split_or_none(own[level]) is not None
+            for p, own in parts.items()
+        }
         if all(named.values()) and all(len(own) > 1 for own in parts.values()):
             return level
         if level and any(named.values()):
@@ -86,14 +89,6 @@ def _split_level(folder: str, pictures: list[str]) -> int | None:
     return None
 
 
-def _is_split(name: str) -> bool:
-    try:
-        split_name(name)
-    except ConfigError:
-        return False
-    return True
-
-
 def _record(folder: str | Path, path: str, level: int | None, number: int) -> Record:
     parts = PurePath(path).parts
     return Record(
@@ -101,6 +96,6 @@ def _record(folder: str | Path, path: str, level: int | None, number: int) -> Re
         where=printable(path),
         place=(str(folder), path),
         label=parts[1 if level == 0 else 0],
-        split=None if level is None else split_name(parts[level]),
+        split=None if level is None else split_or_none(parts[level]),
         key=path,
     )

@@ -235,13 +235,6 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
     return Source(f"images listed in {Path(table).name}", records, load_file, remarks=said)
 
 
-def read_table(
-    folder: str | Path, table: str | Path, columns: Columns, *, private: bool = False
-) -> list[Record]:
-    """Return the records of `read_rows` alone."""
-    return read_rows(folder, table, columns, private=private)[0]
-
-
 def read_rows(
     folder: str | Path, table: str | Path, columns: Columns, *, private: bool = False
 ) -> tuple[list[Record], list[Remark]]:
@@ -436,14 +429,10 @@ def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     """
     first = "\t" if table.suffix == ".tsv" else ","
     with _reading(table) as file:
-        line = next(csv.reader([file.readline()], delimiter=first), [])
-        file.seek(0)
-        text = file.readline()
-    for delimiter in (first, ",", ";", "\t", "|"):
-        names = next(csv.reader([text], delimiter=delimiter), [])
-        if columns.image in names:
-            return delimiter, names
-    return first, line
+        line = file.readline()
+        headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in (first, *",;\t|")}
+    delimiter = next((sign for sign, names in headers.items() if columns.image in names), first)
+    return delimiter, headers[delimiter]
 
 
 def check_folder(folder: str | Path) -> None:

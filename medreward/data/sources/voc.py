@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 from medreward.data.picture import load_file
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.boxes import (
+    NO_BOX,
+    TURNED,
     around_rotated,
     check_pixels,
     clean_boxes,
@@ -22,14 +24,12 @@ from medreward.data.sources.boxes import (
 )
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
-from medreward.data.splits import SPLITS, split_name
+from medreward.data.splits import SPLITS, split_or_none
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import read_text
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _ABSENT = "no annotation names it; left out"
-_TURNED = "a turned box: the upright one around it is taken"
-_EMPTIED = "left out: none of its boxes can be used"
 
 
 class VocFolder(SourceType):
@@ -75,9 +75,9 @@ def open_voc(folder: str | Path) -> Source:
         boxes, said = clean_boxes(found, size, printable(os.path.join(notes, file)))
         remarks += said
         where = printable(os.path.join(pictures, image))
-        remarks += [Remark(where, _TURNED)] * turned
+        remarks += [Remark(where, TURNED)] * turned
         if found and not boxes:
-            remarks.append(Remark(where, _EMPTIED))
+            remarks.append(Remark(where, NO_BOX))
             continue
         records.append(
             Record(
@@ -114,10 +114,7 @@ def _parts(folder: Path) -> tuple[str, str]:
 def _split_of_folder(stem: str) -> str | None:
     """Return the split that the top folder of an image is named as, such as "valid"."""
     top, slash, _ = stem.replace(os.sep, "/").partition("/")
-    try:
-        return split_name(top) if slash else None
-    except ConfigError:
-        return None
+    return split_or_none(top) if slash else None
 
 
 def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox], int]:

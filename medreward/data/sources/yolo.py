@@ -20,7 +20,7 @@ from tqdm import tqdm
 from medreward.data.image_file import open_image
 from medreward.data.picture import load_file
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.boxes import clean_boxes, missing_names
+from medreward.data.sources.boxes import NO_BOX, clean_boxes, missing_names
 from medreward.data.sources.record import (
     NamedBox,
     Record,
@@ -30,13 +30,12 @@ from medreward.data.sources.record import (
     printable,
 )
 from medreward.data.sources.table import check_folder, files_in, is_picture
-from medreward.data.splits import split_name
+from medreward.data.splits import split_or_none
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_yaml, read_text
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml")
 _SLACK = 1e-3  # by which rounded fractions may leave the picture
-_EMPTIED = "left out: none of its boxes can be used"
 
 
 class YoloFolder(SourceType):
@@ -72,7 +71,6 @@ def open_yolo(folder: str | Path) -> Source:
     if not pictures:
         raise ConfigError(f"{folder}: no picture in it")
     there = {*paths}
-    splits = {path: _split_of(path) for path in pictures}
     records: list[Record] = []
     remarks: list[Remark] = []
     for number, path in enumerate(tqdm(pictures, desc="labels", unit="file", disable=None), 1):
@@ -87,7 +85,7 @@ def open_yolo(folder: str | Path) -> Source:
         boxes, said = clean_boxes(found, size, where)
         remarks += said
         if found and not boxes:
-            remarks.append(Remark(where, _EMPTIED))
+            remarks.append(Remark(where, NO_BOX))
             continue
         records.append(
             Record(
@@ -96,7 +94,7 @@ def open_yolo(folder: str | Path) -> Source:
                 place=(str(folder), path),
                 boxes=boxes,
                 size=size,
-                split=splits[path],
+                split=_split_of(path),
                 key=path,
                 dropped=missing_names(found, boxes),
                 unsaid=labels is None,
@@ -128,12 +126,7 @@ def _class_names(folder: Path) -> dict[int, str]:
 
 def _split_of(path: str) -> str | None:
     """Return the split that a folder of a path is named as, None if there is none."""
-    for part in PurePath(path).parts[:-1]:
-        try:
-            return split_name(part)
-        except ConfigError:
-            continue
-    return None
+    return next(filter(None, map(split_or_none, PurePath(path).parts[:-1])), None)
 
 
 def _label_files(path: str) -> list[str]:

@@ -116,19 +116,8 @@ class Reference:
                 for i, tokens, matches in zip(
                     places, some, zip(*by_order, strict=True), strict=True
                 ):
-                    found[start + i] = self._bleu(len(tokens), matches, brevity)
+                    found[start + i] = _bleu(len(tokens), self.length, matches, brevity=brevity)
         return found
-
-    def _bleu(self, length: int, matches: Sequence[int], brevity: bool) -> float:
-        """Return the BLEU-4 of a text with so many tokens and matches of each order."""
-        if matches[0] == 0:
-            return 0.0
-        logs = [
-            math.log((count or EPSILON) / max(1, length - n)) for n, count in enumerate(matches)
-        ]
-        is_short = brevity and length <= self.length
-        penalty = math.exp(1 - self.length / length) if is_short else 1.0
-        return penalty * math.exp(math.fsum(logs) / ORDER)
 
     @cached_property
     def _runs(self) -> RunFinder:
@@ -176,6 +165,16 @@ class Reference:
         known = len(counts)
         found = np.bincount(text_of * known + number, minlength=texts * known)
         return np.minimum(found.reshape(texts, known), counts).sum(axis=1)
+
+
+def _bleu(length: int, known: int, matches: Sequence[int], *, brevity: bool) -> float:
+    """Return the BLEU-4 of `length` tokens against `known` ones, with matches of each order."""
+    if matches[0] == 0:
+        return 0.0
+    logs = [math.log((count or EPSILON) / max(1, length - n)) for n, count in enumerate(matches)]
+    is_short = brevity and length <= known
+    penalty = math.exp(1 - known / length) if is_short else 1.0
+    return penalty * math.exp(math.fsum(logs) / ORDER)
 
 
 class RunFinder:
@@ -248,11 +247,8 @@ def largest_recitation(measure: str, reasoning: int, knowledge: int) -> float:
     copied = min(reasoning, knowledge)
     if measure == "containment":
         return copied / reasoning
-    logs = [math.log((max(0, copied - n) or EPSILON) / max(1, reasoning - n)) for n in range(ORDER)]
-    is_short = measure == "bleu" and reasoning <= knowledge
-    return (math.exp(1 - knowledge / reasoning) if is_short else 1.0) * math.exp(
-        math.fsum(logs) / ORDER
-    )
+    matches = [max(0, copied - n) for n in range(ORDER)]
+    return _bleu(reasoning, knowledge, matches, brevity=measure == "bleu")
 
 
 def words_needed(measure: str, knowledge: int, value: float) -> int | None:

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 
 from medreward.text.completion import Completion, CompletionLike
 
+THINK_TAGS = ("<think>", "</think>")
+
 
 class CompletionFormat(ABC):
     """Where reasoning and answer stand in a completion.
@@ -19,6 +21,9 @@ class CompletionFormat(ABC):
         name: its name among the reward settings.
         about: what it is, in a few words.
         marks: texts that a prompt holds which asks for this format in words of its own.
+        reasoning: the marks before and behind the reasoning; None: there is no place for one.
+        opened_by: who writes the first of them, out of
+            `medreward.text.formats.described.OPENED_BY`.
 
     >>> from medreward.text.formats.registry import format_of
     >>> format_of("think_answer").write("Dot bleeds.", "2")
@@ -28,6 +33,8 @@ class CompletionFormat(ABC):
     name: str
     about: str
     marks: tuple[str, ...]
+    reasoning: tuple[str, str] | None = THINK_TAGS
+    opened_by: str = "model"
 
     @abstractmethod
     def parse(self, completion: CompletionLike) -> Completion:

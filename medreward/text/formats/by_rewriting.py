@@ -18,7 +18,7 @@ END_TOKENS = (
     *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|eot|>", "</s>", "<eos>"),
     *("<end_of_turn>", "<|end_of_text|>", "<turn|>", "<|return|>"),
 )
-_CLOSING_THINK = re.compile(r"</think>", re.IGNORECASE | re.ASCII)
+CLOSING_THINK = re.compile(r"</think>", re.IGNORECASE | re.ASCII)
 _OPENING_THINK = re.compile(r"<think>", re.IGNORECASE | re.ASCII)
 _BOXED = "\\boxed{"
 _BRACE = re.compile(r"[{}]")
@@ -82,6 +82,7 @@ class Boxed(RewrittenFormat):
     name = "boxed"
     about = "<think>…</think>\\boxed{…}"
     marks = (_BOXED,)
+    opened_by = "either"
 
     def rewrite(self, text: str) -> str:
         r"""Return the completion with tags around what ``\boxed{…}`` behind the reasoning holds.
@@ -89,7 +90,7 @@ class Boxed(RewrittenFormat):
         A sentence such as "The final answer is" before it says nothing, nor do a full stop and
         dollar signs around it; all else stays outside of the tags.
         """
-        closing = _CLOSING_THINK.search(text)
+        closing = CLOSING_THINK.search(text)
         end = closing.end() if closing else 0
         opening = "" if not closing or _OPENING_THINK.search(text, 0, end) else "<think>"
         return f"{opening}{text[:end]}{_with_boxes(text[end:])}"

@@ -9,14 +9,15 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
-from medreward.text.formats.by_rewriting import RewrittenFormat
+from medreward.text.formats.base import THINK_TAGS
+from medreward.text.formats.by_rewriting import CLOSING_THINK, RewrittenFormat
 
 OPENED_BY = {
     "model": "the model writes the mark",
     "template": "the chat template writes it, so that a completion begins inside of the reasoning",
     "either": "the template may have written it",
 }
-_TAGS = (("<think>", "</think>"), ("<answer>", "</answer>"))
+_TAGS = (THINK_TAGS, ("<answer>", "</answer>"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class DescribedFormat(RewrittenFormat):
         """Return a text with answer tags around what follows the only reasoning."""
         if self.reasoning is None:
             return f"<answer>{written}</answer>"
-        closings = [*islice(_CLOSING_THINK.finditer(written), 2)]
+        closings = [*islice(CLOSING_THINK.finditer(written), 2)]
         if len(closings) != 1:  # it is not said where the answer begins
             return written
         end = closings[0].end()
@@ -155,7 +156,6 @@ class DescribedFormat(RewrittenFormat):
 
 
 _FLAGS = re.IGNORECASE | re.ASCII
-_CLOSING_THINK = re.compile(r"</think>", _FLAGS)
 
 
 def _find(mark: str, text: str) -> bool:
@@ -164,7 +164,7 @@ def _find(mark: str, text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def parse_described(text: str) -> DescribedFormat:
-    """Return the format that checked JSON describes (`write_described`)."""
+    """Return the format that checked JSON describes."""
     values: dict[str, Any] = json.loads(text)
     for name, one in values.items():
         values[name] = tuple(one) if isinstance(one, list) else one

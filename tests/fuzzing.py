@@ -22,7 +22,7 @@ from medreward.kinds.ordinal import read_grade
 from medreward.kinds.reading import read_label
 from medreward.kinds.truth import target_of
 from medreward.language.answer_text import split_answer
-from medreward.scoring.parts.base import part_names
+from medreward.scoring.parts.base import used_parts
 from medreward.scoring.parts.recitation import Reference
 from medreward.scoring.scorer import Scorer
 from medreward.task.task import parse_card
@@ -123,7 +123,7 @@ def check_fields(bound: Scorer, score: Score) -> None:
     low, high = bound.range
     assert math.isfinite(score.total)
     assert low <= score.total <= high
-    assert tuple(score.parts) == part_names()
+    assert list(score.parts) == [part.name for part in used_parts(bound.settings.weights)]
     assert 0.0 <= score.parts["accuracy"] <= 1.0
     assert -1.0 <= score.parts["recitation"] <= 1.0
     assert set(score.reasons) <= REASONS.keys()

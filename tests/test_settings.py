@@ -79,7 +79,7 @@ def test_signs(given: Any, sign: int) -> None:
     ("settings", "message"),
     [
         *(({"delta": wrong}, "delta: .* is not a sign") for wrong in NO_SIGNS),
-        ({"weights": [1, 2]}, "is not a mapping of accuracy, format, recitation to numbers"),
+        ({"weights": [1, 2]}, "is not a mapping of accuracy, format, recitation, findings to n"),
         ({"decay": 0.5}, "decay: 0.5 is neither one of geometric, .*, exact nor a table"),
         ({"decay": [1, 0.5, 0.2, 0.3]}, r"decay\[3\]: 0.3 must .* above decay\[2\] \(0.2\)"),
         ({"decay": {1: 1.0}}, "decay: .* is neither"),

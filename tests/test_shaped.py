@@ -26,7 +26,7 @@ from medreward import (
     explain,
     shaped_reward,
 )
-from medreward.scoring.parts.base import part_names
+from medreward.scoring.parts.base import used_parts
 from medreward.scoring.scorer import Scorer
 from medreward.task.card import shipped
 from medreward.task.settings import (
@@ -117,7 +117,7 @@ def test_a_score_is_finite_in_range_deterministic_and_the_weighted_sum(
     assert math.isfinite(score.total)
     assert low <= score.total <= high
     assert score == scorer.score(text, 1)
-    assert tuple(score.parts) == part_names()
+    assert list(score.parts) == [part.name for part in used_parts(scorer.settings.weights)]
     assert 0.0 <= score.parts["accuracy"] <= 1.0
     assert score.parts["format"] in (0.0, 1.0)
     recited = score.parts["recitation"]
@@ -237,8 +237,8 @@ def test_settings_are_kept_in_one_form() -> None:
     }
     kept = asdict(RewardSettings(**given))
     assert repr([kept[name] for name in given]) == (
-        "[Weights(accuracy=1.0, format=0.0, recitation=0.05), 1, (1.0, 0.5), 1.0, 0.0, 2.0, "
-        "('accuracy_needs_format', 'recitation_needs_accuracy')]"
+        "[Weights(accuracy=1.0, format=0.0, recitation=0.05, findings=0.0), 1, (1.0, 0.5), 1.0, "
+        "0.0, 2.0, ('accuracy_needs_format', 'recitation_needs_accuracy')]"
     )
 
 

@@ -20,7 +20,7 @@ from medreward import ConfigError, RewardSettings, Task, Weights, __version__, e
 from medreward.audit.exploits import cases_of
 from medreward.geometry.frames import FRAMES
 from medreward.scoring import scorer as scorer_module
-from medreward.scoring.parts.base import part_names
+from medreward.scoring.parts.base import used_parts
 from medreward.scoring.scorer import COMMON, Score, Scorer
 from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
@@ -94,9 +94,10 @@ def test_golden_signatures() -> None:
     assert Scorer(Task.load("retinamnist")).signature("") == plain
 
 
+PARTS = [part.name for part in used_parts(Weights())]
 # Two values of each setting that are as near to each other as they can be.
 NEAR_VALUES: dict[str, Sequence[Any]] = {
-    "weights": [Weights(), *(Weights(**{part: Weights()[part] + 1e-15}) for part in part_names())],
+    "weights": [Weights(), *(Weights(**{part: Weights()[part] + 1e-15}) for part in PARTS)],
     "delta": [-1, 0, 1],
     "decay": [*DECAYS, (1.0, 0.25), (1.0, 0.25 + 1e-15), (1.0,)],
     "under_grading": [1.0, 1.0 - 1e-15],
@@ -255,7 +256,7 @@ def test_the_documentation_lists_the_settings_of_every_kind() -> None:
         assert f"| {name} | {', '.join(f'`{one}`' for one in settings) or 'none'} |" in page
 
 
-@pytest.mark.parametrize("part", part_names())
+@pytest.mark.parametrize("part", PARTS)
 def test_each_weight_stands_in_the_signature(part: str) -> None:
     plain, other = (
         bound(TASKS["classification"], weights=Weights(**weights)).signature()
@@ -334,7 +335,7 @@ SILENT: dict[str, dict[str, Any]] = {
 def test_every_field_is_said_to_shape_a_score_or_not() -> None:
     """A new field fails here until it stands in one of the tables above."""
     known = {f"{kind.__name__}.{f.name}" for kind in (Task, Label, Statement) for f in fields(kind)}
-    said = [*SHAPING, *NAMED, *SILENT]
+    said = [*SHAPING, *NAMED, *SILENT, "Statement.findings"]
     assert sorted(said) == sorted(known)
 
 
@@ -358,6 +359,16 @@ def targets(task: Task) -> list[Any]:
         return [{"one": "a", "two": "c"}]
     both = [[0, 1]] if task.kind == "multilabel" else []
     return [label.name for label in task.labels] + both
+
+
+def test_the_digest_changes_with_the_findings_of_an_attribute() -> None:
+    """They shape a score where the part `findings` has a weight."""
+    plain, other = demo(statement={"findings": ("round",)}), demo(statement={"findings": ("is",)})
+    assert len({demo().digest, plain.digest, other.digest}) == 3
+    settings = RewardSettings(weights=Weights(findings=0.1))
+    text = "<think>It is big.</think><answer>alpha</answer>"
+    found = [Scorer(one, settings).score(text, "alpha").parts["findings"] for one in (plain, other)]
+    assert found == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("name", NAMED)

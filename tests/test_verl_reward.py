@@ -14,6 +14,7 @@ from medreward.runs.trace_sources import read_trace, rescore_row
 from medreward.scoring.groups import gather_groups
 from medreward.scoring.scorer import scorer
 from medreward_verl import KEYS, RowScorer, compute_score
+from medreward_verl.scoring import BASIC_KEYS
 from tests.verl_tools import FUNCTION, MANAGER, REWARD, batch, byte_tokenizer, compose, row
 
 RIGHT = "<think>Microaneurysms only.</think><answer>1</answer>"
@@ -94,9 +95,9 @@ def test_settings_as_omegaconf_gives_them() -> None:
 
 def test_reasons_may_be_chosen() -> None:
     few = compute_score("retinamnist", "<answer>2</answer>", "1", reasons=["no_think_tag"])
-    assert tuple(few) == (*KEYS[:7], "reason_no_think_tag")
+    assert tuple(few) == (*BASIC_KEYS, "reason_no_think_tag")
     assert few["reason_no_think_tag"] == 1.0
-    assert tuple(compute_score("retinamnist", RIGHT, "1", reasons=[])) == KEYS[:7]
+    assert tuple(compute_score("retinamnist", RIGHT, "1", reasons=[])) == BASIC_KEYS
 
 
 def test_what_verl_adds_for_a_reward_model_is_no_setting() -> None:

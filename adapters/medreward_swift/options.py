@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medreward import ConfigError
-from medreward.scoring.parts.base import part_names
+from medreward.scoring.parts.base import used_parts
 from medreward_swift.settings import read_scorers
 
 
@@ -36,8 +36,9 @@ def swift_options(tasks: Sequence[str]) -> list[str]:
             f"weights in MEDREWARD_SETTINGS, or take --reward_funcs medreward, which is the total"
         )
     found = next(iter(weights.values()))
+    parts = [part.name for part in used_parts(found)]
     return [
         *("--external_plugins", str(plugin_path())),
-        *("--reward_funcs", *(f"medreward_{part}" for part in part_names())),
-        *("--reward_weights", *(str(found[part]) for part in part_names())),
+        *("--reward_funcs", *(f"medreward_{part}" for part in parts)),
+        *("--reward_weights", *(str(found[part]) for part in parts)),
     ]

@@ -50,7 +50,7 @@ def reward_classes() -> dict[str, type[SwiftReward]]:
 
 
 def _part_of(part: str, score: Score) -> float:
-    return score.parts[part]
+    return score.parts.get(part, 0.0)  # 0: it has no weight
 
 
 class SwiftReward:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Weights
 from medreward.scoring.groups import by_prompt, zero_variance_share
-from medreward.scoring.parts.base import part_names
+from medreward.scoring.parts.base import used_parts
 from medreward.scoring.rows import JudgedRow, judge_row, score_rows
 from medreward.scoring.scorer import Scorer, TaskLike, scorer
 from medreward.scoring.trace import TraceLike, TraceRow, trace_writer
@@ -65,6 +65,8 @@ def reward_funcs(
 ) -> RewardFuncs:
     """Return one reward function a part (accuracy, format, recitation) and their weights.
 
+    A part whose weight is 0 unless one is given, such as findings, has a function where one is.
+
     The rows need a column of targets; a column ``task`` names the row's task and a column
     ``knowledge`` the text injected into its prompt (default: the card's). Rows of other tasks get
     None, TRL's "not applicable". The first function also logs each completion's prediction and
@@ -98,7 +100,7 @@ def reward_funcs(
     """
     batch = BatchScorer(task, target_column, settings, trace)
     weights = batch.weights()
-    parts = part_names()
+    parts = [part.name for part in used_parts(weights)]
     funcs = [PartReward(batch, part, weights[part], _prefix(name)) for part in parts]
     return RewardFuncs(funcs, [weights[part] for part in parts])
 
@@ -349,7 +351,7 @@ class PartReward(_Reward):
     """One part of the shaped reward as a TRL reward function, named after the part."""
 
     def __init__(self, batch: BatchScorer, part: str, weight: float, prefix: str = "") -> None:
-        super().__init__(batch, part, weight, prefix, logs=part == part_names()[0])
+        super().__init__(batch, part, weight, prefix, logs=part == "accuracy")
         self.part = part
         self._warned = False
 

@@ -132,6 +132,10 @@ class Kind(ABC):
         """Return width and height of the image that a parsed target is for, where it says so."""
         return None
 
+    def asserted_labels(self, target: Any) -> frozenset[int]:
+        """Return the labels that a parsed target says are there; by default none."""
+        return frozenset()
+
     def row_task(self, task: Task, target: Any) -> Task:
         """Return the task of one row, by which its answers are read and its prompt is made.
 

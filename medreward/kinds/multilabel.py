@@ -208,6 +208,10 @@ class Multilabel(Kind):
         """Return the indices of the true labels."""
         return parse_label_set(task, target)
 
+    def asserted_labels(self, target: frozenset[int]) -> frozenset[int]:
+        """Return all labels of the set."""
+        return target
+
     def to_text(self, task: Task, target: Set[int]) -> str:
         """Return the labels' names as a JSON list."""
         return json.dumps([task.labels[i].name for i in sorted(target)])

@@ -167,6 +167,10 @@ class StructuredReport(Kind):
             raise ConfigError(f"{where}: {quote([*given])} names a label twice")
         return frozenset(found.items())
 
+    def asserted_labels(self, target: Findings) -> frozenset[int]:
+        """Return the labels that are present."""
+        return frozenset(label for label, state in target if state == PRESENT)
+
     def to_text(self, task: Task, target: Findings) -> str:
         """Return the findings as JSON."""
         states = {task.labels[i].name: state for i, state in sorted(target)}

@@ -22,6 +22,10 @@ class SingleLabel(Kind):
         """Return the index of the label that a target gives by name, synonym, index or grade."""
         return task.target_index(target)
 
+    def asserted_labels(self, target: int) -> frozenset[int]:
+        """Return the one label."""
+        return frozenset({target})
+
     def to_text(self, task: Task, target: int) -> str:
         """Return the label's name, or the number of a grade."""
         return task.answer_name(target)

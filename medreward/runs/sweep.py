@@ -19,7 +19,7 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_yaml
 from medreward.kinds.truth import target_of
 from medreward.scoring.groups import SAME
-from medreward.scoring.parts.base import part_names
+from medreward.scoring.parts.base import all_parts, part_names
 from medreward.scoring.scorer import Scorer
 from medreward.scoring.trace import TraceRow
 from medreward.task.settings import RewardSettings
@@ -197,16 +197,23 @@ class Sweep:
             raise ConfigError(f"id {quote(row.id)}, step {row.step}: there is no target")
         target = target_of(self.task, row.target)
         parts = bound.score(row.completion, target, row.knowledge).parts
-        return [parts[name] for name in part_names()]
+        return [parts.get(name, 0.0) for name in part_names()]
 
 
+_SMALL = 1e-5  # a weight that no check of dominance refuses
 _SUMS = ("dead", "alive", "tau", "best", "product", "square", "shift")
 
 
 def _shape(settings: RewardSettings) -> RewardSettings:
-    """Return what decides the parts: settings that differ in weights alone share them."""
-    nothing = dict.fromkeys(settings.weights, 0.0)
-    return replace(settings, weights=Weights(**nothing | {"accuracy": 1.0}))
+    """Return what decides the parts: settings that differ in weights alone share them.
+
+    A part that is off unless it has a weight has one here where it has one there.
+    """
+    small = {
+        part.name: 0.0 if part.default_weight else _SMALL * (settings.weights[part.name] > 0)
+        for part in all_parts()
+    }
+    return replace(settings, weights=Weights(**small | {"accuracy": 1.0}))
 
 
 def _factors(settings: RewardSettings) -> list[float]:

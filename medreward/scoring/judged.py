@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from medreward.kinds.verdict import Verdict
+from medreward.task.task import Task
 from medreward.text.completion import Completion
 
 
@@ -16,6 +17,7 @@ class Judged(NamedTuple):
         verdict: what its answer earns, and why.
         knowledge: the text that was injected into the prompt.
         target: the row's target, parsed.
+        task: the card.
 
     >>> from medreward import Task
     >>> from medreward.scoring import Scorer
@@ -28,4 +30,5 @@ class Judged(NamedTuple):
     completion: Completion
     verdict: Verdict
     knowledge: str
-    target: Any = None
+    target: Any
+    task: Task

@@ -22,14 +22,13 @@ import medreward.scoring.parts.table  # noqa: F401 - these two register kinds an
 from medreward.errors import ConfigError, quote
 from medreward.kinds.base import kind_of
 from medreward.scoring.judged import Judged
-from medreward.scoring.parts.base import Part, all_parts
+from medreward.scoring.parts.base import Part, used_parts
 from medreward.task.card import shipped
 from medreward.task.completion_format import format_signature
 from medreward.task.profile import load_profile
 from medreward.task.registry import CHANGES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
-from medreward.task.traits import Trait
 from medreward.task.weights import Weights
 from medreward.text.completion import CompletionLike
 from medreward.text.formats.base import CompletionFormat
@@ -56,7 +55,8 @@ class Score(NamedTuple):
 
     Attributes:
         total: the weighted sum of the parts.
-        parts: accuracy in [0, 1], format 0 or 1, recitation in [0, 1] (δ⁺) or [-1, 0] (δ⁻).
+        parts: accuracy in [0, 1], format 0 or 1, recitation in [0, 1] (δ⁺) or [-1, 0] (δ⁻),
+            findings in [-1, 1] where it has a weight.
         reasons: reason codes (`medreward.text.reasons.REASONS`), that of the answer first.
         signature: the version, the task and every setting that shaped the score.
         correct: whether the answer is exactly right, whatever partial credit there is.
@@ -85,7 +85,8 @@ class Scorer:
     """A task's reward with its settings checked: scores any number of completions.
 
     Raises:
-        ConfigError: if the settings would let a wrong answer outscore a right, well-formed one.
+        ConfigError: if the settings would let a wrong answer outscore a right, well-formed one, or
+            weigh findings that the card does not name.
 
     >>> scorer = Scorer(Task.load("pneumoniamnist"))
     >>> scorer.range
@@ -113,10 +114,14 @@ class Scorer:
         return format_of(self.settings.completion_format)
 
     @property
+    def _parts(self) -> tuple[Part, ...]:
+        return used_parts(self.settings.weights)
+
+    @property
     def range(self) -> tuple[float, float]:
         """The lowest and the highest total."""
         weights = self.settings.weights
-        bounds = [(weights[part.name], *part.bounds(self.settings)) for part in all_parts()]
+        bounds = [(weights[part.name], *part.bounds(self.settings)) for part in self._parts]
         low = sum(weight * least for weight, least, _ in bounds)
         return low, sum(weight * most for weight, _, most in bounds)
 
@@ -148,7 +153,7 @@ class Scorer:
             from medreward.scoring.judge import decide
 
             judged = decide(judged, self.task, self.settings, self.judge)
-        parts = all_parts()
+        parts = self._parts
         columns = [part.values(judged, self.settings) for part in parts]
         weights = [self.settings.weights[part.name] for part in parts]
         return [
@@ -188,7 +193,7 @@ class Scorer:
     def _judged(self, completion: CompletionLike, target: Any, knowledge: str | None) -> Judged:
         parsed = self.format.parse(completion)
         verdict = self.kind.reward(parsed.answer, target, self.task, self.settings)
-        return Judged(parsed, verdict, self._knowledge(knowledge), target)
+        return Judged(parsed, verdict, self._knowledge(knowledge), target, self.task)
 
     def _score(
         self, row: Judged, parts: Sequence[Part], weights: Sequence[float], values: Sequence[float]
@@ -219,7 +224,7 @@ class Scorer:
             "task": f"{self.task.name}:{self.task.digest}",
             "kind": self.task.kind,
         }
-        for part in all_parts():
+        for part in self._parts:
             items |= part.signature(self.settings)
         for name in (*COMMON, *self.kind.settings):
             items |= _signed(name, getattr(self.settings, name))
@@ -237,7 +242,7 @@ def _signed(name: str, value: Any) -> dict[str, str]:
     if name == "completion_format":
         return {name: format_signature(value)}
     if isinstance(value, Weights):
-        return {part: exact(weight) for part, weight in value.items()}
+        return {part.name: exact(value[part.name]) for part in used_parts(value)}
     if isinstance(value, tuple):
         return {name: ",".join(map(exact, value)) or "none"}
     return {name: f"{value:+d}" if name == "delta" else exact(value)}
@@ -299,14 +304,12 @@ def _own_scorer(task: TaskLike, changes: int) -> Scorer:
 def _check_dominance(task: Task, settings: RewardSettings) -> None:
     """Make sure that no wrong answer can outscore a right, well-formed one."""
     weights = settings.weights
-    if Trait.PLACES in task.traits and settings.delta and weights.recitation:
-        raise ConfigError(
-            f"task {quote(task.name)}: recitation is not for {task.kind}, where overlap earns "
-            f"credit up to 1 and any other term could outweigh it; set delta: 0"
-        )
+    for part in used_parts(weights):
+        if weights[part.name]:
+            part.check(task, settings)
     partial = kind_of(task).best_wrong(task, settings)
     room = weights.accuracy * (1 - partial)
-    staked = {p.name: weights[p.name] * p.at_stake(settings) for p in all_parts()}
+    staked = {p.name: weights[p.name] * p.at_stake(settings) for p in used_parts(weights)}
     staked = {name: stake for name, stake in staked.items() if stake}
     least = _MARGIN * sum(weights.values())
     if room - sum(staked.values()) >= least:

@@ -126,6 +126,7 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
         for name in ("text", "source"):
             checks.text(f"{where}[{i}].{name}", values.get(name))
         values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
+        values["findings"] = checks.texts(f"{where}[{i}].findings", values.get("findings", []))
         if values["source"] not in references:
             raise expected(f"{where}[{i}].source", values["source"], references)
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medreward.checks import flag, number
+from medreward.checks import flag, number, texts
 from medreward.errors import ConfigError, expected, quote
+from medreward.language.answer_text import split_answer
 from medreward.task.review import review_state
 
 
@@ -18,6 +19,8 @@ class Statement:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
         review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
+        findings: words of the text that name what is seen in the image, for the part ``findings``
+            of the reward, which holds reasoning against them.
 
     >>> Statement("Microaneurysms only.", source="icdr").review
     'unreviewed'
@@ -26,6 +29,7 @@ class Statement:
     text: str
     source: str
     review: str = "unreviewed"
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,18 @@ def check_statements(what: str, value: object) -> None:
         if not isinstance(item, Statement):
             raise ConfigError(f"{what}[{i}]: {quote(item)} is not a Statement")
         review_state(f"{what}[{i}].review", item.review)
+        _check_findings(f"{what}[{i}]", item)
+
+
+def _check_findings(what: str, statement: Statement) -> None:
+    """Raise `ConfigError` unless each finding is words of the statement, as they stand there."""
+    text = f" {' '.join(split_answer(statement.text).words)} "
+    given = statement.findings
+    for finding in texts(f"{what}.findings", [*given] if isinstance(given, tuple) else given):
+        words = " ".join(split_answer(finding).words)
+        if not words or f" {words} " not in text:
+            raise ConfigError(
+                f"{what}.findings: {quote(finding)} does not stand in the text "
+                f"{quote(statement.text)}; a finding is words of its statement, so that what is "
+                f"rewarded is what the source says"
+            )

@@ -14,10 +14,13 @@ from typing import Any
 
 from medreward.checks import text, whole
 from medreward.errors import ConfigError, expected, quote
+from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
+from medreward.language.prose import stated_phrases
 from medreward.language.understanding import Reader
 from medreward.language.vocabulary import (
     DEFAULT_LANGUAGES,
+    PhraseTree,
     check_languages,
     make_vocabulary,
 )
@@ -163,9 +166,33 @@ class Task:
             self.lexicon  # noqa: B018 - built now, so that a confusable label set fails here
             check_modifiers("modifiers", self.modifiers, self.lexicon, tuple(self.languages))
             check_forms("labels", self.forms[: len(self.labels)], tuple(self.languages))
+            self._check_findings()
             self._settle_recitation()
         except ValueError as error:
             raise ConfigError(f"task {quote(self.name)}: {error}") from error
+
+    def _check_findings(self) -> None:
+        """Make sure that each finding of the attributes can be found in reasoning."""
+        for finding in self.findings:
+            stated = self.stated_findings(f"{finding}.")
+            if stated != {finding}:
+                raise ConfigError(
+                    f"findings: {quote(finding)} could never be found in reasoning, as it names a "
+                    f"label, or has a word that denies, leaves open or contrasts; give it without"
+                )
+
+    def stated_findings(self, text: str) -> frozenset[str]:
+        """Return which of `findings` a text states (`medreward.language.prose`)."""
+        if not self.findings:
+            return frozenset()
+        return stated_phrases(text, self._finding_phrases, self.lexicon, self.reader.words)
+
+    @cached_property
+    def _finding_phrases(self) -> PhraseTree[str]:
+        phrases: PhraseTree[str] = PhraseTree()
+        for finding in self.findings:
+            phrases.add(finding.split(), finding)
+        return phrases
 
     def _settle_recitation(self) -> None:
         """Leave recitation out where the card says nothing of it and it could outweigh the answer.
@@ -227,6 +254,16 @@ class Task:
         return frozenset(i for i, label in enumerate(self.labels) if label.absence)
 
     @cached_property
+    def findings(self) -> Mapping[str, frozenset[int]]:
+        """The findings that attributes name, in the words as they are read, and their labels."""
+        found: dict[str, set[int]] = {}
+        for i, label in enumerate(self.labels):
+            for attribute in label.attributes:
+                for finding in attribute.findings:
+                    found.setdefault(" ".join(split_answer(finding).words), set()).add(i)
+        return {finding: frozenset(labels) for finding, labels in found.items()}
+
+    @cached_property
     def digest(self) -> str:
         """Eight hex digits that change with anything in the task that shapes a score.
 
@@ -238,6 +275,8 @@ class Task:
             {"fields": [_signed(*item) for item in self.fields.items()]} if self.fields else {}
         )
         content["labels"] = [_changed_fields(label, _NO_SCORE_OF_LABEL) for label in self.labels]
+        if self.findings:
+            content["findings"] = {text: sorted(found) for text, found in self.findings.items()}
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property

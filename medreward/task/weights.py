@@ -10,7 +10,7 @@ from medreward.errors import ConfigError, expected, quote
 from medreward.task.registry import CHANGES
 
 MAX_WEIGHT = 1e6
-_DEFAULTS = {"accuracy": 1.0, "format": 0.2, "recitation": 0.05}
+_DEFAULTS = {"accuracy": 1.0, "format": 0.2, "recitation": 0.05, "findings": 0.0}
 
 
 def register_weight(name: str, default: float) -> None:
@@ -36,7 +36,7 @@ class Weights(Mapping[str, float]):
 
     >>> weights = Weights(format=0.5)
     >>> weights.accuracy, weights["format"], dict(weights)
-    (1.0, 0.5, {'accuracy': 1.0, 'format': 0.5, 'recitation': 0.05})
+    (1.0, 0.5, {'accuracy': 1.0, 'format': 0.5, 'recitation': 0.05, 'findings': 0.0})
     """
 
     __slots__ = ("_given",)

@@ -87,4 +87,10 @@ RECITATION_REASONS = {
     "recitation_penalised": "the reasoning repeats wording of the knowledge, "
     "which delta -1 penalises",
 }
-REASONS = FORMAT_REASONS | ANSWER_REASONS | RECITATION_REASONS
+FINDINGS_REASONS = {
+    "findings_fit": "more of the findings that the reasoning states are signs of the answer than "
+    "of other labels",
+    "findings_contradict": "at least as many of the findings that the reasoning states are signs "
+    "of other labels only",
+}
+REASONS = FORMAT_REASONS | ANSWER_REASONS | RECITATION_REASONS | FINDINGS_REASONS

@@ -8,12 +8,13 @@ take the parts from here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from medreward.errors import ConfigError, quote
 from medreward.scoring.judged import Judged
 from medreward.task.settings import RewardSettings
+from medreward.task.task import Task
 from medreward.task.weights import register_weight, remove_weight
 
 
@@ -44,6 +45,12 @@ class Part(ABC):
     @abstractmethod
     def values(self, rows: Sequence[Judged], settings: RewardSettings) -> list[float]:
         """Return the value of each completion, after gates and sign."""
+
+    def check(self, task: Task, settings: RewardSettings) -> None:  # noqa: B027 - may be left
+        """Raise `ConfigError` where a task cannot have this part; by default each can.
+
+        It is asked where the part's weight is not 0.
+        """
 
     def reasons(self, row: Judged, value: float) -> tuple[str, ...]:
         """Return the reason codes of a value; by default none."""
@@ -86,11 +93,11 @@ def register_part(part: Part) -> None:
 def remove_part(name: str) -> None:
     """Take a part out of all rewards.
 
-    >>> recitation = all_parts()[-1]
-    >>> remove_part("recitation")
+    >>> findings = all_parts()[-1]
+    >>> remove_part("findings")
     >>> part_names()
-    ('accuracy', 'format')
-    >>> register_part(recitation)
+    ('accuracy', 'format', 'recitation')
+    >>> register_part(findings)
     """
     del _PARTS[name]
     remove_weight(name)
@@ -104,3 +111,15 @@ def all_parts() -> tuple[Part, ...]:
 def part_names() -> tuple[str, ...]:
     """Return the names of all parts, in the order of `Score.parts`."""
     return tuple(_PARTS)
+
+
+def used_parts(weights: Mapping[str, float]) -> tuple[Part, ...]:
+    """Return the parts that a reward has: all but those whose weight is 0 unless one is given.
+
+    >>> from medreward import Weights
+    >>> [part.name for part in used_parts(Weights())]
+    ['accuracy', 'format', 'recitation']
+    >>> [part.name for part in used_parts(Weights(findings=0.1))][-1]
+    'findings'
+    """
+    return tuple(part for part in _PARTS.values() if weights[part.name] or part.default_weight)

@@ -32,9 +32,12 @@ from functools import cached_property, lru_cache
 from itertools import repeat
 from typing import Any, TypeAlias
 
+from medreward.errors import ConfigError, quote
 from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part
 from medreward.task.settings import RewardSettings
+from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.words import tokenize
 
 ORDER = 4
@@ -281,6 +284,14 @@ class Recitation(Part):
     def bounds(self, settings: RewardSettings) -> tuple[float, float]:
         """Return 0 and 1 for δ⁺, -1 and 0 for δ⁻."""
         return min(settings.delta, 0) * 1.0, max(settings.delta, 0) * 1.0
+
+    def check(self, task: Task, settings: RewardSettings) -> None:
+        """Refuse recitation where a nearly right answer earns nearly all, as a place does."""
+        if Trait.PLACES in task.traits and settings.delta:
+            raise ConfigError(
+                f"task {quote(task.name)}: recitation is not for {task.kind}, where overlap earns "
+                f"credit up to 1 and any other term could outweigh it; set delta: 0"
+            )
 
     def values(self, rows: Sequence[Judged], settings: RewardSettings) -> list[float]:
         """Return δ * R_recite of each reasoning, compared in one pass for each knowledge."""

@@ -25,15 +25,15 @@ types: .venv/dev.done
 	$(BIN)/mypy
 
 docs: .venv/dev.done
-	$(BIN)/mkdocs build --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 DATA ?= ../shared/data
-sheet: .venv/dev.done  ## docs/perception.png: every transform on a real image
-	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/perception.png
+sheet: .venv/dev.done  ## docs/reference/perception.png: every transform on a real image
+	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/reference/perception.png
 
 # All rows need, of versions that fit torch's: pip install torchvision albumentations torchmetrics faster-coco-eval
-bench: .venv/dev.done  ## the table and the chart of docs/performance.md; 10 minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --training --chart docs/performance.svg
+bench: .venv/dev.done  ## the table and the chart of docs/evidence/performance.md; 10 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --verl --training --chart docs/evidence/performance.svg
 
 reading: .venv/dev.done  ## how much of labelled answers is read, and what is paid for nothing
 	$(BIN)/python -m benchmarks.reading benchmarks/reading/answers --vqa-rad $(DATA)/vqa-rad

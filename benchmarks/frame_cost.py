@@ -5,9 +5,9 @@ as models write them, and scored as if they were in another:
 
     python benchmarks/frame_cost.py VOC_FOLDER [--label NAME]
 
-Prints the tables of docs/localisation.md: for the sizes to which Qwen's processor resizes the
-images under usual and under small limits of pixels, and what a box of the whole image and a random
-box earn under each quality.
+Prints the tables of docs/reference/localisation.md: for the sizes to which Qwen's processor resizes
+the images under usual and under small limits of pixels, and what a box of the whole image and a
+random box earn under each quality.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ boxes are written as an answer and scored against another's:
 
     python benchmarks/human_ceiling.py [--images N]
 
-Prints the tables of docs/localisation.md. 95 % intervals by bootstrap over images.
+Prints the tables of docs/reference/localisation.md. 95 % intervals by bootstrap over images.
 """
 
 from __future__ import annotations

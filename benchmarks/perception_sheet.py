@@ -1,6 +1,6 @@
-"""Draw docs/perception.png: every transform on a real image, with its boxes.
+"""Draw docs/reference/perception.png: every transform on a real image, with its boxes.
 
-    python benchmarks/perception_sheet.py DATA docs/perception.png
+    python benchmarks/perception_sheet.py DATA docs/reference/perception.png
 
 DATA holds the folder ``bccd`` (Pascal VOC). The stain transform is shown on scikit-image's picture
 of immunohistochemistry, as the blood smear has other stains.

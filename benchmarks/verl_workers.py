@@ -1,6 +1,6 @@
 """How many samples a second verl's reward loop scores, by the number of Ray workers.
 
-``python benchmarks/verl_workers.py`` prints the table of docs/scaling.md: verl's own
+``python benchmarks/verl_workers.py`` prints the table of docs/how-to/scaling.md: verl's own
 `RewardLoopManager` over prompts with 8 completions of 300 tokens each, through medreward's function
 and through its reward manager.
 """

@@ -1,7 +1,7 @@
 """How evaluation suites read answers, by the rules that were read in their sources.
 
 Written anew from a description of the rules (August 2026); what a suite does by a judge, a language
-model or by chance is not here. For the table of docs/questions.md.
+model or by chance is not here. For the table of docs/reference/questions.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md, read from the imports; names and kinds, from the code."""
+"""The layers of docs/explanation/architecture.md, read from imports; names and kinds, from code."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ FACES += ["medreward_trl", "medreward_trl.recipe", "medreward_verl", "medreward_
 FACES += ["medreward_swift", "medreward_conformance"]
 # Modules that a trainer's configuration names; verl loads them by their path.
 NAMED_MODULES = {"medreward_verl.dataset", "medreward_verl.manager", "medreward_verl.check"}
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^( *)```(?:python|py)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 

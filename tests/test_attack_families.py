@@ -245,7 +245,7 @@ def task_of(card: str | dict[str, Any]) -> Task:
 
 
 # Honest answers that are not read: the first is a list of two numbers to the reader, "no" is no
-# number, and so on; docs/reading.md says which kinds.
+# number, and so on; docs/reference/reading.md says which kinds.
 UNREAD = {
     *("B1-1", "B1-12", "B3-4", "B3-5", "B3-6", "B4-2"),
     *("mc-safe", "mc-10-I", "mc-option-not", "yn-yes-echo", "yn-no-echo", "yn-affirm-3"),

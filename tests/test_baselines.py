@@ -21,7 +21,9 @@ from medreward.commands.cli import main
 
 ICDR = Task.load("icdr")
 CHEST = Task.load("pneumoniamnist")
-PAGE = (Path(__file__).parent.parent / "docs" / "audit.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "reference" / "audit.md").read_text(
+    encoding="utf-8"
+)
 
 
 def audited(task: Task, targets: Sequence[object] | None = None, **settings: Any) -> Audit:
@@ -45,7 +47,7 @@ def shares(found: Audit) -> dict[str, float]:
 def test_constant_grades_earn_what_the_formula_says(
     decay: str, constant: float, chance: float
 ) -> None:
-    """The table of docs/rewards.md, with the format's 0.2 on top."""
+    """The table of docs/reference/rewards.md, with the format's 0.2 on top."""
     best, random = audited(ICDR, decay=decay).baselines
     assert best.earned == pytest.approx(constant + 0.2)
     assert best.share == pytest.approx((constant + 0.2) / 1.2)

@@ -172,7 +172,7 @@ def test_boxes_beside_each_other_earn_no_more_than_a_guess_among_them(
 
 @pytest.mark.parametrize(("count", "hedge"), [(2, 2 / 3), (3, 1 / 2), (4, 2 / 5), (13, 1 / 7)])
 def test_several_labels_for_one_pay_under_f1(count: int, hedge: float) -> None:
-    """What docs/audit.md says: of equally likely labels, naming all earns more than naming one."""
+    """docs/reference/audit.md: of equally likely labels, naming all earns more than naming one."""
     said = set(range(count))
     assert f_beta(said, {0}, [1.0] * 14, 1.0) == pytest.approx(hedge)
     assert hedge > 1 / count
@@ -183,7 +183,7 @@ LESION = Task("lesion", kind="segmentation", reward={"delta": 0})
 HERE, THERE = [0, 0, 8, 0, 8, 8, 0, 8], [12, 0, 20, 0, 20, 8, 12, 8]
 MASKS = [{"polygons": [place], "size": [20, 10]} for place in (HERE, THERE)]
 # A task, its two targets, the guess at the first, the open answer, both as a list, and the worth of
-# the guess and of the list where both targets are as likely: the table in docs/audit.md.
+# the guess and of the list where both targets are as likely: the table in docs/reference/audit.md.
 WORTH = [
     ("yes_no", {}, ["yes", "no"], "yes|yes or no|yes, possibly no", 0.5, 0.0),
     ("retinamnist", {}, ["2", "3"], "2|2 or 3|2, possibly 3", 0.625, 0.0),

@@ -162,7 +162,9 @@ def test_no_two_labels_share_a_statement_or_nearly(name: str) -> None:
 
 
 def test_the_page_on_sources_names_every_card_and_source() -> None:
-    text = (Path(__file__).parent.parent / "docs" / "knowledge-sources.md").read_text("utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "evidence" / "knowledge-sources.md").read_text(
+        "utf-8"
+    )
     rows = set(re.findall(r"^\| `(\w+)` \|[^|]*\| `(\w+)` \|", text, re.MULTILINE))
     for name in KNOWING:
         task = Task.load(name)

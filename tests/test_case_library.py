@@ -28,7 +28,7 @@ PEERS = {
     **{peer.__name__: ("multilabel",) for peer in peers.MULTILABEL},
     **{peer.__name__: ("localisation",) for peer in peers.LOCALISATION},
 }
-PAGE = Path(__file__).parent.parent / "docs" / "cases.md"
+PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "cases.md"
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

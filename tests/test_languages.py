@@ -303,7 +303,7 @@ def test_wrong_languages_name_the_field(languages: object, message: str) -> None
 def test_a_language_is_one_file_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As docs/architecture.md says; a file of the package, so the toy one borrows German's."""
+    """As docs/explanation/architecture.md says; the toy language borrows the file of German."""
     monkeypatch.setitem(LANGUAGES, "xx", "german")
     task = Task("x", labels=["Pneumonie", "Melanom"], languages=("xx",))
     assert accuracy(task, "Die Diagnose lautet Pneumonie.", "Pneumonie") == 1.0

@@ -1,4 +1,4 @@
-"""The snippets of docs/other-trainers.md, called as the sources of these trainers call a reward.
+"""The snippets of docs/how-to/other-trainers.md, called as these trainers call a reward.
 
 MEDREWARD_SKYRL names a Python with skyrl-gym; the other trainers are not installed.
 """
@@ -20,7 +20,7 @@ from medreward import shaped_reward
 from medreward.kinds.right_answers import completion_with
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "other-trainers.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "other-trainers.md").read_text(encoding="utf-8")
 ROW = {"task": "retinamnist", "target": "2", "knowledge": "", "id": "a"}
 LABEL = json.dumps(ROW)
 RIGHT, NEAR = completion_with("2"), completion_with("1")

@@ -107,7 +107,9 @@ def test_defaults_are_part_of_the_format() -> None:
 
 
 def test_the_docs_name_every_transform_and_parameter() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "perception.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "perception.md").read_text(
+        encoding="utf-8"
+    )
     for kind in ALL:
         (line,) = [line for line in page.splitlines() if line.startswith(f"| `{kind.__name__}` |")]
         named = set(re.findall(r"`(\w+)`", line))

@@ -1,4 +1,4 @@
-"""The tables of docs/reading.md are true."""
+"""The tables of docs/reference/reading.md are true."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from medreward import Task, explain
 from medreward.kinds.base import kind_of
 
-PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "reference" / "reading.md").read_text(
+    encoding="utf-8"
+)
 ROW = re.compile(
     r"^\| `(?P<answer>.+?)`(?: \([^|]*\))? \| `(?P<card>\w+)` \| (?P<read>.+) \|$", re.M
 )

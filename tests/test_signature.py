@@ -250,7 +250,9 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
 
 
 def test_the_documentation_lists_the_settings_of_every_kind() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "rewards.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "rewards.md").read_text(
+        encoding="utf-8"
+    )
     rows = {"every kind": COMMON} | {f"`{kind}`": rules_of(kind).settings for kind in KINDS}
     for name, settings in rows.items():
         assert f"| {name} | {', '.join(f'`{one}`' for one in settings) or 'none'} |" in page

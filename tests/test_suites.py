@@ -12,7 +12,7 @@ from medreward import Task, explain
 from medreward.kinds.right_answers import completion_with
 from tests.suites import CHOICE, CLOSED, NONE
 
-PAGE = Path(__file__).parent.parent / "docs" / "questions.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "questions.md"
 OPTIONS = ("Normal", "Pneumonia", "Pleural effusion", "Pneumothorax")
 CARD, SHORT = Task.load("multiple_choice"), Task.load("short_answer")
 

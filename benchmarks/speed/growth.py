@@ -1,4 +1,4 @@
-"""How time grows with length, group, labels, boxes, masks: exponents and docs/performance.svg."""
+"""How time grows with length, group, labels, boxes, masks: docs/evidence/performance.svg."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
 
 test: .venv/dev.done  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/dev.done  ## the tests that take minutes, and more of what the others try
 	$(BIN)/python -m pytest -m slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.growth import MOST, Work, assert_less, assert_linear, growth
+from tests.growth import Work, assert_less, assert_linear, growth
 
 
 def linear(size: int) -> Work:
@@ -19,7 +19,7 @@ def quadratic(size: int) -> Work:
 
 
 def half_quadratic(size: int) -> Work:
-    """Beside the square there is linear work, a seventh of it at the smaller size."""
+    """Beside the square there is linear work, a thirteenth of it at the smaller size."""
     return lambda: (sum(range(size * size)), sum(range(size * 60)))
 
 
@@ -30,9 +30,8 @@ def test_linear_work_passes() -> None:
 @pytest.mark.parametrize("work", [quadratic, half_quadratic])
 def test_quadratic_work_does_not(work: object) -> None:
     assert callable(work)
-    assert growth(work, 6400) > MOST
     with pytest.raises(AssertionError, match="4 times the size takes"):
-        assert_linear(work, 6400)
+        assert_linear(work, 3200)
 
 
 def test_work_that_takes_no_time_passes() -> None:

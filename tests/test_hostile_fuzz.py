@@ -1,5 +1,7 @@
 """At least 20,000 hostile files over all commands: status 0, 1 or 2, and never a traceback.
 
+A quarter of them is tried in `make test`.
+
 Each file is a right one that was broken, by a seed: cards, case files, JSON lines, parquet rows,
 COCO, VOC, DICOM, NIfTI, npz and pictures. What a run of `prepare` may hold, such as a folder of
 pictures, is broken in many files at once.
@@ -408,7 +410,7 @@ def make_files() -> dict[str, bytes]:
 
 
 FILES = make_files()
-# Rounds of each, in four parts: two processes share them evenly.
+# Rounds of each, in four parts, of which `make test` runs one and `make test-slow` the others.
 PARTS = 4
 ROUNDS: dict[Callable[[Path, random.Random], int], int] = {
     cards: 1500,
@@ -434,7 +436,9 @@ def test_there_are_at_least_20_000_files() -> None:
     assert sum(rounds * count_of(made) for made, rounds in ROUNDS.items()) >= 20_000
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
+)
 @pytest.mark.parametrize("made", ROUNDS, ids=lambda made: made.__name__)
 def test_hostile_files(
     made: Callable[[Path, random.Random], int],

@@ -19,7 +19,7 @@ from medreward.task.registry import kind_names
 from medreward.task.task import parse_card
 from tests.growth import Work, assert_less, assert_linear, repeated
 
-MEGABYTE = 1 << 20
+LONG = 1 << 18  # characters: a square of it would take minutes
 UNITS = [
     "<think>",
     "</think>",
@@ -64,15 +64,15 @@ def around(before: str, unit: str, after: str) -> Callable[[int], str]:
     ],
     ids=["alone", "as answer", "as reasoning"],
 )
-def test_a_megabyte(before: str, after: str, unit: str) -> None:
-    assert_linear(scoring(around(before, unit, after), "retinamnist", 2), MEGABYTE)
+def test_long_texts(before: str, after: str, unit: str) -> None:
+    assert_linear(scoring(around(before, unit, after), "retinamnist", 2), LONG)
 
 
 @pytest.mark.parametrize("unit", ["<think>", "no ", "\u0301"])
 @pytest.mark.parametrize("task", ["pneumoniamnist", "mni152_plane"])
-def test_a_megabyte_of_other_tasks(unit: str, task: str) -> None:
+def test_long_texts_of_other_tasks(unit: str, task: str) -> None:
     text_of = around("<think>", unit, "</think><answer>axial, normal</answer>")
-    assert_linear(scoring(text_of, task, 0), MEGABYTE)
+    assert_linear(scoring(text_of, task, 0), LONG)
 
 
 @pytest.mark.parametrize(
@@ -124,21 +124,30 @@ def test_repeated_words_and_marks_are_read_in_linear_time(kind: str) -> None:
         for unit in linear_answers.representatives()
         for before in ("", f"{example.nothing} ")
     ]
-    shapes = Random(kind).sample(shapes, 25)
-    shapes += linear_answers.pair_shapes(example, 45)
+    shapes = Random(kind).sample(shapes, 10)
+    shapes += linear_answers.pair_shapes(example, 18)
     with linear_answers.unlimited():
         for shape in shapes:
             assert_linear(work_on(shape), LONGEST, shape)
 
 
-@pytest.mark.parametrize("name", ["{}", "g{}", "grade {}", "finding {} of the lung"])
-@pytest.mark.parametrize("kind", ["classification", "ordinal"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("classification", name) for name in ("{}", "g{}", "grade {}", "finding {} of the lung")),
+        ("ordinal", "grade {}"),
+        *(
+            pytest.param("ordinal", name, marks=pytest.mark.slow)
+            for name in ("{}", "g{}", "finding {} of the lung")
+        ),
+    ],
+)
 def test_the_time_for_many_labels_does_not_grow_with_their_pairs(kind: str, name: str) -> None:
     def work(count: int) -> Work:
         labels = [name.format(i) for i in range(count)]
         return lambda: Task("t", kind=kind, labels=labels, reward={"delta": 0.0})
 
-    assert_linear(work, 8_000)
+    assert_linear(work, 4_000)
 
 
 def many_synonyms(count: int) -> Work:

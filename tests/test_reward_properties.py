@@ -265,7 +265,10 @@ def discrete(kind: str) -> Iterator[dict[str, Any]]:
         yield plain | dict(zip(own, chosen, strict=True))
 
 
-@pytest.mark.parametrize("name", [*SMALL])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.slow) if one == "place" else one for one in SMALL],
+)
 def test_both_hold_for_every_named_setting_of_every_kind(name: str) -> None:
     """Exhaustively, for small tasks: each dodge behind each reasoning in each frame of tags."""
     knowledge = load(name).knowledge_text()

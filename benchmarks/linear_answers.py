@@ -67,6 +67,12 @@ EXAMPLES = {
         "none",
         "pleural effusion",
     ),
+    "free_report": Example(
+        Task("free_report", kind="free_report", reward={"delta": 0}),
+        "The heart is of normal size. No effusion.",
+        "No finding",
+        "The heart is enlarged.",
+    ),
     "report": Example(
         Task("report", kind="report", labels=["effusion", "mass"], reward={"delta": 0}),
         {"effusion": "present", "mass": "absent"},

@@ -16,6 +16,7 @@ _NEEDS: dict[str, dict[str, Any]] = {
     "pointing": {"labels": ["lesion"]},
     "localisation": {"labels": ["lesion", "cyst"]},
     "report": {"labels": ["effusion", "edema", "mass", "fracture"]},
+    "free_report": {},
     "choice": {},
     "short_answer": {},
     "number": {},
@@ -39,7 +40,7 @@ def sample_task(kind: str, name: str = "sample", **settings: Any) -> Task:
     """Return a task of a kind; those whose credit comes near to 1 go with delta 0 only."""
     needs = _NEEDS.get(kind, {"labels": ["alpha", "beta", "gamma", "delta"]})
     places = Trait.PLACES in rules_of(kind).traits
-    reward = {**({"delta": 0} if places or kind == "report" else {}), **settings}
+    reward = {**({"delta": 0} if places or kind in ("report", "free_report") else {}), **settings}
     common = {"laterality": _COMMON["laterality"]} if places else _COMMON
     return Task(name, kind=kind, question="What is it?", reward=reward, **common, **needs)
 

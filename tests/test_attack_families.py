@@ -43,6 +43,7 @@ OWN = {
     "size": Task("size", kind="number"),
     "several": SAMPLES["fields"],
     "findings": SAMPLES["report"],
+    "prose": SAMPLES["free_report"],
     "levels": Task("levels", kind="ordinal", labels=["none", "mild", "moderate", "severe"]),
     "german": Task(
         "german", labels=[Label("normal", absence=True), "Pneumonie"], languages=("de",)

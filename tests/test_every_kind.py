@@ -70,7 +70,9 @@ def test_wrong_answers_earn_less_and_unread_ones_no_more(kind: str) -> None:
         near = [bound.score(completion_with(x), honest.target, "").total for x in honest.near]
         assert max(wrong) < right
         assert max([*near, 0.0]) < right
-        for text in ("", "?", "I cannot tell", f"{honest.right} or {honest.wrong[0]}"):
+        texts = ["", "?", "I cannot tell", f"{honest.right} or {honest.wrong[0]}"]
+        # A metric of prose refuses nothing that has words.
+        for text in texts[: 2 if Trait.MEASURED in task.traits else None]:
             unread = bound.score(completion_with(text), honest.target, "")
             assert unread.total <= min(wrong), text
 

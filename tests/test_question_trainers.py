@@ -20,7 +20,7 @@ from medreward.priors.prompt import PromptBuilder
 from tests.samples import sample_task
 from tests.trl_tools import SIZE, make_trainer, score_batch
 
-KINDS = ("choice", "short_answer", "number", "fields", "report")
+KINDS = ("choice", "short_answer", "number", "fields", "report", "free_report")
 
 
 def targets_of(task: Task) -> list[Any]:
@@ -155,6 +155,7 @@ def _card(folder: Path, kind: str) -> Path:
     labels = "labels: [effusion, edema, mass, fracture]\nreward: {delta: 0}\n"
     fields = "fields: {side: {kind: classification, labels: [left, right]}, size: {kind: number}}\n"
     path = folder / f"{kind}.yaml"
-    more = {"fields": fields, "report": labels}.get(kind, "")
+    bare = "reward: {delta: 0}\n"
+    more = {"fields": fields, "report": labels, "free_report": bare}.get(kind, "")
     path.write_text(f"name: {kind}\nkind: {kind}\nquestion: Answer.\n{more}", encoding="utf-8")
     return path

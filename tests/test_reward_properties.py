@@ -35,6 +35,7 @@ from medreward.task.settings import (
     MASK_QUALITIES,
     NUMBER_QUALITIES,
     RECITATION_MEASURES,
+    REPORT_METRICS,
     SET_QUALITIES,
 )
 from medreward.task.traits import Trait
@@ -68,6 +69,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "answer_floor": SHARE,
     "number_quality": st.sampled_from([*NUMBER_QUALITIES]),
     "number_reach": st.floats(0.01, 10),
+    "report_metric": st.sampled_from([*REPORT_METRICS]),
     "recitation_measure": st.sampled_from([*RECITATION_MEASURES]),
     "field_balance": SHARE,
     "absent_weight": st.floats(0.001, 1),
@@ -301,7 +303,8 @@ def test_what_hedges_denies_or_withholds_is_not_read(name: str) -> None:
     for case in cases_under(name, bound):
         for answer in dodges(case):
             score = bound.score(case.say(answer), case.target)
-            if Trait.SIGNED in case.traits:  # there a doubt is an answer: "uncertain"
+            # There a doubt is an answer ("uncertain"), or nothing is read at all.
+            if {Trait.SIGNED, Trait.MEASURED} & case.traits:
                 assert not score.correct, answer
             else:
                 assert score.prediction is None, answer

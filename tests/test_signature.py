@@ -34,6 +34,7 @@ from medreward.task.settings import (
     GATES,
     MASK_QUALITIES,
     NUMBER_QUALITIES,
+    REPORT_METRICS,
     SET_QUALITIES,
 )
 from tests import at_most
@@ -117,6 +118,7 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "absent_weight": [0.5, 0.5 + 1e-15],
     "completion_format": ["think_answer", "answer_line"],
     "recitation_measure": ["bleu", "precision", "containment"],
+    "report_metric": [*REPORT_METRICS],
 }
 
 

@@ -174,7 +174,7 @@ class Kind(ABC):
         target: Any,
         task: Task,
         settings: RewardSettings,
-        decisions: Sequence[bool | None],
+        decisions: Sequence[float | None],
     ) -> Verdict:
         """Return the verdict on an answer with the decisions on what `undecided` gave."""
         raise NotImplementedError(f"{self.name} leaves nothing undecided")

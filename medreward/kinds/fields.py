@@ -219,6 +219,11 @@ class Fields(Kind):
                 f"fields: {quote([*task.fields])}: two names read alike, or one is empty"
             )
         for name, field in task.fields.items():
+            if Trait.MEASURED in field.traits:
+                raise ConfigError(
+                    f"fields.{name}: a free_report is measured and not read, so that it is no "
+                    f"field beside answers that are"
+                )
             if field.fields:
                 raise ConfigError(f"fields.{name}: a field has no fields of its own")
             if field.knowledge or any(label.attributes for label in field.labels):
@@ -295,7 +300,7 @@ class Fields(Kind):
         target: FieldsTarget,
         task: Task,
         settings: RewardSettings,
-        decisions: Sequence[bool | None],
+        decisions: Sequence[float | None],
     ) -> Verdict:
         """Return what the fields earn together; no reward where one has no decision."""
         values, left = _taken_apart(answer, task), [*decisions]

@@ -28,7 +28,7 @@ class OpenQuestion(NamedTuple):
     given: str
 
 
-def decided_verdict(verdict: Verdict, decision: bool | None) -> Verdict:
+def decided_verdict(verdict: Verdict, decision: float | None) -> Verdict:
     """Return a verdict with a judge's decision; None: no decision, and no reward either.
 
     >>> decided_verdict(Verdict(0.0, "answer_undecided", "heart attack"), True).reason

@@ -278,7 +278,7 @@ class ShortAnswer(Kind):
         target: AnswerTarget,
         task: Task,
         settings: RewardSettings,
-        decisions: Sequence[bool | None],
+        decisions: Sequence[float | None],
     ) -> Verdict:
         """Return 1 where the judge says that the answer means the same as an accepted one."""
         return decided_verdict(self.reward(answer, target, task, settings), decisions[0])

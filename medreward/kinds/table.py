@@ -6,6 +6,7 @@ from medreward.kinds.boxes.kind import Localisation
 from medreward.kinds.choice import MultipleChoice
 from medreward.kinds.classification import Classification
 from medreward.kinds.fields import Fields
+from medreward.kinds.free_report import FreeReport
 from medreward.kinds.multilabel import Multilabel
 from medreward.kinds.number import Number
 from medreward.kinds.ordinal import Ordinal
@@ -17,6 +18,6 @@ from medreward.task.registry import register_kind
 
 for kind in (
     *(Classification, Ordinal, Multilabel, MultipleChoice, ShortAnswer, Number),
-    *(Localisation, Segmentation, Pointing, Fields, StructuredReport),
+    *(Localisation, Segmentation, Pointing, Fields, StructuredReport, FreeReport),
 ):
     register_kind(kind())

@@ -52,6 +52,8 @@ def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) ->
     answer = kind_of(task).right(task, target, task.reward)
     if isinstance(target, ChoiceTarget):
         return FinishedTarget(truth, [*target.letters], answer)
+    if Trait.MEASURED in task.traits:
+        return FinishedTarget(truth, ["(reports)"], answer)
     if Trait.NUMBER in task.traits:
         return FinishedTarget(truth, ["(numbers)"], answer)
     closed = is_closed(kind_of(task).row_task(task, target))

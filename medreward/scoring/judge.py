@@ -29,6 +29,7 @@ from medreward.kinds.open_questions import OpenQuestion
 from medreward.scoring.judged import Judged
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 ON_ERROR = {
     "raise": "an error ends the run",
@@ -52,11 +53,13 @@ class JudgeError(ConfigError):
 class AnswerJudge(Protocol):
     """Decides on several answers at once: True, False, or None where it cannot say.
 
+    Of free-text reports, which are measured, it gives a number in [0, 1].
+
     A judge may have a ``name``, which stands in the signature, and an ``on_error`` out of
     `ON_ERROR`, which says what None leads to; without one it is an error.
     """
 
-    def __call__(self, questions: Sequence[OpenQuestion]) -> Sequence[bool | None]:
+    def __call__(self, questions: Sequence[OpenQuestion]) -> Sequence[float | None]:
         """Return a decision for each question, in order."""
         ...
 
@@ -254,6 +257,13 @@ def decide(
     decisions = judge(questions)
     if len(decisions) != len(questions):
         raise JudgeError(f"judge: {len(decisions)} decisions on {len(questions)} answers")
+    if Trait.MEASURED not in kind.traits:
+        other = next((one for one in decisions if one not in (True, False, None)), None)
+        if other is not None:
+            raise JudgeError(
+                f"judge {judge_name(judge)}: {quote(other)} is no decision; it is True, False or "
+                f"None, as an answer is the same as an accepted one or not"
+            )
     if getattr(judge, "on_error", "raise") != "none":
         for question, decision in zip(questions, decisions, strict=True):
             if decision is None:

@@ -29,6 +29,7 @@ from medreward.task.profile import load_profile
 from medreward.task.registry import CHANGES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.task.weights import Weights
 from medreward.text.completion import CompletionLike
 from medreward.text.formats.base import CompletionFormat
@@ -37,7 +38,7 @@ from medreward.text.formats.table import DEFAULT_FORMAT
 from medreward.version import __version__
 
 if TYPE_CHECKING:
-    from medreward.scoring.judge import JudgeLike
+    from medreward.scoring.judge import AnswerJudge, JudgeLike
 
 # The settings that shape the scores of every kind.
 COMMON = ("weights", "delta", "gates", "completion_format", "recitation_measure")
@@ -107,6 +108,16 @@ class Scorer:
         self.kind = kind_of(task)
         self.settings = task.reward if settings is None else settings
         _check_dominance(self.task, self.settings)
+        self.decider  # noqa: B018 - a metric that is not there fails now
+
+    @property
+    def decider(self) -> AnswerJudge | None:
+        """What decides on answers that the rules leave open: a judge, or the metric of reports."""
+        if Trait.MEASURED not in self.task.traits:
+            return self.judge
+        from medreward.scoring.report_metrics import report_metric  # few rewards have one
+
+        return report_metric(self.settings.report_metric)
 
     @cached_property
     def format(self) -> CompletionFormat:
@@ -149,10 +160,10 @@ class Scorer:
 
     def scores(self, judged: Sequence[Judged]) -> list[Score]:
         """Return the scores of completions that are judged, each part counted for all at once."""
-        if self.judge is not None:
+        if (decider := self.decider) is not None:
             from medreward.scoring.judge import decide
 
-            judged = decide(judged, self.task, self.settings, self.judge)
+            judged = decide(judged, self.task, self.settings, decider)
         parts = self._parts
         columns = [part.values(judged, self.settings) for part in parts]
         weights = [self.settings.weights[part.name] for part in parts]
@@ -228,10 +239,10 @@ class Scorer:
             items |= part.signature(self.settings)
         for name in (*COMMON, *self.kind.settings):
             items |= _signed(name, getattr(self.settings, name))
-        if self.judge is not None:
+        if (decider := self.decider) is not None:
             from medreward.scoring.judge import judge_name
 
-            items["judge"] = judge_name(self.judge)
+            items["judge"] = judge_name(decider)
         return "|".join(f"{name}:{value}" for name, value in items.items())
 
 

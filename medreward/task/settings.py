@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
@@ -54,6 +55,12 @@ RECITATION_MEASURES = {
     "precision": "BLEU-4 without its brevity penalty: how much of the reasoning is copied",
     "containment": "the longest copied run of words, as a share of the reasoning",
 }
+REPORT_METRICS = {
+    "bleu": "BLEU-4 with the reference",
+    "rouge_l": "ROUGE-L: F1 of the longest common subsequence of words",
+}
+RADEVAL = "radeval:"
+_RADEVAL_NAME = re.compile(r"radeval:[\w-]+(?::[\w-]+)?")
 _CHOICES = {
     "frame": FRAMES,
     "box_quality": BOX_QUALITIES,
@@ -100,6 +107,8 @@ class RewardSettings:
             a YAML file (`medreward.task.completion_format`); prompts ask for it.
         recitation_measure: how reasoning is held against the knowledge, out of
             `RECITATION_MEASURES`.
+        report_metric: what a free-text report is measured by: "bleu", or "radeval:METRIC" or
+            "radeval:METRIC:KEY" for a metric of RadEval.
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -128,6 +137,7 @@ class RewardSettings:
     absent_weight: float = 0.1
     completion_format: str = DEFAULT_FORMAT
     recitation_measure: str = "bleu"
+    report_metric: str = "bleu"
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -150,6 +160,12 @@ class RewardSettings:
                 "points are a kind of task: write 'kind: pointing' in the card and leave "
                 "box_quality out"
             )
+        is_outside = isinstance(self.report_metric, str) and _RADEVAL_NAME.fullmatch(
+            self.report_metric
+        )
+        if not is_outside and self.report_metric not in REPORT_METRICS:
+            names = (*REPORT_METRICS, f"{RADEVAL}METRIC", f"{RADEVAL}METRIC:KEY")
+            raise expected("report_metric", self.report_metric, names)
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in tuple(allowed):
                 raise expected(name, getattr(self, name), allowed)

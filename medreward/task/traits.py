@@ -24,5 +24,6 @@ class Trait(Enum):
     OPEN = "the row says which answers are accepted, and the prompt does not"
     NUMBER = "the answer is one number, perhaps with a unit"
     FIELDS = "the answer has several named fields, each of a kind of its own"
+    MEASURED = "an answer is prose, measured against a reference and not understood"
     SIGNED = "an answer says of findings that they are present, absent or uncertain"
     PARTIAL_CREDIT = "an answer that is only nearly right earns a part of the reward"

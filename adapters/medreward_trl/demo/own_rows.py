@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageStat
 
@@ -111,7 +111,7 @@ def run_own(rows: Path, book: TaskBook, options: DemoOptions) -> OwnResult:
 
 
 def own_report(result: OwnResult) -> Report:
-    """Return what the HTML report shows; the charts are those of ``medreward why --html``."""
+    """Return what the HTML report shows; ``medreward why --html`` has the curves."""
     names = [one.id for one in result.before.predictions]
     scores = [[p.score for p in scored.predictions] for scored in (result.before, result.after)]
     changed = sorted(range(len(names)), key=lambda i: scores[0][i].correct == scores[1][i].correct)
@@ -147,7 +147,11 @@ def own_metrics(result: OwnResult) -> list[Row]:
     """Return the held-out metrics before and after, each with the interval after GRPO."""
     before, after = (evaluate(scored)[0].metrics for scored in (result.before, result.after))
     return [
-        Row(one.name, (one.value, other.value), f"after: {other.low:.3f} to {other.high:.3f} (95 %)")
+        Row(
+            one.name,
+            (one.value, other.value),
+            f"95 % after GRPO: {other.low:.3f} to {other.high:.3f}",
+        )
         for one, other in zip(before, after, strict=True)
     ]
 
@@ -172,13 +176,14 @@ def _only_task(rows: Path, data: Dataset, book: TaskBook) -> Task:
             f"--rows: {rows}/train.parquet has {len(names)} tasks ({', '.join(names)}); the tiny "
             f"model learns one: prepare a folder of rows for each"
         )
+    task = book.task_of(names[0])
     if len(data) < PROMPTS:
         raise ConfigError(
             f"--rows: {rows}/train.parquet has {len(data)} rows; a step takes {PROMPTS} of them"
         )
     if "image" not in data.column_names:
         raise ConfigError(f"--rows: {rows}/train.parquet: the tiny model sees one image a row")
-    return book.task_of(names[0])
+    return task
 
 
 def _demonstration(task: Task, target: str) -> str:
@@ -203,8 +208,7 @@ def _build(data: Dataset, test: Dataset, completions: list[str], seed: int) -> m
 def _brightness(data: Dataset) -> tuple[float, float]:
     """Return mean and standard deviation of the first pictures' pixels, in [0, 1]."""
     squares = [
-        data[i]["image"].convert("L").resize((SIZE, SIZE))
-        for i in range(min(_MEASURED, len(data)))
+        data[i]["image"].convert("L").resize((SIZE, SIZE)) for i in range(min(_MEASURED, len(data)))
     ]
     strip = Image.new("L", (SIZE * len(squares), SIZE))
     for i, square in enumerate(squares):
@@ -223,8 +227,5 @@ def _complete(tiny: model.Tiny, rows: Dataset, path: Path, tokens: int) -> None:
 
 
 def _scored(rows: Path, completions: Path, book: TaskBook) -> Scored:
-    scored: dict[str, Any] = score_completions(
-        rows, read_completions(completions), scorers_of(book)
-    )
-    (only,) = scored.values()
+    (only,) = score_completions(rows, read_completions(completions), scorers_of(book)).values()
     return only

@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Tutorials run as a whole: see tests/test_tutorials.py.
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if page.parent.name != "tutorials"
+]
 EXAMPLES = [
     pytest.param(code, id=f"{page.relative_to(ROOT)}-{i}")
     for page in PAGES

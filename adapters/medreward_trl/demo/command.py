@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medreward import ConfigError
+
+if TYPE_CHECKING:
+    from medreward_trl.demo.run import DemoOptions
 
 REWARDS = ("mfrs", "binary")
 
@@ -26,8 +29,17 @@ def add_parser(commands: Any) -> None:
     demo.add_argument(
         "--reward",
         choices=REWARDS,
-        default="mfrs",
         help="partial credit for near grades (mfrs, the default), or right and wrong only",
+    )
+    demo.add_argument(
+        "--rows", type=Path, metavar="DIR", help="train on what `medreward prepare` wrote instead"
+    )
+    demo.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="[SOURCE=]CARD",
+        help="with --rows: the card of a task of your own",
     )
     demo.set_defaults(run=_run)
 
@@ -45,11 +57,32 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward_trl.demo.report import report, table
 
     _quieten()
-    options = DemoOptions(arguments.out, arguments.seed, arguments.steps, arguments.reward)
+    options = DemoOptions(
+        arguments.out, arguments.seed, arguments.steps, arguments.reward or REWARDS[0]
+    )
+    if arguments.rows:
+        return _run_own(arguments, options)
+    if arguments.task:
+        raise ConfigError("--task names the card of your own rows: give --rows DIR too")
     result = run(options)
     write_report(options.out / "report.html", report(result))
     print(table(result))
     print(f"\n{result.signature}\n{result.seconds:.0f} s; report: {options.out / 'report.html'}")
+    return 0
+
+
+def _run_own(arguments: argparse.Namespace, options: DemoOptions) -> int:
+    from medreward.scoring.task_book import name_tasks
+    from medreward.sheets.report import write_report
+    from medreward_trl.demo.own_rows import own_metrics, own_report, run_own
+    from medreward_trl.demo.report import table_of
+
+    if arguments.reward:
+        raise ConfigError("--reward is for the demo's own task; rows are scored by their card")
+    result = run_own(arguments.rows, name_tasks(arguments.task), options)
+    write_report(options.out / "report.html", own_report(result))
+    print(table_of(f"held-out rows: {len(result.held_out)}", own_metrics(result)))
+    print(f"\n{result.seconds:.0f} s; report: {options.out / 'report.html'}")
     return 0
 
 

@@ -72,7 +72,9 @@ class Tiny(NamedTuple):
 def build(
     texts: Iterable[str], *, seed: int, size: int, mean: float = 0.3, std: float = 0.3
 ) -> Tiny:
-    """Return an untrained model for `size`-pixel images that knows the words of `texts`.
+    """Return an untrained model that knows the words of `texts` and sees `size` × `size` pixels.
+
+    Pictures of other sizes are resized by its processor.
 
     Pixels in [0, 1] are normalised by `mean` and `std`, which have to fit the images: a model this
     small does not learn to see through a large offset.
@@ -87,7 +89,7 @@ def build(
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=4,
-        max_position_embeddings=512,
+        max_position_embeddings=2048,
         attention_dropout=0.0,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -132,10 +134,9 @@ def load(folder: Path) -> Tiny:
 
 def _processor(texts: Iterable[str], size: int, mean: float, std: float) -> LlavaProcessor:
     images = CLIPImageProcessorPil(
-        do_resize=False,
+        do_resize=True,  # to a square, whatever the picture's proportions
         do_center_crop=False,
-        size={"shortest_edge": size},
-        crop_size={"height": size, "width": size},
+        size={"height": size, "width": size},
         image_mean=[mean] * 3,
         image_std=[std] * 3,
     )

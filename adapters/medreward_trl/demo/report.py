@@ -30,8 +30,13 @@ _SAMPLES = 8
 
 def table(result: DemoResult) -> str:
     """Return the held-out metrics before and after as lines of text."""
-    lines = [f"{'held-out slices':26}{COLUMNS[0]:>12}{COLUMNS[1]:>12}"]
-    lines += [f"{row.name:26}{row.values[0]:12.3f}{row.values[1]:12.3f}" for row in _rows(result)]
+    return table_of("held-out slices", _rows(result))
+
+
+def table_of(heading: str, rows: Sequence[Row]) -> str:
+    """Return metrics of the policy before and after GRPO as lines of text."""
+    lines = [f"{heading:26}{COLUMNS[0]:>12}{COLUMNS[1]:>12}"]
+    lines += [f"{row.name:26}{row.values[0]:12.3f}{row.values[1]:12.3f}" for row in rows]
     return "\n".join(lines)
 
 

@@ -151,10 +151,10 @@ def run(options: DemoOptions) -> DemoResult:
     held_out = _dataset(options.out / "test.parquet", task, test)
     tiny, data = warm_started(task, options)
     prompt = _prompt(data)
-    _save(tiny, options.out / "warm_start")
+    save_model(tiny, options.out / "warm_start")
     before = evaluate(tiny, held_out, task, options)
     history = _grpo(tiny, data, task, options)
-    _save(tiny, options.out / "policy")
+    save_model(tiny, options.out / "policy")
     after = evaluate(tiny, held_out, task, options)
     signature = scorer(task, {"decay": REWARDS[options.reward]}).signature()
     seconds = time.monotonic() - started
@@ -182,6 +182,8 @@ def grpo_trainer(
     reward: RewardFuncs,
     options: DemoOptions,
     callbacks: Sequence[TrainerCallback] = (),
+    *,
+    max_tokens: int = generation.MAX_TOKENS,
 ) -> GRPOTrainer:
     """Return TRL's GRPOTrainer as the demo sets it."""
     trainer = make_trainer(
@@ -193,7 +195,7 @@ def grpo_trainer(
             "output_dir": str(options.out / "policy"),
             "seed": options.seed,
             "max_steps": options.steps,
-            "max_completion_length": generation.MAX_TOKENS,
+            "max_completion_length": max_tokens,
             "warmup_steps": min(10, options.steps - 1),
             "disable_tqdm": True,
         },
@@ -246,7 +248,8 @@ def _grpo(
     return [log for log in trainer.state.log_history if "reward" in log]
 
 
-def _save(tiny: model.Tiny, folder: Path) -> None:
+def save_model(tiny: model.Tiny, folder: Path) -> None:
+    """Write a model in place of what the folder holds."""
     with replacing(folder) as scratch:
         model.save(tiny, scratch)
 

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.commands.grounding_options import add_options, asking_of
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
     from medreward.prepare.options import Options
     from medreward.task.profile import ModelProfile
+
+
+# Of a command line, what leaves no trace in the rows.
+_NOT_SHOWN = ("run", "out", "workers", "dry_run", "part")
 
 
 def add_parser(commands: Any) -> None:
@@ -101,6 +105,17 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="at images that cannot be used: stop after naming all of them (default), or skip them",
     )
     group.add_argument("--workers", type=int, help="processes (default: one a core)")
+    group.add_argument(
+        "--shard-rows",
+        type=int,
+        metavar="N",
+        help="several files a split, of at most N rows each: train-00000-of-00012.parquet",
+    )
+    group.add_argument(
+        "--part",
+        metavar="I/N",
+        help="only the I-th of N parts, into a folder in OUT; `medreward rows merge` joins them",
+    )
 
 
 def _add_transforms(parser: argparse.ArgumentParser) -> None:
@@ -198,6 +213,8 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
+    if options.part is not None:
+        print(f"when all {options.part[1]} parts are there: medreward rows merge {arguments.out}")
     return 0
 
 
@@ -267,7 +284,16 @@ def _options(arguments: argparse.Namespace) -> Options:
         transform_splits=arguments.transform_splits.split(","),
         asking=asking_of(arguments),
         completion_format=arguments.completion_format,
+        shard_rows=arguments.shard_rows,
+        part=_part(arguments.part) if arguments.part else None,
     )
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise ConfigError(f"--part: {quote(text)} is not I/N, such as 1/4 for the first of four")
+    return int(number), int(count)
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
@@ -275,14 +301,15 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     from medreward.files.markdown import pathless
 
     words = ["medreward", "prepare"]
+    several = {action.dest for action in parser._actions if action.nargs not in (None, 0)}
     for name, value in vars(arguments).items():
-        if name in ("run", "out", "workers", "dry_run") or value == parser.get_default(name):
+        if name in _NOT_SHOWN or value == parser.get_default(name):
             continue
         option = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(option if value else f"--no-{option[2:]}")
-        elif name in ("intensity", "label_columns"):
-            words += [option, *map(str, value)]
+        elif name in several:
+            words += [option, *(pathless(str(item)) for item in value)]
         else:
             for item in value if isinstance(value, list) else [value]:
                 words += [option, pathless(str(item))]

@@ -7,7 +7,8 @@ can be joined by the same counting as in one run.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,26 +113,26 @@ def _tile_from_json(content: list[Any]) -> Tile:
 
 
 class Identities:
-    """Gives the records of a run their identities, in their order in the source.
+    """Gives the records of a run their identities, by their place in the source.
 
     >>> a = Record("a", "a", ("images", "1.png"), label="normal", split="train")
     >>> b = Record("b", "b", ("images", "1.png"), label="pneumonia", split="train")
-    >>> identities = Identities([a, b])
-    >>> identities.of(b).place, identities.of(b).target
-    (0, 1)
+    >>> second = Identities([a, b]).of(1)
+    >>> second.where, second.place, second.target
+    ('b', 0, 1)
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
         places: dict[Any, int] = {}
         targets: dict[Any, int] = {}
-        self._numbers = {
-            record.id: (
-                places.setdefault(record.place, len(places)),
-                targets.setdefault((record.label, record.boxes), len(targets)),
-            )
-            for record in records
-        }
+        self._places = array("L", (places.setdefault(r.place, len(places)) for r in records))
+        self._targets = array(
+            "L", (targets.setdefault((r.label, r.boxes), len(targets)) for r in records)
+        )
 
-    def of(self, record: Record) -> Identity:
+    def of(self, index: int) -> Identity:
         """Return the identity of a record."""
-        return Identity(record.where, str(record.split), *self._numbers[record.id])
+        record = self._records[index]
+        place, target = self._places[index], self._targets[index]
+        return Identity(record.where, str(record.split), place, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def prepare(
     """
     options = options or Options()
     run = _begin(source, task, options)
+    del source  # its records, of which the run has its own
     if options.part is not None:
         return _write_part(run, Path(out), card_facts(run.prompts, options, command))
     with partial_folder(Path(out)) as folder, closing(run.results):
@@ -98,7 +100,8 @@ def prepare(
 def _begin(source: Source, task: Task, options: Options) -> _Run:
     """Return a run whose labels and splits are settled."""
     prompts, records, remarks = _settled(source, task, options)
-    run = _Run(source, prompts, options, *_planned(records, prompts, options))
+    planned = _planned(records, prompts, options)
+    run = _Run(replace(source, records=()), prompts, options, *planned)
     run.summary.noun = "questions" if any(record.question for record in records) else "images"
     run.summary.remarks += remarks
     return run
@@ -265,19 +268,21 @@ class _Run:
 
     def write(self, split: str, folder: Path, journal: Journal | None = None) -> None:
         """Write the rows of a split, if it has any; of a part of a run, with a journal of them."""
-        records = self._of(split)
-        rows = self._rows(records, journal)
+        places = self._of(split)
+        rows = self._rows(places, journal)
         first = next(rows, None)
         if first is not None:
             written = self._transformed(split, chain([first], rows))
-            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            total = len(places)
+            if self.grounding:
+                total = self.grounding.total(self.records[i].id for i in places)
             total *= 1 + self.summary.copies[split]
             size = self.options.shard_rows
             if size is None or journal is not None:  # a part's rows are read again when joined
                 write_parquet(folder / f"{split}.parquet", written, total=total)
             else:
                 write_shards(folder, split, written, size, total=total)
-        elif records:
+        elif places:
             self.emptied.append(split)
 
     def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
@@ -294,16 +299,16 @@ class _Run:
             workers=self._workers,
         )
 
-    def _of(self, split: str) -> list[Record]:
-        """Return the records of a split; of a part of a run, its share of them."""
-        records = [record for record in self.records if record.split == split]
-        return records if self.options.part is None else share_of(records, *self.options.part)
+    def _of(self, split: str) -> list[int]:
+        """Return the places of a split's records; of a part of a run, its share of them."""
+        places = [i for i, record in enumerate(self.records) if record.split == split]
+        return places if self.options.part is None else share_of(places, *self.options.part)
 
     def _rendered(self) -> Generator[Rendered | Remark, None, None]:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
         renderer = Renderer(self.source.load, options.reading, options.size)
-        records = (record for split in ORDER for record in self._of(split))
+        records = (self.records[i] for split in ORDER for i in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
         yield from ordered_map(renderer, jobs, workers=self._workers)
 
@@ -311,22 +316,23 @@ class _Run:
     def _workers(self) -> int:
         return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
 
-    def _rows(self, records: Sequence[Record], journal: Journal | None) -> Iterator[Row]:
-        for record in records:
+    def _rows(self, places: Sequence[int], journal: Journal | None) -> Iterator[Row]:
+        for place in places:
             result = next(self.results)
             if isinstance(result, Remark):
                 rows: list[Row] = []
-                outcome = RecordOutcome(self._identities.of(record), problem=result)
+                outcome = RecordOutcome(self._identities.of(place), problem=result)
             else:
-                rows, outcome = self._finish(record, result)
+                rows, outcome = self._finish(place, result)
             is_kept = self.tally.add(outcome)
             if journal is not None:
                 journal.add(outcome)
             if is_kept or journal is not None:
                 yield from rows
 
-    def _finish(self, record: Record, result: Rendered) -> tuple[list[Row], RecordOutcome]:
+    def _finish(self, place: int, result: Rendered) -> tuple[list[Row], RecordOutcome]:
         """Return the rows of a record, and what came of it."""
+        record = self.records[place]
         seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
         truth, names, title = finish_target(self.task, record, result, seen)
         asked: list[str] = []
@@ -343,7 +349,7 @@ class _Run:
             split = str(record.split)
             rows = [make_row(self.task, prompts[0], truth, result.pngs, id=record.id, split=split)]
         return rows, RecordOutcome(
-            identity=self._identities.of(record),
+            identity=self._identities.of(place),
             digest=result.digest,
             names=tuple(names),
             remarks=result.remarks,

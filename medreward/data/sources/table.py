@@ -344,11 +344,11 @@ def join_rows(
     Boxes are taken together. Labels that differ make a set of labels, which only a card of several
     labels takes; without a column of questions, rows that are equal are one.
     """
+    if len({(record.place[1], record.question) for record in records}) == len(records):
+        return list(records), []
     groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         groups[record.place[1], record.question].append(record)
-    if all(len(found) == 1 for found in groups.values()):
-        return list(records), []
     joined, remarks = [], []
     several = {key for key, found in groups.items() if len({*map(_label, found)}) > 1}
     for key, found in groups.items():

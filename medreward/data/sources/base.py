@@ -41,7 +41,9 @@ def option(name: str, **settings: Any) -> Option:
 
 
 CSV = option("--csv", metavar="FILE", help="a row an image: path, label, split, patient")
-IMAGES = option("--images", metavar="DIR", help="images, with --csv, --coco or --masks")
+IMAGES = option(
+    "--images", metavar="DIR", help="images, with --csv, --coco, --masks or --label-studio"
+)
 
 
 class SourceType(ABC):

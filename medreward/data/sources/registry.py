@@ -7,9 +7,12 @@ from collections.abc import Iterable
 
 from medreward.data.sources.base import Option, SourceType
 from medreward.data.sources.coco import CocoFiles
+from medreward.data.sources.cvat import CvatFile
 from medreward.data.sources.dicom import DicomFolder
 from medreward.data.sources.folders import ClassFolders
 from medreward.data.sources.huggingface import HuggingFaceDataset
+from medreward.data.sources.label_studio import LabelStudioFile
+from medreward.data.sources.labelme import LabelMeFolder
 from medreward.data.sources.masks import MaskFolder
 from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
@@ -31,6 +34,9 @@ SOURCES: list[SourceType] = [
     ClassFolders(),
     VocFolder(),
     YoloFolder(),
+    CvatFile(),
+    LabelMeFolder(),
+    LabelStudioFile(),
     DicomFolder(),
     NiftiFolder(),
     HuggingFaceDataset(),

@@ -37,7 +37,7 @@ def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     try:
         from medreward.data.sources.registry import add_source_options
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        raise missing_package(error) from error
     prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
     prepare.add_argument("--out", type=Path, help="folder to write to")
     prepare.add_argument(
@@ -54,8 +54,9 @@ def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     prepare.set_defaults(run=partial(_run, prepare))
 
 
-def _missing(error: ModuleNotFoundError) -> ConfigError:
-    return ConfigError(f"prepare needs {error.name}: pip install 'medreward[data]' brings it")
+def missing_package(error: ModuleNotFoundError, command: str = "prepare") -> ConfigError:
+    """Return the error on a package that a command needs."""
+    return ConfigError(f"{command} needs {error.name}: pip install 'medreward[data]' brings it")
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
@@ -198,7 +199,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         from medreward.data.sources.registry import open_source
         from medreward.prepare.run import prepare
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        raise missing_package(error) from error
     task = Task.load(arguments.task)
     profile = _profile(task, arguments) if arguments.model_profile else None
     options = replace(_options(arguments), profile=profile)

@@ -313,5 +313,14 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
             words += [option, *(pathless(str(item)) for item in value)]
         else:
             for item in value if isinstance(value, list) else [value]:
-                words += [option, pathless(str(item))]
+                words += option_words(option, pathless(str(item)))
     return shlex.join(words)
+
+
+def option_words(option: str, value: str) -> list[str]:
+    """Return an option and its value as words of a command line.
+
+    >>> option_words("--flag-value", "-1=0"), option_words("--csv", "a.csv")
+    (['--flag-value=-1=0'], ['--csv', 'a.csv'])
+    """
+    return [f"{option}={value}"] if value.startswith("-") else [option, value]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from medreward.commands.prepare import option_words
 from medreward.errors import ConfigError
 
 
@@ -73,22 +74,22 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
 
 def source_words(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> list[str]:
     """Return the options of the source that were given, as words of a command line."""
-    from medreward.data.sources.registry import SOURCES
+    from medreward.data.sources.registry import PATIENT_PATTERN, SOURCES
 
     words: list[str] = []
     options = dict.fromkeys(one for source in SOURCES for one in (*source.flags, *source.options))
-    for one in options:
+    for one in (*options, PATIENT_PATTERN):
         value = getattr(arguments, one.attribute)
         if value == parser.get_default(one.attribute) or value is None:
             continue
         if isinstance(value, bool):
             words.append(one.name)
         elif one.settings.get("action") == "append":
-            words += [word for item in value for word in (one.name, str(item))]
+            words += [word for item in value for word in option_words(one.name, str(item))]
         elif isinstance(value, list):
             words += [one.name, *map(str, value)]
         else:
-            words += [one.name, str(value)]
+            words += option_words(one.name, str(value))
     return words
 
 

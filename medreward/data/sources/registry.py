@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from medreward.data.sources.base import Option, SourceType
+from medreward.data.sources.base import Option, SourceType, option
 from medreward.data.sources.coco import CocoFiles
 from medreward.data.sources.cvat import CvatFile
 from medreward.data.sources.dicom import DicomFolder
@@ -16,6 +16,7 @@ from medreward.data.sources.labelme import LabelMeFolder
 from medreward.data.sources.masks import MaskFolder
 from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
+from medreward.data.sources.patients import with_patients
 from medreward.data.sources.questions import QuestionFiles
 from medreward.data.sources.record import Source
 from medreward.data.sources.table import ImageTable
@@ -23,6 +24,11 @@ from medreward.data.sources.voc import VocFolder
 from medreward.data.sources.yolo import YoloFolder
 from medreward.errors import ConfigError
 
+PATIENT_PATTERN = option(
+    "--patient-pattern",
+    metavar="REGEX",
+    help="what it finds in an image's path is the patient, such as 'patient[0-9]+'",
+)
 # In the order of `medreward prepare --help`.
 SOURCES: list[SourceType] = [
     MedMnistDownload(),
@@ -49,6 +55,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     _add(flags, (flag for source in SOURCES for flag in source.flags))
     options = parser.add_argument_group("where the source has what")
     _add(options, (one for source in SOURCES for one in source.options))
+    _add(options, [PATIENT_PATTERN])
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
@@ -57,7 +64,12 @@ def open_source(arguments: argparse.Namespace) -> Source:
     Raises:
         ConfigError: if they name none or several, or a flag is missing beside another.
     """
-    return _chosen(arguments).open(arguments)
+    source = _chosen(arguments).open(arguments)
+    if arguments.patient_pattern is None:
+        return source
+    if arguments.patient_column is not None:
+        raise ConfigError("--patient-column and --patient-pattern: one of them, not both")
+    return with_patients(source, arguments.patient_pattern)
 
 
 def _add(group: argparse._ArgumentGroup, options: Iterable[Option]) -> None:

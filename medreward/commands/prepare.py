@@ -27,17 +27,19 @@ def add_parser(commands: Any) -> None:
     prepare = commands.add_parser(
         "prepare",
         help="turn images and labels into parquet rows for TRL and veRL",
-        description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and "
+        description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and\n"
         "contact_sheet.png, in one command. Nothing is written unless all goes well.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prepare.populate = _add_arguments
 
 
 def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     try:
-        from medreward.data.sources.registry import add_source_options
+        from medreward.data.sources.registry import add_source_options, sources_help
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
+    prepare.epilog = sources_help("medreward prepare")
     prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
     prepare.add_argument("--out", type=Path, help="folder to write to")
     prepare.add_argument(

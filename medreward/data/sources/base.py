@@ -53,6 +53,7 @@ class SourceType(ABC):
         flags: the options that name it: all of them have to be given, and no other source's. The
             first one tells sources apart; several may share it if their other flags differ.
         options: further options, which may be left out; several sources may have the same ones.
+        example: the words of a command line that name it, for the help.
 
     >>> from medreward.data.sources import open_class_folders
     >>> class Labelled(SourceType):
@@ -65,6 +66,7 @@ class SourceType(ABC):
 
     flags: ClassVar[tuple[Option, ...]]
     options: ClassVar[tuple[Option, ...]] = ()
+    example: ClassVar[str] = ""
 
     @abstractmethod
     def open(self, arguments: argparse.Namespace) -> Source:

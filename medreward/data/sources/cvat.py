@@ -38,6 +38,7 @@ class CvatFile(SourceType):
             "--cvat", metavar="DIR|FILE", help="CVAT for images 1.1: annotations.xml and images"
         ),
     )
+    example = "--task cells.yaml --cvat export"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes or tags."""

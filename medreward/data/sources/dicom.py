@@ -65,6 +65,7 @@ class DicomFolder(SourceType):
 
     flags = (option("--dicom", metavar="DIR", help="DICOM files, with --csv"), CSV)
     options = COLUMN_OPTIONS
+    example = "--task chest.yaml --dicom studies --csv findings.csv"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the files that the table lists."""

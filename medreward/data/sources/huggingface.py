@@ -18,7 +18,7 @@ from medreward.data.sources.record import (
     Source,
     UnusableError,
 )
-from medreward.data.sources.table import COLUMN_OPTIONS, unused_columns
+from medreward.data.sources.table import column_options, unused_columns
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
@@ -28,7 +28,7 @@ class HuggingFaceDataset(SourceType):
 
     flags = (option("--hf", metavar="NAME", help="a Hugging Face data set: folder or name"),)
     options = (
-        *COLUMN_OPTIONS,
+        *column_options("--image-column", "--label-column", "--patient-column"),
         option("--hf-config", metavar="NAME", help="configuration of the data set"),
         option(
             "--objects-column",
@@ -41,6 +41,7 @@ class HuggingFaceDataset(SourceType):
             help="of its boxes: coco (x, y, width, height) or voc (x1, y1, x2, y2)",
         ),
     )
+    example = "--task skin.yaml --hf saved --label-column dx"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the data set's images."""

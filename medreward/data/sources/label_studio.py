@@ -46,6 +46,7 @@ class LabelStudioFile(SourceType):
         IMAGES,
         option("--label-studio", metavar="FILE", help="Label Studio's JSON export, with --images"),
     )
+    example = "--task cells.yaml --images images --label-studio export.json"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes or choices."""

@@ -37,6 +37,7 @@ class LabelMeFolder(SourceType):
     """LabelMe's json files and pictures."""
 
     flags = (option("--labelme", metavar="DIR", help="LabelMe: pictures and a json file for each"),)
+    example = "--task cells.yaml --labelme labelled"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the pictures with their boxes."""

@@ -51,6 +51,7 @@ class NiftiFolder(SourceType):
         option("--plane", default="axial", help="of NIfTI slices (default: axial)"),
         option("--slice-column", default="slice", help="index of the slice (default: slice)"),
     )
+    example = "--task brain.yaml --nifti volumes --csv slices.csv --plane coronal"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the slices that the table lists."""

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file
-from medreward.data.sources.base import CSV, IMAGES, SourceType, option
+from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
 from medreward.data.sources.boxes import check_pixels
 from medreward.data.sources.record import NamedBox, Record, Remark, Source, Unclear, printable
 from medreward.data.splits import split_name
@@ -174,6 +174,11 @@ COLUMN_OPTIONS = (
 )
 
 
+def column_options(*names: str) -> tuple[Option, ...]:
+    """Return those of `COLUMN_OPTIONS` that have these names."""
+    return tuple(one for one in COLUMN_OPTIONS if one.name in names)
+
+
 def columns_of(arguments: argparse.Namespace) -> Columns:
     """Return the columns that the arguments name."""
     return Columns(
@@ -206,6 +211,7 @@ class ImageTable(SourceType):
 
     flags = (IMAGES, CSV)
     options = COLUMN_OPTIONS
+    example = "--task icdr --images photos --csv train.csv --image-suffix .png"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the table lists."""

@@ -43,6 +43,7 @@ class VocFolder(SourceType):
             help="Pascal VOC: Annotations and JPEGImages, or xml beside images",
         ),
     )
+    example = "--task cells.yaml --voc BCCD --box-label WBC"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes."""

@@ -42,6 +42,7 @@ class YoloFolder(SourceType):
     """YOLO's text files and pictures."""
 
     flags = (option("--yolo", metavar="DIR", help="YOLO: pictures, labels/*.txt and data.yaml"),)
+    example = "--task cells.yaml --yolo export"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the pictures with their boxes."""

@@ -10,6 +10,7 @@ import pytest
 from medreward import Task
 from medreward.data import medmnist
 from medreward.data.parquet import write_parquet
+from medreward.data.row_files import write_shards
 from medreward.data.rows import make_rows
 from medreward.priors.prompt import build_prompt
 from medreward_verl.dataset import PlainImageDataset
@@ -52,6 +53,19 @@ def test_verls_own_data_set_reads_the_rows(parquet: Path, processor: Any) -> Non
     assert first["reward_model"]["ground_truth"] in ("normal", "pneumonia")
     collated = collate_fn([data[i] for i in range(COUNT)])
     assert len(collated["raw_prompt"]) == len(collated["extra_info"]) == COUNT
+
+
+def test_shards_are_read_by_pattern(test_data: Path, processor: Any, tmp_path: Path) -> None:
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    examples = medmnist.read_medmnist(test_data / "medmnist" / "pneumoniamnist.npz", "train", COUNT)
+    rows = make_rows(examples, Task.load("pneumoniamnist"))
+    assert write_shards(tmp_path, "train", rows, 4) == COUNT
+    pattern = tmp_path / "train-*.parquet"
+    data = load(RLHFDataset, pattern, processor, "data.filter_overlong_prompts=False")
+    assert [data[i]["extra_info"]["id"] for i in range(len(data))] == [
+        f"train-{i}" for i in range(COUNT)
+    ]
 
 
 def test_the_processor_turns_a_row_into_model_inputs(parquet: Path, processor: Any) -> None:

@@ -13,6 +13,7 @@ from PIL.ImageOps import exif_transpose
 from medreward import ConfigError
 from medreward.data.check import COLUMNS
 from medreward.data.image_file import image_of_row, open_image
+from medreward.data.row_files import row_files, split_of_file
 from medreward.data.rows import Row
 from medreward.data.sources.record import UnusableError
 
@@ -83,10 +84,11 @@ def from_parquet(path: str | Path, *, streaming: Literal[True]) -> IterableDatas
 
 
 def from_parquet(path: str | Path, *, streaming: bool = False) -> Dataset | IterableDataset:
-    """Return the rows of a parquet file in veRL's schema as a data set for TRL.
+    """Return rows in veRL's schema as a data set for TRL.
 
     Args:
-        path: what ``medreward prepare`` wrote.
+        path: what ``medreward prepare`` wrote: a file, a pattern such as ``rows/train-*.parquet``
+            for the shards of a split, or a folder of them.
         streaming: read the rows as they are needed; the column of images is ``images`` then,
             whatever their number, since that is not known ahead. TRL needs ``max_steps`` set.
 
@@ -114,18 +116,26 @@ def from_parquet(path: str | Path, *, streaming: bool = False) -> Dataset | Iter
     return to_trl(data, several=any(count != 1 for count in counts))
 
 
-def load_rows(path: str | Path, *, streaming: bool = False) -> Any:
-    """Return a file of rows as it is, as a data set.
+def load_rows(path: str | Path | Sequence[Path], *, streaming: bool = False) -> Any:
+    """Return the rows of one or several files as they are, as a data set.
 
     Raises:
-        ConfigError: if the file does not exist or lacks a column.
+        ConfigError: if there is no file, they are of several splits, or one lacks a column.
     """
-    if not Path(path).is_file():
-        raise ConfigError(f"{path}: no such file")
-    data = load_dataset("parquet", data_files=str(path), split="train", streaming=streaming)
+    files = row_files(path) if isinstance(path, str | Path) else path
+    splits = sorted({split_of_file(file) for file in files})
+    if len(splits) > 1:
+        raise ConfigError(
+            f"{path}: has files of {', '.join(splits)}, which would become one set; name one of "
+            f"them, such as {Path(str(path)) / splits[0]}*.parquet"
+        )
+    names = [str(file) for file in files]
+    data = load_dataset("parquet", data_files=names, split="train", streaming=streaming)
     missing = [name for name in COLUMNS if name not in data.column_names]
     if missing:
-        raise ConfigError(f"{path}: column {missing[0]!r} is missing; it has {data.column_names}")
+        raise ConfigError(
+            f"{files[0]}: column {missing[0]!r} is missing; it has {data.column_names}"
+        )
     return data
 
 

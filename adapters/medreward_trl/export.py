@@ -6,7 +6,8 @@ the columns have to be TRL's in the files::
     python -m medreward_trl.export rows/retina --out trl_rows/retina
     trl grpo --dataset_name trl_rows/retina --reward_funcs medreward_trl.tasks.retinamnist ...
 
-Each file becomes a split: train.parquet, val.parquet (TRL calls it validation), test.parquet.
+Each file becomes a split: train.parquet, val.parquet (TRL calls it validation), test.parquet. The
+shards of a split become one file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 from medreward import ConfigError
+from medreward.data.row_files import files_by_split
 from medreward.files.atomic import replacing
 from medreward_trl.dataset import check_together, count_images, load_rows, to_trl
 
@@ -33,12 +35,10 @@ def export_rows(folder: str | Path, out: str | Path) -> dict[str, int]:
     Raises:
         ConfigError: if there is no parquet file, or one of them has other columns.
     """
-    files = sorted(Path(folder).glob("*.parquet"))
-    if not files:
-        raise ConfigError(f"{folder}: has no .parquet file")
+    splits = files_by_split(folder)
     if Path(out).resolve() == Path(folder).resolve():
         raise ConfigError(f"--out: {out} is the folder of the rows themselves")
-    loaded = {path.name: load_rows(path) for path in files}
+    loaded = {f"{split}.parquet": load_rows(files) for split, files in splits.items()}
     counts = {name: count_images(data) for name, data in loaded.items()}
     for name, own in counts.items():
         check_together(str(Path(folder) / name), own)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from medreward import ConfigError, Score, Task
 from medreward.data.check import check_shape, open_parquet, rows_in
+from medreward.data.row_files import row_files
 from medreward.data.rows import Row
 from medreward.kinds.truth import target_of
 from medreward.scoring.judge import check_decides
@@ -107,10 +108,10 @@ class MedicalTaskset(vf.Taskset[MedicalTask, MedicalTasksetConfig]):  # type: ig
             ConfigError: if there is no file, or a row is not as `prepare` writes it, is of no known
                 task or has a target that its task does not know; with file and row.
         """
-        path = Path(self.config.rows)
-        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        if not files:
-            raise ConfigError(f"--env.taskset.rows: {path} has no .parquet file")
+        try:
+            files = row_files(self.config.rows)
+        except ConfigError as error:
+            raise ConfigError(f"--env.taskset.rows: {error}") from error
         for file in files:
             with open_parquet(file) as opened:
                 for number, row in enumerate(rows_in(opened, file)):

@@ -115,7 +115,7 @@ def _families(names: list[str] | None, kind: str) -> list[Any] | None:
 def _targets(path: Path, task: Any) -> list[object]:
     from medreward.kinds.truth import target_of
 
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" or path.is_dir():
         return _row_targets(path, task)
     targets = []
     for number, line in read_lines(path):

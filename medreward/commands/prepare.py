@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.commands.grounding_options import add_options, asking_of
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
@@ -18,22 +18,28 @@ if TYPE_CHECKING:
     from medreward.task.profile import ModelProfile
 
 
+# Of a command line, what leaves no trace in the rows.
+_NOT_SHOWN = ("run", "out", "workers", "dry_run", "part")
+
+
 def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     prepare = commands.add_parser(
         "prepare",
         help="turn images and labels into parquet rows for TRL and veRL",
-        description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and "
+        description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and\n"
         "contact_sheet.png, in one command. Nothing is written unless all goes well.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prepare.populate = _add_arguments
 
 
 def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     try:
-        from medreward.data.sources.registry import add_source_options
+        from medreward.data.sources.registry import add_source_options, sources_help
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        raise missing_package(error) from error
+    prepare.epilog = sources_help("medreward prepare")
     prepare.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
     prepare.add_argument("--out", type=Path, help="folder to write to")
     prepare.add_argument(
@@ -50,8 +56,9 @@ def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     prepare.set_defaults(run=partial(_run, prepare))
 
 
-def _missing(error: ModuleNotFoundError) -> ConfigError:
-    return ConfigError(f"prepare needs {error.name}: pip install 'medreward[data]' brings it")
+def missing_package(error: ModuleNotFoundError, command: str = "prepare") -> ConfigError:
+    """Return the error on a package that a command needs."""
+    return ConfigError(f"{command} needs {error.name}: pip install 'medreward[data]' brings it")
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +108,17 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="at images that cannot be used: stop after naming all of them (default), or skip them",
     )
     group.add_argument("--workers", type=int, help="processes (default: one a core)")
+    group.add_argument(
+        "--shard-rows",
+        type=int,
+        metavar="N",
+        help="several files a split, of at most N rows each: train-00000-of-00012.parquet",
+    )
+    group.add_argument(
+        "--part",
+        metavar="I/N",
+        help="only the I-th of N parts, into a folder in OUT; `medreward rows merge` joins them",
+    )
 
 
 def _add_transforms(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +201,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         from medreward.data.sources.registry import open_source
         from medreward.prepare.run import prepare
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        raise missing_package(error) from error
     task = Task.load(arguments.task)
     profile = _profile(task, arguments) if arguments.model_profile else None
     options = replace(_options(arguments), profile=profile)
@@ -198,6 +216,8 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
+    if options.part is not None:
+        print(f"when all {options.part[1]} parts are there: medreward rows merge {arguments.out}")
     return 0
 
 
@@ -267,7 +287,16 @@ def _options(arguments: argparse.Namespace) -> Options:
         transform_splits=arguments.transform_splits.split(","),
         asking=asking_of(arguments),
         completion_format=arguments.completion_format,
+        shard_rows=arguments.shard_rows,
+        part=_part(arguments.part) if arguments.part else None,
     )
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise ConfigError(f"--part: {quote(text)} is not I/N, such as 1/4 for the first of four")
+    return int(number), int(count)
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
@@ -275,15 +304,25 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     from medreward.files.markdown import pathless
 
     words = ["medreward", "prepare"]
+    several = {action.dest for action in parser._actions if action.nargs not in (None, 0)}
     for name, value in vars(arguments).items():
-        if name in ("run", "out", "workers", "dry_run") or value == parser.get_default(name):
+        if name in _NOT_SHOWN or value == parser.get_default(name):
             continue
         option = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(option if value else f"--no-{option[2:]}")
-        elif name in ("intensity", "label_columns"):
-            words += [option, *map(str, value)]
+        elif name in several:
+            words += [option, *(pathless(str(item)) for item in value)]
         else:
             for item in value if isinstance(value, list) else [value]:
-                words += [option, pathless(str(item))]
+                words += option_words(option, pathless(str(item)))
     return shlex.join(words)
+
+
+def option_words(option: str, value: str) -> list[str]:
+    """Return an option and its value as words of a command line.
+
+    >>> option_words("--flag-value", "-1=0"), option_words("--csv", "a.csv")
+    (['--flag-value=-1=0'], ['--csv', 'a.csv'])
+    """
+    return [f"{option}={value}"] if value.startswith("-") else [option, value]

@@ -12,7 +12,12 @@ def add_parser(commands: Any) -> None:
     rows = commands.add_parser("rows", help="check the rows that trainers read, export them")
     actions = rows.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="check tasks, ground truths and images of rows")
-    check.add_argument("file", type=Path, nargs="+", help="parquet file in veRL's schema")
+    check.add_argument(
+        "file",
+        type=Path,
+        nargs="+",
+        help="parquet file in veRL's schema, a folder of them, or a pattern in quotes",
+    )
     check.add_argument(
         "--task",
         action="append",
@@ -71,6 +76,28 @@ def add_parser(commands: Any) -> None:
         help="the card of a data source that is not a shipped task; may be repeated",
     )
     export.set_defaults(run=_run_export)
+    _add_merge(actions)
+
+
+def _add_merge(actions: Any) -> None:
+    merge = actions.add_parser(
+        "merge",
+        help="join the parts of a run of `medreward prepare --part`",
+        description="Joins the parts of a run into the same files as one run writes, after the "
+        "checks over all parts: pictures in two splits, splits that are left empty, parts that are "
+        "missing or saw other labels, splits, patients or options. The parts stay.",
+    )
+    merge.add_argument(
+        "folders", type=Path, nargs="+", metavar="FOLDER", help="parts, or folders that hold them"
+    )
+    merge.add_argument("--out", type=Path, help="folder to write to (default: the one FOLDER)")
+    merge.add_argument(
+        "--shard-rows",
+        type=int,
+        metavar="N",
+        help="several files a split, of at most N rows each (default: as the parts were told)",
+    )
+    merge.set_defaults(run=_run_merge)
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
@@ -109,4 +136,20 @@ def _run_export(arguments: argparse.Namespace) -> int:
     )
     for name, count in written.items():
         print(f"{arguments.out / name}: {count} rows")
+    return 0
+
+
+def _run_merge(arguments: argparse.Namespace) -> int:
+    from medreward.checks import whole
+    from medreward.errors import ConfigError
+    from medreward.prepare.merge import merge_parts
+
+    out = arguments.out or (arguments.folders[0] if len(arguments.folders) == 1 else None)
+    if out is None:
+        raise ConfigError("--out: the folder to write to is missing; several folders are given")
+    if arguments.shard_rows is not None:
+        whole("--shard-rows", arguments.shard_rows, 1)
+    summary = merge_parts(arguments.folders, out, shard_rows=arguments.shard_rows)
+    print(summary.text())
+    print("\n".join(f"wrote {path}" for path in summary.files))
     return 0

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from medreward.commands.tasks_new import add_new
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 
@@ -24,6 +25,7 @@ def add_parser(commands: Any) -> None:
         help="print the prompt with this much knowledge, labels in the card's order",
     )
     show.set_defaults(run=_run_show)
+    add_new(actions)
 
 
 def _run_list(_: argparse.Namespace) -> int:

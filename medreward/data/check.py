@@ -6,17 +6,17 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from medreward.data.image_file import image_of_row, open_image
-from medreward.data.parquet import batches_of, reading_parquet
+from medreward.data.parquet import batches_of
 from medreward.data.picture import load_bytes
+from medreward.data.row_files import RowFiles, open_rows
 from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError, quote
 from medreward.geometry.regions import check_size
@@ -55,10 +55,10 @@ def check_parquet(
     image_root: str | Path | None = None,
     scorer_of: ScorerOf | None = None,
 ) -> int:
-    """Check the rows of a parquet file (the first `limit`) and return how many were checked.
+    """Check the rows at a path (the first `limit`) and return how many were checked.
 
     Args:
-        path: the file, in veRL's schema.
+        path: a parquet file in veRL's schema, a folder of them, or a pattern.
         book: the tasks that rows may be of; None: the shipped ones.
         images: whether to decode the images too.
         limit: how many rows; None for all.
@@ -116,23 +116,20 @@ def recitation_reach(path: str | Path, scorer_of: ScorerOf) -> Iterator[str]:
             yield line
 
 
-def open_parquet(path: str | Path) -> pq.ParquetFile:
-    """Open a parquet file of rows.
+def open_parquet(path: str | Path | Sequence[Path]) -> RowFiles:
+    """Open the rows at a path, which is a parquet file, a folder or a pattern, or in some files.
 
     Raises:
-        ConfigError: if it cannot be read or lacks a column.
+        ConfigError: if there is none, or one cannot be read or lacks a column.
     """
-    if not Path(path).is_file():
-        raise ConfigError(f"{path}: No such file")
-    with reading_parquet(path):
-        file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
+    files = open_rows(path)
+    names = files.schema_arrow.names
     for column in COLUMNS:
         if column not in names:
             raise ConfigError(
-                f"{path}: column {quote(column)} is missing; it has {', '.join(names)}"
+                f"{files.paths[0]}: column {quote(column)} is missing; it has {', '.join(names)}"
             )
-    return file
+    return files
 
 
 def first_rows(path: str | Path, count: int) -> list[dict[str, Any]]:
@@ -244,7 +241,7 @@ def _decode(picture: Any, image_root: str | Path | None) -> None:
         raise ConfigError(str(error)) from error
 
 
-def rows_in(file: pq.ParquetFile, path: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an open parquet file."""
+def rows_in(file: RowFiles, path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of open parquet files."""
     for batch in batches_of(file, path):
         yield from batch

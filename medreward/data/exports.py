@@ -26,6 +26,7 @@ from tqdm import tqdm
 from medreward.data.check import check_shape, open_parquet, rows_in
 from medreward.data.image_file import image_of_row
 from medreward.data.parquet import groups_of
+from medreward.data.row_files import files_by_split
 from medreward.data.rows import Row
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.atomic import replacing
@@ -71,18 +72,16 @@ def export_rows(
         raise expected("--images", where, IMAGES)
     if where not in export.images:
         raise ConfigError(f"--images: {form} has no room for images {where}; it has them beside")
-    files = sorted(Path(folder).glob("*.parquet"))
-    if not files:
-        raise ConfigError(f"{folder}: has no .parquet file")
+    splits = files_by_split(folder)
     if Path(out).resolve() == Path(folder).resolve():
         raise ConfigError(f"--out: {out} is the folder of the rows themselves")
     Path(out).mkdir(parents=True, exist_ok=True)
     book = book or TaskBook()
     written = {}
-    for file in files:
-        path = Path(out) / f"{file.stem}{export.suffix}"
+    for split, files in splits.items():
+        path = Path(out) / f"{split}{export.suffix}"
         pictures = _Beside(Path(out)) if where == "beside" else _inside
-        rows = (export.make(row, book, pictures) for row in _rows_of(file))
+        rows = (export.make(row, book, pictures) for row in _rows_of(split, files))
         written[path.name] = export.write(path, rows, where)
     return written
 
@@ -124,23 +123,19 @@ def _content(entry: Any) -> bytes:
     return content
 
 
-def _rows_of(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file; an error names the row, counted from 0."""
-    with open_parquet(path) as file:
-        total = file.metadata.num_rows
-        for number, row in enumerate(
-            tqdm(
-                rows_in(file, path),
-                total=total,
-                desc=f"exporting {path.name}",
-                unit="row",
-                disable=None,
-            )
-        ):
-            wrong = next(check_shape(row), None)
-            if wrong:
-                raise ConfigError(f"{path} row {number}: {wrong}")
-            yield row
+def _rows_of(split: str, files: Sequence[Path]) -> Iterator[Row]:
+    """Yield the rows of a split; an error names the row, counted from 0."""
+    path = files[0] if len(files) == 1 else files[0].parent / f"{split}-*.parquet"
+    rows = open_parquet(files)
+    total = rows.metadata.num_rows
+    bar = tqdm(
+        rows_in(rows, path), total=total, desc=f"exporting {path.name}", unit="row", disable=None
+    )
+    for number, row in enumerate(bar):
+        wrong = next(check_shape(row), None)
+        if wrong:
+            raise ConfigError(f"{path} row {number}: {wrong}")
+        yield row
 
 
 def _task_of(row: Row, book: TaskBook) -> Task:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -96,9 +96,14 @@ def reading_parquet(path: str | Path) -> Iterator[None]:
         raise ConfigError(f"{path}: not a parquet file, or a broken one: {said[:200]}") from error
 
 
-def batches_of(
-    file: pq.ParquetFile, path: str | Path, size: int = 64
-) -> Iterator[list[dict[str, Any]]]:
+class Batches(Protocol):
+    """What gives the rows of one file or of several, some at a time."""
+
+    def iter_batches(self, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
+
+
+def batches_of(file: Batches, path: str | Path, size: int = 64) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of an open file, some at a time.
 
     Raises:

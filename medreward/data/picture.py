@@ -10,7 +10,7 @@ CMYK                            converted to RGB by Pillow, without a colour pro
 16 bits a colour                the upper 8, with a remark
 0 is white (TIFF)               inverted
 EXIF orientation                applied
-several frames                  the first
+several frames                  the first, or those that a column names
 empty, corrupt, truncated       refused
 more than ``max_pixels``        refused from the header, without decoding
 a path out of the folder        refused, also through a symbolic link
@@ -20,7 +20,7 @@ a path out of the folder        refused, also through a symbolic link
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,11 +40,27 @@ def load_file(place: tuple[str, str], reading: ReadingOptions) -> Picture:
     Raises:
         UnusableError: if the file is missing, leads out of the folder, or is no usable picture.
     """
+    return read_picture(_found(*place), reading)
+
+
+def load_frames(place: tuple[str, str, Sequence[int]], reading: ReadingOptions) -> list[Picture]:
+    """Return frames of a file, given as a folder, a path within it and their numbers.
+
+    Raises:
+        UnusableError: as `load_file` does, or if there is no such frame.
+    """
+    folder, relative, frames = place
+    path = _found(folder, relative)
+    if not frames:
+        return [read_picture(path, reading)]
+    return [read_picture(path, reading, frame) for frame in frames]
+
+
+def _found(folder: str, relative: str) -> Path:
     try:
-        path = path_within(*place)
+        return path_within(folder, relative)
     except UnusableError as error:
-        raise UnusableError(f"{error}{_hint(*place)}") from error
-    return read_picture(path, reading)
+        raise UnusableError(f"{error}{_hint(folder, relative)}") from error
 
 
 def _hint(folder: str, name: str) -> str:
@@ -89,10 +105,23 @@ def load_bytes(content: bytes, reading: ReadingOptions) -> Picture:
     return read_picture(content, reading)
 
 
-def read_picture(source: Path | bytes, reading: ReadingOptions) -> Picture:
-    """Return the picture in a file or its content; see the module for what is done to it."""
+def read_picture(
+    source: Path | bytes, reading: ReadingOptions, frame: int | None = None
+) -> Picture:
+    """Return the picture in a file or its content; see the module for what is done to it.
+
+    Args:
+        source: the file or its content.
+        reading: how pictures are read.
+        frame: which frame is taken, from 0; None: the first, with a remark if there are several.
+    """
     with open_image(source, reading.max_pixels) as opened:
-        return _picture(opened, reading)
+        if frame is not None:
+            count = getattr(opened, "n_frames", 1)
+            if frame >= count:
+                raise UnusableError(f"frame {frame} asked for; there are {count}, from 0")
+            opened.seek(frame)
+        return _picture(opened, reading, is_chosen=frame is not None)
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -116,10 +145,10 @@ def stretch_values(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return eight_bit
 
 
-def _picture(opened: Image.Image, reading: ReadingOptions) -> Picture:
+def _picture(opened: Image.Image, reading: ReadingOptions, *, is_chosen: bool = False) -> Picture:
     notes = []
     frames = getattr(opened, "n_frames", 1)
-    if frames > 1 and opened.format != "MPO":
+    if frames > 1 and not is_chosen and opened.format != "MPO":
         notes.append("several frames: the first is taken")
     deep = opened.mode == "RGB" and any(";16" in str(tile[3]) for tile in opened.tile)
     is_white_zero = _is_white_zero(opened)

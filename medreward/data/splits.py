@@ -14,6 +14,7 @@ SPLITS = ("train", "val", "test")
 _ALIASES = {
     "training": "train",
     "valid": "val",
+    "validate": "val",
     "validation": "val",
     "dev": "val",
     "testing": "test",

@@ -30,7 +30,6 @@ class GroundingRows:
 
     Attributes:
         plan: the questions.
-        counts: split -> "where, WBC" or "where, no WBC" -> number of rows made so far.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class GroundingRows:
         asked: Callable[[Task], Task] | None = None,
     ) -> None:
         self.plan, self._base, self._seen = plan, prompts, seen
-        self.counts: dict[str, Counter[str]] = {}
         self._slugs = slugs(plan.names)
         cards = {ask: Task.load(name) for ask, name in CARDS.items()}
         self._tasks: Mapping[str, Task] = {
@@ -54,7 +52,7 @@ class GroundingRows:
         return sum(len(self.plan.questions.get(name, ())) for name in ids)
 
     def rows(
-        self, record: Record, result: Rendered, note: Callable[[Prompt], object]
+        self, record: Record, result: Rendered, note: Callable[[Prompt, str], object]
     ) -> Iterator[Row]:
         """Yield a row for each question about an image, with boxes in pixels of the row's image.
 
@@ -63,7 +61,7 @@ class GroundingRows:
         Args:
             record: the image's record.
             result: the image.
-            note: is told of each prompt.
+            note: is told of each prompt, and what it asks for: "where, WBC", "where, no WBC".
         """
         before = Counter(box.name for box in record.boxes or ())
         lost = before - Counter(box.name for box in result.boxes)
@@ -76,16 +74,14 @@ class GroundingRows:
         question: Question,
         record: Record,
         result: Rendered,
-        note: Callable[[Prompt], object],
+        note: Callable[[Prompt, str], object],
     ) -> Row:
         ask, name, _ = question
         boxes = [box.box for box in result.boxes if name in (ANY, box.name)]
         parts = [record.id, ask, *([] if name == ANY else [self._slugs[name]])]
         prompt = self.prompt(question, row_id := "-".join(parts))
-        note(prompt)
+        note(prompt, f"{ask}, {'' if boxes else 'no '}{name or 'object'}")
         split = str(record.split)
-        counted = f"{ask}, {'' if boxes else 'no '}{name or 'object'}"
-        self.counts.setdefault(split, Counter())[counted] += 1
         seen = self._seen and qwen_resized(result.size, *self._seen)
         right = truth(self._tasks[ask], ask, boxes, result.size, seen)
         return make_row(self._tasks[ask], prompt, right, result.png, id=row_id, split=split)

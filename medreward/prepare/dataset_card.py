@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from medreward.data.render import Rendered
-from medreward.data.sources.record import Record, Remark, report_lines
+from medreward.data.sources.record import Remark, report_lines
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.files.markdown import cell, pairs, pathless, plain
 from medreward.prepare.options import Options
-from medreward.prepare.prompt_section import prompt_section
-from medreward.priors.prompt import Prompt, PromptBuilder
+from medreward.prepare.outcome import RecordOutcome
+from medreward.prepare.prompt_section import prompt_facts, prompt_section
+from medreward.priors.prompt import PromptBuilder
 from medreward.task.task import Task
 from medreward.version import __version__
 
 # Not in the card: without effect, or shown field by field.
-_NO_TRACE = ("workers", "reading", "asking")
+_NO_TRACE = ("workers", "reading", "asking", "shard_rows", "part")
 _MOST_SHOWN = 40  # files a kind of remark, in the card
 
 
@@ -35,9 +35,8 @@ class Summary:
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
         remarks: what was done to others.
-        emptied: splits of which no image can be used.
         left_out: statement that a budget had no room for -> number of prompts.
-        example: the first prompt.
+        example: the first prompt, as text.
         files: what was written.
         copies: split -> transformed copies of each row in it, beside the row.
         questions: split -> grounding question, such as "where, no WBC" -> number of rows.
@@ -50,9 +49,8 @@ class Summary:
     facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     skipped: list[Remark] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
-    emptied: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    example: Prompt | None = None
+    example: str = ""
     files: tuple[Path, ...] = ()
     copies: Counter[str] = field(default_factory=Counter)
     questions: dict[str, Counter[str]] = field(default_factory=dict)
@@ -62,19 +60,18 @@ class Summary:
         asked = self.questions[split].total() if split in self.questions else 0
         return (asked if self.questions else self.images[split]) * (1 + self.copies[split])
 
-    def count(self, record: Record, result: Rendered, names: Sequence[str]) -> None:
-        """Add one row, with the names of its labels or boxes."""
-        split = str(record.split)
+    def count(self, outcome: RecordOutcome) -> None:
+        """Add the image of a record that gives rows, and these rows."""
+        split = outcome.identity.split
         self.images[split] += 1
-        self.labels[split].update(names)
-        self.remarks += result.remarks
-        for name, value in result.facts.items():
+        self.labels[split].update(outcome.names)
+        self.remarks += outcome.remarks
+        for name, value in outcome.facts.items():
             self.facts[name][value or "(none)"] += 1
-
-    def prompt(self, prompt: Prompt) -> None:
-        """Add the prompt of one row."""
-        self.example = self.example or prompt
-        self.left_out.update(statement.text for statement in prompt.left_out)
+        self.left_out.update(outcome.left_out)
+        self.example = self.example or outcome.example
+        if outcome.asked:
+            self.questions.setdefault(split, Counter()).update(outcome.asked)
 
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
@@ -93,23 +90,61 @@ class Summary:
         return "\n".join(lines)
 
 
-def card(summary: Summary, prompts: PromptBuilder, options: Options, command: str) -> str:
-    """Return the Markdown of a data set's card; it has no date, so the same run gives the same."""
+@dataclass(frozen=True)
+class CardFacts:
+    """What the card says of a run before its first image is read; parts of a run have the same.
+
+    Attributes:
+        task: the task's name.
+        kind: its kind.
+        is_asked: whether the rows are grounding questions.
+        provenance: source and licence.
+        prompts: what is said of the prompts, by name.
+        settings: the options, by name.
+        command: the command line, or nothing.
+        version: medreward's.
+    """
+
+    task: str
+    kind: str
+    is_asked: bool
+    provenance: Mapping[str, str]
+    prompts: Mapping[str, str]
+    settings: Mapping[str, str]
+    command: str = ""
+    version: str = __version__
+
+
+def card_facts(prompts: PromptBuilder, options: Options, command: str) -> CardFacts:
+    """Return what the card says of a run by its options."""
     task = prompts.task
+    return CardFacts(
+        task=task.name,
+        kind=task.kind,
+        is_asked=options.asking is not None,
+        provenance=_provenance(task),
+        prompts=prompt_facts(prompts, options.template),
+        settings=_settings(options),
+        command=command,
+    )
+
+
+def card(summary: Summary, facts: CardFacts) -> str:
+    """Return the Markdown of a data set's card; it has no date, so the same run gives the same."""
     parts = [
-        f"# {task.name}",
-        _opening(summary, task),
+        f"# {facts.task}",
+        _opening(summary, facts),
         "## Source and licence",
-        pairs(_provenance(task)),
+        pairs(facts.provenance),
         "## Rows",
         _counts(summary),
         *_questions(summary),
         *_facts(summary),
         "## Prompts",
-        *prompt_section(prompts, summary.example, summary.left_out, options.template),
+        *prompt_section(facts.prompts, summary.example, summary.left_out),
         "## Settings",
-        pairs(_settings(options)),
-        *([f"```\n{plain(command)}\n```"] if command else []),
+        pairs(facts.settings),
+        *([f"```\n{plain(facts.command)}\n```"] if facts.command else []),
         "## Left out",
         _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
         "## Remarks",
@@ -118,14 +153,14 @@ def card(summary: Summary, prompts: PromptBuilder, options: Options, command: st
     return "\n\n".join(parts) + "\n"
 
 
-def _opening(summary: Summary, task: Task) -> str:
+def _opening(summary: Summary, facts: CardFacts) -> str:
     rows = sum(map(summary.rows, SPLITS))
     asked = ""
-    if summary.questions:
+    if facts.is_asked:
         asked = ", as grounding questions, which are tasks of their own"
     return (
-        f"{rows} rows for the task `{task.name}` ({task.kind}){asked}, from "
-        f"{plain(summary.source)}, by medreward {__version__}."
+        f"{rows} rows for the task `{facts.task}` ({facts.kind}){asked}, from "
+        f"{plain(summary.source)}, by medreward {facts.version}."
     )
 
 

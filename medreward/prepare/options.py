@@ -17,7 +17,7 @@ from medreward.priors.tokens import load_tokenizer
 from medreward.task.profile import ModelProfile
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
-MAX_SIZE, MAX_COPIES = 8192, 100
+MAX_SIZE, MAX_COPIES, MAX_PARTS = 8192, 100, 9999
 UNANNOTATED = ("left-out", "negative")
 _CHOICES = {"on_error": ("stop", "skip"), "unannotated": UNANNOTATED}
 
@@ -55,6 +55,9 @@ class Options:
             those that show nothing of what is looked for.
         completion_format: what prompts ask for in place of the card's; None: the card's.
         profile: the model profile by which prompts ask for format and frame; None: none.
+        shard_rows: at most so many rows a file, of which a split has several then; None: one file
+            a split.
+        part: which part of a run this is, and of how many; None: the whole run.
 
     >>> Options(size=336, knowledge="context", fractions={"train": 0.9, "test": 0.1}).on_error
     'stop'
@@ -83,6 +86,8 @@ class Options:
     unannotated: str = "left-out"
     completion_format: str | None = None
     profile: ModelProfile | None = None
+    shard_rows: int | None = None
+    part: tuple[int, int] | None = None
 
     def asked(self, task: Task) -> Task:
         """Return a task with the settings of the reward that its prompts are to ask for.
@@ -131,8 +136,14 @@ class Options:
         if self.tokenizer and self.budget is None:
             raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
         numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
+        numbers["shard_rows"] = 10**9
         for name, most in numbers.items():
             value = getattr(self, name)
             if value is not None:
                 whole(name, value, 1, most)
         self._check_transforms()
+        if self.part is not None and not 1 <= self.part[0] <= self.part[1] <= MAX_PARTS:
+            raise ConfigError(
+                f"part: {quote('{}/{}'.format(*self.part))} is not I/N, with I from 1 to N and N "
+                f"at most {MAX_PARTS}"
+            )

@@ -14,13 +14,8 @@ from medreward.task.review import tally
 from medreward.task.traits import Trait
 
 
-def prompt_section(
-    prompts: PromptBuilder,
-    example: Prompt | None,
-    left_out: Mapping[str, int],
-    template: str | Path | None,
-) -> list[str]:
-    """Return the paragraphs: what knowledge, in which order, what was left out, an example."""
+def prompt_facts(prompts: PromptBuilder, template: str | Path | None) -> dict[str, str]:
+    """Return what is to be said of a run's prompts, by name: knowledge, order, template, budget."""
     task = prompts.task
     whole = selections(task, prompts.level)[0]
     counts = tally(task.references, whole.statements(task, range(len(task.labels))))
@@ -37,14 +32,25 @@ def prompt_section(
     }
     if prompts.budget is not None:
         facts["budget"] = f"{prompts.budget} tokens, without the image and the chat template"
+    return facts
+
+
+def prompt_section(
+    facts: Mapping[str, str], example: str, left_out: Mapping[str, int]
+) -> list[str]:
+    """Return the paragraphs: the facts, what was left out of prompts, an example."""
     parts = [pairs(facts)]
     if left_out:
         lines = [f"- {plain(text)} ({count} prompts)" for text, count in left_out.items()]
         parts += ["Left out, as the budget had no room:", "\n".join(lines)]
-    if example is not None:
-        shown = "\n".join(filter(None, (example.system, example.text)))
-        parts += ["The prompt of one row:", verbatim(shown)]
+    if example:
+        parts += ["The prompt of one row:", verbatim(example)]
     return parts
+
+
+def shown_prompt(prompt: Prompt) -> str:
+    """Return a prompt's texts as the card shows them."""
+    return "\n".join(filter(None, (prompt.system, prompt.text)))
 
 
 def _template(path: str | Path | None) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
+from medreward.data.row_files import write_shards
 from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source, report_lines
 from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
@@ -24,22 +25,21 @@ from medreward.grounding.rows import GroundingRows
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
-from medreward.prepare.dataset_card import Summary, card
+from medreward.prepare.dataset_card import CardFacts, Summary, card, card_facts
 from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
 from medreward.prepare.options import Options
-from medreward.priors.prompt import PromptBuilder
+from medreward.prepare.outcome import Identities, RecordOutcome
+from medreward.prepare.output import CARD, ORDER, SHEET, partial_folder, publish
+from medreward.prepare.parts import Journal, PartState, plan_digest, publish_part, share_of
+from medreward.prepare.prompt_section import shown_prompt
+from medreward.prepare.tally import Tally
+from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.task import Task
 
-CARD, SHEET = "dataset_card.md", "contact_sheet.png"
-_PARTIAL = ".medreward-partial"
-_FIRST_TO_KEEP = ("test", "val", "train")  # of a picture in two splits, the one in test stays
 _MOST_LABELS = 40  # that are counted in a plan
 _FEW = 64  # images that are not worth starting processes for
-_TORN = (
-    "the same picture is in two splits (--drop-duplicates keeps the one in test, or else in val):"
-)
 
 
 def prepare(
@@ -80,18 +80,58 @@ def prepare(
     [('test', 1), ('train', 2)]
     """
     options = options or Options()
+    run = _begin(source, task, options)
+    del source  # its records, of which the run has its own
+    if options.part is not None:
+        return _write_part(run, Path(out), card_facts(run.prompts, options, command))
+    with partial_folder(Path(out)) as folder, closing(run.results):
+        tally = run.tally
+        for split in ORDER:
+            run.write(split, folder)
+        tally.check(run.emptied)
+        if tally.tiles:  # no row has an image where questions are of text only
+            contact_sheet(tally.tiles, folder / SHEET)
+        facts = card_facts(run.prompts, options, command)
+        write_text_atomic(folder / CARD, card(run.summary, facts))
+        run.summary.files = publish(folder, Path(out))
+    return run.summary
+
+
+def _begin(source: Source, task: Task, options: Options) -> _Run:
+    """Return a run whose labels and splits are settled."""
     prompts, records, remarks = _settled(source, task, options)
-    run = _Run(source, prompts, options, *_planned(records, prompts, options))
+    planned = _planned(records, prompts, options)
+    run = _Run(replace(source, records=()), prompts, options, *planned)
     run.summary.noun = "questions" if any(record.question for record in records) else "images"
     run.summary.remarks += remarks
-    with _partial(Path(out)) as folder, closing(run.results):
-        for split in _FIRST_TO_KEEP:
-            run.write(split, folder)
-        run.check()
-        if run.tiles:  # no row has an image where questions are of text only
-            contact_sheet(run.tiles, folder / SHEET)
-        write_text_atomic(folder / CARD, card(run.summary, prompts, options, command))
-        run.summary.files = _publish(folder, Path(out))
+    return run
+
+
+def _write_part(run: _Run, out: Path, facts: CardFacts) -> Summary:
+    """Write the rows of one part of a run, and what joining the parts needs to know."""
+    assert run.options.part is not None  # noqa: S101 - for the type checker
+    number, count = run.options.part
+    state = PartState(
+        index=number,
+        count=count,
+        plan=plan_digest(run.records),
+        noun=run.summary.noun,
+        source=run.summary.source,
+        remarks=list(run.summary.remarks),
+        copies=run.copies,
+        expected={split: run.expected(split) for split in ORDER},
+        on_error=run.options.on_error,
+        drop_duplicates=run.options.drop_duplicates,
+        shard_rows=run.options.shard_rows,
+        facts=facts,
+    )
+    with partial_folder(out, f"-{state.name}") as folder, closing(run.results):
+        for split in ORDER:
+            with Journal(folder / f"{split}.jsonl") as journal:
+                run.write(split, folder, journal)
+        run.tally.check()
+        state.write(folder)
+        run.summary.files = (publish_part(folder, out / state.name),)
     return run.summary
 
 
@@ -204,26 +244,46 @@ class _Run:
         self.prompts, self.task, self.grounding = prompts, prompts.task, grounding
         self.summary = Summary(source=source.name)
         if grounding:
-            self.summary.questions = grounding.counts
             self.summary.remarks += grounding.plan.remarks
-        self.tiles: list[Tile] = []
+        self.tally = Tally(
+            self.summary, drop_duplicates=options.drop_duplicates, on_error=options.on_error
+        )
+        self.emptied: list[str] = []
         self.results = self._rendered()
         self._ranks = rank_records(records)
-        self._seen: dict[bytes, Record] = {}
-        self._torn: list[Remark] = []
+        self._identities = Identities(records)
+        self._has_example: set[str] = set()
 
-    def write(self, split: str, folder: Path) -> None:
-        """Write the rows of a split, if it has any."""
-        records = self._of(split)
-        rows = self._rows(records)
+    @property
+    def copies(self) -> dict[str, int]:
+        """Copies of each row, by split, where the rows of a split are transformed."""
+        options = self.options
+        if options.transforms is None:
+            return {}
+        return dict.fromkeys(options.transform_splits, options.copies)
+
+    def expected(self, split: str) -> int:
+        """Return how many records of the whole run are of a split."""
+        return sum(record.split == split for record in self.records)
+
+    def write(self, split: str, folder: Path, journal: Journal | None = None) -> None:
+        """Write the rows of a split, if it has any; of a part of a run, with a journal of them."""
+        places = self._of(split)
+        rows = self._rows(places, journal)
         first = next(rows, None)
         if first is not None:
             written = self._transformed(split, chain([first], rows))
-            total = self.grounding.total(r.id for r in records) if self.grounding else len(records)
+            total = len(places)
+            if self.grounding:
+                total = self.grounding.total(self.records[i].id for i in places)
             total *= 1 + self.summary.copies[split]
-            write_parquet(folder / f"{split}.parquet", written, total=total)
-        elif records:
-            self.summary.emptied.append(split)
+            size = self.options.shard_rows
+            if size is None or journal is not None:  # a part's rows are read again when joined
+                write_parquet(folder / f"{split}.parquet", written, total=total)
+            else:
+                write_shards(folder, split, written, size, total=total)
+        elif places:
+            self.emptied.append(split)
 
     def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
         options = self.options
@@ -239,31 +299,16 @@ class _Run:
             workers=self._workers,
         )
 
-    def check(self) -> None:
-        """Raise `ConfigError` for what must not be passed over."""
-        if self._torn and not self.options.drop_duplicates:
-            raise ConfigError("\n".join([_TORN, *report_lines(self._torn)]))
-        problems = self.summary.skipped
-        emptied = self.summary.emptied
-        if problems and (self.options.on_error == "stop" or emptied):
-            heading = f"{len(problems)} images cannot be used (--on-error skip leaves them out):"
-            if emptied:
-                heading = f"no image of {' and '.join(emptied)} can be used:"
-            raise ConfigError("\n".join([heading, *report_lines(problems)]))
-        if emptied:
-            raise ConfigError(f"no image of {' and '.join(emptied)} is left: all are duplicates")
-        self.summary.remarks += [
-            torn._replace(what=f"left out: {torn.what}") for torn in self._torn
-        ]
-
-    def _of(self, split: str) -> list[Record]:
-        return [record for record in self.records if record.split == split]
+    def _of(self, split: str) -> list[int]:
+        """Return the places of a split's records; of a part of a run, its share of them."""
+        places = [i for i, record in enumerate(self.records) if record.split == split]
+        return places if self.options.part is None else share_of(places, *self.options.part)
 
     def _rendered(self) -> Generator[Rendered | Remark, None, None]:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
         renderer = Renderer(self.source.load, options.reading, options.size)
-        records = (record for split in _FIRST_TO_KEEP for record in self._of(split))
+        records = (self.records[i] for split in ORDER for i in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
         yield from ordered_map(renderer, jobs, workers=self._workers)
 
@@ -271,78 +316,65 @@ class _Run:
     def _workers(self) -> int:
         return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
 
-    def _rows(self, records: Sequence[Record]) -> Iterator[Row]:
-        for record in records:
+    def _rows(self, places: Sequence[int], journal: Journal | None) -> Iterator[Row]:
+        for place in places:
             result = next(self.results)
             if isinstance(result, Remark):
-                self.summary.skipped.append(result)
-            elif self._is_new(record, result.digest):
-                truth = self._noted(record, result)
-                if self.grounding:
-                    yield from self.grounding.rows(record, result, self.summary.prompt)
-                else:
-                    yield self._row(record, result, truth)
+                rows: list[Row] = []
+                outcome = RecordOutcome(self._identities.of(place), problem=result)
+            else:
+                rows, outcome = self._finish(place, result)
+            is_kept = self.tally.add(outcome)
+            if journal is not None:
+                journal.add(outcome)
+            if is_kept or journal is not None:
+                yield from rows
 
-    def _is_new(self, record: Record, digest: bytes) -> bool:
-        """Note a picture that was seen before; return False if it was in another split."""
-        before = self._seen.setdefault(digest, record)
-        if before is record or (before.split == record.split and before.place == record.place):
-            return True  # or another question about the same image
-        if before.split != record.split:
-            torn = f"{before.split}: {before.where}"
-            self._torn.append(Remark(record.where, "its picture is in another split", torn))
-            return False
-        what = "same pixels as another image of its split; kept"
-        if (before.label, before.boxes) != (record.label, record.boxes):
-            what = "same pixels as another image of its split with another target; kept"
-        self.summary.remarks.append(Remark(record.where, what, before.where))
-        return True
-
-    def _noted(self, record: Record, result: Rendered) -> str:
-        """Count an image, keep it for the contact sheet, and return its ground truth."""
+    def _finish(self, place: int, result: Rendered) -> tuple[list[Row], RecordOutcome]:
+        """Return the rows of a record, and what came of it."""
+        record = self.records[place]
         seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
         truth, names, title = finish_target(self.task, record, result, seen)
-        self.summary.count(record, result, names)
-        if record.id in self._ranks and result.png:
-            heading, rank = f"{record.split}: {title}", self._ranks[record.id]
-            self.tiles.append(Tile(rank, heading, record.id, result.png, result.boxes))
-        return truth
+        asked: list[str] = []
+        prompts: list[Prompt] = []
 
-    def _row(self, record: Record, result: Rendered, truth: str) -> Row:
-        prompt = self._prompts_of(record, truth)(record.id)
-        self.summary.prompt(prompt)
-        split = str(record.split)
-        return make_row(self.task, prompt, truth, result.pngs, id=record.id, split=split)
+        def note(prompt: Prompt, what: str) -> None:
+            prompts.append(prompt)
+            asked.append(what)
+
+        if self.grounding:
+            rows = list(self.grounding.rows(record, result, note))
+        else:
+            prompts.append(self._prompts_of(record, truth)(record.id))
+            split = str(record.split)
+            rows = [make_row(self.task, prompts[0], truth, result.pngs, id=record.id, split=split)]
+        return rows, RecordOutcome(
+            identity=self._identities.of(place),
+            digest=result.digest,
+            names=tuple(names),
+            remarks=result.remarks,
+            facts=result.facts,
+            rows=len(rows),
+            asked=tuple(asked),
+            left_out=tuple(one.text for prompt in prompts for one in prompt.left_out),
+            example=self._example(str(record.split), prompts),
+            tile=self._tile(record, result, title),
+        )
+
+    def _example(self, split: str, prompts: Sequence[Prompt]) -> str:
+        """Return the first prompt of each split as text, and nothing for the others."""
+        if split in self._has_example or not prompts:
+            return ""
+        self._has_example.add(split)
+        return shown_prompt(prompts[0])
+
+    def _tile(self, record: Record, result: Rendered, title: str) -> Tile | None:
+        if record.id not in self._ranks or not result.png:
+            return None
+        heading, rank = f"{record.split}: {title}", self._ranks[record.id]
+        return Tile(rank, heading, record.id, result.png, result.boxes)
 
     def _prompts_of(self, record: Record, truth: str) -> PromptBuilder:
         """Return what makes the prompt of a record, which may have a question of its own."""
         target = self.task.parse_target(target_of(self.task, truth))
         return self.prompts.for_row(target, record.question)
-
-
-@contextmanager
-def _partial(out: Path) -> Iterator[Path]:
-    """Give an empty folder in `out` for what is not finished; a killed run's is removed."""
-    folder, is_new = out / _PARTIAL, not out.exists()
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be written: {error.strerror or error}") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if is_new and not any(out.iterdir()):
-            out.rmdir()
-
-
-def _publish(folder: Path, out: Path) -> tuple[Path, ...]:
-    """Move the finished files to `out`, the card last: without it, a folder is not complete."""
-    (out / CARD).unlink(missing_ok=True)
-    for split in SPLITS:
-        (out / f"{split}.parquet").unlink(missing_ok=True)
-    rows = [f"{split}.parquet" for split in SPLITS if (folder / f"{split}.parquet").exists()]
-    (out / SHEET).unlink(missing_ok=True)
-    sheet = [SHEET] if (folder / SHEET).exists() else []
-    return tuple((folder / name).replace(out / name) for name in (*rows, *sheet, CARD))

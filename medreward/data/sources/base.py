@@ -41,7 +41,9 @@ def option(name: str, **settings: Any) -> Option:
 
 
 CSV = option("--csv", metavar="FILE", help="a row an image: path, label, split, patient")
-IMAGES = option("--images", metavar="DIR", help="images, with --csv, --coco or --masks")
+IMAGES = option(
+    "--images", metavar="DIR", help="images, with --csv, --coco, --masks or --label-studio"
+)
 
 
 class SourceType(ABC):
@@ -51,6 +53,7 @@ class SourceType(ABC):
         flags: the options that name it: all of them have to be given, and no other source's. The
             first one tells sources apart; several may share it if their other flags differ.
         options: further options, which may be left out; several sources may have the same ones.
+        example: the words of a command line that name it, for the help.
 
     >>> from medreward.data.sources import open_class_folders
     >>> class Labelled(SourceType):
@@ -63,6 +66,7 @@ class SourceType(ABC):
 
     flags: ClassVar[tuple[Option, ...]]
     options: ClassVar[tuple[Option, ...]] = ()
+    example: ClassVar[str] = ""
 
     @abstractmethod
     def open(self, arguments: argparse.Namespace) -> Source:

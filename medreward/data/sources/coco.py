@@ -46,6 +46,7 @@ class CocoFiles(SourceType):
             help="COCO json, with --images; may be repeated, one a split",
         ),
     )
+    example = "--task cells.yaml --images images --coco train=a.json --coco val=b.json"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the files annotate."""

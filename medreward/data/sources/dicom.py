@@ -65,6 +65,7 @@ class DicomFolder(SourceType):
 
     flags = (option("--dicom", metavar="DIR", help="DICOM files, with --csv"), CSV)
     options = COLUMN_OPTIONS
+    example = "--task chest.yaml --dicom studies --csv findings.csv"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the files that the table lists."""
@@ -94,13 +95,24 @@ def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = 
     return Source(name, records, load, remarks=(*remarks, *said), private=True)
 
 
-def load(place: tuple[str, str], reading: ReadingOptions) -> Picture:
-    """Return the picture in a DICOM file, given as a folder and a path within it.
+def load(place: tuple[Any, ...], reading: ReadingOptions) -> Picture | list[Picture]:
+    """Return the picture in a DICOM file, or several frames of it.
+
+    Args:
+        place: a folder, a path within it, and perhaps the numbers of frames.
+        reading: how pictures are read.
 
     Raises:
         UnusableError: if there is no picture, it cannot be decoded, or it has burned-in annotation.
     """
-    path = path_within(*place)
+    folder, relative, *frames = place
+    path = path_within(folder, relative)
+    if not frames or not frames[0]:
+        return _load_frame(path, reading)
+    return [_load_frame(path, replace(reading, frame=frame)) for frame in frames[0]]
+
+
+def _load_frame(path: Path, reading: ReadingOptions) -> Picture:
     with _quiet():
         header = _read(path)
         try:
@@ -180,7 +192,7 @@ def _patient(record: Record) -> str | None:
     """Return the header's PatientID, or None where the file will be refused anyway."""
     with _quiet():
         try:
-            header = _read(path_within(*record.place), specific_tags=["PatientID"])
+            header = _read(path_within(*record.place[:2]), specific_tags=["PatientID"])
             return str(header.get("PatientID") or "") or None
         except Exception:  # noqa: BLE001 - whatever it is, its text may quote the header
             return None
@@ -234,7 +246,7 @@ def _aspect(header: Any) -> str:
 def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
     """Return the number of the frame to show, and what to say about it."""
     count = int(header.get("NumberOfFrames") or 1)
-    if count <= 1:
+    if count <= 1 and not (isinstance(wanted, int) and wanted):
         return 0, ""
     frame = {"first": 0, "middle": count // 2}.get(wanted) if isinstance(wanted, str) else wanted
     if frame is None or not 0 <= frame < count:

@@ -22,6 +22,7 @@ class ClassFolders(SourceType):
             "--folders", metavar="DIR", help="CLASS/image, SPLIT/CLASS/image or CLASS/SPLIT/image"
         ),
     )
+    example = "--task busi --folders Dataset_BUSI"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their folders for labels."""

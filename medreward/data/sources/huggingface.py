@@ -9,6 +9,7 @@ from typing import Any
 
 from medreward.data.picture import load_bytes
 from medreward.data.sources.base import SourceType, option
+from medreward.data.sources.objects import Found, class_name, read_objects
 from medreward.data.sources.record import (
     Picture,
     ReadingOptions,
@@ -17,7 +18,7 @@ from medreward.data.sources.record import (
     Source,
     UnusableError,
 )
-from medreward.data.sources.table import COLUMN_OPTIONS, unused_columns
+from medreward.data.sources.table import column_options, unused_columns
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
@@ -27,9 +28,20 @@ class HuggingFaceDataset(SourceType):
 
     flags = (option("--hf", metavar="NAME", help="a Hugging Face data set: folder or name"),)
     options = (
-        *COLUMN_OPTIONS,
+        *column_options("--image-column", "--label-column", "--patient-column"),
         option("--hf-config", metavar="NAME", help="configuration of the data set"),
+        option(
+            "--objects-column",
+            metavar="NAME",
+            help="of a Hugging Face set: objects with bbox and category, instead of labels",
+        ),
+        option(
+            "--box-format",
+            metavar="NAME",
+            help="of its boxes: coco (x, y, width, height) or voc (x1, y1, x2, y2)",
+        ),
     )
+    example = "--task skin.yaml --hf saved --label-column dx"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the data set's images."""
@@ -39,6 +51,8 @@ class HuggingFaceDataset(SourceType):
             image=arguments.image_column,
             label=arguments.label_column,
             patient=arguments.patient_column,
+            objects=arguments.objects_column,
+            box_format=arguments.box_format,
         )
 
 
@@ -49,6 +63,8 @@ def open_hugging_face(
     image: str = "image",
     label: str = "label",
     patient: str | None = None,
+    objects: str | None = None,
+    box_format: str | None = None,
 ) -> Source:
     """Return the images of a data set with its own splits.
 
@@ -60,9 +76,13 @@ def open_hugging_face(
         image: column of images.
         label: column of labels; a ClassLabel gives its names, a Sequence of them several an image.
         patient: column of patients, to split by; None: the column "patient" if there is one.
+        objects: column of objects with ``bbox`` and ``category``, in place of labels.
+        box_format: "coco" or "voc", see `medreward.data.sources.objects.BOX_FORMATS`; None: what
+            the boxes themselves allow, if that is one of the two.
 
     Raises:
-        ConfigError: if ``datasets`` is not installed, or the data set or a column is missing.
+        ConfigError: if ``datasets`` is not installed, the data set or a column is missing, or the
+            boxes could be of either format.
 
     From the hub, or from a folder::
 
@@ -73,35 +93,45 @@ def open_hugging_face(
     content, records = {}, []
     columns = next(iter(parts.values())).column_names if parts else []
     patient = patient or ("patient" if "patient" in columns else None)
-    looks = unused_columns(columns, {image, label}, patient=patient is not None, split=True)
-    remarks = tuple(
+    named = objects or label
+    looks = unused_columns(columns, {image, named}, patient=patient is not None, split=True)
+    remarks = [
         Remark(
             Path(name).name,
             f"column {quote(column)} looks like a {what}, and is not used",
             f"--{what}-column {column} uses it",
         )
         for column, what in looks
-    )
+    ]
     for split, data in parts.items():
-        _check_columns(str(name), data, {"image": image, "label": label, "patient": patient})
+        what = "objects" if objects else "label"
+        _check_columns(str(name), data, {"image": image, what: named, "patient": patient})
         content[split] = _undecoded(data, image)
-        labels = _labels(data, label)
-        groups = [None] * len(labels) if patient is None else [str(v) for v in data[patient]]
+    if objects is None:
+        rows = {split: [Found(label=x) for x in _labels(d, label)] for split, d in parts.items()}
+    else:
+        rows, said = read_objects(parts, objects, box_format)
+        remarks += said
+    for split, data in parts.items():
+        groups = [None] * len(data) if patient is None else [str(v) for v in data[patient]]
         records += [
             Record(
                 id=f"{split}-{i}",
                 where=f"split {split}, row {i}",
                 place=(split, i),
-                label=value,
+                label=found.label,
+                boxes=found.boxes,
+                dropped=found.dropped,
+                unsaid=found.unsaid,
                 split=None if len(parts) == 1 and split == "train" else split_name(split),
                 group=group,
             )
-            for i, (value, group) in enumerate(zip(labels, groups, strict=True))
+            for i, (found, group) in enumerate(zip(rows[split], groups, strict=True))
         ]
     if not records:
         raise ConfigError(f"{name}: the data set has no rows")
     fetch = _FetchRow(content, image)
-    return Source(f"Hugging Face {Path(name).name}", records, _load, fetch, remarks=remarks)
+    return Source(f"Hugging Face {Path(name).name}", records, _load, fetch, remarks=tuple(remarks))
 
 
 def _splits(name: str, config: str | None) -> Mapping[str, Any]:
@@ -143,22 +173,16 @@ def _labels(data: Any, label: str) -> list[Any]:
     feature = data.features[label]
     each = getattr(feature, "feature", None)
     if each is None:
-        return [_name(feature, value) for value in data[label]]
+        return [class_name(feature, value) for value in data[label]]
     if not (hasattr(each, "names") or str(getattr(each, "dtype", "")) == "string"):
         raise ConfigError(
             f"column {quote(label)} holds {feature}; several labels an image are a Sequence of "
             f"ClassLabel or of texts, as numbers may be labels or zeros and ones"
         )
     return [
-        None if values is None else tuple(_name(each, value) for value in values)
+        None if values is None else tuple(class_name(each, value) for value in values)
         for values in data[label]
     ]
-
-
-def _name(feature: Any, value: Any) -> Any:
-    """Return the name of a value of a ClassLabel; other values, and -1 for none, as they are."""
-    names = getattr(feature, "names", None)
-    return names[value] if names and value is not None and value >= 0 else value
 
 
 class _FetchRow:

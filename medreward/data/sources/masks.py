@@ -56,6 +56,7 @@ class MaskFolder(SourceType):
             "instances: each value is an object of the card's only label",
         ),
     )
+    example = "--task lesions.yaml --images photos --masks masks --map 255=lesion"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with the boxes of their masks."""

@@ -25,16 +25,17 @@ from PIL import Image
 from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
 from medreward.data.sources.base import CSV, SourceType, option
-from medreward.data.sources.record import Picture, ReadingOptions, Source, UnusableError
+from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
     Columns,
     check_folder,
     columns_of,
+    indices,
     read_rows,
     rows_of,
 )
-from medreward.errors import ConfigError, expected, quote
+from medreward.errors import ConfigError, expected
 
 PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
 _PERCENTILES = (0.5, 99.5)
@@ -49,8 +50,14 @@ class NiftiFolder(SourceType):
     options = (
         *COLUMN_OPTIONS,
         option("--plane", default="axial", help="of NIfTI slices (default: axial)"),
-        option("--slice-column", default="slice", help="index of the slice (default: slice)"),
+        option(
+            "--slice-column",
+            default="slice",
+            help="index of the slice from 0, or several such as 10;20;30, which become several "
+            "images of the row (default: slice)",
+        ),
     )
+    example = "--task brain.yaml --nifti volumes --csv slices.csv --plane coronal"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the slices that the table lists."""
@@ -73,8 +80,9 @@ def open_nifti(
 ) -> Source:
     """Return slices of the volumes in a folder that a CSV file lists.
 
-    A row gives a slice by its index from 0 in the canonical orientation in `slice_column`; without
-    the column, the middle one is taken.
+    A row gives a slice by its index from 0 in the canonical orientation in `slice_column`, or
+    several slices, which become several images; without the column, the middle one is taken. Of a
+    series of volumes (4-D), `columns.frame` says which.
 
     Raises:
         ConfigError: if nibabel, the folder, the file or a column is missing, or an index is wrong.
@@ -93,14 +101,13 @@ def open_nifti(
     slices = {
         f"row-{line:06d}": row.get(slice_column) for line, row in rows_of(Path(table), columns)
     }
-    placed = [
-        replace(
-            record,
-            place=(*record.place, PLANES.index(plane), _index(slices[record.id], record.where)),
-            group=record.group or record.key,  # slices of one volume stay together
-        )
-        for record in records
-    ]
+    placed = []
+    for record in records:
+        folder_name, path, *frames = record.place
+        layers = _layers(slices[record.id], frames[0] if frames else (), record)
+        place = (folder_name, path, PLANES.index(plane), layers)
+        # Slices of one volume stay together.
+        placed.append(replace(record, place=place, group=record.group or record.key))
     name = f"NIfTI {plane} slices listed in {Path(table).name}"
     return Source(name, placed, _load, remarks=tuple(remarks), private=True)
 
@@ -114,23 +121,38 @@ def _nibabel() -> Any:
     return nibabel
 
 
-def _index(value: str | None, where: str) -> int | None:
-    if value is None or not value.strip():
-        return None
-    if not value.strip().isdecimal():
-        raise ConfigError(f"{where}: slice {quote(value)} is not a whole number from 0 on")
-    return int(value)
+def _layers(
+    text: str | None, frames: tuple[int, ...], record: Record
+) -> tuple[tuple[int | None, int | None], ...]:
+    """Return the slices of a row with the frame of each; None: the middle one, the only one.
+
+    Raises:
+        ConfigError: if there are several of both and not as many of each, or boxes beside several.
+    """
+    slices: tuple[int | None, ...] = indices(text, record.where, "slice") or (None,)
+    volumes: tuple[int | None, ...] = frames or (None,)
+    count = max(len(slices), len(volumes))
+    slices = slices * count if len(slices) == 1 else slices
+    volumes = volumes * count if len(volumes) == 1 else volumes
+    if len(slices) != len(volumes):
+        raise ConfigError(
+            f"{record.where}: {len(slices)} slices and {len(volumes)} frames: give one of one of "
+            f"them, or as many of both"
+        )
+    if count > 1 and record.boxes is not None:
+        raise ConfigError(f"{record.where}: boxes beside {count} slices: boxes are of one image")
+    return tuple(zip(slices, volumes, strict=True))
 
 
 @lru_cache(maxsize=1)  # rows of one volume follow each other
 def _volume(
-    path: Path, max_pixels: int
+    path: Path, max_pixels: int, frame: int | None
 ) -> tuple[np.ndarray, tuple[float, ...], tuple[float, float], str]:
     """Return values, voxel sizes in mm, the two percentiles of a volume, and what to say of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image = _nibabel().load(path)
+            image = _of_frame(_nibabel().load(path), frame)
             _check_shape(image.shape, max_pixels)
             note = "" if _has_orientation(image.header) else _UNORIENTED
             image = image if note else _nibabel().as_closest_canonical(image)
@@ -145,6 +167,16 @@ def _volume(
     return values, zooms, (float(low), float(high)), note
 
 
+def _of_frame(image: Any, frame: int | None) -> Any:
+    """Return one volume of a series of them, without reading the others."""
+    count = image.shape[3] if len(image.shape) == 4 else 1
+    if frame is None:
+        return image
+    if frame >= count:
+        raise UnusableError(f"frame {frame} asked for; there are {count}, from 0")
+    return image.slicer[..., frame] if len(image.shape) == 4 else image
+
+
 def _has_orientation(header: Any) -> bool:
     """Whether a header says which side is which; other formats than NIfTI always do."""
     codes = [header.get(name) for name in ("qform_code", "sform_code") if name in header]
@@ -153,7 +185,10 @@ def _has_orientation(header: Any) -> bool:
 
 def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
-        raise UnusableError(f"it has {len(shape)} dimensions; a volume of 3 is expected")
+        raise UnusableError(
+            f"it has {len(shape)} dimensions; a volume of 3 is expected (--frame-column names a "
+            f"volume of a series of 4)"
+        )
     if not all(side > 0 for side in shape):
         raise UnusableError("it has no voxels")
     if math.prod(shape) > _SLICES_ALLOWED * max_pixels:
@@ -162,9 +197,18 @@ def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
         )
 
 
-def _load(place: tuple[str, str, int, int | None], reading: ReadingOptions) -> Picture:
-    folder, relative, axis, index = place
-    values, zooms, percentiles, note = _volume(path_within(folder, relative), reading.max_pixels)
+def _load(
+    place: tuple[str, str, int, tuple[tuple[int | None, int | None], ...]], reading: ReadingOptions
+) -> list[Picture]:
+    folder, relative, axis, layers = place
+    path = path_within(folder, relative)
+    return [_slice(path, axis, index, frame, reading) for index, frame in layers]
+
+
+def _slice(
+    path: Path, axis: int, index: int | None, frame: int | None, reading: ReadingOptions
+) -> Picture:
+    values, zooms, percentiles, note = _volume(path, reading.max_pixels, frame)
     count = values.shape[axis]
     if index is not None and index >= count:
         raise UnusableError(f"slice {index} asked for; there are {count}")

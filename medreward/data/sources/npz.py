@@ -28,6 +28,7 @@ class MedMnistDownload(SourceType):
     options = (
         option("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224"),
     )
+    example = "--task pneumoniamnist --medmnist pneumoniamnist --medmnist-size 224"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Download the set and return it."""
@@ -38,6 +39,7 @@ class NpzFile(SourceType):
     """An npz file in MedMNIST's layout."""
 
     flags = (option("--npz", metavar="FILE", help="an npz file in MedMNIST's layout"),)
+    example = "--task pneumoniamnist --npz pneumoniamnist_224.npz --drop-duplicates"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images of the file."""

@@ -19,7 +19,7 @@ from typing import Any
 from medreward.data.picture import load_bytes, load_file
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Remark, Source, printable
-from medreward.data.sources.table import check_folder
+from medreward.data.sources.table import check_folder, column_options
 from medreward.data.splits import SPLITS, split_name
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, read_lines, read_text
@@ -114,7 +114,11 @@ class QuestionFiles(SourceType):
     """A file of questions, or one for each split."""
 
     flags = (QUESTIONS,)
-    options = _OPTIONS
+    options = (
+        *_OPTIONS,
+        *column_options("--image-column", "--split-column", "--patient-column"),
+    )
+    example = "--task short_answer --questions qa.json --image-folder images"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the questions with their images."""

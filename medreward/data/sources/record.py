@@ -88,7 +88,7 @@ class Picture:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million of them
 class Record:
     """One image of a source, not read yet.
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import textwrap
 
-from medreward.data.sources.base import Option, SourceType
+from medreward.data.sources.base import Option, SourceType, option
 from medreward.data.sources.coco import CocoFiles
+from medreward.data.sources.cvat import CvatFile
 from medreward.data.sources.dicom import DicomFolder
 from medreward.data.sources.folders import ClassFolders
 from medreward.data.sources.huggingface import HuggingFaceDataset
+from medreward.data.sources.label_studio import LabelStudioFile
+from medreward.data.sources.labelme import LabelMeFolder
 from medreward.data.sources.masks import MaskFolder
 from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
+from medreward.data.sources.patients import with_patients
 from medreward.data.sources.questions import QuestionFiles
 from medreward.data.sources.record import Source
 from medreward.data.sources.table import ImageTable
@@ -20,6 +24,11 @@ from medreward.data.sources.voc import VocFolder
 from medreward.data.sources.yolo import YoloFolder
 from medreward.errors import ConfigError
 
+PATIENT_PATTERN = option(
+    "--patient-pattern",
+    metavar="REGEX",
+    help="what it finds in an image's path is the patient, such as 'patient[0-9]+'",
+)
 # In the order of `medreward prepare --help`.
 SOURCES: list[SourceType] = [
     MedMnistDownload(),
@@ -31,6 +40,9 @@ SOURCES: list[SourceType] = [
     ClassFolders(),
     VocFolder(),
     YoloFolder(),
+    CvatFile(),
+    LabelMeFolder(),
+    LabelStudioFile(),
     DicomFolder(),
     NiftiFolder(),
     HuggingFaceDataset(),
@@ -38,25 +50,80 @@ SOURCES: list[SourceType] = [
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags and options of all sources, each once."""
+    """Add the flags and options of all sources, each once, with the sources that it goes with."""
     flags = parser.add_argument_group("sources (one of them)")
-    _add(flags, (flag for source in SOURCES for flag in source.flags))
+    for flag in dict.fromkeys(flag for source in SOURCES for flag in source.flags):
+        flags.add_argument(flag.name, **flag.settings)
     options = parser.add_argument_group("where the source has what")
-    _add(options, (one for source in SOURCES for one in source.options))
+    for one in _all_options():
+        leads = ", ".join(
+            dict.fromkeys(_title(source) for source in SOURCES if _takes(source, one))
+        )
+        text = f"{one.settings.get('help', '')} [{leads}]".strip()
+        options.add_argument(one.name, **{**one.settings, "help": text})
+    options.add_argument(PATIENT_PATTERN.name, **PATIENT_PATTERN.settings)
+
+
+def sources_help(command: str) -> str:
+    r"""Return a text on all sources: their flags, the options that go with them, an example.
+
+    >>> print(sources_help("medreward prepare").partition("\n\n")[2].partition("\n")[0])
+    --medmnist: A MedMNIST set by its name.
+    """
+    lines = ["sources, the options that go with each, and an example:"]
+    for source in SOURCES:
+        options = [one.name for one in source.options]
+        said = (type(source).__doc__ or "").partition("\n")[0]
+        lines += ["", f"{_title(source)}: {said}"]
+        lines += textwrap.wrap(
+            f"with {', '.join(options)}" if options else "",
+            width=96,
+            initial_indent="    ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+        lines.append(f"    {command} {source.example} --out rows")
+    return "\n".join(lines)
+
+
+def _title(source: SourceType) -> str:
+    """Return the flags that name a source: the one that it has alone, or all of them."""
+    return " ".join(flag.name for flag in source.flags)
+
+
+def _all_options() -> list[Option]:
+    return [*dict.fromkeys(one for source in SOURCES for one in source.options)]
+
+
+def _takes(source: SourceType, one: Option) -> bool:
+    return one in source.options
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
     """Return the one source that the arguments name.
 
     Raises:
-        ConfigError: if they name none or several, or a flag is missing beside another.
+        ConfigError: if they name none or several, a flag is missing beside another, or an option is
+            given that does not go with the source.
     """
-    return _chosen(arguments).open(arguments)
+    chosen = _chosen(arguments)
+    _check_options(chosen, arguments)
+    source = chosen.open(arguments)
+    if arguments.patient_pattern is None:
+        return source
+    if arguments.patient_column is not None:
+        raise ConfigError("--patient-column and --patient-pattern: one of them, not both")
+    return with_patients(source, arguments.patient_pattern)
 
 
-def _add(group: argparse._ArgumentGroup, options: Iterable[Option]) -> None:
-    for one in dict.fromkeys(options):
-        group.add_argument(one.name, **one.settings)
+def _check_options(chosen: SourceType, arguments: argparse.Namespace) -> None:
+    """Raise `ConfigError` for an option that the source would pass over in silence."""
+    for one in _all_options():
+        unset = False if one.settings.get("action") == "store_true" else None
+        default = one.settings.get("default", unset)
+        if getattr(arguments, one.attribute) != default and not _takes(chosen, one):
+            leads = " or ".join(_title(source) for source in SOURCES if _takes(source, one))
+            raise ConfigError(f"{one.name}: it goes with {leads}, not with {_title(chosen)}")
 
 
 def _chosen(arguments: argparse.Namespace) -> SourceType:

@@ -14,10 +14,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from medreward.data.image_file import SUFFIXES
-from medreward.data.picture import load_file
-from medreward.data.sources.base import CSV, IMAGES, SourceType, option
+from medreward.data.picture import load_file, load_frames
+from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
 from medreward.data.sources.boxes import check_pixels
-from medreward.data.sources.record import NamedBox, Record, Remark, Source, Unclear, printable
+from medreward.data.sources.record import (
+    Loader,
+    NamedBox,
+    Record,
+    Remark,
+    Source,
+    Unclear,
+    printable,
+)
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
@@ -43,6 +51,8 @@ class Columns:
         boxes: the columns of a box, x, y, width, height or, with `corners`, x1, y1, x2, y2, of
             which an image may have a row each; an image whose row has none shows nothing.
         corners: whether `boxes` are corners.
+        frame: the number of the frame to show, from 0, or several, which become several images of
+            the row; None: there is no such column.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -58,6 +68,7 @@ class Columns:
     flag_values: Mapping[str, str] = field(default_factory=dict)
     boxes: tuple[str, ...] = ()
     corners: bool = False
+    frame: str | None = None
 
     def __post_init__(self) -> None:
         for value, meaning in self.flag_values.items():
@@ -171,7 +182,18 @@ COLUMN_OPTIONS = (
     option("--split-column", metavar="NAME", help="default: split, if there is one"),
     option("--patient-column", metavar="NAME", help="default: patient, if there is one"),
     option("--image-suffix", default="", metavar=".EXT", help="added to the column"),
+    option(
+        "--frame-column",
+        metavar="NAME",
+        help="frame of the file from 0 (TIFF, GIF, DICOM, 4-D NIfTI), or several such as 0;5;9, "
+        "which become several images of the row",
+    ),
 )
+
+
+def column_options(*names: str) -> tuple[Option, ...]:
+    """Return those of `COLUMN_OPTIONS` that have these names."""
+    return tuple(one for one in COLUMN_OPTIONS if one.name in names)
 
 
 def columns_of(arguments: argparse.Namespace) -> Columns:
@@ -188,6 +210,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         flag_values=_flag_values(arguments.flag_value),
         boxes=tuple(arguments.box_columns or arguments.corner_columns or ()),
         corners=bool(arguments.corner_columns),
+        frame=arguments.frame_column,
     )
 
 
@@ -206,6 +229,7 @@ class ImageTable(SourceType):
 
     flags = (IMAGES, CSV)
     options = COLUMN_OPTIONS
+    example = "--task icdr --images photos --csv train.csv --image-suffix .png"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the table lists."""
@@ -232,7 +256,8 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
     records, found = _find_files(Path(folder), records)
     records, joined = join_rows(Path(table), records, has_boxes=bool(columns.boxes))
     said = (*remarks, *found, *joined, *_unlisted(Path(folder), records, Path(table)))
-    return Source(f"images listed in {Path(table).name}", records, load_file, remarks=said)
+    load: Loader = load_file if columns.frame is None else load_frames
+    return Source(f"images listed in {Path(table).name}", records, load, remarks=said)
 
 
 def read_rows(
@@ -260,7 +285,7 @@ def read_rows(
             Record(
                 id=f"row-{line:06d}",
                 where=where,
-                place=(str(folder), path),
+                place=_place(str(folder), path, row, columns, where),
                 label=None if columns.boxes else columns.label_of(row),
                 boxes=((box,) if box else ()) if columns.boxes else None,
                 question=_cell(row, columns.question or "question") or "",
@@ -272,6 +297,39 @@ def read_rows(
     if not records:
         raise ConfigError(f"{table}: it has no rows")
     return records, remarks
+
+
+def _place(
+    folder: str, path: str, row: Mapping[str, str], columns: Columns, where: str
+) -> tuple[Any, ...]:
+    """Return the place of a row's image: folder, path and, where a column has them, frames."""
+    if columns.frame is None:
+        return folder, path
+    frames = indices(row[columns.frame], where, "frame")
+    if len(frames) > 1 and columns.boxes:
+        raise ConfigError(
+            f"{where}: boxes beside {len(frames)} frames: boxes are of one image; give a row one "
+            f"frame"
+        )
+    return folder, path, frames
+
+
+def indices(text: str | None, where: str, what: str) -> tuple[int, ...]:
+    """Return the numbers in a cell, from 0, with spaces, commas or semicolons between them.
+
+    Raises:
+        ConfigError: if one of them is none.
+
+    >>> indices("3; 5 8", "line 2", "slice"), indices("", "line 2", "slice")
+    ((3, 5, 8), ())
+    """
+    words = re.split(r"[\s,;]+", (text or "").strip())
+    if any(word and not word.isdecimal() for word in words):
+        raise ConfigError(
+            f"{where}: {what} {quote(text)} is not a whole number from 0 on, nor several such as "
+            f"3;5"
+        )
+    return tuple(int(word) for word in words if word)
 
 
 _LOOKS_LIKE = {
@@ -332,7 +390,10 @@ def _find_files(folder: Path, records: Sequence[Record]) -> tuple[list[Record], 
         if len(found) == 1:
             moved[record.id] = found[0]
             elsewhere["in a sub-folder, found by its name"] += 1
-    placed = [replace(r, place=(str(folder), moved[r.id])) if r.id in moved else r for r in records]
+    placed = [
+        replace(r, place=(str(folder), moved[r.id], *r.place[2:])) if r.id in moved else r
+        for r in records
+    ]
     return placed, [Remark(f"{n} images", what) for what, n in elsewhere.items()]
 
 
@@ -344,11 +405,11 @@ def join_rows(
     Boxes are taken together. Labels that differ make a set of labels, which only a card of several
     labels takes; without a column of questions, rows that are equal are one.
     """
-    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        groups[record.place[1], record.question].append(record)
-    if all(len(found) == 1 for found in groups.values()):
+    if len({(*record.place[1:], record.question) for record in records}) == len(records):
         return list(records), []
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[*record.place[1:], record.question].append(record)
     joined, remarks = [], []
     several = {key for key, found in groups.items() if len({*map(_label, found)}) > 1}
     for key, found in groups.items():
@@ -472,6 +533,7 @@ def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
         ("question", columns.question),
         ("split", columns.split),
         ("patient", columns.patient),
+        ("frame", columns.frame),
     ):
         if name is not None and name not in names:
             raise _no_column(table, names, which, name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from medreward.data.picture import load_file
+from medreward.data.sources.annotated import plain_xml
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.boxes import (
     NO_BOX,
@@ -42,6 +43,7 @@ class VocFolder(SourceType):
             help="Pascal VOC: Annotations and JPEGImages, or xml beside images",
         ),
     )
+    example = "--task cells.yaml --voc BCCD --box-label WBC"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes."""
@@ -123,7 +125,7 @@ def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox], int
     A turned box is the upright one around it.
     """
     try:
-        root = ElementTree.fromstring(_plain_xml(path))  # noqa: S314 - without entities
+        root = ElementTree.fromstring(plain_xml(path))  # noqa: S314 - without entities
         size = tuple(int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
         items = [*root.iter("object")]
         boxes = [_box(item, number) for number, item in enumerate(items, start=1)]
@@ -133,14 +135,6 @@ def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox], int
         raise ConfigError(f"{path}: size: {quote(size)} is not a width and a height in pixels")
     turned = sum(_angle(item) != 0 for item in items)
     return ((size[0], size[1]) if all(size) else None), boxes, turned
-
-
-def _plain_xml(path: Path) -> str:
-    """Return the text of an annotation; its entities could stand for more than memory holds."""
-    text = read_text(path)
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ValueError("it declares a document type or entities; an annotation needs none")
-    return text
 
 
 def _box(item: ElementTree.Element, number: int) -> NamedBox:

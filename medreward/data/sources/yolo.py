@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from medreward.data.image_file import open_image
 from medreward.data.picture import load_file
+from medreward.data.sources.annotated import split_of_path
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.boxes import NO_BOX, clean_boxes, missing_names
 from medreward.data.sources.record import (
@@ -30,7 +31,6 @@ from medreward.data.sources.record import (
     printable,
 )
 from medreward.data.sources.table import check_folder, files_in, is_picture
-from medreward.data.splits import split_or_none
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_yaml, read_text
 
@@ -42,6 +42,7 @@ class YoloFolder(SourceType):
     """YOLO's text files and pictures."""
 
     flags = (option("--yolo", metavar="DIR", help="YOLO: pictures, labels/*.txt and data.yaml"),)
+    example = "--task cells.yaml --yolo export"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the pictures with their boxes."""
@@ -94,7 +95,7 @@ def open_yolo(folder: str | Path) -> Source:
                 place=(str(folder), path),
                 boxes=boxes,
                 size=size,
-                split=_split_of(path),
+                split=split_of_path(path),
                 key=path,
                 dropped=missing_names(found, boxes),
                 unsaid=labels is None,
@@ -122,11 +123,6 @@ def _class_names(folder: Path) -> dict[int, str]:
     ):
         raise ConfigError(f"{file}: names: {quote(names)} is not a list of classes")
     return {key: str(name) for key, name in names.items()}
-
-
-def _split_of(path: str) -> str | None:
-    """Return the split that a folder of a path is named as, None if there is none."""
-    return next(filter(None, map(split_or_none, PurePath(path).parts[:-1])), None)
 
 
 def _label_files(path: str) -> list[str]:

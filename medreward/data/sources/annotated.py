@@ -1,0 +1,180 @@
+"""What the readers of annotation tools have in common: shapes and tags of an image -> a record."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from xml.etree import ElementTree
+
+from medreward.data.sources.boxes import EMPTIED, check_pixels, clean_boxes, missing_names
+from medreward.data.sources.record import NamedBox, Record, Remark
+from medreward.data.sources.table import files_in, is_picture
+from medreward.data.splits import split_or_none
+from medreward.errors import ConfigError
+from medreward.files.reading import read_text
+from medreward.geometry.regions import Box
+
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # what Label Studio puts before a name
+
+
+@dataclass
+class AnnotatedImage:
+    """An image of an annotation tool.
+
+    Attributes:
+        where: names it in reports.
+        place: the folder and the path of its file.
+        size: width and height that its shapes refer to, where they are known.
+        boxes: around its shapes.
+        unboxed: names of shapes that no box can be drawn around, such as points.
+        labels: what the image as a whole is tagged with.
+        said: what was done to it.
+        split: its split, where the tool says one.
+        unsaid: whether nobody seems to have looked at it.
+    """
+
+    where: str
+    place: tuple[str, str]
+    size: tuple[int, int] | None = None
+    boxes: list[NamedBox] = field(default_factory=list)
+    unboxed: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    split: str | None = None
+    unsaid: bool = False
+
+
+def annotated_records(
+    file: Path, images: Sequence[AnnotatedImage]
+) -> tuple[list[Record], list[Remark]]:
+    """Return a record for each image, and what was done.
+
+    Shapes count where there are any in the whole source, with a remark on tags beside them; without
+    shapes, the tags are the labels. An image of whose shapes none has a box is left out.
+
+    Raises:
+        ConfigError: if there is no image, or a box is in fractions.
+    """
+    if not images:
+        raise ConfigError(f"{file}: no image in it")
+    has_shapes = any(image.boxes or image.unboxed for image in images)
+    by_tags = not has_shapes and any(image.labels for image in images)
+    records: list[Record] = []
+    remarks: list[Remark] = []
+    for number, image in enumerate(images, start=1):
+        check_pixels(image.boxes, f"{file}: image {image.where}")
+        remarks += [Remark(image.where, what) for what in image.said]
+        boxes, said = clean_boxes(image.boxes, image.size, image.where)
+        remarks += said
+        lost = [*missing_names(image.boxes, boxes), *image.unboxed]
+        if lost and not boxes:
+            remarks.append(Remark(image.where, EMPTIED))
+            continue
+        if has_shapes and image.labels:
+            what = "tags of the image are not used, as the source has shapes"
+            remarks.append(Remark(image.where, what, ", ".join(image.labels)))
+        records.append(
+            Record(
+                id=f"image-{number:06d}",
+                where=image.where,
+                place=image.place,
+                label=_label(image.labels) if by_tags else None,
+                boxes=None if by_tags else boxes,
+                size=image.size,
+                split=image.split,
+                key=image.place[1],
+                dropped=tuple(lost),
+                unsaid=image.unsaid or (by_tags and not image.labels),
+            )
+        )
+    return records, remarks
+
+
+def _label(labels: Sequence[str]) -> str | tuple[str, ...]:
+    return labels[0] if len(labels) == 1 else tuple(labels)
+
+
+def box_around(points: Iterable[Sequence[float]]) -> Box:
+    """Return the box around points.
+
+    >>> box_around([(3, 4), (1, 9), (2, 2)])
+    (1.0, 2.0, 3.0, 9.0)
+    """
+    xs, ys = zip(*((float(x), float(y)) for x, y in points), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+class PictureFinder:
+    """Finds the pictures of a folder by the paths that annotation tools write.
+
+    A path is tried as it is and then by its name alone, also without the eight digits that Label
+    Studio puts before names; a name that several files have finds none of them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.paths = [path for path in files_in(folder) if is_picture(path)]
+        self._known = {*self.paths}
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for path in self.paths:
+            self._by_name[os.path.basename(path)].append(path)
+
+    def place(self, written: str, *beside: str) -> tuple[str, str]:
+        """Return the folder and the path of a picture; of one that is not there, as written.
+
+        Args:
+            written: the path in the annotation.
+            *beside: folders in which it is looked for first.
+        """
+        path = written.replace("\\", "/").removeprefix("./")
+        for one in beside:
+            joined = os.path.normpath(os.path.join(one, path))
+            if joined in self._known:
+                return str(self.folder), joined
+        name = PurePath(path).name
+        upload = _UPLOAD.fullmatch(name)
+        for found in (name, upload["name"] if upload else ""):
+            paths = self._by_name.get(found, [])
+            if len(paths) == 1:
+                return str(self.folder), paths[0]
+        return str(self.folder), path.lstrip("/")
+
+
+def split_of_path(path: str) -> str | None:
+    """Return the split that a folder of a path is named as, None if there is none.
+
+    >>> split_of_path("Train/images/1.png"), split_of_path("images/1.png")
+    ('train', None)
+    """
+    return next(filter(None, map(split_or_none, PurePath(path).parts[:-1])), None)
+
+
+def plain_xml(path: Path) -> str:
+    """Return the text of an XML file; its entities could stand for more than memory holds.
+
+    Raises:
+        ConfigError: if the file cannot be read.
+        ValueError: if it declares entities.
+    """
+    text = read_text(path)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("it declares a document type or entities; an annotation needs none")
+    return text
+
+
+def read_xml(path: Path) -> ElementTree.Element:
+    """Return the root of an XML file.
+
+    Raises:
+        ConfigError: if it cannot be read, is no XML, or declares entities.
+    """
+    try:
+        return ElementTree.fromstring(plain_xml(path))  # noqa: S314 - without entities
+    except (ElementTree.ParseError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{path}: not an XML file: {error}") from error

@@ -106,7 +106,7 @@ def card(summary: Summary, prompts: PromptBuilder, options: Options, command: st
         *_questions(summary),
         *_facts(summary),
         "## Prompts",
-        *prompt_section(prompts, summary.example, summary.left_out, options.template),
+        *prompt_section(prompts, summary.example, summary.left_out, options),
         "## Settings",
         pairs(_settings(options)),
         *([f"```\n{plain(command)}\n```"] if command else []),

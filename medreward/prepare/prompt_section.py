@@ -8,9 +8,9 @@ from pathlib import Path
 
 from medreward.files.markdown import pairs, pathless, plain, verbatim
 from medreward.files.reading import read_bytes
+from medreward.prepare.options import Options
 from medreward.priors.prompt import Prompt, PromptBuilder
-from medreward.priors.selection import selections
-from medreward.task.review import tally
+from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 
@@ -18,14 +18,13 @@ def prompt_section(
     prompts: PromptBuilder,
     example: Prompt | None,
     left_out: Mapping[str, int],
-    template: str | Path | None,
+    options: Options,
 ) -> list[str]:
     """Return the paragraphs: what knowledge, in which order, what was left out, an example."""
     task = prompts.task
-    whole = selections(task, prompts.level)[0]
-    counts = tally(task.references, whole.statements(task, range(len(task.labels))))
     facts = {
-        "knowledge": f"{prompts.level}: {counts}",
+        "knowledge": f"{options.knowledge}: {task.count_reviews(prompts.level)}",
+        **_readers(task),
         "options"
         if Trait.OPTIONS in task.traits
         else "labels": f"in an order of each row's own (seed {prompts.seed})"
@@ -33,7 +32,7 @@ def prompt_section(
         else "in the order of the source"
         if Trait.OPTIONS in task.traits
         else "in the card's order",
-        "template": _template(template),
+        "template": _template(options.template),
     }
     if prompts.budget is not None:
         facts["budget"] = f"{prompts.budget} tokens, without the image and the chat template"
@@ -45,6 +44,13 @@ def prompt_section(
         shown = "\n".join(filter(None, (example.system, example.text)))
         parts += ["The prompt of one row:", verbatim(shown)]
     return parts
+
+
+def _readers(task: Task) -> dict[str, str]:
+    """Return who reviewed the card's statements, each once."""
+    said = [one for statement in task.reviewed_statements for one in statement.opinions]
+    names = dict.fromkeys(f"{one.by} ({one.role})" for one in said)
+    return {"readers": ", ".join(names)} if names else {}
 
 
 def _template(path: str | Path | None) -> str:

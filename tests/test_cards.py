@@ -40,6 +40,9 @@ GAPS = {
         "a sagittal crop does not tell the side",
     ),
     "chestmnist": (["pleural"], "no source found that holds for a label mined from reports"),
+    "chestxray14": (["Pleural_Thickening"], "as in chestmnist"),
+    "isup": (["0", "1", "2", "3", "4", "5"], "the grade is a sum of patterns: said once, for all"),
+    "pcam": (["no tumour", "tumour"], "no source read for what a metastasis looks like here"),
     "tissuemnist": (
         [
             *("Collecting Duct, Connecting Tubule", "Distal Convoluted Tubule"),
@@ -92,6 +95,9 @@ MEDMNIST = {
 # The cards of grounding and of closed questions are about whatever is asked, so they know nothing.
 # Cards whose rows bring their own questions along know nothing of the images.
 ASKING = ("grounding_", "yes_no", "multiple_choice", "short_answer")
+ASKING += ("vqa_rad", "slake", "path_vqa", "pmc_vqa", "omnimedvqa")
+# Cards for whose labels no source was read: labels and question, and no knowledge.
+ASKING += ("chexpert", "kvasir", "brain_mri", "vindr_cxr", "rsna_pneumonia")
 KNOWING = [name for name in shipped() if not name.startswith(ASKING)]
 
 

@@ -18,6 +18,7 @@ from medreward.errors import ConfigError
 from medreward.priors.lint import lint_card
 from medreward.priors.review_files import apply_reviews, list_subjects, reviews_text
 from medreward.task.card import shipped
+from medreward.task.labels import Label
 from medreward.task.review import (
     STATES,
     VERDICTS,
@@ -309,7 +310,9 @@ def test_a_table_goes_out_and_comes_back(
     path = write_card(tmp_path)
     table, back = tmp_path / "out.csv", tmp_path / "back.csv"
     assert main(["review", "sheet", str(path), "--out", str(table)]) == 0
-    assert capsys.readouterr().out == f"{table}: 3 texts of 1 cards to read\n"
+    assert capsys.readouterr().out == (
+        f"{table}: 3 statements and 1 questions and names of 1 cards to read\n"
+    )
     assert main(["review", "apply", str(table), str(path)]) == 2
     assert "there is no verdict in it" in capsys.readouterr().err
     fill(table, back, delimiter, verdict="Not visible", comment='so "small"; really')
@@ -347,6 +350,64 @@ def test_a_table_whose_texts_were_changed_is_refused(
 # What is to be read
 
 
+def test_the_words_of_a_card_are_signed_like_statements(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = [{**CARD["labels"][0], "synonyms": ["disc", "egg"]}, CARD["labels"][1]]
+    path = write_card(tmp_path, labels=labels, modifiers=["stained"])
+    words = Task.load(path).reviewed_words
+    assert {place: one.text for place, one in words.items()} == {
+        "question": "Which cell is this?",
+        "labels[0].synonyms": "disc; egg",
+        "modifiers": "stained",
+    }
+    edited = {**ANNA, "verdict": "agree_with_edit", "edit": "disc"}
+    said = words["labels[0].synonyms"].joined([Opinion(**edited)])
+    apply_reviews([said, words["question"].joined([Opinion(**ANNA)])], [str(path)])
+    task = Task.load(path)
+    assert str(task.count_reviews()) == "3 statements, 0 reviewed"  # words are none
+    assert [(f.code, f.field) for f in lint_card(path)] == [("rejected", "labels[0].synonyms")]
+    assert main(["tasks", "show", str(path)]) == 0
+    assert "question [reviewed: Anna A" in capsys.readouterr().out
+    labels[0]["synonyms"] = ["disc"]
+    write_card(tmp_path, labels=labels, modifiers=["stained"])
+    assert [f.code for f in lint_card(path)] == ["stale-review"]
+
+
+@pytest.mark.parametrize(
+    ("card", "text"),
+    [
+        ("icdr", "A grade that is too low and one that is as much too high are equally wrong."),
+        (
+            Task("x", "ordinal", ["no", "yes"], reward={"under_grading": 0.5}),
+            (
+                "A grade that is too low earns 0.5 times what its distance alone would earn, one that "
+                "is too high 1 times."
+            ),
+        ),
+        (
+            "chestmnist",
+            (
+                "To leave out a label counts 1 times as much as to name one in excess; all labels "
+                "count alike."
+            ),
+        ),
+        (
+            Task("x", "multilabel", [Label("a", cost=3), "b"], reward={"beta": 2, "delta": 0}),
+            (
+                "To leave out a label counts 4 times as much as to name one in excess; labels count a "
+                "3, others 1."
+            ),
+        ),
+        ("pneumoniamnist", None),
+    ],
+)
+def test_which_error_is_worse_is_said_in_words(card: str | Task, text: str | None) -> None:
+    task = card if isinstance(card, Task) else Task.load(card)
+    found = task.reviewed_words.get("reward")
+    assert (found and found.text) == text
+
+
 def test_a_text_that_several_cards_share_is_read_once() -> None:
     tasks = [Task.load(name) for name in shipped()]
     subjects = list_subjects(tasks)
@@ -365,7 +426,7 @@ def test_a_sheet_of_one_specialty(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "chestmnist" not in cards
     assert main(["review", "sheet", "--specialty", "ophtalmology", "--out", out]) == 2
     assert "did you mean 'ophthalmology'" in capsys.readouterr().err
-    assert main(["review", "sheet", "yes_no", "--out", out]) == 2
+    assert main(["review", "sheet", "yes_no", "--statements", "--out", out]) == 2
     assert "yes_no: there is no statement to read" in capsys.readouterr().err
 
 

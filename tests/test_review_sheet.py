@@ -63,7 +63,7 @@ def card(tmp_path: Path) -> Path:
 def sheet(card: Path, browser: Browser) -> Browser:
     """A new sheet of the card, opened."""
     out = card.parent / "review.html"
-    assert main(["review", "sheet", str(card), "--out", str(out)]) == 0
+    assert main(["review", "sheet", str(card), "--statements", "--out", str(out)]) == 0
     browser.resize(1000, 800)
     browser.open(out)
     browser.js("localStorage.clear()")
@@ -232,6 +232,30 @@ def test_what_is_exported_comes_back_into_the_card(
     codes = [finding.code for finding in lint_card(card)]
     assert codes == ["no-address", "rejected", "rejected", "rejected"]
     assert task.only_reviewed().knowledge_text() == "Look at the whole cell."
+
+
+def test_names_are_struck_and_added_on_the_second_part(card: Path, browser: Browser) -> None:
+    """The page with the cards' words: no key for what cannot be seen, an edit is the new list."""
+    content = yaml.safe_load(card.read_text())
+    content["labels"][0]["synonyms"] = ["disc", "egg"]
+    card.write_text(yaml.safe_dump(content, allow_unicode=True))
+    out = card.parent / "words.html"
+    assert main(["review", "sheet", str(card), "--out", str(out)]) == 0
+    browser.open(out)
+    assert text(browser, "#count") == "0 of 7"
+    sign(browser)
+    browser.js("document.querySelectorAll('article')[5].focus()")
+    browser.press("3")
+    assert verdicts(browser)[5] == ""
+    browser.press("1", "2")
+    browser.js("document.activeElement.value = ''")
+    browser.type("disc; round one")
+    browser.press("Escape")
+    assert main(["review", "apply", str(save(browser)), str(card)]) == 0
+    words = Task.load(card).reviewed_words
+    assert words["question"].state == "reviewed"
+    assert words["labels[0].synonyms"].opinions[0].edit == "disc; round one"
+    assert [finding.code for finding in lint_card(card)] == ["no-address", "rejected"]
 
 
 def test_the_text_to_copy_is_the_file(sheet: Browser) -> None:

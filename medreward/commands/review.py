@@ -33,6 +33,9 @@ def _add_sheet(actions: Any) -> None:
         "card", nargs="*", metavar="CARD", help="shipped names or files (default: all shipped)"
     )
     sheet.add_argument("--specialty", default="", metavar="NAME", help="cards of this one only")
+    sheet.add_argument(
+        "--statements", action="store_true", help="leave out questions, names and costs"
+    )
     sheet.add_argument("--reviews", metavar="DIR", help="folder with reviews so far")
     sheet.add_argument("--out", type=Path, default=Path("review.html"), help="default: review.html")
     sheet.set_defaults(run=_run_sheet)
@@ -61,23 +64,25 @@ def _add_apply(actions: Any) -> None:
 
 def _run_sheet(arguments: argparse.Namespace) -> int:
     from medreward.files.atomic import write_text_atomic
-    from medreward.priors.review_files import csv_text, list_subjects, load_cards
+    from medreward.priors.review_files import csv_text, list_subjects, list_words, load_cards
 
     tasks = load_cards(arguments.card, arguments.specialty, arguments.reviews)
     subjects = list_subjects(tasks.values())
-    if not subjects:
+    words = [] if arguments.statements else list_words(tasks.values())
+    if not (subjects or words):
         raise ConfigError(f"{', '.join(tasks)}: there is no statement to read")
     if arguments.out.suffix.lower() == ".csv":
         # With a byte order mark, by which spreadsheets know UTF-8.
-        write_text_atomic(arguments.out, f"\ufeff{csv_text(subjects)}")
+        write_text_atomic(arguments.out, f"\ufeff{csv_text([*subjects, *words])}")
     else:
-        _write_page(arguments.out, subjects)
+        _write_page(arguments.out, subjects, words)
     count = len({one.signed.text for one in subjects})
-    print(f"{arguments.out}: {count} texts of {len(tasks)} cards to read")
+    said = f"{count} statements" + (f" and {len(words)} questions and names" if words else "")
+    print(f"{arguments.out}: {said} of {len(tasks)} cards to read")
     return 0
 
 
-def _write_page(out: Path, subjects: Any) -> None:
+def _write_page(out: Path, subjects: Any, words: Any) -> None:
     try:
         from medreward.sheets.review import write_review_sheet
     except ModuleNotFoundError as error:
@@ -85,7 +90,7 @@ def _write_page(out: Path, subjects: Any) -> None:
             f"review sheet needs {error.name}: pip install 'medreward[report]' brings it; "
             f"--out review.csv does without"
         ) from error
-    write_review_sheet(out, subjects)
+    write_review_sheet(out, subjects, words)
 
 
 def _run_apply(arguments: argparse.Namespace) -> int:

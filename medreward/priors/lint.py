@@ -110,7 +110,8 @@ def _read_reviews(
         yield card.finding("bad-review", "reviews", str(error))
         return
     places = [place for place, _, _ in card.statements()]
-    for place, one in zip(places, reviewed.reviewed_statements, strict=True):
+    signed = [*zip(places, reviewed.reviewed_statements, strict=True)]
+    for place, one in (*signed, *reviewed.reviewed_words.items()):
         if one.state in (DISPUTED, REJECTED):
             yield card.finding(one.state, place, one.note, error=False)
     for one in reviewed.stale_reviews:

@@ -98,6 +98,21 @@ def list_subjects(tasks: Iterable[Task]) -> list[Subject]:
     return list(found.values())
 
 
+def list_words(tasks: Iterable[Task]) -> list[Subject]:
+    """Return the questions, names and costs of tasks; what several have in common, once.
+
+    >>> len(list_words([Task.load("pneumoniamnist")]))
+    4
+    """
+    found: dict[str, Subject] = {}
+    for task in tasks:
+        for signed in task.reviewed_words.values():
+            known = found.get(signed.digest, Subject(signed, "", ()))
+            others = known.tasks if task in known.tasks else (*known.tasks, task)
+            found[signed.digest] = Subject(known.signed.joined(signed.opinions), "", others)
+    return list(found.values())
+
+
 def csv_text(subjects: Iterable[Subject]) -> str:
     """Return a table to fill in: a row a statement, with empty cells for the verdict."""
     file = io.StringIO()
@@ -192,13 +207,13 @@ def apply_reviews(
     if folder is not None:
         check_folder(folder)
     tasks = load_cards(cards)
-    known = {one.digest for task in tasks.values() for one in task.reviewed_statements}
+    known = {one.digest for task in tasks.values() for one in _signed(task)}
     unknown = [one for one in verdicts if one.digest not in known]
     if unknown and not skip_unknown:
         raise ConfigError("\n".join(_unknown(unknown, tasks)))
     written = []
     for card, task in tasks.items():
-        digests = {one.digest for one in task.reviewed_statements}
+        digests = {one.digest for one in _signed(task)}
         own = [one for one in verdicts if one.digest in digests]
         if own:
             path = _place(card, folder)
@@ -230,6 +245,11 @@ def reviews_text(reviews: Iterable[SignedText]) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
+def _signed(task: Task) -> tuple[SignedText, ...]:
+    """Return all of a task that is signed."""
+    return (*task.reviewed_statements, *task.reviewed_words.values())
+
+
 def _place(card: str, folder: str | Path | None) -> Path:
     if folder is not None:
         return Path(folder) / f"{Path(card).stem if card not in shipped() else card}{REVIEWS}"
@@ -245,7 +265,7 @@ def _unknown(verdicts: Sequence[SignedText], tasks: Mapping[str, Task]) -> Itera
     """Yield lines about verdicts on what no card says."""
     names = ", ".join(tasks) if len(tasks) < 5 else f"{len(tasks)} cards"
     yield f"{len(verdicts)} of the texts that were read are in none of {names}:"
-    texts = [one.text for task in tasks.values() for one in task.reviewed_statements]
+    texts = [one.text for task in tasks.values() for one in _signed(task)]
     for one in verdicts[:5]:
         near = process.extractOne(one.text, texts, scorer=fuzz.ratio, score_cutoff=_NEAR)
         what = f"; the nearest is {quote(near[0])}" if near else ""

@@ -102,6 +102,11 @@ def _sources(task: Task) -> Iterator[str]:
         yield from ("", "references")
         for key, citation in task.references.items():
             yield from _wrapped(" ".join([citation, task.urls.get(key, "")]), f"  {key}: ")
+    words = {place: one.note for place, one in task.reviewed_words.items() if one.opinions}
+    if words:
+        yield from ("", "reviews of the card's words")
+        for place, note in words.items():
+            yield from _wrapped(f"{place} [{note}]", "  - ")
     if task.stale_reviews:
         yield from ("", "stale reviews, of what the card no longer says")
         for review in task.stale_reviews:

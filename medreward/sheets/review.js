@@ -218,11 +218,12 @@
     x: () => save("yaml", asYaml),
     "?": () => { byId("help").open = !byId("help").open; },
   };
-  const verdicts = [...rows[0].querySelectorAll("[data-verdict]")].map((b) => b.dataset.verdict);
 
   function ofRow(pressed, i) {
+    const buttons = [...rows[i].querySelectorAll("[data-verdict]")];
+    const button = buttons.find((b) => b.querySelector("kbd").textContent === pressed);
     if (pressed === "0") change(i, { verdict: "" });
-    else if (pressed >= "1" && pressed <= String(verdicts.length)) judge(i, verdicts[Number(pressed) - 1]);
+    else if (button) judge(i, button.dataset.verdict);
     else if (pressed === "c") open(i, "comment");
     else if (pressed === "s") rows[i].querySelector("a")?.click();
     else return false;

@@ -95,34 +95,43 @@ def group_rows(subjects: Iterable[Subject]) -> list[tuple[Task, list[SheetRow]]]
     found: dict[str, list[Subject]] = {}
     for subject in subjects:
         found.setdefault(subject.signed.text, []).append(subject)
+    return _by_task(SheetRow(text, same) for text, same in found.items())
+
+
+def _by_task(rows: Iterable[SheetRow]) -> list[tuple[Task, list[SheetRow]]]:
     groups: dict[str, list[SheetRow]] = {}
     tasks: dict[str, Task] = {}
-    for text, same in found.items():
-        row = SheetRow(text, same)
+    for row in rows:
         tasks.setdefault(row.task.name, row.task)
         groups.setdefault(row.task.name, []).append(row)
     return [(tasks[name], rows) for name, rows in groups.items()]
 
 
-def write_review_sheet(out: str | Path, subjects: Sequence[Subject]) -> None:
+def write_review_sheet(
+    out: str | Path, subjects: Sequence[Subject], words: Sequence[Subject] = ()
+) -> None:
     """Write the sheet to a file, whole or not at all."""
-    write_text_atomic(out, render_review_sheet(subjects))
+    write_text_atomic(out, render_review_sheet(subjects, words))
 
 
-def render_review_sheet(subjects: Sequence[Subject]) -> str:
-    """Return the sheet as HTML."""
+def render_review_sheet(subjects: Sequence[Subject], words: Sequence[Subject] = ()) -> str:
+    """Return the sheet as HTML: statements, then the questions, names and costs of the cards."""
     folder = files("medreward").joinpath("sheets")
     groups = group_rows(subjects)
-    digests = "".join(one.signed.digest for one in subjects)
+    parts = _by_task(SheetRow(one.signed.text, [one]) for one in words)
+    digests = "".join(one.signed.digest for one in (*subjects, *words))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(
         folder.joinpath("review.html.jinja").read_text(encoding="utf-8")
     )
     html: str = template.render(
         groups=groups,
-        count=sum(len(rows) for _, rows in groups),
+        parts=parts,
+        count=sum(len(rows) for _, rows in (*groups, *parts)),
+        statements=sum(len(rows) for _, rows in groups),
         sheet=sha256(digests.encode()).hexdigest()[:16],
         buttons=BUTTONS,
+        keys={verdict: key for key, verdict in enumerate(BUTTONS, start=1)},
         columns=list(COLUMNS),
         script=folder.joinpath("review.js").read_text(encoding="utf-8"),
         version=__version__,

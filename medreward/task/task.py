@@ -44,6 +44,7 @@ from medreward.task.review import (
 )
 from medreward.task.settings import RewardSettings
 from medreward.task.traits import Trait
+from medreward.task.words import cite_words
 
 NO_FINDING = (
     *("no finding", "no findings", "no abnormality", "no abnormalities", "no abnormal findings"),
@@ -298,10 +299,16 @@ class Task:
         cited = cite_statements(self.knowledge, self.labels, self.references)
         return attach_reviews(cited, self.reviews)
 
+    @cached_property
+    def reviewed_words(self) -> Mapping[str, SignedText]:
+        """The card's question, names and costs by field, each with what readers say of it."""
+        words = cite_words(self)
+        return dict(zip(words, attach_reviews(words.values(), self.reviews), strict=True))
+
     @property
     def stale_reviews(self) -> tuple[SignedText, ...]:
         """The reviews of texts that the card no longer has."""
-        known = {statement.digest for statement in self.reviewed_statements}
+        known = {one.digest for one in (*self.reviewed_statements, *self.reviewed_words.values())}
         return tuple(review for review in self.reviews if review.digest not in known)
 
     def count_reviews(self, level: str = "full") -> ReviewCount:

@@ -381,8 +381,8 @@ def test_the_words_of_a_card_are_signed_like_statements(
         (
             Task("x", "ordinal", ["no", "yes"], reward={"under_grading": 0.5}),
             (
-                "A grade that is too low earns 0.5 times what its distance alone would earn, one that "
-                "is too high 1 times."
+                "A grade that is too low earns 0.5 times what its distance alone would earn, one "
+                "that is too high 1 times."
             ),
         ),
         (
@@ -395,8 +395,8 @@ def test_the_words_of_a_card_are_signed_like_statements(
         (
             Task("x", "multilabel", [Label("a", cost=3), "b"], reward={"beta": 2, "delta": 0}),
             (
-                "To leave out a label counts 4 times as much as to name one in excess; labels count a "
-                "3, others 1."
+                "To leave out a label counts 4 times as much as to name one in excess; labels "
+                "count a 3, others 1."
             ),
         ),
         ("pneumoniamnist", None),

@@ -38,7 +38,7 @@ question: Where are cells?
 labels:
 - {name: WBC, synonyms: [white blood cell], cost: 2, attributes: [{text: Large., source: a}]}
 - {name: RBC, absence: false}
-knowledge: [{text: Cells are round., source: a, review: unreviewed}]
+knowledge: [{text: Cells are round., source: a}]
 references: {a: "Somebody. Something. 2020. https://example.org"}
 reward: {delta: 0, frame: pixels, weights: {format: 0.1}, gates: [accuracy_needs_format]}
 laterality: {swap: [[left, right]]}

@@ -17,7 +17,6 @@ from medreward.data.sources import coco, huggingface, npz, table
 from medreward.data.sources.record import Flags, Record
 from medreward.prepare.labels import settle_labels
 from medreward.priors.prompt import PromptBuilder
-from medreward.task.review import tally
 from tests import prepare_support as support
 from tests.prepare_support import card, folder_of_images, run
 
@@ -312,7 +311,7 @@ def test_prompts_are_the_builders_and_the_card_says_what_they_hold(
     assert len(orders) == 2
     text = (out / "dataset_card.md").read_text()
     for line in (
-        f"- knowledge: full: {tally(task.references, task.statements)}",
+        f"- knowledge: full: {task.count_reviews()}",
         "- labels: in an order of each row's own (seed 3)",
         f"- budget: {budget} tokens, without the image and the chat template",
         f"- {task.labels[0].attributes[0].text} (18 prompts)",

@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from medreward import ConfigError, Label, Statement, Task
 from medreward.commands.cli import main
 from medreward.priors.findings import CODES
 from medreward.priors.lint import lint_card
 from medreward.task.card import shipped
-from medreward.task.review import review_state
-from medreward.task.task import parse_card
 from tests.growth import Work, assert_linear
 
-REFERENCE = "Author A, Author B. On the roundness of cells. Journal of Cells 1:2-3, 2020."
+REFERENCE = "Author A, Author B. On the roundness of cells. 2020, doi:10.1000/182."
 ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}
+NO_ADDRESS = "Author A. On the roundness of cells. Journal of Cells, 2020."
 OVAL = {"text": "A beta cell is oval, and its nucleus fills it.", "source": "ref"}
 CARD: dict[str, Any] = {
     "name": "cells",
@@ -71,11 +69,21 @@ def test_a_good_card_has_no_findings(tmp_path: Path) -> None:
         ),
         (
             {**CARD, "references": {"ref": "Author A. On the roundness of cells. A journal."}},
-            [("not-citable", False, "references.ref")],
+            [("no-address", False, "references.ref")],
         ),
         (
             {**CARD, "references": {"ref": "Author A. On cells. https://doi.org/10.1000/182"}},
             [],
+        ),
+        (
+            {**CARD, "references": {"ref": {"citation": NO_ADDRESS, "url": "https://a.org/cells"}}},
+            [],
+        ),
+        ({**CARD, "references": {"ref": f"{NO_ADDRESS} arXiv:2001.00001"}}, []),
+        ({**CARD, "references": {"ref": f"{NO_ADDRESS} PMC1234567"}}, []),
+        (
+            {**CARD, "references": {"ref": {"citation": NO_ADDRESS, "url": "cells"}}},
+            [("invalid-card", True, "card")],
         ),
         (
             {**CARD, "references": {"ref": REFERENCE, "other": REFERENCE}},
@@ -93,10 +101,8 @@ def test_a_good_card_has_no_findings(tmp_path: Path) -> None:
             {**CARD, "references": {"ref": "draft: some model, 2026-01-01"}},
             [("draft", True, x) for x in ("knowledge[0]", FIRST, "labels[1].attributes[0]")],
         ),
-        (alpha({**ROUND, "review": "Dr A"}), [("bad-review", True, f"{FIRST}.review")]),
-        (alpha({**ROUND, "review": "Dr A, 2026-02-30"}), [("bad-review", True, f"{FIRST}.review")]),
-        (alpha({**ROUND, "review": {"by": "Dr A"}}), [("bad-review", True, f"{FIRST}.review")]),
-        (alpha({**ROUND, "review": {"by": "Dr A", "on": "2026-02-03"}}), []),
+        (alpha({**ROUND, "review": "Dr A, 2026-02-03"}), [("bad-review", True, f"{FIRST}.review")]),
+        ({**CARD, "labels": ["alpha", "beta"]}, []),
         (alpha(), [("no-attributes", False, "labels[0]")]),
         (
             said("The nucleus is round and the rest is blue."),
@@ -204,7 +210,7 @@ def test_lint_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path = tmp_path / "card.yaml"
     path.write_text(yaml.safe_dump(CARD))
     assert main(["priors", "lint", str(path)]) == 0
-    assert capsys.readouterr().out == "1 card: 0 errors, 0 warnings\n"
+    assert capsys.readouterr().out == ("1 card: 0 errors, 0 warnings\n3 statements, 0 reviewed\n")
     assert main(["priors", "lint", str(path), "--budget", "20"]) == 1
     assert "card.yaml: card: error: the prompt with all knowledge has" in capsys.readouterr().out
     path.write_text(yaml.safe_dump(alpha()))
@@ -232,48 +238,3 @@ def test_lint_of_what_is_not_there(
 ) -> None:
     assert main(["priors", "lint", *words]) == 2
     assert message in capsys.readouterr().err
-
-
-# Review states
-
-
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [
-        ("unreviewed", "unreviewed"),
-        ('"Jane Doe, MD, 2026-01-31"', "Jane Doe, MD, 2026-01-31"),
-        ("{by: Dr A, on: 2026-01-31}", "Dr A, 2026-01-31"),
-        ("{by: Dr A, 'on': '2026-01-31'}", "Dr A, 2026-01-31"),
-    ],
-)
-def test_review_states(text: str, state: str) -> None:
-    card = parse_card(
-        "name: t\nkind: classification\nquestion: Which?\nlabels: [a, b]\nreferences: {r: R.}\n"
-        f"knowledge: [{{text: Look., source: r, review: {text}}}]\n"
-    )
-    assert card.knowledge == (Statement("Look.", "r", state),)
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ("Dr A", "review: 'Dr A' is no review state; write unreviewed, or who"),
-        ("reviewed", "'reviewed' is no review state"),
-        (", 2026-01-01", "is no review state"),
-        ("2026-01-01", "is no review state"),
-        ("Dr A, 2026-13-01", "'2026-13-01' is no date"),
-        ({"by": "Dr A"}, "on: None does not say when"),
-        ({"on": "2026-01-01"}, "by: None does not say who"),
-        ({"by": " ", "on": "2026-01-01"}, "by: ' ' does not say who"),
-        ({"by": "Dr A", "when": "2026-01-01"}, "field: 'when' is not one of by, on"),
-        ({"by": "Dr A", "on": 2026}, "on: 2026 does not say when"),
-        (5, "5 is no review state"),
-        (None, "None is no review state"),
-    ],
-)
-def test_wrong_review_states(value: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        review_state("review", value)
-    if isinstance(value, str):
-        with pytest.raises(ConfigError, match=r"knowledge\[0\]\.review"):
-            Task("t", labels=(Label("a"), Label("b")), knowledge=(Statement("x", "r", value),))

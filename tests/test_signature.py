@@ -26,6 +26,7 @@ from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
 from medreward.task.registry import kind_names, rules_of
+from medreward.task.review import Opinion, SignedText
 from medreward.task.settings import (
     ANNOTATORS,
     ANSWER_QUALITIES,
@@ -324,6 +325,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "Label.attributes": {"label": {"attributes": ()}},
     "Statement.text": {"statement": {"text": "A is square."}},
 }
+SIGNED = Opinion("agree", "A. Reader", "radiologist", "2026-01-02")
 # Those of prompts, of the card and of images: above all a clinician's signature.
 SILENT: dict[str, dict[str, Any]] = {
     "Task.question": {"question": "Which?"},
@@ -332,7 +334,9 @@ SILENT: dict[str, dict[str, Any]] = {
     "Task.data": {"data": {"licence": "MIT"}},
     "Task.laterality": {"laterality": Laterality(swap=(("left", "right"),))},
     "Statement.source": {"statement": {"source": "other"}, "references": {"other": "Another"}},
-    "Statement.review": {"statement": {"review": "Dr N, 2026-01-02"}},
+    "Task.specialty": {"specialty": "haematology"},
+    "Task.urls": {"urls": {"book": "https://example.org"}},
+    "Task.reviews": {"reviews": (SignedText("A is round.", "alpha", "A book", (SIGNED,)),)},
 }
 
 
@@ -395,11 +399,8 @@ def test_neither_changes_with_what_shapes_no_score(name: str) -> None:
 def test_signing_every_statement_of_a_card_changes_no_score(name: str) -> None:
     task = Task.load(name)
 
-    def signed(statements: Sequence[Statement]) -> tuple[Statement, ...]:
-        return tuple(replace(said, review="Dr N, 2026-01-02") for said in statements)
-
-    labels = [replace(label, attributes=signed(label.attributes)) for label in task.labels]
-    other = replace(task, labels=labels, knowledge=signed(task.knowledge))
+    other = task.with_reviews(one.joined([SIGNED]) for one in task.reviewed_statements)
+    assert all(one.state == "reviewed" for one in other.reviewed_statements)
     assert Scorer(task).signature() == Scorer(other).signature()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from medreward.commands.grounding_options import add_options, asking_of
 from medreward.errors import ConfigError, quote
+from medreward.task.review import REVIEWED
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
@@ -148,9 +149,10 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--knowledge",
         default="full",
-        choices=KNOWLEDGE_LEVELS,
-        help="how much prior knowledge (default: full)",
+        choices=(*KNOWLEDGE_LEVELS, REVIEWED),
+        help="how much prior knowledge (default: full); reviewed: what holds after review alone",
     )
+    group.add_argument("--reviews", metavar="DIR", help="folder with reviews of the card")
     group.add_argument(
         "--shuffle-labels",
         action=argparse.BooleanOptionalAction,
@@ -202,7 +204,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         from medreward.prepare.run import prepare
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
-    task = Task.load(arguments.task)
+    task = Task.load(arguments.task, arguments.reviews)
     profile = _profile(task, arguments) if arguments.model_profile else None
     options = replace(_options(arguments), profile=profile)
     if arguments.dry_run:

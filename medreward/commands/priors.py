@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.checks import whole
+from medreward.errors import ConfigError
 from medreward.task.card import shipped
+from medreward.task.review import ReviewCount
 from medreward.task.task import Task
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def _add_lint(actions: Any) -> None:
     )
     lint.add_argument("--budget", type=int, help="how long a prompt may be (default: 600 words)")
     lint.add_argument("--tokenizer", metavar="NAME", help="count its tokens instead of words")
+    lint.add_argument("--reviews", metavar="DIR", help="folder with reviews of the cards")
     lint.add_argument("--strict", action="store_true", help="warnings count as errors")
     lint.add_argument("--json", action="store_true", help="print the findings as JSON")
     lint.set_defaults(run=_run_lint)
@@ -69,7 +73,7 @@ def _run_lint(arguments: argparse.Namespace) -> int:
     tokenizer = load_tokenizer(arguments.tokenizer) if arguments.tokenizer else str.split
     found: list[Finding] = []
     for task in arguments.task or shipped():
-        found += lint_card(task, budget=budget, tokenizer=tokenizer)
+        found += lint_card(task, budget=budget, tokenizer=tokenizer, reviews=arguments.reviews)
     errors = sum(finding.error for finding in found)
     if arguments.json:
         print(json.dumps([f.as_dict() for f in found], ensure_ascii=False, indent=2))
@@ -79,7 +83,17 @@ def _run_lint(arguments: argparse.Namespace) -> int:
         count = len(arguments.task or shipped())
         cards = "1 card" if count == 1 else f"{count} cards"
         print(f"{cards}: {errors} errors, {len(found) - errors} warnings")
+        print(_count_reviews(arguments))
     return int(bool(found if arguments.strict else errors))
+
+
+def _count_reviews(arguments: argparse.Namespace) -> str:
+    """Return how many statements of the cards that can be loaded are reviewed."""
+    total = ReviewCount({})
+    for task in arguments.task or shipped():
+        with suppress(ConfigError):
+            total += Task.load(task, arguments.reviews).count_reviews()
+    return str(total)
 
 
 def _run_draft(arguments: argparse.Namespace) -> int:
@@ -95,6 +109,6 @@ def _run_draft(arguments: argparse.Namespace) -> int:
     path, count = draft(arguments.task, endpoint, arguments.out)
     total = len(Task.load(path).statements)
     print(f"{path}: drafted attributes of {count} labels; the card has {total} statements now.")
-    print("They are unreviewed and have no source: check each, give it one, then run")
+    print("They have no source: check each, give it one, then run")
     print(f"medreward priors lint {path}")
     return 0

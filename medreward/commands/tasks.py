@@ -13,10 +13,12 @@ from medreward.task.task import KNOWLEDGE_LEVELS, Task
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     tasks = commands.add_parser("tasks", help="list the shipped tasks, or show one")
+    _add_reviews(tasks, "of the shipped cards")
     tasks.set_defaults(run=_run_list)
     actions = tasks.add_subparsers(metavar="ACTION")
     show = actions.add_parser("show", help="print a card, or the prompt that it makes")
     show.add_argument("task", metavar="NAME", help="a shipped task's name or a YAML card")
+    _add_reviews(show, "of the card", default=argparse.SUPPRESS)
     how = show.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print the card as JSON")
     how.add_argument(
@@ -28,10 +30,16 @@ def add_parser(commands: Any) -> None:
     add_new(actions)
 
 
-def _run_list(_: argparse.Namespace) -> int:
+def _add_reviews(parser: argparse.ArgumentParser, what: str, default: Any = None) -> None:
+    parser.add_argument(
+        "--reviews", metavar="DIR", default=default, help=f"folder with reviews {what}"
+    )
+
+
+def _run_list(arguments: argparse.Namespace) -> int:
     from medreward.priors.show import listing
 
-    print("\n".join(listing()))
+    print("\n".join(listing(arguments.reviews)))
     return 0
 
 
@@ -39,7 +47,7 @@ def _run_show(arguments: argparse.Namespace) -> int:
     from medreward.priors.prompt import build_prompt
     from medreward.priors.show import card_json, card_text
 
-    task = Task.load(arguments.task)
+    task = Task.load(arguments.task, arguments.reviews)
     if arguments.level:
         for message in build_prompt(task, arguments.level).messages:
             print(f"[{message['role']}]\n{message['content']}")

@@ -3,8 +3,9 @@
 Every other kind reads an answer whole. Prose cannot be read so, and a metric of text pays for words
 that are alike, whatever they say. So this kind is apart: an answer is right only where it is the
 reference word for word, all else earns what the metric of `report_metric` gives, below 1, and there
-is no wording that is refused. What a metric can be made to pay for is its own: BLEU pays 0.84
-for a report of 15 words that denies by one more "no" what the reference states. For findings that are listed, take `report`.
+is no wording that is refused. What a metric can be made to pay for is its own: BLEU pays 0.84 for a
+report of 15 words that has one "no" more than the reference. For findings that are listed, take
+`report`.
 
 ::
 

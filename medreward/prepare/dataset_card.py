@@ -123,7 +123,7 @@ def card_facts(prompts: PromptBuilder, options: Options, command: str) -> CardFa
         kind=task.kind,
         is_asked=options.asking is not None,
         provenance=_provenance(task),
-        prompts=prompt_facts(prompts, options.template),
+        prompts=prompt_facts(prompts, options),
         settings=_settings(options),
         command=command,
     )

@@ -15,9 +15,11 @@ from medreward.perception.transforms.pipeline import Pipeline
 from medreward.priors.prompt import PromptBuilder
 from medreward.priors.tokens import load_tokenizer
 from medreward.task.profile import ModelProfile
+from medreward.task.review import REVIEWED
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 MAX_SIZE, MAX_COPIES, MAX_PARTS = 8192, 100, 9999
+KNOWLEDGE = (*KNOWLEDGE_LEVELS, REVIEWED)
 UNANNOTATED = ("left-out", "negative")
 _CHOICES = {"on_error": ("stop", "skip"), "unannotated": UNANNOTATED}
 
@@ -28,7 +30,8 @@ class Options:
 
     Attributes:
         size: length of the images' longest side in pixels; None: as they are.
-        knowledge: level of knowledge in the prompt: "none", "context" or "full".
+        knowledge: level of knowledge in the prompt: "none", "context" or "full"; or "reviewed",
+            those statements alone that hold after review.
         fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
         shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
             grades.
@@ -101,10 +104,15 @@ class Options:
         return self.profile.apply(task) if self.profile else task
 
     def prompts(self, task: Task) -> PromptBuilder:
-        """Return what makes the prompts of a task's rows."""
+        """Return what makes the prompts of a task's rows.
+
+        Raises:
+            ConfigError: if only what is reviewed is to be told, and nothing of it is.
+        """
+        only_reviewed = self.knowledge == REVIEWED
         return PromptBuilder(
-            task,
-            self.knowledge,
+            task.only_reviewed() if only_reviewed else task,
+            "full" if only_reviewed else self.knowledge,
             shuffle=self.shuffle_labels,
             seed=self.seed,
             budget=self.budget,
@@ -122,8 +130,8 @@ class Options:
                 raise expected("transform_splits", split, SPLITS)
 
     def __post_init__(self) -> None:
-        if self.knowledge not in KNOWLEDGE_LEVELS:
-            raise expected("knowledge", self.knowledge, KNOWLEDGE_LEVELS)
+        if self.knowledge not in KNOWLEDGE:
+            raise expected("knowledge", self.knowledge, KNOWLEDGE)
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise expected(name, getattr(self, name), allowed)

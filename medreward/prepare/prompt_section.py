@@ -8,19 +8,18 @@ from pathlib import Path
 
 from medreward.files.markdown import pairs, pathless, plain, verbatim
 from medreward.files.reading import read_bytes
+from medreward.prepare.options import Options
 from medreward.priors.prompt import Prompt, PromptBuilder
-from medreward.priors.selection import selections
-from medreward.task.review import tally
+from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 
-def prompt_facts(prompts: PromptBuilder, template: str | Path | None) -> dict[str, str]:
+def prompt_facts(prompts: PromptBuilder, options: Options) -> dict[str, str]:
     """Return what is to be said of a run's prompts, by name: knowledge, order, template, budget."""
     task = prompts.task
-    whole = selections(task, prompts.level)[0]
-    counts = tally(task.references, whole.statements(task, range(len(task.labels))))
     facts = {
-        "knowledge": f"{prompts.level}: {counts}",
+        "knowledge": f"{options.knowledge}: {task.count_reviews(prompts.level)}",
+        **_readers(task),
         "options"
         if Trait.OPTIONS in task.traits
         else "labels": f"in an order of each row's own (seed {prompts.seed})"
@@ -28,7 +27,7 @@ def prompt_facts(prompts: PromptBuilder, template: str | Path | None) -> dict[st
         else "in the order of the source"
         if Trait.OPTIONS in task.traits
         else "in the card's order",
-        "template": _template(template),
+        "template": _template(options.template),
     }
     if prompts.budget is not None:
         facts["budget"] = f"{prompts.budget} tokens, without the image and the chat template"
@@ -51,6 +50,13 @@ def prompt_section(
 def shown_prompt(prompt: Prompt) -> str:
     """Return a prompt's texts as the card shows them."""
     return "\n".join(filter(None, (prompt.system, prompt.text)))
+
+
+def _readers(task: Task) -> dict[str, str]:
+    """Return who reviewed the card's statements, each once."""
+    said = [one for statement in task.reviewed_statements for one in statement.opinions]
+    names = dict.fromkeys(f"{one.by} ({one.role})" for one in said)
+    return {"readers": ", ".join(names)} if names else {}
 
 
 def _template(path: str | Path | None) -> str:

@@ -36,6 +36,7 @@ from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
+from medreward.task.review import REVIEWED
 from medreward.task.task import Task
 
 _MOST_LABELS = 40  # that are counted in a plan
@@ -210,11 +211,23 @@ def _settled(
     records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
-    remarks = [*source.remarks, *unsaid, *left_out]
+    remarks = [*source.remarks, *unsaid, *left_out, *_untold(task, prompts, options)]
     if not records:
         why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))
     return prompts, records, remarks
+
+
+def _untold(task: Task, prompts: PromptBuilder, options: Options) -> list[Remark]:
+    """Say which statements of a card are left out since they are not reviewed."""
+    if options.knowledge != REVIEWED:
+        return []
+    told = {statement.digest for statement in prompts.task.reviewed_statements}
+    return [
+        Remark(quote(one.text), "a statement that does not hold after review; left out", one.state)
+        for one in task.reviewed_statements
+        if one.digest not in told
+    ]
 
 
 def _planned(

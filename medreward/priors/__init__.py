@@ -15,6 +15,7 @@ from medreward.lazy import import_late
 if TYPE_CHECKING:
     from medreward.priors.lint import lint_card
     from medreward.priors.prompt import Prompt, PromptBuilder
+    from medreward.priors.review_files import apply_reviews, list_subjects
     from medreward.priors.show import card_json, card_text
 else:
     __getattr__, __dir__ = import_late(
@@ -22,6 +23,7 @@ else:
         {
             "medreward.priors.lint": "lint_card",
             "medreward.priors.prompt": "Prompt PromptBuilder",
+            "medreward.priors.review_files": "apply_reviews list_subjects",
             "medreward.priors.show": "card_json card_text",
         },
     )
@@ -29,7 +31,9 @@ else:
 __all__ = [
     "Prompt",
     "PromptBuilder",
+    "apply_reviews",
     "card_json",
     "card_text",
     "lint_card",
+    "list_subjects",
 ]

@@ -20,7 +20,7 @@ from medreward.files.chat import Endpoint, EndpointError, Messages
 from medreward.files.reading import parse_json, parse_yaml
 from medreward.priors.raw_card import RawCard, read_raw_card
 from medreward.priors.template import fill
-from medreward.task.review import DRAFT, UNREVIEWED
+from medreward.task.review import DRAFT
 from medreward.task.task import Task, parse_card
 
 HEADER = "# Drafts of a language model: check every statement, and give each a source of its own.\n"
@@ -34,7 +34,7 @@ def draft(task: str | Path, endpoint: Endpoint, out: str | Path | None = None) -
     """Write a card with attributes drafted for the labels that have none.
 
     The result is a card of its own, as YAML that is written anew loses the comments of the old one,
-    which stays as it is. Its drafted statements are `unreviewed`, and their source is a reference
+    which stays as it is. The source of its drafted statements is a reference
     that begins with "draft:", which `medreward priors lint` reports as an error. Where the endpoint
     fails on the way, what there is so far is written.
 
@@ -151,9 +151,7 @@ def _write(path: Path, card: RawCard, found: Mapping[int, list[str]], model: str
     key = _add_reference(content, model)
     labels = [dict(label) for label in card.labels]
     for index, texts in found.items():
-        labels[index]["attributes"] = [
-            {"text": text, "source": key, "review": UNREVIEWED} for text in texts
-        ]
+        labels[index]["attributes"] = [{"text": text, "source": key} for text in texts]
     content["labels"] = labels
     text = HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     parse_card(text, str(path))  # never write what cannot be read

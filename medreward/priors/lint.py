@@ -13,18 +13,22 @@ from medreward.priors.lint_texts import text_findings
 from medreward.priors.prompt import build_prompt
 from medreward.priors.raw_card import RawCard, read_raw_card
 from medreward.priors.tokens import count_tokens
-from medreward.task.review import DRAFT, review_state
+from medreward.task.card import NO_REVIEW_HERE, check_folder, reviews_of
+from medreward.task.links import link_of
+from medreward.task.review import DISPUTED, DRAFT, REJECTED
 from medreward.task.task import Task, parse_card
 
 DEFAULT_BUDGET = 600  # words: some 800 tokens, which leaves 1,200 of 2,048 to the image
 _SHORTEST = 30  # characters of a citation
-_FOUND_BY = re.compile(  # a year, a DOI, or a place on the web
-    r"(?<![0-9])(1[89]|20)[0-9]{2}(?![0-9])|\b10\.[0-9]{4,}/\S|https?://|\b\w+\.(com|org|net|edu|gov)\b"
-)
+_YEAR = re.compile(r"(?<![0-9])(1[89]|20)[0-9]{2}(?![0-9])")
 
 
 def lint_card(
-    task: str | Path, *, budget: int = DEFAULT_BUDGET, tokenizer: Any = str.split
+    task: str | Path,
+    *,
+    budget: int = DEFAULT_BUDGET,
+    tokenizer: Any = str.split,
+    reviews: str | Path | None = None,
 ) -> list[Finding]:
     """Return what is wrong with a card's knowledge, errors first.
 
@@ -32,9 +36,10 @@ def lint_card(
         task: a shipped card's name, or a file.
         budget: how long a prompt with all knowledge may be.
         tokenizer: counts its tokens; by default, words are counted.
+        reviews: a folder with reviews, beside those that lie beside the card.
 
     Raises:
-        ConfigError: if the card cannot be read.
+        ConfigError: if the card cannot be read, or there is no such folder.
 
     >>> [finding.code for finding in lint_card("mni152_level") if finding.error]
     []
@@ -49,6 +54,7 @@ def lint_card(
             found.append(card.finding("invalid-card", "card", message))
     else:
         found += _length(card, loaded, budget, tokenizer)
+        found += _read_reviews(card, loaded, task, reviews)
     return sorted(found, key=lambda finding: not finding.error)
 
 
@@ -80,18 +86,37 @@ def _references(card: RawCard) -> Iterator[Finding]:
         if len(text) < _SHORTEST:
             message = f"{text!r} is too short to be found by"
             yield card.finding("not-citable", place, message, error=key in cited)
-        elif not _FOUND_BY.search(text):
-            message = f"{text!r} has neither a year nor a DOI nor an address"
-            yield card.finding("not-citable", place, message, error=False)
+        elif not link_of(text, str(card.urls.get(key, ""))):
+            year = "" if _YEAR.search(text) else " and no year"
+            message = f"no url and no DOI{year}: a reader cannot open {key!r}; add url: https://…"
+            yield card.finding("no-address", place, message, error=False)
 
 
 def _reviews(card: RawCard) -> Iterator[Finding]:
     for place, _, item in card.statements():
-        try:
-            review_state(f"{place}.review", item.get("review", "unreviewed"))
-        except ConfigError as error:
-            message = str(error).removeprefix(f"{place}.review: ")
-            yield card.finding("bad-review", f"{place}.review", message)
+        if "review" in item:
+            yield card.finding("bad-review", f"{place}.review", NO_REVIEW_HERE)
+
+
+def _read_reviews(
+    card: RawCard, loaded: Task, task: str | Path, folder: str | Path | None
+) -> Iterator[Finding]:
+    """Yield what readers object to, and reviews of what the card no longer says."""
+    if folder is not None:
+        check_folder(folder)
+    try:
+        reviewed = loaded.with_reviews(reviews_of(task, folder))
+    except ConfigError as error:
+        yield card.finding("bad-review", "reviews", str(error))
+        return
+    places = [place for place, _, _ in card.statements()]
+    signed = [*zip(places, reviewed.reviewed_statements, strict=True)]
+    for place, one in (*signed, *reviewed.reviewed_words.items()):
+        if one.state in (DISPUTED, REJECTED):
+            yield card.finding(one.state, place, one.note, error=False)
+    for one in reviewed.stale_reviews:
+        message = f"the card no longer says {_short({'text': one.text})} ({one.note})"
+        yield card.finding("stale-review", "reviews", message, error=False)
 
 
 def _length(card: RawCard, task: Task, budget: int, tokenizer: Any) -> Iterator[Finding]:

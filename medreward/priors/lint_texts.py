@@ -58,11 +58,15 @@ def _forms(card: RawCard) -> Iterator[Finding]:
 
 
 def _bare_labels(card: RawCard) -> Iterator[Finding]:
+    """Yield the labels without attributes, where others have some: that is a cue."""
     bare = [k for k, label in enumerate(card.labels) if not label.get("attributes")]
-    some = len(bare) < len(card.labels)
+    if len(bare) == len(card.labels):
+        return
     for k in bare:
-        rest = "; others have some, and the model is told of them only" if some else ""
-        message = f"label {card.labels[k].get('name')!r} has no attributes{rest}"
+        message = (
+            f"label {card.labels[k].get('name')!r} has no attributes; others have some, and the "
+            f"model is told of them only"
+        )
         yield card.finding("no-attributes", f"labels[{k}]", message, error=False)
 
 

@@ -46,7 +46,20 @@ class RawCard:
 
     @property
     def references(self) -> Mapping[str, Any]:
-        """The references."""
+        """The citations by key."""
+        return {
+            key: item.get("citation", "") if isinstance(item, Mapping) else item
+            for key, item in self._references.items()
+        }
+
+    @property
+    def urls(self) -> Mapping[str, Any]:
+        """The addresses by key, of the references that have one."""
+        found = {key: _mapping(item) for key, item in self._references.items()}
+        return {key: item["url"] for key, item in found.items() if "url" in item}
+
+    @property
+    def _references(self) -> Mapping[str, Any]:
         found = self.content.get("references")
         return found if isinstance(found, Mapping) else {}
 
@@ -67,6 +80,10 @@ def read_raw_card(task: str | Path) -> RawCard:
     except ConfigError:
         content = {}
     return RawCard(file, text, content if isinstance(content, Mapping) else {})
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
@@ -10,14 +11,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from medreward import checks
-from medreward.errors import ConfigError, expected
+from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_yaml, read_text
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
-from medreward.task.review import UNREVIEWED, review_state
+from medreward.task.review import SignedText, merge_reviews, parse_reviews
 
 _LABEL_FIELDS = [f.name for f in fields(Label)]
 _STATEMENT_FIELDS = [f.name for f in fields(Statement)]
+_NOT_IN_A_CARD = ("reviews", "urls")  # fields of a task that its YAML gives in another place
+REVIEWS = ".reviews.yaml"  # ends the name of the file beside a card
+NO_REVIEW_HERE = (
+    "a card does not hold reviews; remove the line, and have the text read with medreward review "
+    f"sheet and apply, which bind the review to the text in NAME{REVIEWS}"
+)
 Made = TypeVar("Made")
 
 
@@ -25,7 +32,8 @@ Made = TypeVar("Made")
 def shipped() -> tuple[str, ...]:
     """Return the names of the tasks that come with medreward."""
     cards = files("medreward").joinpath("tasks").iterdir()
-    return tuple(sorted(card.name[:-5] for card in cards if card.name.endswith(".yaml")))
+    names = [card.name for card in cards if card.name.endswith(".yaml")]
+    return tuple(sorted(name[:-5] for name in names if not name.endswith(REVIEWS)))
 
 
 def card_text(task: str | Path) -> tuple[str, str]:
@@ -44,6 +52,35 @@ def card_text(task: str | Path) -> tuple[str, str]:
     if path.suffix in (".yaml", ".yml"):
         return read_text(path, what="task card"), name
     raise expected("task", name, [*shipped()]) from None
+
+
+def reviews_of(task: str | Path, folder: str | Path | None = None) -> tuple[SignedText, ...]:
+    """Return the reviews of a card: those beside it, and those that a folder has of it.
+
+    Args:
+        task: a shipped task's name, or the file of a card.
+        folder: where you keep reviews, each file named after its card; None: nowhere else.
+
+    Raises:
+        ConfigError: if there is no such folder, or a file of reviews is not valid.
+    """
+    if isinstance(task, str) and task in shipped():
+        name = f"{task}{REVIEWS}"
+        places: list[Any] = [files("medreward").joinpath("tasks", name)]
+    else:
+        name = f"{Path(task).stem}{REVIEWS}"
+        places = [Path(task).with_name(name)]
+    if folder is not None:
+        check_folder(folder)
+        places.append(Path(folder) / name)
+    found = [place for place in dict.fromkeys(places) if place.is_file()]
+    return merge_reviews(*(parse_reviews(read_text(str(x)), str(x)) for x in found))
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raise `ConfigError` unless there is that folder of reviews."""
+    if not Path(folder).is_dir():
+        raise ConfigError(f"reviews: {quote(str(folder))} is no folder")
 
 
 def read_card(text: str, where: str, make: type[Made]) -> Made:
@@ -68,13 +105,15 @@ def make_task(content: object, where: str, make: type[Made]) -> Made:
 
 def _values(content: Any, make: type[Any]) -> dict[str, Any]:
     """Return the fields of a task that a card's content gives, each in its own type."""
-    values = checks.mapping("card", content, [f.name for f in fields(make)])
+    allowed = [f.name for f in fields(make) if f.name not in _NOT_IN_A_CARD]
+    values = checks.mapping("card", content, allowed)
     for name in ("name", "kind", "question"):
         if name not in values:
             raise ConfigError(f"{name}: missing")
-    for name in ("name", "kind", "question", "modality"):
+    for name in ("name", "kind", "question", "modality", "specialty"):
         checks.text(name, values.get(name, "unnamed"), empty=name == "question")
-    references = values["references"] = checks.mapping("references", values.get("references", {}))
+    values |= _references(values.get("references", {}))
+    references = values["references"]
     values["labels"] = tuple(
         _label(f"labels[{i}]", label, references)
         for i, label in enumerate(checks.list_of("labels", values.get("labels", [])))
@@ -91,6 +130,21 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
         }
     values["reward"] = checks.mapping("reward", values.get("reward", {}))
     return values
+
+
+def _references(content: Any) -> dict[str, dict[str, str]]:
+    """Return citations and addresses by key: a reference is a citation, or has an address too."""
+    found = checks.mapping("references", content)
+    urls = {}
+    for key, item in found.items():
+        if isinstance(item, Mapping):
+            where = f"references.{key}"
+            values = checks.mapping(where, item, ("citation", "url"))
+            found[key] = checks.text(f"{where}.citation", values.get("citation"))
+            urls[key] = checks.text(f"{where}.url", values.get("url"))
+            if not re.fullmatch(r"https?://[^\s/]+\.[^\s]+", urls[key]):
+                raise ConfigError(f"{where}.url: {quote(urls[key])} is no address (https://…)")
+    return {"references": found, "urls": urls}
 
 
 def _field(name: str, content: Any, references: Mapping[str, str], make: type[Made]) -> Made:
@@ -122,10 +176,11 @@ def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
 def _statements(where: str, content: Any, references: Mapping[str, str]) -> tuple[Statement, ...]:
     found = []
     for i, item in enumerate(checks.list_of(where, content)):
+        if isinstance(item, Mapping) and "review" in item:
+            raise ConfigError(f"{where}[{i}].review: {NO_REVIEW_HERE}")
         values = checks.mapping(f"{where}[{i}]", item, _STATEMENT_FIELDS)
         for name in ("text", "source"):
             checks.text(f"{where}[{i}].{name}", values.get(name))
-        values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
         values["findings"] = checks.texts(f"{where}[{i}].findings", values.get("findings", []))
         if values["source"] not in references:
             raise expected(f"{where}[{i}].source", values["source"], references)

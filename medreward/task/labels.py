@@ -8,27 +8,24 @@ from dataclasses import dataclass
 from medreward.checks import flag, number, texts
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
-from medreward.task.review import review_state
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One sentence of prior knowledge with its source and review state.
+    """One sentence of prior knowledge with its source.
 
     Attributes:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
-        review: "unreviewed", or which clinician signed it and when: "NAME, YYYY-MM-DD".
         findings: words of the text that name what is seen in the image, for the part ``findings``
             of the reward, which holds reasoning against them.
 
-    >>> Statement("Microaneurysms only.", source="icdr").review
-    'unreviewed'
+    >>> Statement("Microaneurysms only.", source="icdr").source
+    'icdr'
     """
 
     text: str
     source: str
-    review: str = "unreviewed"
     findings: tuple[str, ...] = ()
 
 
@@ -80,13 +77,12 @@ def check_fields(tasks: object, weights: object, of: type[object]) -> None:
 
 
 def check_statements(what: str, value: object) -> None:
-    """Raise `ConfigError` if a value is no list of statements, each with a review state."""
+    """Raise `ConfigError` if a value is no list of statements."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigError(f"{what}: {quote(value)} is not a list of Statements")
     for i, item in enumerate(value):
         if not isinstance(item, Statement):
             raise ConfigError(f"{what}[{i}]: {quote(item)} is not a Statement")
-        review_state(f"{what}[{i}].review", item.review)
         _check_findings(f"{what}[{i}]", item)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache, cached_property
 from hashlib import sha256
 from numbers import Real
@@ -25,7 +26,7 @@ from medreward.language.vocabulary import (
     make_vocabulary,
 )
 from medreward.language.word_checks import check_forms, check_modifiers
-from medreward.task.card import card_text, make_task, read_card, shipped
+from medreward.task.card import card_text, make_task, read_card, reviews_of, shipped
 from medreward.task.labels import (
     Label,
     Statement,
@@ -35,8 +36,18 @@ from medreward.task.labels import (
 )
 from medreward.task.laterality import Laterality
 from medreward.task.registry import rules_of
+from medreward.task.review import (
+    REVIEWED,
+    ReviewCount,
+    SignedText,
+    attach_reviews,
+    cite_statements,
+    is_draft,
+    merge_reviews,
+)
 from medreward.task.settings import RewardSettings
 from medreward.task.traits import Trait
+from medreward.task.words import cite_words
 
 NO_FINDING = (
     *("no finding", "no findings", "no abnormality", "no abnormalities", "no abnormal findings"),
@@ -49,7 +60,7 @@ _DEFAULT = RewardSettings()
 # for the name, the reward settings and the knowledge, of which the labels' attributes are a part.
 _NO_SCORE = frozenset(
     ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
-)
+) | {"specialty", "urls", "reviews"}
 _NO_SCORE_OF_LABEL = frozenset(("attributes",))
 
 
@@ -121,6 +132,9 @@ class Task:
             those of the languages.
         fields: name -> task of each field, for an answer with several of them.
         field_weights: name of a field -> what it counts, 1 where it is not here.
+        specialty: who reads such images, such as "ophthalmology"; "" where anyone does.
+        urls: key of a reference -> its address on the web.
+        reviews: what readers say of statements, those included that the card no longer has.
 
     Raises:
         ConfigError: if a field is not allowed, or labels could be confused with each other.
@@ -147,6 +161,9 @@ class Task:
     modifiers: tuple[str, ...] = ()
     fields: Mapping[str, Task] = field(default_factory=dict)
     field_weights: Mapping[str, float] = field(default_factory=dict)
+    specialty: str = ""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    reviews: tuple[SignedText, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -211,11 +228,16 @@ class Task:
         return hash(self.digest)
 
     @classmethod
-    def load(cls, task: str | Path) -> Task:
-        """Return the shipped task of that name, or the one in the YAML card at that path."""
-        if isinstance(task, str) and task in shipped():
-            return _load_shipped(task)
-        return parse_card(*card_text(task))
+    def load(cls, task: str | Path, reviews: str | Path | None = None) -> Task:
+        """Return the shipped task of that name, or the one in the YAML card at that path.
+
+        Args:
+            task: the name, or the path.
+            reviews: a folder with reviews, beside those that lie beside the card.
+        """
+        is_shipped = isinstance(task, str) and task in shipped()
+        found = _load_shipped(str(task)) if is_shipped else parse_card(*card_text(task))
+        return found.with_reviews(reviews_of(task, reviews))
 
     @cached_property
     def forms(self) -> list[tuple[str, ...]]:
@@ -310,6 +332,64 @@ class Task:
         """All prior knowledge: about the task, then label by label."""
         return (*self.knowledge, *(s for label in self.labels for s in label.attributes))
 
+    @cached_property
+    def reviewed_statements(self) -> tuple[SignedText, ...]:
+        """The `statements` in their order, each with what readers say of it."""
+        cited = cite_statements(self.knowledge, self.labels, self.references)
+        return attach_reviews(cited, self.reviews)
+
+    @cached_property
+    def reviewed_words(self) -> Mapping[str, SignedText]:
+        """The card's question, names and costs by field, each with what readers say of it."""
+        words = cite_words(self)
+        return dict(zip(words, attach_reviews(words.values(), self.reviews), strict=True))
+
+    @property
+    def stale_reviews(self) -> tuple[SignedText, ...]:
+        """The reviews of texts that the card no longer has."""
+        known = {one.digest for one in (*self.reviewed_statements, *self.reviewed_words.values())}
+        return tuple(review for review in self.reviews if review.digest not in known)
+
+    def count_reviews(self, level: str = "full") -> ReviewCount:
+        """Count the statements of a level that are reviewed, disputed and so on, and stale reviews.
+
+        >>> print(Task.load("pneumoniamnist").count_reviews())
+        4 statements, 0 reviewed
+        """
+        if level not in KNOWLEDGE_LEVELS:
+            raise expected("knowledge level", level, KNOWLEDGE_LEVELS)
+        most = {"none": 0, "context": len(self.knowledge)}.get(level)
+        found = self.reviewed_statements[:most]
+        states = Counter(statement.state for statement in found)
+        drafts = sum(is_draft(statement.source) for statement in found)
+        return ReviewCount(states, len(self.stale_reviews), drafts)
+
+    def with_reviews(self, reviews: Iterable[SignedText]) -> Task:
+        """Return the task with more reviews; itself where there are none."""
+        added = tuple(reviews)
+        return replace(self, reviews=merge_reviews(self.reviews, added)) if added else self
+
+    def only_reviewed(self) -> Task:
+        """Return the task with those statements alone that are reviewed and not disputed.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        kept = [one for one in self.reviewed_statements if one.state == REVIEWED]
+        holds = iter([one.state == REVIEWED for one in self.reviewed_statements])
+        knowledge = tuple(statement for statement in self.knowledge if next(holds))
+        labels = [
+            replace(label, attributes=tuple(s for s in label.attributes if next(holds)))
+            for label in self.labels
+        ]
+        if not kept:
+            raise ConfigError(
+                f"knowledge: reviewed: task {quote(self.name)} has no statement that holds after "
+                f"review ({self.count_reviews()}); have them read (medreward review sheet), give "
+                f"the folder of the reviews (--reviews), or take another level of knowledge"
+            )
+        return replace(self, knowledge=knowledge, labels=labels, reviews=tuple(kept))
+
     def answer_name(self, index: int) -> str:
         """Return what prompts and rows call a label: its name, or the number of a grade.
 
@@ -368,13 +448,13 @@ class Task:
             raise ConfigError(f"modifiers: {quote(self.modifiers)} is not a list of words")
         for i, modifier in enumerate(self.modifiers):
             text(f"modifiers[{i}]", modifier)
-        for name in ("question", "modality"):
+        for name in ("question", "modality", "specialty"):
             text(name, getattr(self, name), empty=True)
         if self.laterality is not None and not isinstance(self.laterality, Laterality):
             raise ConfigError(f"laterality: {quote(self.laterality)} is not a Laterality")
         check_statements("knowledge", self.knowledge)
         check_fields(self.fields, self.field_weights, Task)
-        for name in ("references", "data"):
+        for name in ("references", "urls", "data"):
             _check_texts(name, getattr(self, name))
 
     def _check_labels(self) -> None:

@@ -164,7 +164,7 @@ COLUMN_OPTIONS = (
         default=[],
         metavar="VALUE=MEANING",
         help="in all --label-columns: what another value means, 1, 0, or nothing, which leaves the "
-        "image out; such as -1=0, and =0 for an empty cell; may be repeated",
+        "image out; such as --flag-value=-1=0, and =0 for an empty cell; may be repeated",
     ),
     option(
         "--box-columns",

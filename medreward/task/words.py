@@ -1,0 +1,68 @@
+"""A card's words as what a reader judges: question, names, and which error is worse.
+
+They are signed like statements, bound to the same hash; a reader strikes or adds names by an edit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medreward.task.review import SignedText
+from medreward.task.traits import Trait
+
+BETWEEN = "; "  # two names in a list
+
+
+def cite_words(task: Any) -> dict[str, SignedText]:
+    """Return the field of each part of a card -> what a review of it is bound to.
+
+    Args:
+        task: a `medreward.task.task.Task`.
+
+    >>> from medreward.task.task import Task
+    >>> list(cite_words(Task("cells", labels=["a", "b"], question="Which?")))
+    ['question']
+    """
+    found = {}
+    if task.question:
+        found["question"] = SignedText(task.question, "", f"the question of {task.name}")
+    for i, label in enumerate(task.labels):
+        if label.synonyms:
+            names = BETWEEN.join(label.synonyms)
+            found[f"labels[{i}].synonyms"] = SignedText(
+                names, label.name, "other names that count as the label"
+            )
+    if task.modifiers:
+        words = BETWEEN.join(task.modifiers)
+        found["modifiers"] = SignedText(
+            words, "", f"words that may stand beside a label of {task.name} and change nothing"
+        )
+    if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
+        phrases = BETWEEN.join(task.no_finding)
+        found["no_finding"] = SignedText(
+            phrases, "", f"phrases that say that no label of {task.name} applies"
+        )
+    worse = _which_error_is_worse(task)
+    if worse:
+        found["reward"] = SignedText(worse, "", f"which error is worse in {task.name}")
+    return found
+
+
+def _which_error_is_worse(task: Any) -> str:
+    settings = task.reward
+    if Trait.ORDERED in task.traits:
+        low, high = settings.under_grading, settings.over_grading
+        if low == high:
+            return "A grade that is too low and one that is as much too high are equally wrong."
+        return (
+            f"A grade that is too low earns {low:g} times what its distance alone would earn, one "
+            f"that is too high {high:g} times."
+        )
+    if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
+        costs = [f"{label.name} {label.cost:g}" for label in task.labels if label.cost != 1]
+        told = f"labels count {', '.join(costs)}, others 1" if costs else "all labels count alike"
+        return (
+            f"To leave out a label counts {settings.beta**2:g} times as much as to name one in "
+            f"excess; {told}."
+        )
+    return ""

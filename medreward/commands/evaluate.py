@@ -29,7 +29,13 @@ def add_parser(commands: Any) -> None:
     evaluate.add_argument("--max-new-tokens", type=int, default=512, help="(default: 512)")
     evaluate.add_argument("--batch", type=int, default=1, help="rows at once (default: 1)")
     evaluate.add_argument(
-        "--against", type=Path, metavar="FILE", help="other completions of the same rows to compare"
+        "--compare",
+        "--against",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="completions of other models for the same rows; each two are compared",
     )
     evaluate.add_argument(
         "--by", default="", metavar="NAMES", help="fields of extra_info, separated by commas"
@@ -52,7 +58,7 @@ def add_parser(commands: Any) -> None:
     evaluate.add_argument("--resamples", type=int, default=2000, help="(default: 2000)")
     evaluate.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
     evaluate.add_argument(
-        "--out", type=Path, metavar="DIR", help="write report.md, report.json and table.tex"
+        "--out", type=Path, metavar="DIR", help="write report.md, report.json and report.tex"
     )
     evaluate.set_defaults(run=_run)
 
@@ -60,55 +66,119 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.commands.reward_options import reading_settings
     from medreward.data.check import scorers_of
-    from medreward.files.atomic import write_text_atomic
     from medreward.runs import evaluation
     from medreward.scoring.task_book import name_tasks
 
     whole("--resamples", arguments.resamples, 100, 1_000_000)
-    if arguments.completions is None:
-        raise ConfigError("--completions FILE is needed; with --model it is where they are written")
-    if arguments.model:
-        from medreward.runs.generation import generate
-
-        made = generate(
-            arguments.model,
-            arguments.rows,
-            arguments.completions,
-            max_new_tokens=whole("--max-new-tokens", arguments.max_new_tokens, 1),
-            batch=whole("--batch", arguments.batch, 1),
-        )
-        print(f"{arguments.completions}: {made} new completions")
+    _generate(arguments)
+    files = _files(arguments)
     scorer_of = scorers_of(name_tasks(arguments.task), reading_settings(arguments))
     by = [name for name in arguments.by.split(",") if name]
-    files = [arguments.completions, *([arguments.against] if arguments.against else [])]
-    scored = [
-        evaluation.score_completions(
+    models = {
+        name: evaluation.score_completions(
             arguments.rows,
             evaluation.read_completions(file),
             scorer_of,
             missing=arguments.missing,
             by=by,
         )
-        for file in files
-    ]
+        for name, file in files.items()
+    }
     chance = {"resamples": arguments.resamples, "seed": arguments.seed}
-    found = [one for own in scored[0].values() for one in evaluation.evaluate(own, by=by, **chance)]
-    changes = (
-        {
-            task: evaluation.compare(own, scored[1][task], **chance)
-            for task, own in scored[0].items()
-        }
-        if arguments.against
-        else {}
-    )
-    report = evaluation.markdown(found, changes)
+    found = [
+        one
+        for name, tasks in models.items()
+        for own in tasks.values()
+        for one in evaluation.evaluate(own, by=by, model=name if len(models) > 1 else "", **chance)
+    ]
+    comparisons = evaluation.compare_all(models, **chance)
+    sources = _sources(arguments, files)
+    report = evaluation.markdown(found, comparisons, _told(sources))
     print(report, end="")
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        inputs = {"rows": str(arguments.rows), "completions": [str(file) for file in files]}
-        content = evaluation.as_json(found, changes, **inputs, **chance)
-        write_text_atomic(arguments.out / "report.md", report)
-        write_text_atomic(arguments.out / "report.json", content)
-        write_text_atomic(arguments.out / "table.tex", evaluation.latex(found))
-        print(f"wrote {arguments.out}/report.md, report.json, table.tex")
+        tables = {
+            "report.md": report,
+            "report.json": evaluation.as_json(found, comparisons, **sources),
+            "report.tex": evaluation.latex(found, comparisons, _told(sources)),
+        }
+        _write(arguments.out, tables)
     return 0
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    """Write a model's completions to the file that --completions names."""
+    if not arguments.model:
+        return
+    from medreward.runs.generation import generate
+
+    if arguments.completions is None:
+        raise ConfigError("--model: --completions FILE is where its completions are written")
+    made = generate(
+        arguments.model,
+        arguments.rows,
+        arguments.completions,
+        max_new_tokens=whole("--max-new-tokens", arguments.max_new_tokens, 1),
+        batch=whole("--batch", arguments.batch, 1),
+    )
+    print(f"{arguments.completions}: {made} new completions")
+
+
+def _files(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the files of completions by the names of their models."""
+    given = [("", arguments.completions)] if arguments.completions else []
+    for text in arguments.compare:
+        name, is_named, file = text.partition("=")
+        # A path may hold "=", a name has no "/".
+        given.append((name, Path(file)) if is_named and "/" not in name else ("", Path(text)))
+    if not given:
+        raise ConfigError("--completions FILE or --compare FILE FILE is needed")
+    found: dict[str, Path] = {}
+    for name, file in given:
+        own = name or file.stem
+        if own in found:
+            raise ConfigError(
+                f"--compare: two files are called {own!r}: {found[own]} and {file}; name them, as "
+                f"in --compare base={found[own]} tuned={file}"
+            )
+        found[own] = file
+    return found
+
+
+def _sources(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
+    """Return what the numbers come from."""
+    from medreward.runs.evaluation_files import file_digest
+    from medreward.version import __version__
+
+    return {
+        "medreward": __version__,
+        "rows": {"file": arguments.rows.name, "sha256": file_digest(arguments.rows)},
+        "completions": {
+            name: {"file": file.name, "sha256": file_digest(file)} for name, file in files.items()
+        },
+        "resamples": arguments.resamples,
+        "seed": arguments.seed,
+    }
+
+
+def _told(sources: dict[str, Any]) -> dict[str, str]:
+    """Return the same in words, for a table."""
+    rows = sources["rows"]
+    named = "; ".join(
+        f"{name}: {one['file']}, SHA-256 {one['sha256']}"
+        for name, one in sources["completions"].items()
+    )
+    return {
+        "medreward": sources["medreward"],
+        "rows": f"{rows['file']}, SHA-256 {rows['sha256']}",
+        "completions": named,
+        "bootstrap": f"{sources['resamples']} samples, seed {sources['seed']}",
+    }
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    from medreward.files.atomic import write_text_atomic
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_text_atomic(folder / name, text)
+    print(f"wrote {folder}/{', '.join(texts)}")

@@ -239,3 +239,18 @@ def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     ]
     assert path.read_text(encoding="utf-8").splitlines()[:2] == lines[:2]
     assert main([*given[:4], "--model", str(tmp_path / "none")]) == 2
+
+    drawn = tmp_path / "made" / "samples.jsonl"
+    given[3] = str(drawn)
+    given += ["--samples", "3", "--temperature", "2"]
+    assert main(given) == 0
+    assert "18 new completions" in capsys.readouterr().out
+    whole = drawn.read_text(encoding="utf-8")
+    lines = whole.splitlines()
+    assert len({line for line in lines if '"r0"' in line}) > 1
+    drawn.write_text("\n".join([*lines[:4], lines[4][:9]]), encoding="utf-8")  # in a row's samples
+    assert main(given) == 0
+    assert "15 new completions" in capsys.readouterr().out
+    assert drawn.read_text(encoding="utf-8") == whole  # the same chance
+    assert main([*given[:-3], "2"]) == 2
+    assert "is there 3 times, and --samples is 2" in capsys.readouterr().err

@@ -27,6 +27,16 @@ def add_parser(commands: Any) -> None:
         "--model", metavar="FOLDER|NAME", help="generate them greedily, into --completions"
     )
     evaluate.add_argument("--max-new-tokens", type=int, default=512, help="(default: 512)")
+    evaluate.add_argument(
+        "--samples",
+        type=int,
+        default=1,
+        metavar="K",
+        help="completions a row: pass@1, pass@K, the answer that most give (default: 1, greedy)",
+    )
+    evaluate.add_argument(
+        "--temperature", type=float, default=1.0, help="of samples of --model (default: 1.0)"
+    )
     evaluate.add_argument("--batch", type=int, default=1, help="rows at once (default: 1)")
     evaluate.add_argument(
         "--compare",
@@ -56,7 +66,7 @@ def add_parser(commands: Any) -> None:
     evaluate.add_argument("--completion-format", metavar="NAME|FILE", help="that of the reward")
     evaluate.add_argument("--model-profile", metavar="NAME|FILE", help="that of the reward")
     evaluate.add_argument("--resamples", type=int, default=2000, help="(default: 2000)")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
+    evaluate.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     evaluate.add_argument(
         "--out", type=Path, metavar="DIR", help="write report.md, report.json and report.tex"
     )
@@ -70,6 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward.scoring.task_book import name_tasks
 
     whole("--resamples", arguments.resamples, 100, 1_000_000)
+    samples = whole("--samples", arguments.samples, 1, 1000)
     _generate(arguments)
     files = _files(arguments)
     scorer_of = scorers_of(name_tasks(arguments.task), reading_settings(arguments))
@@ -77,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     models = {
         name: evaluation.score_completions(
             arguments.rows,
-            evaluation.read_completions(file),
+            evaluation.read_answers(file, samples),
             scorer_of,
             missing=arguments.missing,
             by=by,
@@ -109,7 +120,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     """Write a model's completions to the file that --completions names."""
     if not arguments.model:
         return
-    from medreward.runs.generation import generate
+    from medreward.runs.generation import Sampling, generate
 
     if arguments.completions is None:
         raise ConfigError("--model: --completions FILE is where its completions are written")
@@ -119,6 +130,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         arguments.completions,
         max_new_tokens=whole("--max-new-tokens", arguments.max_new_tokens, 1),
         batch=whole("--batch", arguments.batch, 1),
+        sampling=Sampling(arguments.samples, arguments.temperature, arguments.seed),
     )
     print(f"{arguments.completions}: {made} new completions")
 
@@ -155,6 +167,7 @@ def _sources(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str,
         "completions": {
             name: {"file": file.name, "sha256": file_digest(file)} for name, file in files.items()
         },
+        "samples": arguments.samples,
         "resamples": arguments.resamples,
         "seed": arguments.seed,
     }
@@ -171,6 +184,7 @@ def _told(sources: dict[str, Any]) -> dict[str, str]:
         "medreward": sources["medreward"],
         "rows": f"{rows['file']}, SHA-256 {rows['sha256']}",
         "completions": named,
+        "samples a row": str(sources["samples"]),
         "bootstrap": f"{sources['resamples']} samples, seed {sources['seed']}",
     }
 

@@ -33,8 +33,10 @@ from medreward.runs.evaluation_metrics import (
 )
 from medreward.runs.evaluation_readings import predict, several_annotators
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
+from medreward.runs.evaluation_samples import join_samples
 from medreward.runs.evaluation_tables import as_json, latex, markdown
 from medreward.scoring.scorer import Scorer
+from medreward.task.task import Task
 
 __all__ = [
     "MISSING",
@@ -72,7 +74,7 @@ class Scored(NamedTuple):
 
 def score_completions(
     rows: str | Path,
-    completions: Mapping[str, str],
+    completions: Mapping[str, str | Sequence[ModelAnswer]],
     scorer_of: ScorerOf | None = None,
     *,
     missing: str = "error",
@@ -82,7 +84,8 @@ def score_completions(
 
     Args:
         rows: a parquet file of rows.
-        completions: id -> completion.
+        completions: id -> completion, or the samples of a row. Of several, the answer that most
+            of them give counts; of places, each by itself.
         scorer_of: gives the scorer of a row; None: the card's.
         missing: "error", or "unread" for rows without a completion.
         by: fields of the rows' ``extra_info`` by which results are divided.
@@ -107,15 +110,84 @@ def score_completions(
                 absent.append(name)
             bound = scorers(row["data_source"], info)
             target = target_of(bound.task, row["reward_model"]["ground_truth"])
-            parsed = bound.kind.parse(bound.task, target)
-            text = completions.get(name, "")
-            prediction = predict(bound, name, text, parsed, info.get("knowledge") or "")._replace(
-                cluster=_cluster(row, name), columns=_columns(rows, info, by), place=len(used) - 1
-            )
-            tasks.setdefault(bound.task.name, Scored(bound, [])).predictions.append(prediction)
+            given = completions.get(name, "")
+            answers = [ModelAnswer(given)] if isinstance(given, str) else given
+            whole = _RowOf(
+                name, bound.kind.parse(bound.task, target), info.get("knowledge") or "",
+                _cluster(row, name), _columns(rows, info, by), len(used) - 1,
+            )  # fmt: skip
+            own = tasks.setdefault(bound.task.name, Scored(bound, [])).predictions
+            own += join_samples(bound.task, [_predicted(bound, whole, one) for one in answers])
         bar.close()
     _check_ids(rows, used, completions, absent, missing)
+    for scored in tasks.values():
+        _check_confidences(scored, frozenset(absent))
     return tasks
+
+
+class _RowOf(NamedTuple):
+    """What a row says of each of its completions."""
+
+    name: str
+    target: Any
+    knowledge: str
+    cluster: str
+    columns: dict[str, str]
+    place: int
+
+
+def _predicted(bound: Scorer, row: _RowOf, answer: ModelAnswer) -> Prediction:
+    found = predict(bound, row.name, answer.completion, row.target, row.knowledge)
+    return found._replace(
+        cluster=row.cluster,
+        columns=row.columns,
+        place=row.place,
+        confidence=_confidence(bound.task, row.name, answer.confidence),
+    )
+
+
+def _confidence(
+    task: Task, name: str, given: float | Mapping[str, float] | None
+) -> float | tuple[float, ...] | None:
+    """Return a confidence as metrics take it: a number, or one of each label in order."""
+    if not isinstance(given, Mapping):
+        return given
+    try:
+        by_label = {task.target_index(label): value for label, value in given.items()}
+    except ConfigError as error:
+        raise ConfigError(f"id {quote(name)}: confidences: {error}") from error
+    lacking = [i for i in range(len(task.labels)) if i not in by_label]
+    if lacking or len(by_label) < len(given):
+        raise ConfigError(
+            f"id {quote(name)}: confidences: each label of {task.name} has a number, once; "
+            f"{quote(task.answer_name(lacking[0])) if lacking else 'one'} has "
+            f"{'none' if lacking else 'two'}"
+        )
+    return tuple(by_label[i] for i in range(len(task.labels)))
+
+
+def _check_confidences(scored: Scored, absent: frozenset[str]) -> None:
+    """Make sure that all predictions have a confidence of one form, or none has.
+
+    A row without a completion has none; it counts as 0.
+    """
+    there = [one for one in scored.predictions if one.id not in absent]
+    forms = {type(one.confidence) for one in there}
+    if len(forms) > 1:
+        odd = next(
+            one for one in there if not isinstance(one.confidence, type(there[0].confidence))
+        )
+        raise ConfigError(
+            f"task {scored.bound.task.name}: the confidence of {quote(there[0].id)} is "
+            f"{quote(there[0].confidence)}, that of {quote(odd.id)} {quote(odd.confidence)}; give "
+            f"all rows a number, all of them confidences of labels, or none"
+        )
+    if forms and forms != {type(None)}:
+        nothing = (0.0,) * len(scored.bound.task.labels) if forms == {tuple} else 0.0
+        scored.predictions[:] = [
+            one._replace(confidence=nothing) if one.id in absent else one
+            for one in scored.predictions
+        ]
 
 
 def _columns(rows: str | Path, info: Mapping[str, Any], by: Sequence[str]) -> dict[str, str]:
@@ -139,7 +211,7 @@ def _cluster(row: Mapping[str, Any], name: str) -> str:
 def _check_ids(
     rows: str | Path,
     used: set[str],
-    completions: Mapping[str, str],
+    completions: Mapping[str, Any],
     absent: Sequence[str],
     missing: str,
 ) -> None:
@@ -202,7 +274,7 @@ def _evaluation(
     return TaskEvaluation(
         task=bound.task.name,
         part=part,
-        rows=len(predictions),
+        rows=len({one.id for one in predictions}),
         signature=bound.signature(""),
         metrics=estimates(metrics, clusters, resamples=resamples, seed=seed),
         labels=label_table(bound.task, predictions),
@@ -215,8 +287,20 @@ def _evaluation(
 
 def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
     """Yield what a reader of the numbers should know."""
-    if len(predictions) < _FEW:
-        yield f"Only {len(predictions)} rows: the intervals say little."
+    counts = Counter(one.id for one in predictions)
+    if len(counts) < _FEW:
+        yield f"Only {len(counts)} rows: the intervals say little."
+    samples = predictions[0].samples
+    if samples is not None:
+        yield (
+            f"The answer to a row is the one that most of its {samples.total} samples give; pass@1 "
+            f"is their mean accuracy."
+        )
+    elif counts.most_common(1)[0][1] > 1:
+        yield (
+            f"Each of the {counts.most_common(1)[0][1]} samples of a row counts as an answer: "
+            f"places are not voted on."
+        )
     several = several_annotators(predictions)
     if several:
         whose = "their consensus" if bound.settings.annotators == "consensus" else "the first one's"

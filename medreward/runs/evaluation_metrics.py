@@ -20,6 +20,7 @@ from medreward.runs.evaluation_answers import (
     finding_table,
     question_metrics,
 )
+from medreward.runs.evaluation_confidence import confidence_metrics, label_shares
 from medreward.runs.evaluation_intervals import (
     AnyMetric,
     Array,
@@ -43,8 +44,8 @@ from medreward.runs.evaluation_places import (
     mask_metrics,
     point_metrics,
 )
-from medreward.runs.evaluation_readings import Prediction
-from medreward.scoring.scorer import Score
+from medreward.runs.evaluation_readings import Prediction, label_of, set_of
+from medreward.runs.evaluation_samples import sample_metrics
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
@@ -75,13 +76,13 @@ def metrics_of(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]
         raise ConfigError(f"task {task.name!r}: there is no prediction")
     own = MEASURES[kind_of(task).target_type](task, predictions)
     unread = share_metric("unreadable", [one.score.prediction is None for one in predictions])
-    return [*own, unread]
+    return [*own, *confidence_metrics(task, predictions), *sample_metrics(predictions), unread]
 
 
 def _label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]:
     count = len(task.labels)
     true = np.array([one.target for one in predictions])
-    said = np.array([_label_of(task, one.score) for one in predictions])
+    said = np.array([label_of(task, one.score) for one in predictions])
     cells = np.zeros((len(true), count * (count + 1)))
     cells[np.arange(len(true)), true * (count + 1) + said] = 1.0
     metrics: list[AnyMetric] = [
@@ -97,14 +98,6 @@ def _label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMet
         metrics.append(share_metric("mean absolute error", np.abs(true - graded)))
         metrics.append(Metric("quadratic weighted kappa", pairs, lambda sums: _kappa(sums, count)))
     return metrics
-
-
-def _label_of(task: Task, score: Score) -> int:
-    """Return the index of the label that was read; behind the last one for none."""
-    if score.prediction is None:
-        return len(task.labels)
-    names = {task.answer_name(i): i for i in range(len(task.labels))}
-    return names.get(score.prediction, len(task.labels))
 
 
 def _table(sums: Array, count: int) -> Array:
@@ -151,7 +144,7 @@ def _set_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetri
     true, said = np.zeros((2, len(predictions), count))
     for i, one in enumerate(predictions):
         true[i, [*one.target]] = 1.0
-        said[i, [*_set_of(task, one.score)]] = 1.0
+        said[i, [*set_of(task, one.score)]] = 1.0
     counts = np.concatenate([true * said, true, said], axis=1)
     sums = [part.sum(axis=1) for part in (true * said, said, true)]
     return [
@@ -160,19 +153,6 @@ def _set_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetri
         Metric("macro F1", counts, lambda own: _macro_sets(*np.split(own, 3, axis=-1))),
         share_metric("mean credit", [one.score.parts["accuracy"] for one in predictions]),
     ]
-
-
-def _set_of(task: Task, score: Score) -> frozenset[int]:
-    """Return the labels that were read; none if the answer is unread.
-
-    A prediction lists their names in the card's order, and a name may have a comma.
-    """
-    rest, found = score.prediction or "", set()
-    for i, label in enumerate(task.labels):
-        if rest == label.name or rest.startswith(f"{label.name}, "):
-            found.add(i)
-            rest = rest[len(label.name) + 2 :]
-    return frozenset(found)
 
 
 def _macro_sets(hit: Array, true: Array, said: Array) -> Array:
@@ -204,8 +184,11 @@ def label_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str,
     """Return recall, precision and F1 of each label, where a task names labels; else nothing.
 
     Of findings, these are of what is present; of boxes, of those that are found at an IoU of 0.5.
+    AUROC and average precision are there too where confidences are.
     """
-    return TABLES[kind_of(task).target_type](task, predictions)
+    rows = TABLES[kind_of(task).target_type](task, predictions)
+    more = label_shares(task, predictions) or [{}] * len(rows)
+    return [{**row, **own} for row, own in zip(rows, more, strict=True)]
 
 
 def _no_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
@@ -214,13 +197,13 @@ def _no_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, A
 
 def _single_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     targets = [frozenset([one.target]) for one in predictions]
-    answers = [frozenset([_label_of(task, one.score)]) for one in predictions]
+    answers = [frozenset([label_of(task, one.score)]) for one in predictions]
     return _table_of_sets(task, targets, answers)
 
 
 def _set_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     targets = [frozenset(one.target) for one in predictions]
-    answers = [_set_of(task, one.score) for one in predictions]
+    answers = [set_of(task, one.score) for one in predictions]
     return _table_of_sets(task, targets, answers)
 
 

@@ -23,6 +23,24 @@ from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 
+class SampleCounts(NamedTuple):
+    """What the samples of one row say together.
+
+    Attributes:
+        total: how many there are.
+        agreeing: how many say what most of them say; those that cannot be read agree with none.
+        right: how many are right.
+        credit: their mean R_accuracy.
+        unread: how many cannot be read.
+    """
+
+    total: int
+    agreeing: int
+    right: int
+    credit: float
+    unread: int
+
+
 class Prediction(NamedTuple):
     """A scored completion of a row.
 
@@ -35,8 +53,10 @@ class Prediction(NamedTuple):
         said: what the answer was read as, in the form of its type of target (`READERS`).
         completion: the text.
         answer: the answer in it, None where there is none.
-        confidence: what is known of how sure the model was, None for nothing.
+        confidence: how sure the model was of its answer; of each label, in the card's order; None
+            where that is not known.
         place: the number of the row in its file.
+        samples: what several samples say together, of which this is the most frequent answer.
     """
 
     id: str
@@ -47,8 +67,9 @@ class Prediction(NamedTuple):
     said: Any = None
     completion: str = ""
     answer: str | None = None
-    confidence: Any = None
+    confidence: float | tuple[float, ...] | None = None
     place: int = -1
+    samples: SampleCounts | None = None
 
 
 class BoxesSaid(NamedTuple):
@@ -96,6 +117,34 @@ def read_answer(
 ) -> Any:
     """Return what an answer says, as the metrics of its type of target take it."""
     return READERS[kind_of(task).target_type](task, settings, answer, target, score)
+
+
+def label_of(task: Task, score: Score) -> int:
+    """Return the index of the label that was read; behind the last one for none."""
+    if score.prediction is None:
+        return len(task.labels)
+    names = {task.answer_name(i): i for i in range(len(task.labels))}
+    return names.get(score.prediction, len(task.labels))
+
+
+def set_of(task: Task, score: Score) -> frozenset[int]:
+    """Return the labels that were read; none if the answer is unread.
+
+    A prediction lists their names in the card's order, and a name may have a comma.
+    """
+    rest, found = score.prediction or "", set()
+    for i, label in enumerate(task.labels):
+        if rest == label.name or rest.startswith(f"{label.name}, "):
+            found.add(i)
+            rest = rest[len(label.name) + 2 :]
+    return frozenset(found)
+
+
+def labels_said(task: Task, score: Score) -> frozenset[int]:
+    """Return the labels that an answer names, of one label or a set."""
+    if kind_of(task).target_type is TargetType.LABELS:
+        return set_of(task, score)
+    return frozenset({label_of(task, score)} - {len(task.labels)})
 
 
 def _nothing(

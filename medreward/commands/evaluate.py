@@ -51,6 +51,11 @@ def add_parser(commands: Any) -> None:
         "--by", default="", metavar="NAMES", help="fields of extra_info, separated by commas"
     )
     evaluate.add_argument(
+        "--rules",
+        action="store_true",
+        help="beside this, the verdicts of MedEvalKit, VLMEvalKit, lmms-eval and others",
+    )
+    evaluate.add_argument(
         "--missing",
         default="error",
         choices=("error", "unread"),
@@ -103,17 +108,37 @@ def _run(arguments: argparse.Namespace) -> int:
         for one in evaluation.evaluate(own, by=by, model=name if len(models) > 1 else "", **chance)
     ]
     comparisons = evaluation.compare_all(models, **chance)
+    rules = _suites(models) if arguments.rules else []
     sources = _sources(arguments, files)
-    report = evaluation.markdown(found, comparisons, _told(sources))
+    report = evaluation.markdown(found, comparisons, _told(sources), rules)
     print(report, end="")
     if arguments.out:
         tables = {
             "report.md": report,
-            "report.json": evaluation.as_json(found, comparisons, **sources),
+            "report.json": evaluation.as_json(
+                found, comparisons, **sources, rules=[one._asdict() for one in rules]
+            ),
             "report.tex": evaluation.latex(found, comparisons, _told(sources)),
         }
         _write(arguments.out, tables)
     return 0
+
+
+def _suites(models: dict[str, dict[str, Any]]) -> list[Any]:
+    from medreward.runs.evaluation_rules import suite_agreement
+
+    found = [
+        one
+        for name, tasks in models.items()
+        for own in tasks.values()
+        for one in suite_agreement(own.bound, own.predictions, name if len(models) > 1 else "")
+    ]
+    if not found:
+        raise ConfigError(
+            "--rules: no suite has a rule for these tasks; they are for options, labels and short "
+            "answers"
+        )
+    return found
 
 
 def _generate(arguments: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from medreward.files.markdown import cell, plain
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
+from medreward.runs.evaluation_rules import SuiteAgreement
 
 NOTE = (
     "In brackets: 95 % percentile bootstrap over images. p: two-sided permutation test, the two "
@@ -51,6 +52,7 @@ def markdown(
     evaluations: Sequence[TaskEvaluation],
     comparisons: Sequence[ModelComparison] = (),
     sources: Mapping[str, str] | None = None,
+    rules: Sequence[SuiteAgreement] = (),
 ) -> str:
     """Return evaluations and comparisons as Markdown, for a paper's appendix or an issue.
 
@@ -58,6 +60,7 @@ def markdown(
         evaluations: of one model or several.
         comparisons: of two models each.
         sources: what the numbers come from (rows, files, seed), by name.
+        rules: how suites agree.
     """
     lines = ["# Evaluation", ""]
     for group in grouped(evaluations):
@@ -73,6 +76,7 @@ def markdown(
         lines.append("")
     for comparison in comparisons:
         lines += [*_comparison_lines(comparison), ""]
+    lines += _rule_lines(rules)
     lines.append(NOTE)
     lines += [""] * bool(sources)
     lines += [f"- {plain(name)}: {plain(text)}" for name, text in (sources or {}).items()]
@@ -133,6 +137,38 @@ def _comparison_lines(one: ModelComparison) -> Iterator[str]:
     for own in one.metrics:
         value = interval_text(own.value, own.low, own.high, "+")
         yield f"| {cell(own.name)} | {value} | {own.p:.4f} | {own.adjusted:.4f} |"
+
+
+def _rule_lines(rules: Sequence[SuiteAgreement]) -> list[str]:
+    if not rules:
+        return []
+    lines = ["## The same completions under other suites' rules", "", RULES_NOTE, ""]
+    lines += ["| " + " | ".join(RULE_HEADS) + " |", "|---|---|" + "---:|" * (len(RULE_HEADS) - 2)]
+    lines += ["| " + " | ".join(map(cell, rule_cells(one))) + " |" for one in rules]
+    return [*lines, ""]
+
+
+RULE_HEADS = (
+    *("task", "suite", "rows", "right by it", "right by medreward", "same verdict"),
+    *("right by it only", "right by medreward only"),
+)
+RULES_NOTE = (
+    "Right by a suite's rule as it stood in August 2026, written anew from a description; what it "
+    "leaves to a judge, a language model or chance counts as wrong. A figure to publish under a "
+    "suite's name comes from the suite itself."
+)
+
+
+def rule_cells(one: SuiteAgreement) -> list[str]:
+    """Return a line of the table of suites."""
+    return [
+        f"{one.task}, {one.model}" if one.model else one.task,
+        f"{one.suite}, {one.of}",
+        str(one.rows),
+        *(number_text(share) for share in (one.theirs, one.ours, one.same)),
+        str(one.only_theirs),
+        str(one.only_ours),
+    ]
 
 
 # LaTeX

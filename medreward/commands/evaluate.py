@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,10 @@ def add_parser(commands: Any) -> None:
     evaluate.add_argument("--resamples", type=int, default=2000, help="(default: 2000)")
     evaluate.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     evaluate.add_argument(
-        "--out", type=Path, metavar="DIR", help="write report.md, report.json and report.tex"
+        "--out", type=Path, metavar="DIR", help="write report.html, .md, .json and .tex"
+    )
+    evaluate.add_argument(
+        "--errors", type=int, default=24, help="errors with images in report.html (default: 24)"
     )
     evaluate.set_defaults(run=_run)
 
@@ -85,6 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward.scoring.task_book import name_tasks
 
     whole("--resamples", arguments.resamples, 100, 1_000_000)
+    whole("--errors", arguments.errors, 0, 1000)
     samples = whole("--samples", arguments.samples, 1, 1000)
     _generate(arguments)
     files = _files(arguments)
@@ -120,8 +125,23 @@ def _run(arguments: argparse.Namespace) -> int:
             ),
             "report.tex": evaluation.latex(found, comparisons, _told(sources)),
         }
+        if find_spec("jinja2") is None:
+            print("report.html is left out: it needs jinja2 (pip install 'medreward[report]')")
+        else:
+            tables["report.html"] = _page(
+                arguments, models, found, comparisons, rules, _told(sources)
+            )
         _write(arguments.out, tables)
     return 0
+
+
+def _page(arguments: argparse.Namespace, *found: Any) -> str:
+    from medreward.runs.evaluation_page import evaluation_page
+    from medreward.sheets.evaluation import render_evaluation
+
+    *results, facts = found
+    content = evaluation_page(arguments.rows, *results, facts=facts, errors=arguments.errors)
+    return render_evaluation(content)
 
 
 def _suites(models: dict[str, dict[str, Any]]) -> list[Any]:

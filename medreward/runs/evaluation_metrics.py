@@ -57,6 +57,7 @@ __all__ = [
     "Metric",
     "Prediction",
     "RankedMetric",
+    "confusion_counts",
     "differences",
     "estimates",
     "holm",
@@ -178,6 +179,16 @@ MEASURES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[AnyMet
     TargetType.MASK: mask_metrics,
     TargetType.PLACES: point_metrics,
 }
+
+
+def confusion_counts(task: Task, predictions: Sequence[Prediction]) -> list[list[int]]:
+    """Return how often each label was answered to each truth; unread answers behind the last."""
+    count = len(task.labels)
+    table: Array = np.zeros((count, count + 1), int)
+    for one in predictions:
+        table[one.target, label_of(task, one.score)] += 1
+    found: list[list[int]] = table.tolist()
+    return found
 
 
 def label_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:

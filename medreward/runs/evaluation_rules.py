@@ -15,6 +15,7 @@ from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 _MOST_SHOWN = 5
+_BY_LETTER = frozenset(("MedXpertQA",))  # whose rule looks for letters only: labels have none
 
 
 class SuiteReading(NamedTuple):
@@ -123,7 +124,8 @@ def _readings(task: Task, one: Prediction) -> Iterator[tuple[str, str, SuiteRead
     elif kind_of(task).target_type is TargetType.LABEL and Trait.ORDERED not in task.traits:
         options = [label.name for label in task.labels]
         if len(options) <= len(LETTERS):
-            yield from _of_options(text, options, target)
+            found = _of_options(text, options, target)
+            yield from (one for one in found if one[0] not in _BY_LETTER)
 
 
 def _of_options(

@@ -8,7 +8,7 @@ import json
 import random
 from typing import Any
 
-import networkx
+import networkx  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from pycocotools import mask as coco_masks
@@ -200,7 +200,8 @@ def test_a_drawn_sample_is_what_pycocotools_makes_of_its_rows() -> None:
     )  # fmt: skip
     weights = np.array([[float(i in chosen) for i in range(len(true))]])
     value = metric.of_clusters(np.arange(len(true)), len(true))(weights)[0]
-    part = evaluated(*([rows[i] for i in chosen] for rows in (true, said, sure)))
+    boxes, guesses = ([rows[i] for i in chosen] for rows in (true, said))
+    part = evaluated(boxes, guesses, [sure[i] for i in chosen])
     assert value == pytest.approx(part.stats[1], abs=1e-9)
 
 

@@ -214,6 +214,36 @@ def test_a_row_without_a_completion_may_count_as_unread(tmp_path: Path) -> None:
         score_completions(rows, {"r0": "x", "r1": "y"}, by=["site"])
 
 
+def test_rows_are_drawn_together_by_a_field(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * 10)
+    said = {f"r{i}": completion_with("normal") for i in range(20)}
+    alone = evaluate(score_completions(rows, said)["pneumoniamnist"], resamples=100)[0].metrics[0]
+    assert alone.low < alone.value < alone.high
+    one = score_completions(rows, said, cluster="split")["pneumoniamnist"]
+    together = evaluate(one, resamples=100)[0].metrics[0]
+    assert together.low == together.value == together.high == 0.5  # all of one split
+    with pytest.raises(ConfigError, match=r"--cluster: .* extra_info has no 'patient'; it has id"):
+        score_completions(rows, said, cluster="patient")
+
+
+def test_texts_that_are_no_text_are_shown_as_escapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal"] * 4)
+    said = ["\ud800", "\x1b[31mnormal", "normal\u202e | x", ""]
+    file = write_completions(tmp_path / "c.jsonl", said)
+    out = tmp_path / "out"
+    given = ["evaluate", str(rows), "--completions", str(file), "--rules", "--out", str(out)]
+    assert main([*given, "--resamples", "100"]) == 0
+    capsys.readouterr()
+    for path in out.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", text), path.name
+    found = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    shown = {one["answer"] for suite in found["rules"] for one in suite["examples"]}
+    assert "\x1b[31mnormal" in shown
+
+
 def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,12 @@ def add_parser(commands: Any) -> None:
         "--by", default="", metavar="NAMES", help="fields of extra_info, separated by commas"
     )
     evaluate.add_argument(
+        "--cluster",
+        metavar="NAME",
+        help="field of extra_info, such as a patient, whose rows are drawn together (default: rows "
+        "of the same images)",
+    )
+    evaluate.add_argument(
         "--rules",
         action="store_true",
         help="beside this, the verdicts of MedEvalKit, VLMEvalKit, lmms-eval and others",
@@ -102,6 +108,7 @@ def _run(arguments: argparse.Namespace) -> int:
             scorer_of,
             missing=arguments.missing,
             by=by,
+            cluster=arguments.cluster,
         )
         for name, file in files.items()
     }
@@ -213,6 +220,7 @@ def _sources(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str,
             name: {"file": file.name, "sha256": file_digest(file)} for name, file in files.items()
         },
         "samples": arguments.samples,
+        "cluster": arguments.cluster or "images",
         "resamples": arguments.resamples,
         "seed": arguments.seed,
     }
@@ -230,14 +238,16 @@ def _told(sources: dict[str, Any]) -> dict[str, str]:
         "rows": f"{rows['file']}, SHA-256 {rows['sha256']}",
         "completions": named,
         "samples a row": str(sources["samples"]),
-        "bootstrap": f"{sources['resamples']} samples, seed {sources['seed']}",
+        "bootstrap": f"{sources['resamples']} samples of {sources['cluster']}, seed "
+        f"{sources['seed']}",
     }
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
     from medreward.files.atomic import write_text_atomic
+    from medreward.text.shown import escape_controls
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        write_text_atomic(folder / name, text)
+        write_text_atomic(folder / name, escape_controls(text))
     print(f"wrote {folder}/{', '.join(texts)}")

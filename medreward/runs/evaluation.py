@@ -80,6 +80,7 @@ def score_completions(
     *,
     missing: str = "error",
     by: Sequence[str] = (),
+    cluster: str | None = None,
 ) -> dict[str, Scored]:
     """Return the rows of each task with scored completions.
 
@@ -90,6 +91,8 @@ def score_completions(
         scorer_of: gives the scorer of a row; None: the card's.
         missing: "error", or "unread" for rows without a completion.
         by: fields of the rows' ``extra_info`` by which results are divided.
+        cluster: the field of rows that are drawn together in intervals, such as a patient; None:
+            rows of the same images are.
 
     Raises:
         ConfigError: if ids of rows and completions do not match, or a field is not there.
@@ -115,7 +118,8 @@ def score_completions(
             answers = [ModelAnswer(given)] if isinstance(given, str) else given
             whole = _RowOf(
                 name, bound.kind.parse(bound.task, target), info.get("knowledge") or "",
-                _cluster(row, name), _columns(rows, info, by), len(used) - 1,
+                _cluster(rows, row, name, cluster), _columns(rows, "--by", info, by),
+                len(used) - 1,
             )  # fmt: skip
             own = tasks.setdefault(bound.task.name, Scored(bound, [])).predictions
             own += join_samples(bound.task, [_predicted(bound, whole, one) for one in answers])
@@ -191,17 +195,31 @@ def _check_confidences(scored: Scored, absent: frozenset[str]) -> None:
         ]
 
 
-def _columns(rows: str | Path, info: Mapping[str, Any], by: Sequence[str]) -> dict[str, str]:
+def _columns(
+    rows: str | Path, option: str, info: Mapping[str, Any], by: Sequence[str]
+) -> dict[str, str]:
     for name in by:
         if name not in info:
             raise ConfigError(
-                f"--by: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}"
+                f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}"
             )
     return {name: str(info[name]) for name in by}
 
 
-def _cluster(row: Mapping[str, Any], name: str) -> str:
-    """Return what tells a row's images from others; a row without an image is alone."""
+def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | None) -> str:
+    """Return what a row is drawn together with: a field's value, or its images.
+
+    A row without an image is alone.
+    """
+    if field is not None:
+        info = row.get("extra_info") or {}
+        value = _columns(rows, "--cluster", info, [field])[field]
+        if info[field] is None or not value:
+            raise ConfigError(
+                f"--cluster: {rows}: the row {quote(name)} has no {quote(field)}, which each row "
+                f"needs"
+            )
+        return value
     digest = sha256()
     for picture in row["images"] or []:
         content = picture.get("bytes") if isinstance(picture, Mapping) else picture

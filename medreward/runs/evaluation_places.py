@@ -45,6 +45,7 @@ from medreward.task.task import Task
 IOUS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))  # COCO's thresholds
 _SHOWN = (0.5, 0.75)  # of which precision, recall and F1 are told
 _RECALLS = np.linspace(0.0, 1.0, 101)
+_CHUNK = 2**21  # weights of boxes that are looked at at once
 _TINY = float(np.spacing(1))  # what COCO adds to a denominator
 
 
@@ -189,33 +190,38 @@ def _precision_way(rows: Sequence[RowMatches], thresholds: Sequence[float]) -> O
     def compute(weights: Array) -> Array:
         values = np.full((len(weights), len(columns), len(thresholds)), np.nan)
         for at, (own, there) in enumerate(columns):
-            drawn = weights[:, owner[own]]
-            for level in range(len(thresholds)):
-                values[:, at, level] = _average_precision(drawn, hits[level, own], weights @ there)
-        known = ~np.isnan(values)
-        flat = np.where(known, values, 0.0).reshape(len(values), -1)
-        return mean_where(flat, known.reshape(len(values), -1))
+            step = max(1, _CHUNK // max(1, len(own)))
+            for start in range(0, len(weights), step):
+                part = weights[start : start + step]
+                values[start : start + step, at] = _average_precisions(
+                    part[:, owner[own]], hits[: len(thresholds), own], part @ there
+                )
+        known = ~np.isnan(values).reshape(len(values), -1)
+        return mean_where(np.where(known, values.reshape(len(values), -1), 0.0), known)
 
     return compute
 
 
-def _average_precision(drawn: Array, hits: Array, true: Array) -> Array:
-    """Return average precision at 101 recalls of each sample; NaN where nothing is true.
+def _average_precisions(drawn: Array, hits: Array, true: Array) -> Array:
+    """Return average precision at 101 recalls of each sample, by threshold; NaN for nothing true.
+
+    Precision is largest and recall new at boxes that are matched, so that no others are looked at.
 
     Args:
         drawn: how often each box is there, in order of confidence: shape (samples, boxes).
-        hits: whether it is matched.
-        true: how many true boxes there are.
+        hits: whether it is matched, by threshold: shape (thresholds, boxes).
+        true: how many true boxes each sample has.
     """
-    found = np.cumsum(drawn * hits, axis=1)
     said = np.cumsum(drawn, axis=1)
-    precision = found / (said + _TINY)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.concatenate([envelope, np.zeros((len(drawn), 1))], axis=1)
-    values = np.full(len(drawn), np.nan)
-    for i in np.flatnonzero(true > 0):
-        reached = np.searchsorted(found[i] / true[i], _RECALLS, side="left")
-        values[i] = padded[i, reached].mean()
+    values = np.full((len(drawn), len(hits)), np.nan)
+    for level, matched in enumerate(hits):
+        found = np.cumsum(drawn[:, matched], axis=1)
+        precision = found / (said[:, matched] + _TINY)
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        padded = np.concatenate([envelope, np.zeros((len(drawn), 1))], axis=1)
+        for i in np.flatnonzero(true > 0):
+            reached = np.searchsorted(found[i] / true[i], _RECALLS, side="left")
+            values[i, level] = padded[i, reached].mean()
     return values
 
 

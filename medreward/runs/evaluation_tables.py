@@ -12,9 +12,9 @@ from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_rules import SuiteAgreement
 
 NOTE = (
-    "In brackets: 95 % percentile bootstrap over images. p: two-sided permutation test, the two "
-    "models exchanged image by image; Holm's correction is for all metrics and pairs of models of "
-    "a task."
+    "In brackets: 95 % percentile bootstrap; rows of one image, or of what --cluster names, are "
+    "drawn together. p: two-sided permutation test, the two models exchanged in the same way; "
+    "Holm's correction is for all metrics and pairs of models of a task."
 )
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _COUNTED = ("label", "rows")  # columns of a table of labels that are no shares

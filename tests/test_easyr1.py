@@ -15,24 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from medreward import ConfigError, Task, shaped_reward
-from medreward.data.example import Example
 from medreward.data.exports import export_rows
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import make_rows
 from medreward.kinds.right_answers import completion_with
 from medreward.kinds.truth import ground_truth
 from medreward_easyr1 import REWARD_NAME, REWARD_TYPE, compute_score
-
-TARGETS: dict[str, Any] = {
-    "retinamnist": 2,
-    "multiple_choice": {"options": ["CT", "MRI"], "answer": "B"},
-    "short_answer": "left lung",
-    "bccd": [{"box": [2, 2, 9, 9], "label": "WBC"}],
-}
-ANSWERS = ("2", "B", "left lung", '[{"bbox_2d": [2, 2, 9, 9], "label": "WBC"}]', "?")
+from tests.trainer_rows import ANSWERS, TARGETS, target_rows
 
 
 def truth(name: str, **more: Any) -> str:
@@ -120,13 +110,7 @@ with open(out, "w") as file:
     "MEDREWARD_EASYR1" not in os.environ, reason="MEDREWARD_EASYR1 names no checkout of EasyR1"
 )
 def test_its_own_reward_manager(tmp_path: Path) -> None:
-    rows = [
-        row
-        for name, target in TARGETS.items()
-        for row in make_rows(
-            [Example(Image.new("RGB", (28, 28)), target, name, "train")], Task.load(name), "none"
-        )
-    ]
+    rows = target_rows()
     (tmp_path / "rows").mkdir()
     write_parquet(tmp_path / "rows" / "train.parquet", rows)
     export_rows(tmp_path / "rows", tmp_path / "out", "easyr1")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn import metrics as sk
 
 from medreward import ConfigError, Task
 from medreward.commands.cli import main
-from medreward.data.example import Example
-from medreward.data.parquet import write_parquet
-from medreward.data.rows import make_rows
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.runs.evaluation import (
@@ -29,6 +27,7 @@ from medreward.runs.evaluation import (
 )
 from medreward.runs.evaluation_metrics import MEASURES, Metric, differences, estimates, holm
 from medreward.task.registry import kind_names
+from tests.evaluation_rows import scored, write_completions, write_rows
 from tests.samples import sample_task
 
 GRADES = Task("grades", kind="ordinal", question="?", labels=list("abcde"))
@@ -36,31 +35,6 @@ LETTERS = Task("letters", question="?", labels=["alpha", "beta", "gamma"])
 CHEST = Task("chest", kind="multilabel", question="?", labels=["edema", "effusion, left", "mass"],
              reward={"delta": 0})  # fmt: skip
 SAID = Callable[[random.Random, Any], str]
-
-
-def write_rows(folder: Path, task: Task, targets: Sequence[Any]) -> Path:
-    """Write a row for each target, each with an image of its own."""
-    examples = [
-        Example(Image.new("RGB", (28, 28), (i % 256, i // 256, 0)), target, f"r{i}", "test")
-        for i, target in enumerate(targets)
-    ]
-    path = folder / "rows.parquet"
-    write_parquet(path, make_rows(examples, task, "none"))
-    return path
-
-
-def scored(folder: Path, task: Task, targets: Sequence[Any], answers: Sequence[str]) -> Scored:
-    rows = write_rows(folder, task, targets)
-    said = {f"r{i}": completion_with(text) for i, text in enumerate(answers)}
-    found = score_completions(rows, said, lambda *_: _bound(task))
-    assert [*found] == [task.name]
-    return found[task.name]
-
-
-def _bound(task: Task) -> Any:
-    from medreward.scoring.scorer import Scorer
-
-    return Scorer(task)
 
 
 def values_of(own: Scored) -> dict[str, float]:
@@ -123,23 +97,17 @@ def test_every_type_of_target_has_its_metrics(tmp_path: Path) -> None:
     for kind in kind_names():
         task = sample_task(kind)
         targets = [honest.target for honest in kind_of(task).honest(task, None)][:3]
-        if kind in ("localisation", "segmentation", "pointing"):
-            continue  # their samples are for images of 224 x 224
         answers = [right_answer(task, target) for target in targets]
-        own = scored(tmp_path, task, targets, answers)
+        own = scored(tmp_path, task, targets, answers, side=224)
         found = evaluate(own, resamples=100)[0]
         first, *_, unread = found.metrics
         assert (first.value, unread.value) == (1.0, 0.0), kind
         assert (first.low, first.high) == (1.0, 1.0)
-        assert found.reasons == {}
-
-
-def test_boxes_have_their_mean_credit(tmp_path: Path) -> None:
-    task = Task("own", kind="localisation", question="Where?", labels=["a"])
-    target = [{"box": [0, 0, 8, 8], "label": "a"}]
-    right, half = (f'[{{"bbox_2d": [0, 0, 8, {n}], "label": "a"}}]' for n in (8, 4))
-    own = scored(tmp_path, task, [target, target], [right, half])
-    assert values_of(own) == {"accuracy": 0.5, "mean credit": 0.75, "unreadable": 0.0}
+        assert found.reasons == found.unread == {}
+        whole = {m.name: m.value for m in found.metrics if "error" not in m.name}
+        assert {name for name, value in whole.items() if value == 0.0} == {
+            name for name in whole if "unreadable" in name
+        }
 
 
 def share(values: Any) -> Metric:
@@ -180,33 +148,34 @@ def test_a_difference_is_found_and_none_is_made_up() -> None:
     assert holm([0.02, 0.5, 0.03]) == [0.06, 0.5, 0.06]
 
 
-def completions(path: Path, answers: Sequence[str]) -> Path:
-    lines = [{"id": f"r{i}", "completion": completion_with(text)} for i, text in enumerate(answers)]
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    return path
-
-
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = Task.load("pneumoniamnist")
     true = ["normal", "pneumonia"] * 20
     rows = write_rows(tmp_path, task, true)
-    good = completions(tmp_path / "a.jsonl", [*true[:36], *["?"] * 4])
-    bad = completions(tmp_path / "b.jsonl", ["normal"] * 40)
+    good = write_completions(tmp_path / "a.jsonl", [*true[:36], *["?"] * 4])
+    bad = write_completions(tmp_path / "b.jsonl", ["normal"] * 40)
     out = tmp_path / "out"
     given = ["evaluate", str(rows), "--completions", str(good), "--resamples", "200"]
     assert main([*given, "--against", str(bad), "--by", "split", "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "## pneumoniamnist (40 rows)" in said
     assert "## pneumoniamnist, split=test (40 rows)" in said
-    assert "| completions | 0.900 (" in said
-    assert "always 'normal', the most frequent right answer | 0.500 | 0.500" in said
-    assert "Not right: label_unknown 4" in said
+    assert "| metric | a | b | always 'normal', the most frequent right answer | the right" in said
+    assert "| accuracy | 0.900 (" in said
+    assert re.search(r"\| accuracy \| 0.900 \(.*?\) \| 0.500 \(.*?\) \| 0.500 \| 0.\d+ \|", said)
+    assert "Not right, a: label_unknown 4" in said
+    assert "Not read, a: label_unknown 4" in said
     assert "| accuracy | +0.400 (" in said
     assert (out / "report.md").read_text() == said[: said.rindex("wrote ")]
     content = json.loads((out / "report.json").read_text())
     assert content["evaluations"][0]["metrics"][0]["value"] == 0.9
-    assert content["differences"]["pneumoniamnist"][0]["adjusted"] <= 0.05
-    assert "$0.900$" in (out / "table.tex").read_text()
+    (pair,) = content["comparisons"]
+    assert (pair["one"], pair["other"]) == ("a", "b")
+    assert pair["metrics"][0]["adjusted"] <= 0.05
+    digest = sha256(rows.read_bytes()).hexdigest()[:16]
+    assert content["rows"] == {"file": "rows.parquet", "sha256": digest}
+    assert f"SHA-256 {digest}" in said
+    assert "$0.900$" in (out / "report.tex").read_text()
     assert main([*given, "--against", str(bad), "--by", "split", "--out", str(out)]) == 0
     assert json.loads((out / "report.json").read_text()) == content  # the same seed
 
@@ -245,6 +214,36 @@ def test_a_row_without_a_completion_may_count_as_unread(tmp_path: Path) -> None:
         score_completions(rows, {"r0": "x", "r1": "y"}, by=["site"])
 
 
+def test_rows_are_drawn_together_by_a_field(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * 10)
+    said = {f"r{i}": completion_with("normal") for i in range(20)}
+    alone = evaluate(score_completions(rows, said)["pneumoniamnist"], resamples=100)[0].metrics[0]
+    assert alone.low < alone.value < alone.high
+    one = score_completions(rows, said, cluster="split")["pneumoniamnist"]
+    together = evaluate(one, resamples=100)[0].metrics[0]
+    assert together.low == together.value == together.high == 0.5  # all of one split
+    with pytest.raises(ConfigError, match=r"--cluster: .* extra_info has no 'patient'; it has id"):
+        score_completions(rows, said, cluster="patient")
+
+
+def test_texts_that_are_no_text_are_shown_as_escapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal"] * 4)
+    said = ["\ud800", "\x1b[31mnormal", "normal\u202e | x", ""]
+    file = write_completions(tmp_path / "c.jsonl", said)
+    out = tmp_path / "out"
+    given = ["evaluate", str(rows), "--completions", str(file), "--rules", "--out", str(out)]
+    assert main([*given, "--resamples", "100"]) == 0
+    capsys.readouterr()
+    for path in out.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", text), path.name
+    found = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    shown = {one["answer"] for suite in found["rules"] for one in suite["examples"]}
+    assert "\x1b[31mnormal" in shown
+
+
 def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,3 +269,18 @@ def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     ]
     assert path.read_text(encoding="utf-8").splitlines()[:2] == lines[:2]
     assert main([*given[:4], "--model", str(tmp_path / "none")]) == 2
+
+    drawn = tmp_path / "made" / "samples.jsonl"
+    given[3] = str(drawn)
+    given += ["--samples", "3", "--temperature", "2"]
+    assert main(given) == 0
+    assert "18 new completions" in capsys.readouterr().out
+    whole = drawn.read_text(encoding="utf-8")
+    lines = whole.splitlines()
+    assert len({line for line in lines if '"r0"' in line}) > 1
+    drawn.write_text("\n".join([*lines[:4], lines[4][:9]]), encoding="utf-8")  # in a row's samples
+    assert main(given) == 0
+    assert "15 new completions" in capsys.readouterr().out
+    assert drawn.read_text(encoding="utf-8") == whole  # the same chance
+    assert main([*given[:-3], "2"]) == 2
+    assert "is there 3 times, and --samples is 2" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from medreward import Task, explain
 from medreward.kinds.right_answers import completion_with
-from tests.suites import CHOICE, CLOSED, NONE
+from medreward.runs.others_rules import CHOICE, CLOSED, NONE
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "questions.md"
 OPTIONS = ("Normal", "Pneumonia", "Pleural effusion", "Pneumothorax")

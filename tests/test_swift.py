@@ -15,27 +15,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from medreward import ConfigError, Task, shaped_reward
-from medreward.data.example import Example
 from medreward.data.exports import export_rows
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import make_rows
 from medreward.kinds.right_answers import completion_with
 from medreward.kinds.truth import ground_truth
 from medreward.runs.trace_sources import read_trace
 from medreward_swift import plugin_path, reward_classes, swift_options
 from medreward_swift.rewards import SwiftReward
+from tests.trainer_rows import ANSWERS, TARGETS, target_rows
 
 ROOT = Path(__file__).parent.parent
-TARGETS: dict[str, Any] = {
-    "retinamnist": 2,
-    "multiple_choice": {"options": ["CT", "MRI"], "answer": "B"},
-    "short_answer": "left lung",
-    "bccd": [{"box": [2, 2, 9, 9], "label": "WBC"}],
-}
-ANSWERS = ("2", "B", "left lung", '[{"bbox_2d": [2, 2, 9, 9], "label": "WBC"}]', "?")
 PARTS = ("medreward_accuracy", "medreward_format", "medreward_recitation")
 WEIGHTS = [1.0, 0.2, 0.05]
 
@@ -220,15 +211,7 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What ms-swift says of exported rows, known completions and two steps of GRPO."""
     out = tmp_path_factory.mktemp("swift")
     (out / "rows").mkdir()
-    rows = [
-        row
-        for name, target in TARGETS.items()
-        for row in make_rows(
-            [Example(Image.new("RGB", (28, 28), (9, 9, 9)), target, name, "train")],
-            Task.load(name),
-            "none",
-        )
-    ]
+    rows = target_rows()
     write_parquet(out / "rows" / "train.parquet", rows)
     export_rows(out / "rows", out / "swift", "ms-swift")
     from medreward_trl.demo.model import build, save

@@ -19,42 +19,22 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from medreward import ConfigError, Task, shaped_reward
-from medreward.data.example import Example
+from medreward import ConfigError, shaped_reward
 from medreward.data.parquet import write_parquet
-from medreward.data.rows import Row, make_rows
 from medreward.kinds.right_answers import completion_with
 from medreward_verifiers.prompts import chat_messages
+from tests.trainer_rows import ANSWERS, TARGETS, target_rows
 
 ROOT = Path(__file__).parent.parent
-TARGETS: dict[str, Any] = {
-    "retinamnist": 2,
-    "multiple_choice": {"options": ["CT", "MRI"], "answer": "B"},
-    "short_answer": "left lung",
-    "bccd": [{"box": [2, 2, 9, 9], "label": "WBC"}],
+# What the model of the test says: of four answers one is wrong, and one has no tags.
+SAID = {
+    name: text if name == "short_answer" else completion_with(text)
+    for name, text in zip(TARGETS, ("1", *ANSWERS[1:4]), strict=True)
 }
-ANSWERS = {
-    "retinamnist": completion_with("1"),
-    "multiple_choice": completion_with("B"),
-    "short_answer": "left lung",
-    "bccd": completion_with('[{"bbox_2d": [2, 2, 9, 9], "label": "WBC"}]'),
-}
-
-
-def rows() -> list[Row]:
-    return [
-        row
-        for number, (name, target) in enumerate(TARGETS.items())
-        for row in make_rows(
-            [Example(Image.new("RGB", (28, 28), (number, 9, 9)), target, name, "test")],
-            Task.load(name),
-            "none",
-        )
-    ]
 
 
 def test_pictures_stand_in_the_places_of_their_marks() -> None:
-    [row] = [one for one in rows() if one["data_source"] == "retinamnist"]
+    [row] = [one for one in target_rows("test") if one["data_source"] == "retinamnist"]
     [message] = chat_messages(row)
     kinds = [part["type"] for part in message["content"]]
     assert kinds == ["image_url", "text"]
@@ -82,7 +62,7 @@ def test_pictures_stand_in_the_places_of_their_marks() -> None:
 )
 def test_wrong_pictures_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        chat_messages({**rows()[0], **change})
+        chat_messages({**target_rows("test")[0], **change})
 
 
 class Endpoint(BaseHTTPRequestHandler):
@@ -133,7 +113,7 @@ def reply(messages: list[dict[str, Any]]) -> dict[str, str]:
     name = list(TARGETS)[red]
     if name == "multiple_choice":
         return {"reasoning_content": "A scanner.", "content": "<answer>B</answer>"}
-    return {"content": ANSWERS[name]}
+    return {"content": SAID[name]}
 
 
 @contextmanager
@@ -190,7 +170,7 @@ def traces(folder: Path) -> dict[str, dict[str, Any]]:
 
 @needs_verifiers
 def test_verifiers_own_evaluation(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "test.parquet", rows())
+    write_parquet(tmp_path / "test.parquet", target_rows("test"))
     done = evaluate(tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     found = traces(tmp_path)
@@ -198,7 +178,7 @@ def test_verifiers_own_evaluation(tmp_path: Path) -> None:
     for name, target in TARGETS.items():
         trace = found[name]
         assert trace["errors"] == []
-        text = ANSWERS[name]
+        text = SAID[name]
         if name == "multiple_choice":
             text = "<think>A scanner.</think><answer>B</answer>"
         total = shaped_reward(text, target, task=name, knowledge="")
@@ -213,7 +193,7 @@ def test_verifiers_own_evaluation(tmp_path: Path) -> None:
 
 @needs_verifiers
 def test_settings_and_faults_of_rows(tmp_path: Path) -> None:
-    retina = [row for row in rows() if row["data_source"] == "retinamnist"]
+    retina = [row for row in target_rows("test") if row["data_source"] == "retinamnist"]
     write_parquet(tmp_path / "test.parquet", retina)
     done = evaluate(tmp_path, "--env.taskset.task.settings", '{"decay": "linear"}')
     assert done.returncode == 0, done.stderr[-3000:]
@@ -229,7 +209,7 @@ def test_settings_and_faults_of_rows(tmp_path: Path) -> None:
 
 @needs_verifiers
 def test_a_judge_decides_on_each_row_or_the_run_ends(tmp_path: Path) -> None:
-    [short] = [row for row in rows() if row["data_source"] == "short_answer"]
+    [short] = [row for row in target_rows("test") if row["data_source"] == "short_answer"]
     truth = {**short["reward_model"], "ground_truth": '["left hemithorax"]'}
     other = {**short, "reward_model": truth}
     write_parquet(tmp_path / "test.parquet", [other])

@@ -16,8 +16,8 @@ from typing import Any
 
 from medreward import ConfigError, Score
 from medreward.data.check import check_parquet, first_rows
-from medreward.data.model_check import ModelFiles, check_model, count_long
-from medreward.data.model_name import check_model as find_model
+from medreward.data.model_check import ModelFiles, check_rows_for_model, count_long
+from medreward.data.model_name import check_model
 from medreward.errors import expected
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
@@ -63,7 +63,7 @@ def check(overrides: Sequence[str], *, train: bool = False, places: bool = False
             raise ConfigError(hindrance)
         yield f"note: to train here, {hindrance}"
     yield from _validate(config)
-    yield find_model(config.actor_rollout_ref.model.path, "actor_rollout_ref.model.path")
+    yield check_model(config.actor_rollout_ref.model.path, "actor_rollout_ref.model.path")
     rows = load_reward(config)
     for name in ("train_files", "val_files"):
         yield from _check_files(name, config.data[name], rows, places=places)
@@ -229,7 +229,7 @@ def _check_model_files(config: Any, rows: RowScorer) -> Iterator[str]:
         return
     kept = 0
     for file in _listed(config.data.train_files):
-        yield from (f"  {line}" for line in check_model(name, file, rows.scorer))
+        yield from (f"  {line}" for line in check_rows_for_model(name, file, rows.scorer))
         found = count_long(model, file, most)
         if found is None:
             return

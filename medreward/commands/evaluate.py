@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,39 @@ def add_parser(commands: Any) -> None:
         "--model", metavar="FOLDER|NAME", help="generate them greedily, into --completions"
     )
     evaluate.add_argument("--max-new-tokens", type=int, default=512, help="(default: 512)")
+    evaluate.add_argument(
+        "--samples",
+        type=int,
+        default=1,
+        metavar="K",
+        help="completions a row: pass@1, pass@K, the answer that most give (default: 1, greedy)",
+    )
+    evaluate.add_argument(
+        "--temperature", type=float, default=1.0, help="of samples of --model (default: 1.0)"
+    )
     evaluate.add_argument("--batch", type=int, default=1, help="rows at once (default: 1)")
     evaluate.add_argument(
-        "--against", type=Path, metavar="FILE", help="other completions of the same rows to compare"
+        "--compare",
+        "--against",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="completions of other models for the same rows; each two are compared",
     )
     evaluate.add_argument(
         "--by", default="", metavar="NAMES", help="fields of extra_info, separated by commas"
+    )
+    evaluate.add_argument(
+        "--cluster",
+        metavar="NAME",
+        help="field of extra_info, such as a patient, whose rows are drawn together (default: rows "
+        "of the same images)",
+    )
+    evaluate.add_argument(
+        "--rules",
+        action="store_true",
+        help="beside this, the verdicts of MedEvalKit, VLMEvalKit, lmms-eval and others",
     )
     evaluate.add_argument(
         "--missing",
@@ -50,9 +78,12 @@ def add_parser(commands: Any) -> None:
     evaluate.add_argument("--completion-format", metavar="NAME|FILE", help="that of the reward")
     evaluate.add_argument("--model-profile", metavar="NAME|FILE", help="that of the reward")
     evaluate.add_argument("--resamples", type=int, default=2000, help="(default: 2000)")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
+    evaluate.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     evaluate.add_argument(
-        "--out", type=Path, metavar="DIR", help="write report.md, report.json and table.tex"
+        "--out", type=Path, metavar="DIR", help="write report.html, .md, .json and .tex"
+    )
+    evaluate.add_argument(
+        "--errors", type=int, default=24, help="errors with images in report.html (default: 24)"
     )
     evaluate.set_defaults(run=_run)
 
@@ -60,55 +91,163 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.commands.reward_options import reading_settings
     from medreward.data.check import scorers_of
-    from medreward.files.atomic import write_text_atomic
     from medreward.runs import evaluation
     from medreward.scoring.task_book import name_tasks
 
     whole("--resamples", arguments.resamples, 100, 1_000_000)
-    if arguments.completions is None:
-        raise ConfigError("--completions FILE is needed; with --model it is where they are written")
-    if arguments.model:
-        from medreward.runs.generation import generate
-
-        made = generate(
-            arguments.model,
-            arguments.rows,
-            arguments.completions,
-            max_new_tokens=whole("--max-new-tokens", arguments.max_new_tokens, 1),
-            batch=whole("--batch", arguments.batch, 1),
-        )
-        print(f"{arguments.completions}: {made} new completions")
+    whole("--errors", arguments.errors, 0, 1000)
+    samples = whole("--samples", arguments.samples, 1, 1000)
+    _generate(arguments)
+    files = _files(arguments)
     scorer_of = scorers_of(name_tasks(arguments.task), reading_settings(arguments))
     by = [name for name in arguments.by.split(",") if name]
-    files = [arguments.completions, *([arguments.against] if arguments.against else [])]
-    scored = [
-        evaluation.score_completions(
+    models = {
+        name: evaluation.score_completions(
             arguments.rows,
-            evaluation.read_completions(file),
+            evaluation.read_answers(file, samples),
             scorer_of,
             missing=arguments.missing,
             by=by,
+            cluster=arguments.cluster,
         )
-        for file in files
-    ]
+        for name, file in files.items()
+    }
     chance = {"resamples": arguments.resamples, "seed": arguments.seed}
-    found = [one for own in scored[0].values() for one in evaluation.evaluate(own, by=by, **chance)]
-    changes = (
-        {
-            task: evaluation.compare(own, scored[1][task], **chance)
-            for task, own in scored[0].items()
-        }
-        if arguments.against
-        else {}
-    )
-    report = evaluation.markdown(found, changes)
+    found = [
+        one
+        for name, tasks in models.items()
+        for own in tasks.values()
+        for one in evaluation.evaluate(own, by=by, model=name if len(models) > 1 else "", **chance)
+    ]
+    comparisons = evaluation.compare_all(models, **chance)
+    rules = _suites(models) if arguments.rules else []
+    sources = _sources(arguments, files)
+    report = evaluation.markdown(found, comparisons, _told(sources), rules)
     print(report, end="")
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        inputs = {"rows": str(arguments.rows), "completions": [str(file) for file in files]}
-        content = evaluation.as_json(found, changes, **inputs, **chance)
-        write_text_atomic(arguments.out / "report.md", report)
-        write_text_atomic(arguments.out / "report.json", content)
-        write_text_atomic(arguments.out / "table.tex", evaluation.latex(found))
-        print(f"wrote {arguments.out}/report.md, report.json, table.tex")
+        tables = {
+            "report.md": report,
+            "report.json": evaluation.as_json(
+                found, comparisons, **sources, rules=[one._asdict() for one in rules]
+            ),
+            "report.tex": evaluation.latex(found, comparisons, _told(sources)),
+        }
+        if find_spec("jinja2") is None:
+            print("report.html is left out: it needs jinja2 (pip install 'medreward[report]')")
+        else:
+            tables["report.html"] = _page(
+                arguments, models, found, comparisons, rules, _told(sources)
+            )
+        _write(arguments.out, tables)
     return 0
+
+
+def _page(arguments: argparse.Namespace, *found: Any) -> str:
+    from medreward.runs.evaluation_page import evaluation_page
+    from medreward.sheets.evaluation import render_evaluation
+
+    *results, facts = found
+    content = evaluation_page(arguments.rows, *results, facts=facts, errors=arguments.errors)
+    return render_evaluation(content)
+
+
+def _suites(models: dict[str, dict[str, Any]]) -> list[Any]:
+    from medreward.runs.evaluation_rules import suite_agreement
+
+    found = [
+        one
+        for name, tasks in models.items()
+        for own in tasks.values()
+        for one in suite_agreement(own.bound, own.predictions, name if len(models) > 1 else "")
+    ]
+    if not found:
+        raise ConfigError(
+            "--rules: no suite has a rule for these tasks; they are for options, labels and short "
+            "answers"
+        )
+    return found
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    """Write a model's completions to the file that --completions names."""
+    if not arguments.model:
+        return
+    from medreward.runs.generation import Sampling, generate
+
+    if arguments.completions is None:
+        raise ConfigError("--model: --completions FILE is where its completions are written")
+    made = generate(
+        arguments.model,
+        arguments.rows,
+        arguments.completions,
+        max_new_tokens=whole("--max-new-tokens", arguments.max_new_tokens, 1),
+        batch=whole("--batch", arguments.batch, 1),
+        sampling=Sampling(arguments.samples, arguments.temperature, arguments.seed),
+    )
+    print(f"{arguments.completions}: {made} new completions")
+
+
+def _files(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the files of completions by the names of their models."""
+    given = [("", arguments.completions)] if arguments.completions else []
+    for text in arguments.compare:
+        name, is_named, file = text.partition("=")
+        # A path may hold "=", a name has no "/".
+        given.append((name, Path(file)) if is_named and "/" not in name else ("", Path(text)))
+    if not given:
+        raise ConfigError("--completions FILE or --compare FILE FILE is needed")
+    found: dict[str, Path] = {}
+    for name, file in given:
+        own = name or file.stem
+        if own in found:
+            raise ConfigError(
+                f"--compare: two files are called {own!r}: {found[own]} and {file}; name them, as "
+                f"in --compare base={found[own]} tuned={file}"
+            )
+        found[own] = file
+    return found
+
+
+def _sources(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
+    """Return what the numbers come from."""
+    from medreward.runs.evaluation_files import file_digest
+    from medreward.version import __version__
+
+    return {
+        "medreward": __version__,
+        "rows": {"file": arguments.rows.name, "sha256": file_digest(arguments.rows)},
+        "completions": {
+            name: {"file": file.name, "sha256": file_digest(file)} for name, file in files.items()
+        },
+        "samples": arguments.samples,
+        "cluster": arguments.cluster or "images",
+        "resamples": arguments.resamples,
+        "seed": arguments.seed,
+    }
+
+
+def _told(sources: dict[str, Any]) -> dict[str, str]:
+    """Return the same in words, for a table."""
+    rows = sources["rows"]
+    named = "; ".join(
+        f"{name}: {one['file']}, SHA-256 {one['sha256']}"
+        for name, one in sources["completions"].items()
+    )
+    return {
+        "medreward": sources["medreward"],
+        "rows": f"{rows['file']}, SHA-256 {rows['sha256']}",
+        "completions": named,
+        "samples a row": str(sources["samples"]),
+        "bootstrap": f"{sources['resamples']} samples of {sources['cluster']}, seed "
+        f"{sources['seed']}",
+    }
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    from medreward.files.atomic import write_text_atomic
+    from medreward.text.shown import escape_controls
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_text_atomic(folder / name, escape_controls(text))
+    print(f"wrote {folder}/{', '.join(texts)}")

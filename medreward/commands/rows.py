@@ -103,7 +103,7 @@ def _add_merge(actions: Any) -> None:
 def _run_check(arguments: argparse.Namespace) -> int:
     from medreward.commands.reward_options import reading_settings
     from medreward.data.check import check_parquet, recitation_reach, scorers_of
-    from medreward.data.model_check import check_model
+    from medreward.data.model_check import check_rows_for_model
     from medreward.errors import ConfigError
     from medreward.scoring.task_book import name_tasks
 
@@ -118,7 +118,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
             print(f"  {line}")
         if arguments.model:
             limit = arguments.max_prompt
-            for line in check_model(arguments.model, file, scorer_of, max_prompt=limit):
+            for line in check_rows_for_model(arguments.model, file, scorer_of, max_prompt=limit):
                 print(f"  {line}")
     return 0
 

@@ -165,7 +165,7 @@ class ModelFiles:
         return str(text)
 
 
-def check_model(
+def check_rows_for_model(
     name: str,
     path: str | Path,
     scorer_of: ScorerOf | None = None,

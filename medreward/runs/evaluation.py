@@ -6,11 +6,11 @@ Completions come from a file (JSON lines or parquet with ``id`` and ``completion
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,104 +18,47 @@ from tqdm import tqdm
 
 from medreward.data.check import ScorerOf, open_parquet, rows_in, scorers_of
 from medreward.errors import ConfigError, quote
-from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
+from medreward.runs.evaluation_files import ModelAnswer, read_answers, read_completions
 from medreward.runs.evaluation_metrics import (
     Difference,
-    Estimate,
     Prediction,
     differences,
     estimates,
+    holm,
     label_table,
     metrics_of,
+    value_of,
 )
+from medreward.runs.evaluation_readings import predict, several_annotators
+from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
+from medreward.runs.evaluation_samples import join_samples
+from medreward.runs.evaluation_tables import as_json, latex, markdown
 from medreward.scoring.scorer import Scorer
+from medreward.task.task import Task
+
+__all__ = [
+    "MISSING",
+    "ModelAnswer",
+    "ModelComparison",
+    "Scored",
+    "TaskEvaluation",
+    "as_json",
+    "compare",
+    "compare_all",
+    "evaluate",
+    "latex",
+    "markdown",
+    "read_answers",
+    "read_completions",
+    "score_completions",
+]
 
 MISSING = ("error", "unread")
 _MOST_NAMED = 5
+_SHORT = 60  # characters of an answer that a heading takes
 _FEW = 30  # rows of which an interval says little
-
-
-class TaskEvaluation(NamedTuple):
-    """What a model's completions are worth on the rows of one task, or of a part of them.
-
-    Attributes:
-        task: the task's name.
-        part: the part of the rows, such as "split=test"; "" for all of them.
-        rows: how many rows.
-        signature: of the reward that read the answers.
-        metrics: each with its interval.
-        labels: recall, precision and F1 of each label, where a task names labels.
-        reasons: reason codes of answers that are not right, with counts.
-        baselines: what answers earn that do not look at the image.
-    """
-
-    task: str
-    part: str
-    rows: int
-    signature: str
-    metrics: list[Estimate]
-    labels: list[dict[str, Any]]
-    reasons: dict[str, int]
-    baselines: dict[str, dict[str, float]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as a JSON-ready dictionary."""
-        return {**self._asdict(), "metrics": [one._asdict() for one in self.metrics]}
-
-
-def read_completions(path: str | Path) -> dict[str, str]:
-    """Return the completion of each id in a file.
-
-    Args:
-        path: JSON lines with ``id`` and ``completion``, or a parquet file with these columns.
-
-    Raises:
-        ConfigError: if a line has neither, or an id has two completions.
-    """
-    path = Path(path)
-    found: dict[str, str] = {}
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
-    for where, row in rows:
-        name, text = row.get("id"), row.get("completion")
-        if name is None or not isinstance(text, str):
-            raise ConfigError(f"{path} {where}: no 'id' and 'completion'; it has {', '.join(row)}")
-        if str(name) in found:
-            raise ConfigError(
-                f"{path} {where}: the id {quote(str(name))} is there twice; one completion a row "
-                f"is evaluated"
-            )
-        found[str(name)] = text
-    if not found:
-        raise ConfigError(f"{path}: it has no completions")
-    return found
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-        except ConfigError as error:
-            raise ConfigError(f"{path} line {number}: not JSON: {error}") from error
-        if not isinstance(row, Mapping):
-            raise ConfigError(f"{path} line {number}: not an object with 'id' and 'completion'")
-        yield f"line {number}", row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow.parquet as pq
-
-    from medreward.data.parquet import reading_parquet
-
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file")
-    with reading_parquet(path):
-        table = pq.read_table(path)
-    for number, row in enumerate(table.to_pylist()):
-        yield f"row {number}", row
 
 
 class Scored(NamedTuple):
@@ -132,20 +75,24 @@ class Scored(NamedTuple):
 
 def score_completions(
     rows: str | Path,
-    completions: Mapping[str, str],
+    completions: Mapping[str, str | Sequence[ModelAnswer]],
     scorer_of: ScorerOf | None = None,
     *,
     missing: str = "error",
     by: Sequence[str] = (),
+    cluster: str | None = None,
 ) -> dict[str, Scored]:
     """Return the rows of each task with scored completions.
 
     Args:
         rows: a parquet file of rows.
-        completions: id -> completion.
+        completions: id -> completion, or the samples of a row. Of several, the answer that most
+            of them give counts; of places, each by itself.
         scorer_of: gives the scorer of a row; None: the card's.
         missing: "error", or "unread" for rows without a completion.
         by: fields of the rows' ``extra_info`` by which results are divided.
+        cluster: the field of rows that are drawn together in intervals, such as a patient; None:
+            rows of the same images are.
 
     Raises:
         ConfigError: if ids of rows and completions do not match, or a field is not there.
@@ -167,29 +114,112 @@ def score_completions(
                 absent.append(name)
             bound = scorers(row["data_source"], info)
             target = target_of(bound.task, row["reward_model"]["ground_truth"])
-            text = completions.get(name, "")
-            score = bound.score(text, target, info.get("knowledge") or "")
-            parsed = bound.kind.parse(bound.task, target)
-            prediction = Prediction(
-                name, parsed, score, _cluster(row, name), _columns(rows, info, by)
-            )
-            tasks.setdefault(bound.task.name, Scored(bound, [])).predictions.append(prediction)
+            given = completions.get(name, "")
+            answers = [ModelAnswer(given)] if isinstance(given, str) else given
+            whole = _RowOf(
+                name, bound.kind.parse(bound.task, target), info.get("knowledge") or "",
+                _cluster(rows, row, name, cluster), _columns(rows, "--by", info, by),
+                len(used) - 1,
+            )  # fmt: skip
+            own = tasks.setdefault(bound.task.name, Scored(bound, [])).predictions
+            own += join_samples(bound.task, [_predicted(bound, whole, one) for one in answers])
         bar.close()
     _check_ids(rows, used, completions, absent, missing)
+    for scored in tasks.values():
+        _check_confidences(scored, frozenset(absent))
     return tasks
 
 
-def _columns(rows: str | Path, info: Mapping[str, Any], by: Sequence[str]) -> dict[str, str]:
+class _RowOf(NamedTuple):
+    """What a row says of each of its completions."""
+
+    name: str
+    target: Any
+    knowledge: str
+    cluster: str
+    columns: dict[str, str]
+    place: int
+
+
+def _predicted(bound: Scorer, row: _RowOf, answer: ModelAnswer) -> Prediction:
+    found = predict(bound, row.name, answer.completion, row.target, row.knowledge)
+    return found._replace(
+        cluster=row.cluster,
+        columns=row.columns,
+        place=row.place,
+        confidence=_confidence(bound.task, row.name, answer.confidence),
+    )
+
+
+def _confidence(
+    task: Task, name: str, given: float | Mapping[str, float] | None
+) -> float | tuple[float, ...] | None:
+    """Return a confidence as metrics take it: a number, or one of each label in order."""
+    if not isinstance(given, Mapping):
+        return given
+    try:
+        by_label = {task.target_index(label): value for label, value in given.items()}
+    except ConfigError as error:
+        raise ConfigError(f"id {quote(name)}: confidences: {error}") from error
+    lacking = [i for i in range(len(task.labels)) if i not in by_label]
+    if lacking or len(by_label) < len(given):
+        raise ConfigError(
+            f"id {quote(name)}: confidences: each label of {task.name} has a number, once; "
+            f"{quote(task.answer_name(lacking[0])) if lacking else 'one'} has "
+            f"{'none' if lacking else 'two'}"
+        )
+    return tuple(by_label[i] for i in range(len(task.labels)))
+
+
+def _check_confidences(scored: Scored, absent: frozenset[str]) -> None:
+    """Make sure that all predictions have a confidence of one form, or none has.
+
+    A row without a completion has none; it counts as 0.
+    """
+    there = [one for one in scored.predictions if one.id not in absent]
+    forms = {type(one.confidence) for one in there}
+    if len(forms) > 1:
+        odd = next(
+            one for one in there if not isinstance(one.confidence, type(there[0].confidence))
+        )
+        raise ConfigError(
+            f"task {scored.bound.task.name}: the confidence of {quote(there[0].id)} is "
+            f"{quote(there[0].confidence)}, that of {quote(odd.id)} {quote(odd.confidence)}; give "
+            f"all rows a number, all of them confidences of labels, or none"
+        )
+    if forms and forms != {type(None)}:
+        nothing = (0.0,) * len(scored.bound.task.labels) if forms == {tuple} else 0.0
+        scored.predictions[:] = [
+            one._replace(confidence=nothing) if one.id in absent else one
+            for one in scored.predictions
+        ]
+
+
+def _columns(
+    rows: str | Path, option: str, info: Mapping[str, Any], by: Sequence[str]
+) -> dict[str, str]:
     for name in by:
         if name not in info:
             raise ConfigError(
-                f"--by: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}"
+                f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}"
             )
     return {name: str(info[name]) for name in by}
 
 
-def _cluster(row: Mapping[str, Any], name: str) -> str:
-    """Return what tells a row's images from others; a row without an image is alone."""
+def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | None) -> str:
+    """Return what a row is drawn together with: a field's value, or its images.
+
+    A row without an image is alone.
+    """
+    if field is not None:
+        info = row.get("extra_info") or {}
+        value = _columns(rows, "--cluster", info, [field])[field]
+        if info[field] is None or not value:
+            raise ConfigError(
+                f"--cluster: {rows}: the row {quote(name)} has no {quote(field)}, which each row "
+                f"needs"
+            )
+        return value
     digest = sha256()
     for picture in row["images"] or []:
         content = picture.get("bytes") if isinstance(picture, Mapping) else picture
@@ -200,7 +230,7 @@ def _cluster(row: Mapping[str, Any], name: str) -> str:
 def _check_ids(
     rows: str | Path,
     used: set[str],
-    completions: Mapping[str, str],
+    completions: Mapping[str, Any],
     absent: Sequence[str],
     missing: str,
 ) -> None:
@@ -223,7 +253,12 @@ def _named(names: Sequence[str]) -> str:
 
 
 def evaluate(
-    scored: Scored, *, by: Sequence[str] = (), resamples: int = 2000, seed: int = 0
+    scored: Scored,
+    *,
+    by: Sequence[str] = (),
+    resamples: int = 2000,
+    seed: int = 0,
+    model: str = "",
 ) -> list[TaskEvaluation]:
     """Return what a model's completions are worth: on all rows, and on each part of them.
 
@@ -232,6 +267,7 @@ def evaluate(
         by: the columns of predictions that divide the rows.
         resamples: how many bootstrap samples.
         seed: of these.
+        model: the model's name, where there are several.
     """
     found = [_evaluation(scored.bound, scored.predictions, "", resamples, seed)]
     for column in by:
@@ -242,7 +278,7 @@ def evaluate(
             _evaluation(scored.bound, own, f"{column}={value}", resamples, seed)
             for value, own in sorted(parts.items())
         ]
-    return found
+    return [one._replace(model=model) for one in found]
 
 
 def _evaluation(
@@ -253,16 +289,45 @@ def _evaluation(
     reasons = Counter(
         reason for one in predictions if not one.score.correct for reason in one.score.reasons
     )
+    unread = Counter(one.score.reasons[0] for one in predictions if one.score.prediction is None)
     return TaskEvaluation(
         task=bound.task.name,
         part=part,
-        rows=len(predictions),
+        rows=len({one.id for one in predictions}),
         signature=bound.signature(""),
         metrics=estimates(metrics, clusters, resamples=resamples, seed=seed),
         labels=label_table(bound.task, predictions),
         reasons=dict(reasons.most_common()),
         baselines=_baselines(bound, predictions, seed),
+        unread=dict(unread.most_common()),
+        notes=[*_notes(bound, predictions)],
     )
+
+
+def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield what a reader of the numbers should know."""
+    counts = Counter(one.id for one in predictions)
+    if len(counts) < _FEW:
+        yield f"Only {len(counts)} rows: the intervals say little."
+    samples = predictions[0].samples
+    if samples is not None:
+        yield (
+            f"The answer to a row is the one that most of its {samples.total} samples give; pass@1 "
+            f"is their mean accuracy."
+        )
+    elif counts.most_common(1)[0][1] > 1:
+        yield (
+            f"Each of the {counts.most_common(1)[0][1]} samples of a row counts as an answer: "
+            f"places are not voted on."
+        )
+    several = several_annotators(predictions)
+    if several:
+        whose = "their consensus" if bound.settings.annotators == "consensus" else "the first one's"
+        yield (
+            f"{several} rows have the boxes of several annotators. Metrics by IoU and of points "
+            f"are held against {whose}; mean credit goes by the setting annotators: "
+            f"{bound.settings.annotators}."
+        )
 
 
 def _baselines(
@@ -275,21 +340,23 @@ def _baselines(
     random.Random(seed).shuffle(shuffled)
     found = {}
     for name, said in (
-        (f"always {most[:60]!r}, the most frequent right answer", [most] * len(answers)),
+        (_always(most), [most] * len(answers)),
         ("the right answers of the rows, shuffled", shuffled),
     ):
         texts = [
             completion_with(one, completion_format=bound.settings.completion_format) for one in said
         ]
-        scores = [
-            bound.score(text, one.target, "") for text, one in zip(texts, predictions, strict=True)
+        own = [
+            predict(bound, one.id, text, one.target, "")
+            for text, one in zip(texts, predictions, strict=True)
         ]
-        own = [p._replace(score=score) for p, score in zip(predictions, scores, strict=True)]
-        found[name] = {
-            metric.name: float(metric.compute(metric.features.sum(axis=0)))
-            for metric in metrics_of(bound.task, own)
-        }
+        found[name] = {metric.name: value_of(metric) for metric in metrics_of(bound.task, own)}
     return found
+
+
+def _always(answer: str) -> str:
+    named = f"always {answer!r}, " if len(answer) <= _SHORT else ""  # boxes and masks are not
+    return f"{named}the most frequent right answer"
 
 
 def compare(
@@ -304,87 +371,35 @@ def compare(
     if names[0] != names[1]:
         raise ConfigError("the two sets of completions are not of the same rows")
     first, second = (metrics_of(own.bound.task, own.predictions) for own in (one, other))
+    shared = {metric.name for metric in first} & {metric.name for metric in second}
+    first, second = ([own for own in each if own.name in shared] for each in (first, second))
     clusters = [p.cluster for p in one.predictions]
     return differences(first, second, clusters, resamples=resamples, seed=seed)
 
 
-# Reports
+def compare_all(
+    models: Mapping[str, Mapping[str, Scored]], *, resamples: int = 2000, seed: int = 0
+) -> list[ModelComparison]:
+    """Return how each two models differ on each task; p is corrected for all of a task's.
 
+    Args:
+        models: by name, the rows of each task with what the model said to them.
+        resamples: how many samples of each kind.
+        seed: of both.
 
-def markdown(
-    evaluations: Sequence[TaskEvaluation], changes: Mapping[str, Sequence[Difference]]
-) -> str:
-    """Return evaluations and comparisons as Markdown, for a paper's appendix or an issue."""
-    lines = ["# Evaluation", ""]
-    for one in evaluations:
-        lines += [f"## {one.task}{f', {one.part}' if one.part else ''} ({one.rows} rows)", ""]
-        if one.rows < _FEW:
-            lines += [f"Only {one.rows} rows: the intervals say little.", ""]
-        names = [metric.name for metric in one.metrics]
-        lines += ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
-        cells = [f"{m.value:.3f} ({m.low:.3f} to {m.high:.3f})" for m in one.metrics]
-        lines.append("| completions | " + " | ".join(cells) + " |")
-        for name, values in one.baselines.items():
-            lines.append(f"| {name} | " + " | ".join(f"{values[n]:.3f}" for n in names) + " |")
-        lines += ["", *_label_lines(one), *_reason_lines(one), f"`{one.signature}`", ""]
-    for task, found in changes.items():
-        lines += [f"## {task}: first less second", "", _DIFFERENCES]
-        lines += [
-            f"| {d.name} | {d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}) | {d.p:.4f} | "
-            f"{d.adjusted:.4f} |"
-            for d in found
+    Raises:
+        ConfigError: if they are not of the same rows.
+    """
+    found: list[ModelComparison] = []
+    for task in next(iter(models.values()), {}):
+        pairs = [*combinations(models, 2)]
+        changes = [
+            compare(models[one][task], models[other][task], resamples=resamples, seed=seed)
+            for one, other in pairs
         ]
-        lines.append("")
-    lines.append(_NOTE)
-    return "\n".join(lines) + "\n"
-
-
-_DIFFERENCES = "| metric | difference | p | p, Holm |\n|---|---:|---:|---:|"
-_NOTE = (
-    "In brackets: 95 % percentile bootstrap over images. p: two-sided permutation test, the two "
-    "models exchanged image by image; Holm's correction is for the metrics of one table."
-)
-
-
-def _label_lines(one: TaskEvaluation) -> list[str]:
-    if not one.labels:
-        return []
-    lines = ["| label | rows | recall | precision | F1 |", "|---|---:|---:|---:|---:|"]
-    for row in one.labels:
-        cells = ["" if row[k] is None else f"{row[k]:.3f}" for k in ("recall", "precision", "f1")]
-        lines.append(f"| {row['label']} | {row['rows']} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
-
-
-def _reason_lines(one: TaskEvaluation) -> list[str]:
-    if not one.reasons:
-        return []
-    named = ", ".join(f"{code} {count}" for code, count in one.reasons.items())
-    return [f"Not right: {named}.", ""]
-
-
-def latex(evaluations: Sequence[TaskEvaluation]) -> str:
-    """Return the metrics of evaluations as rows of a LaTeX table: value and interval."""
-    lines = []
-    for one in evaluations:
-        name = _tex(f"{one.task} {one.part}".strip())
-        cells = [f"${m.value:.3f}$ \\footnotesize[{m.low:.3f}, {m.high:.3f}]" for m in one.metrics]
-        heads = " & ".join(_tex(m.name) for m in one.metrics)
-        lines += [f"% {heads}", f"{name} & {one.rows} & " + " & ".join(cells) + r" \\"]
-    return "\n".join(lines) + "\n"
-
-
-def _tex(text: str) -> str:
-    return "".join(f"\\{c}" if c in "_%&#$" else c for c in text)
-
-
-def as_json(
-    evaluations: Sequence[TaskEvaluation], changes: Mapping[str, Sequence[Difference]], **more: Any
-) -> str:
-    """Return everything as JSON."""
-    content = {
-        **more,
-        "evaluations": [one.as_dict() for one in evaluations],
-        "differences": {task: [d._asdict() for d in found] for task, found in changes.items()},
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        adjusted = iter(holm([change.p for own in changes for change in own]))
+        found += [
+            ModelComparison(task, *pair, [one._replace(adjusted=next(adjusted)) for one in own])
+            for pair, own in zip(pairs, changes, strict=True)
+        ]
+    return found

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
@@ -21,11 +18,11 @@ from medreward.priors.template import IMAGE_MARK
 from medreward.scoring.task_book import TaskBook
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import EmbeddedPicture, Shape, picture, styles
+from medreward.sheets.report import page
 from medreward.sheets.shapes import named_boxes, predicted_shapes
 from medreward.sheets.view_rows import ORDERS, Entry, RowChoice, RowSelection, choose_rows, facts_of
 from medreward.task.task import Task
 from medreward.text.reasons import REASONS
-from medreward.version import __version__
 
 _MOST_TEXT = 20_000  # characters of one text
 _FEW_BOXES = 8  # up to so many, each has its class written beside it
@@ -144,16 +141,9 @@ def write_sheet(
 
 def render(cards: Sequence[Card], selection: RowSelection, heading: Mapping[str, str]) -> str:
     """Return the sheet as HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    source = files("medreward").joinpath("sheets", "view.html.jinja").read_text(encoding="utf-8")
-    html: str = environment.from_string(source).render(
-        cards=cards,
-        selection=selection,
-        heading=heading,
-        reasons=REASONS,
-        version=__version__,
+    return page(
+        "view.html.jinja", cards=cards, selection=selection, heading=heading, reasons=REASONS
     )
-    return html
 
 
 def _card(entry: Entry, look: Look, order: str, book: TaskBook) -> Card:

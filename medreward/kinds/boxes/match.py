@@ -82,6 +82,23 @@ def box_reward(
     return Verdict(value, _reason(value, placed, target), _json_of(placed, task), notes)
 
 
+def place_boxes(
+    answer: str | None, target: BoxTarget, task: Task, settings: RewardSettings
+) -> BoxAnswer:
+    """Return the boxes in `answer` in pixels, as `box_reward` compares them with the true ones.
+
+    Those that leave the image, or whose label is unknown, are in `total` only.
+
+    >>> task = Task("lesion", kind="localisation")
+    >>> target = task.parse_target({"boxes": [[0, 0, 10, 5]], "size": [20, 20]})
+    >>> found = place_boxes("[[0, 0, 10, 10], [0, 0, 90, 90]]", target, task, RewardSettings())
+    >>> found.boxes, found.total
+    ([(0.0, 0.0, 10.0, 10.0)], 2)
+    """
+    found = read_boxes(answer, task)
+    return found if found.reason else _in_pixels(found, frame_of(settings.frame, target), task)
+
+
 def _in_pixels(found: BoxAnswer, frame: Frame, task: Task) -> BoxAnswer:
     """Return the boxes in pixels, without those that leave the image or whose label is unknown."""
     boxes, labels, text = found.boxes, found.labels, found.text

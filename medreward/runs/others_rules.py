@@ -1,17 +1,21 @@
 """How evaluation suites read answers, by the rules that were read in their sources.
 
-Written anew from a description of the rules (August 2026); what a suite does by a judge, a language
-model or by chance is not here. For the table of docs/reference/questions.md.
+Written anew from a description of the rules (August 2026). What a suite does by a judge, a language
+model or by chance is not here: such an answer is none. Suites change; the versions that were read
+are older than yours, and a figure for a paper comes from the suite itself. This is to see which of
+your completions another rule would count otherwise, and how many.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from string import ascii_uppercase, punctuation
 
 NONE = "-"
-_LETTERS = "ABCDEFGHIJ"
+_LETTERS = ascii_uppercase
+_YES, _NO = frozenset(("yes", "yeah", "yep", "true")), frozenset(("no", "nope", "false"))
 
 
 def _nearest(text: str, options: Sequence[str]) -> str:
@@ -68,16 +72,6 @@ def medvlthinker(answer: str, options: Sequence[str]) -> str:
     return NONE
 
 
-Choice = Callable[[str, Sequence[str]], str]
-CHOICE: dict[str, Choice] = {
-    "MedEvalKit": medevalkit,
-    "VLMEvalKit": vlmevalkit,
-    "MedXpertQA": medxpertqa,
-    "PMC-VQA": pmc_vqa,
-    "MedVLThinker": medvlthinker,
-}
-
-
 def medevalkit_closed(answer: str) -> str:
     """Yes or no, whichever of the two is a part of the text where the other one is not."""
     text = answer.lower()
@@ -87,13 +81,47 @@ def medevalkit_closed(answer: str) -> str:
 
 def lmms_eval_slake(answer: str) -> str:
     """Equality after brackets and marks are taken away; "true" and "yeah" are yes."""
-    text = re.sub(r"[^\w\s]", "", re.sub(r"\([^)]*\)", "", answer.lower())).strip()
-    if text in ("yes", "yeah", "yep", "true"):
-        return "yes"
-    return "no" if text in ("no", "nope", "false") else NONE
+    text = _plain(answer)
+    return "yes" if text in _YES else "no" if text in _NO else NONE
 
 
-CLOSED: dict[str, Callable[[str], str]] = {
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w\s]", "", re.sub(r"\([^)]*\)", "", text.lower())).strip()
+
+
+def lmms_eval_open(answer: str, accepted: str) -> bool:
+    """Whether answers are equal after brackets and marks are taken away."""
+    return _plain(answer) == _plain(accepted)
+
+
+def medevalkit_equal(answer: str, accepted: str) -> bool:
+    """Whether answers are equal but for full stops, new lines and case: closed, not yes or no."""
+    said, true = (text.lower().replace(".", "").replace("\n", "").strip() for text in
+                  (answer, accepted))  # fmt: skip
+    return said == true
+
+
+def medvlthinker_open(answer: str, accepted: str) -> bool:
+    """Whether the accepted answer is a part of what is said: its rule for LLaVA-Med."""
+    return accepted.lower().strip(punctuation + " ") in answer.lower()
+
+
+# The letter that a suite reads of an answer to options, NONE for none.
+CHOICE: Mapping[str, Callable[[str, Sequence[str]], str]] = {
+    "MedEvalKit": medevalkit,
+    "VLMEvalKit": vlmevalkit,
+    "MedXpertQA": medxpertqa,
+    "PMC-VQA": pmc_vqa,
+    "MedVLThinker": medvlthinker,
+}
+# Yes or no, NONE for neither.
+CLOSED: Mapping[str, Callable[[str], str]] = {
     "MedEvalKit": medevalkit_closed,
     "lmms-eval": lmms_eval_slake,
+}
+# Whether an answer to an open question is right, given an accepted one.
+OPEN: Mapping[str, Callable[[str, str], bool]] = {
+    "MedEvalKit": medevalkit_equal,
+    "lmms-eval": lmms_eval_open,
+    "MedVLThinker": medvlthinker_open,
 }

@@ -1,0 +1,260 @@
+"""Tables of evaluations, for an issue, a paper or a program: Markdown, LaTeX, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from medreward.files.markdown import cell, plain
+from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
+from medreward.runs.evaluation_rules import SuiteAgreement
+
+NOTE = (
+    "In brackets: 95 % percentile bootstrap; rows of one image, or of what --cluster names, are "
+    "drawn together. p: two-sided permutation test, the two models exchanged in the same way; "
+    "Holm's correction is for all metrics and pairs of models of a task."
+)
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_COUNTED = ("label", "rows")  # columns of a table of labels that are no shares
+
+
+def grouped(evaluations: Sequence[TaskEvaluation]) -> list[list[TaskEvaluation]]:
+    """Return evaluations of the same rows together: those of several models."""
+    found: dict[tuple[str, str], list[TaskEvaluation]] = {}
+    for one in evaluations:
+        found.setdefault((one.task, one.part), []).append(one)
+    return [*found.values()]
+
+
+def number_text(value: float | None, sign: str = "") -> str:
+    """Return a number as a table shows it: three digits, "–" for none, no minus before zero."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{round(value, 3) + 0.0:{sign}.3f}"
+
+
+def interval_text(value: float, low: float, high: float, sign: str = "") -> str:
+    """Return a value with its interval.
+
+    >>> interval_text(0.5, 0.25, 0.75)
+    '0.500 (0.250 to 0.750)'
+    """
+    shown, *ends = (number_text(one, sign) for one in (value, low, high))
+    return shown if shown == "–" else f"{shown} ({ends[0]} to {ends[1]})"
+
+
+# Markdown
+
+
+def markdown(
+    evaluations: Sequence[TaskEvaluation],
+    comparisons: Sequence[ModelComparison] = (),
+    sources: Mapping[str, str] | None = None,
+    rules: Sequence[SuiteAgreement] = (),
+) -> str:
+    """Return evaluations and comparisons as Markdown, for a paper's appendix or an issue.
+
+    Args:
+        evaluations: of one model or several.
+        comparisons: of two models each.
+        sources: what the numbers come from (rows, files, seed), by name.
+        rules: how suites agree.
+    """
+    lines = ["# Evaluation", ""]
+    for group in grouped(evaluations):
+        first = group[0]
+        part = f", {plain(first.part)}" if first.part else ""
+        lines += [f"## {plain(first.task)}{part} ({first.rows} rows)", ""]
+        for note in dict.fromkeys(note for one in group for note in one.notes):
+            lines += [plain(note), ""]
+        lines += [*_metric_lines(group), ""]
+        for one in group:
+            lines += [*_label_lines(one), *_reason_lines(one)]
+        lines += [f"`{signature}`" for signature in dict.fromkeys(one.signature for one in group)]
+        lines.append("")
+    for comparison in comparisons:
+        lines += [*_comparison_lines(comparison), ""]
+    lines += _rule_lines(rules)
+    lines.append(NOTE)
+    lines += [""] * bool(sources)
+    lines += [f"- {plain(name)}: {plain(text)}" for name, text in (sources or {}).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _metric_lines(group: Sequence[TaskEvaluation]) -> Iterator[str]:
+    """Yield a table of metrics: a column for each model, and one for each baseline."""
+    models = [one.model or "completions" for one in group]
+    names = [*dict.fromkeys(metric.name for one in group for metric in one.metrics)]
+    columns = [{m.name: interval_text(*m[1:]) for m in one.metrics} for one in group]
+    columns += [
+        {name: number_text(value) for name, value in values.items()}
+        for values in group[0].baselines.values()
+    ]
+    heads = ["metric", *models, *group[0].baselines]
+    yield "| " + " | ".join(map(cell, heads)) + " |"
+    yield "|---|" + "---:|" * len(columns)
+    for name in names:
+        yield f"| {cell(name)} | " + " | ".join(own.get(name, "") for own in columns) + " |"
+
+
+def _label_lines(one: TaskEvaluation) -> list[str]:
+    if not one.labels:
+        return []
+    shares = [name for name in one.labels[0] if name not in _COUNTED]
+    heads = [_whose("label", one), "rows", *(shown_name(name) for name in shares)]
+    lines = ["| " + " | ".join(map(cell, heads)) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    for row in one.labels:
+        cells = ["" if row[name] is None else number_text(row[name]) for name in shares]
+        lines.append(f"| {cell(row['label'])} | {row['rows']} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a column of a table of labels as people write it."""
+    return {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision"}.get(name, name)
+
+
+def _whose(what: str, one: TaskEvaluation) -> str:
+    return f"{what}, {one.model}" if one.model else what
+
+
+def _reason_lines(one: TaskEvaluation) -> list[str]:
+    lines = []
+    for what, counts in (("Not right", one.reasons), ("Not read", one.unread)):
+        if counts:
+            named = ", ".join(f"{code} {count}" for code, count in counts.items())
+            lines += [f"{plain(_whose(what, one))}: {named}.", ""]
+    return lines
+
+
+def _comparison_lines(one: ModelComparison) -> Iterator[str]:
+    yield f"## {plain(one.task)}: {plain(one.one)} less {plain(one.other)}"
+    yield ""
+    yield "| metric | difference | p | p, Holm |"
+    yield "|---|---:|---:|---:|"
+    for own in one.metrics:
+        value = interval_text(own.value, own.low, own.high, "+")
+        yield f"| {cell(own.name)} | {value} | {own.p:.4f} | {own.adjusted:.4f} |"
+
+
+def _rule_lines(rules: Sequence[SuiteAgreement]) -> list[str]:
+    if not rules:
+        return []
+    lines = ["## The same completions under other suites' rules", "", RULES_NOTE, ""]
+    lines += ["| " + " | ".join(RULE_HEADS) + " |", "|---|---|" + "---:|" * (len(RULE_HEADS) - 2)]
+    lines += ["| " + " | ".join(map(cell, rule_cells(one))) + " |" for one in rules]
+    return [*lines, ""]
+
+
+RULE_HEADS = (
+    *("task", "suite", "rows", "right by it", "right by medreward", "same verdict"),
+    *("right by it only", "right by medreward only"),
+)
+RULES_NOTE = (
+    "Right by a suite's rule as it stood in August 2026, written anew from a description; what it "
+    "leaves to a judge, a language model or chance counts as wrong. A figure to publish under a "
+    "suite's name comes from the suite itself."
+)
+
+
+def rule_cells(one: SuiteAgreement) -> list[str]:
+    """Return a line of the table of suites."""
+    return [
+        f"{one.task}, {one.model}" if one.model else one.task,
+        f"{one.suite}, {one.of}",
+        str(one.rows),
+        *(number_text(share) for share in (one.theirs, one.ours, one.same)),
+        str(one.only_theirs),
+        str(one.only_ours),
+    ]
+
+
+# LaTeX
+
+
+def latex(
+    evaluations: Sequence[TaskEvaluation],
+    comparisons: Sequence[ModelComparison] = (),
+    sources: Mapping[str, str] | None = None,
+) -> str:
+    r"""Return evaluations as LaTeX tables: a row a metric, a column a model.
+
+    Values have their interval below them; a difference is set in bold where its corrected p is
+    below 0.05. They need ``\usepackage{booktabs}``.
+
+    Args:
+        evaluations: of one model or several.
+        comparisons: of two models each, which make a table each.
+        sources: what the numbers come from, as comments.
+    """
+    lines = [f"% {tex_text(name)}: {tex_text(text)}" for name, text in (sources or {}).items()]
+    for group in grouped(evaluations):
+        models = [one.model or "completions" for one in group]
+        title = f"{group[0].task} {group[0].part}".strip()
+        lines += ["", f"% {tex_text(title)}, {group[0].rows} rows"]
+        lines += [f"% {tex_text(one)}" for one in dict.fromkeys(e.signature for e in group)]
+        names = [*dict.fromkeys(metric.name for one in group for metric in one.metrics)]
+        cells = [{m.name: _tex_interval(*m[1:]) for m in one.metrics} for one in group]
+        table = [[name, *(own.get(name, "") for own in cells)] for name in names]
+        lines += _tabular([title, *models], table)
+    for comparison in comparisons:
+        head = [f"{comparison.task}: {comparison.one} less {comparison.other}"]
+        rows = [
+            [
+                own.name,
+                _tex_bold(_tex_interval(own.value, own.low, own.high, "+"), own.adjusted < 0.05),
+                f"${own.p:.4f}$",
+                f"${own.adjusted:.4f}$",
+            ]
+            for own in comparison.metrics
+        ]
+        lines += ["", *_tabular([*head, "difference", "p", "p, Holm"], rows)]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+        r"\toprule",
+        " & ".join(map(tex_text, heads)) + r" \\",
+        r"\midrule",
+        *(" & ".join((tex_text(name), *values)) + r" \\" for name, *values in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _tex_interval(value: float, low: float, high: float, sign: str = "") -> str:
+    shown, *ends = (number_text(one, sign) for one in (value, low, high))
+    return "--" if shown == "–" else rf"${shown}$ {{\footnotesize [{ends[0]}, {ends[1]}]}}"
+
+
+def _tex_bold(text: str, is_bold: bool) -> str:
+    return rf"\textbf{{\boldmath {text}}}" if is_bold else text
+
+
+def tex_text(text: str) -> str:
+    r"""Return a text as LaTeX shows it.
+
+    >>> print(tex_text("a_b: 5 % {x} \\ ~"))
+    a\_b: 5 \% \{x\} \textbackslash{} \textasciitilde{}
+    """
+    line = " ".join(text.split())
+    return "".join(_TEX.get(c) or (f"\\{c}" if c in "_%&#${}" else c) for c in line)
+
+
+# JSON
+
+
+def as_json(
+    evaluations: Sequence[TaskEvaluation], comparisons: Sequence[ModelComparison] = (), **more: Any
+) -> str:
+    """Return everything as JSON."""
+    content = {
+        **more,
+        "evaluations": [one.as_dict() for one in evaluations],
+        "comparisons": [one.as_dict() for one in comparisons],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,169 @@
+"""An arm: GRPO or supervised steps from the warm start, then the test, once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import trl.trainer.utils as trl_utils
+from peft import LoraConfig
+from transformers.trainer_callback import PrinterCallback
+
+from medreward import Task, explain
+from medreward.files.atomic import replacing, write_text_atomic
+from medreward.runs.generation import generate
+from medreward.scoring.groups import zero_variance_share
+from medreward.scoring.trace import read_rows
+from medreward.text.words import tokenize
+from medreward_trl.dataset import from_parquet
+from medreward_trl.demo.model import Tiny, load, save
+from medreward_trl.demo.shared_prefix import share_prefix
+from medreward_trl.rewards import reward_funcs
+from medreward_trl.train import make_trainer
+from recipes.evidence.pictures import TEST, TRAIN
+from recipes.evidence.studies import GRPO, SUPERVISED, Arm
+from recipes.evidence.warm_start import LORA, imitate
+
+GROUP, PROMPTS = 8, 3  # completions a prompt, prompts a step
+MAX_TOKENS = 64
+_TESTED_AT_ONCE = 32
+# The last ten of thirty layers: the backward pass ends there, and a step takes a quarter less time.
+POLICY_LORA = {**LORA, "target_modules": LORA["target_modules"].replace(r"\d+", r"2\d")}
+# R_recite without its sign and by one measure, to hold all arms against.
+RECITED: dict[str, Any] = {"delta": 1, "recitation_measure": "bleu"}
+QUOTES = 0.1  # an R_recite (BLEU) above which a completion counts as quoting
+_LOGGED = ("loss", "grad_norm", "entropy", "completions/mean_length", "completions/clipped_ratio")
+SETTINGS: dict[str, Any] = {
+    "num_generations": GROUP,
+    "per_device_train_batch_size": GROUP * PROMPTS,
+    "max_completion_length": MAX_TOKENS,
+    "learning_rate": 4e-4,
+    "lr_scheduler_type": "constant",
+    "warmup_steps": 0,
+    "temperature": 1.0,
+    "gradient_checkpointing": False,
+    "bf16": False,
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": [],
+    "disable_tqdm": True,
+}
+
+
+def train(arm: Arm, task: Task, warm: Path, rows: Path, out: Path, **run: Any) -> Tiny:
+    """Return the policy of an arm.
+
+    Args:
+        arm: what is done.
+        task: the task.
+        warm: the folder of the warm start.
+        rows: the folder of the rows at the arm's level.
+        out: the folder that gets the trace and the log.
+        **run: ``steps``, ``seed``, ``device`` and, for a supervised arm, ``quoting``.
+    """
+    tiny = load(warm)
+    if run["device"] == "cuda":
+        tiny.model.to("cuda")
+    share_prefix(tiny.model)
+    data = from_parquet(rows / f"{TRAIN}.parquet")
+    if arm.training == SUPERVISED:
+        # As many completions as GRPO has, in as many steps.
+        return imitate(
+            tiny, {arm.level: data}, steps=run["steps"], seed=run["seed"], quoting=run["quoting"]
+        )
+    if arm.training != GRPO:
+        return tiny
+    trainer = make_trainer(
+        model=tiny.model,
+        dataset=data,
+        reward=reward_funcs(task, trace=out / "trace.jsonl", **arm.reward),
+        settings={
+            **SETTINGS,
+            "output_dir": str(out / "trainer"),
+            "seed": run["seed"],
+            "max_steps": run["steps"],
+            "use_cpu": run["device"] == "cpu",
+        },
+        processor=tiny.processor,
+        peft_config=LoraConfig(**POLICY_LORA),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    logged = [log for log in trainer.state.log_history if "reward" in log]
+    _write_lines(out / "steps.jsonl", _steps(out / "trace.jsonl", task, logged))
+    policy = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+    shutil.rmtree(out / "trainer", ignore_errors=True)
+    return Tiny(policy, tiny.processor)
+
+
+def test(policy: Tiny, rows: Path, out: Path) -> None:
+    """Write the greedy completion of each test row to ``test.jsonl``."""
+    folder = out / "policy"
+    with replacing(folder) as scratch:
+        save(policy, scratch)
+    generate(
+        folder,
+        rows / f"{TEST}.parquet",
+        out / "test.jsonl",
+        max_new_tokens=MAX_TOKENS,
+        batch=_TESTED_AT_ONCE,
+    )
+    shutil.rmtree(folder)  # half a gigabyte, which its settings and seed make again
+
+
+def compact_head() -> None:
+    """Let TRL score the completions' positions only, on a CPU as it does on a GPU.
+
+    TRL 1.16 scores every position of the prompt too where there is no Triton, whose values it
+    throws away. The name is private: where it is gone, steps are slower and nothing else changes.
+    """
+    if hasattr(trl_utils, "_use_triton"):
+        trl_utils._use_triton = lambda device: True
+
+
+def _steps(trace: Path, task: Task, logged: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what each step's completions earned, what they say, and what TRL logged."""
+    rows: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in read_rows(trace):
+        rows[row["step"]].append(row)
+    for log, (step, own) in zip(logged, sorted(rows.items()), strict=True):
+        texts = [row["completion"] for row in own]
+        scores = explain(
+            texts,
+            [row["target"] for row in own],
+            task=task,
+            knowledge=[row["knowledge"] for row in own],
+            **RECITED,
+        )
+        raw = [score.parts["recitation"] for score in scores]
+        groups: dict[str, list[float]] = defaultdict(list)
+        for row in own:
+            groups[row["id"]].append(row["total"])
+        yield {
+            "step": step,
+            "completions": len(own),
+            "reward": _mean([row["total"] for row in own]),
+            "correct": _mean([row["correct"] for row in own]),
+            "unreadable": _mean([row["prediction"] is None for row in own]),
+            **{
+                f"part/{part}": _mean([row["parts"][part] for row in own])
+                for part in own[0]["parts"]
+            },
+            "recited": _mean(raw),
+            "quoting": _mean([value > QUOTES for value in raw]),
+            "words": _mean([len(tokenize(text)) for text in texts]),
+            "zero_variance": zero_variance_share(list(groups.values())),
+            **{name: float(log[name]) for name in _LOGGED if name in log},
+        }
+
+
+def _mean(values: list[Any]) -> float:
+    return sum(map(float, values)) / len(values)
+
+
+def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    write_text_atomic(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -8,15 +8,15 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from medreward import ConfigError, Task
 from medreward.errors import expected
 from medreward.files.atomic import replacing, write_text_atomic
 from recipes.evidence.studies import STUDIES, Study
 
-WARM_STEPS = 40
+WARM_STEPS = 30
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -38,7 +38,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--arms", nargs="+", metavar="NAME", help="(default: all of the study)")
     run.add_argument("--seeds", nargs="+", type=int, default=[1], help="(default: 1)")
     run.add_argument("--steps", type=int, help="GRPO steps (default: the study's)")
+    run.add_argument(
+        "--warm-seed", type=int, help="one warm start for all seeds (default: each has its own)"
+    )
     run.add_argument("--warm-steps", type=int, default=WARM_STEPS)
+    run.add_argument(
+        "--limit", type=int, help="pictures of each label and split, for a trial (default: all)"
+    )
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     run.add_argument(
         "--data",
@@ -79,8 +85,9 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
 
     arm, task = study.arms[name], Task.load(study.source)
     steps = arguments.steps or study.steps
-    warm = _warm(arguments, study, task, seed)
-    rows = rows_of(study.source, arm.level, arguments.data, arguments.out)
+    warm_seed = seed if arguments.warm_seed is None else arguments.warm_seed
+    warm = _warm(arguments, study, task, warm_seed)
+    rows = rows_of(study.source, arm.level, arguments.data, arguments.out, arguments.limit)
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob("*.jsonl"):
         left.unlink()
@@ -106,11 +113,13 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
         "seed": seed,
         "level": arm.level,
         "training": arm.training,
+        "rows": rows.name,
         "steps": steps,
-        "warm_steps": arguments.warm_steps,
+        "warm_start": {"seed": warm_seed, "steps": arguments.warm_steps},
         "device": arguments.device,
         "signature": scorer(task, dict(arm.reward)).signature(),
         "settings": policy.SETTINGS,
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
         "cpu_seconds": {"training": round(trained), "all": round(time.process_time() - clock)},
         "wall_seconds": round(time.monotonic() - wall),
     }
@@ -120,15 +129,14 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
 
 def _warm(arguments: argparse.Namespace, study: Study, task: Task, seed: int) -> Path:
     """Return the folder of the warm start, which studies of the same one share."""
-    import torch
-
     from medreward_trl.dataset import from_parquet
     from medreward_trl.demo.model import load, save
     from medreward_trl.demo.pretrained import build_smollm2
     from recipes.evidence.pictures import WARM, rows_of
     from recipes.evidence.warm_start import warm_start
 
-    kind = "-".join([study.source, *study.levels, *(["quoting"] if study.quoting else [])])
+    words = [study.source, *study.levels, *(["quoting"] if study.quoting else [])]
+    kind = "-".join([*words, *([f"limit{arguments.limit}"] if arguments.limit else [])])
     folder: Path = arguments.out / "warm" / f"{kind}-{arguments.warm_steps}-seed{seed}"
     if folder.is_dir():
         return folder
@@ -138,12 +146,11 @@ def _warm(arguments: argparse.Namespace, study: Study, task: Task, seed: int) ->
         with replacing(base) as scratch:
             save(build_smollm2(), scratch)
     tiny = load(base)
-    torch.manual_seed(seed)
-    tiny.model.model.multi_modal_projector.apply(_draw)
     tiny.model.to(arguments.device)
     data = {
         level: from_parquet(
-            rows_of(study.source, level, arguments.data, arguments.out) / f"{WARM}.parquet"
+            rows_of(study.source, level, arguments.data, arguments.out, arguments.limit)
+            / f"{WARM}.parquet"
         )
         for level in study.levels
     }
@@ -156,12 +163,6 @@ def _warm(arguments: argparse.Namespace, study: Study, task: Task, seed: int) ->
         save(warmed, scratch)
     print(f"{folder.name}: {time.process_time() - clock:.0f} CPU s", flush=True)
     return folder
-
-
-def _draw(module: Any) -> None:
-    """Draw a projector of this seed's own."""
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
 
 
 def _table(arguments: argparse.Namespace, study: Study) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -21,14 +22,15 @@ from medreward_trl.demo.pretrained import SIZE
 WARM, TRAIN, TEST = "warm", "train", "test"
 
 
-def rows_of(source: str, level: str, data: Path, out: Path) -> Path:
+def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = None) -> Path:
     """Return the folder with a source's rows at a level of knowledge; make it if need be.
 
     ``warm.parquet`` and ``train.parquet`` are the two halves of the training pictures (of which
     those that are a test picture too are left out), ``test.parquet`` the test pictures. A patient
-    is in one half only. The split depends on names alone, never on a seed.
+    is in one half only. The split depends on names alone, never on a seed. With `limit`, each
+    split has at most so many pictures of each label.
     """
-    folder = out / "rows" / f"{source}-{level}"
+    folder = out / "rows" / "-".join([source, level, *([str(limit)] if limit else [])])
     if folder.is_dir():
         return folder
     if not data.is_dir():
@@ -40,7 +42,7 @@ def rows_of(source: str, level: str, data: Path, out: Path) -> Path:
     with replacing(folder) as scratch:
         scratch.mkdir(exist_ok=True)
         for split in (WARM, TRAIN, TEST):
-            own = [one for one in examples if one.split == split]
+            own = _first([one for one in examples if one.split == split], limit)
             write_parquet(
                 scratch / f"{split}.parquet", make_rows(own, task, prompts), total=len(own)
             )
@@ -54,6 +56,16 @@ def _halved(examples: list[Example]) -> list[Example]:
         for one in examples
         if one.split == TEST or one.image.tobytes() not in tested
     ]
+
+
+def _first(examples: list[Example], limit: int | None) -> list[Example]:
+    seen: Counter[str] = Counter()
+    chosen = []
+    for one in examples:
+        seen[one.target] += 1
+        if limit is None or seen[one.target] <= limit:
+            chosen.append(one)
+    return chosen
 
 
 def _half(example: Example) -> str:

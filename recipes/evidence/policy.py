@@ -20,22 +20,18 @@ from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import read_rows
 from medreward.text.words import tokenize
 from medreward_trl.dataset import from_parquet
+from medreward_trl.demo.lora_start import POLICY_LORA
 from medreward_trl.demo.model import Tiny, load, save
 from medreward_trl.demo.shared_prefix import share_prefix
 from medreward_trl.rewards import reward_funcs
 from medreward_trl.train import make_trainer
 from recipes.evidence.pictures import TEST, TRAIN
-from recipes.evidence.studies import GRPO, SUPERVISED, Arm
-from recipes.evidence.warm_start import LORA, imitate
+from recipes.evidence.studies import GRPO, QUOTES, RECITED, SUPERVISED, Arm
+from recipes.evidence.warm_start import supervised
 
 GROUP, PROMPTS = 8, 3  # completions a prompt, prompts a step
 MAX_TOKENS = 64
 _TESTED_AT_ONCE = 32
-# The last ten of thirty layers: the backward pass ends there, and a step takes a quarter less time.
-POLICY_LORA = {**LORA, "target_modules": LORA["target_modules"].replace(r"\d+", r"2\d")}
-# R_recite without its sign and by one measure, to hold all arms against.
-RECITED: dict[str, Any] = {"delta": 1, "recitation_measure": "bleu"}
-QUOTES = 0.1  # an R_recite (BLEU) above which a completion counts as quoting
 _LOGGED = ("loss", "grad_norm", "entropy", "completions/mean_length", "completions/clipped_ratio")
 SETTINGS: dict[str, Any] = {
     "num_generations": GROUP,
@@ -72,7 +68,7 @@ def train(arm: Arm, task: Task, warm: Path, rows: Path, out: Path, **run: Any) -
     data = from_parquet(rows / f"{TRAIN}.parquet")
     if arm.training == SUPERVISED:
         # As many completions as GRPO has, in as many steps.
-        return imitate(
+        return supervised(
             tiny, {arm.level: data}, steps=run["steps"], seed=run["seed"], quoting=run["quoting"]
         )
     if arm.training != GRPO:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# R_recite without its sign and by one measure, to hold all arms against.
+RECITED: dict[str, Any] = {"delta": 1, "recitation_measure": "bleu"}
+QUOTES = 0.1  # an R_recite (BLEU) above which a completion counts as quoting
 GRPO, NOTHING, SUPERVISED = "grpo", "nothing", "supervised"
 
 
@@ -44,7 +47,7 @@ class Study:
     quoting: bool
     reference: str
     arms: Mapping[str, Arm]
-    steps: int = 8
+    steps: int = 7
 
 
 def _signs(level: str, measure: str) -> dict[str, Arm]:

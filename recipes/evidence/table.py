@@ -19,8 +19,7 @@ from medreward.files.atomic import write_text_atomic
 from medreward.runs.evaluation import Scored, read_completions, score_completions
 from medreward.runs.evaluation_metrics import Metric, differences, metrics_of
 from recipes.evidence.pictures import TEST
-from recipes.evidence.policy import QUOTES, RECITED
-from recipes.evidence.studies import Study
+from recipes.evidence.studies import QUOTES, RECITED, Study
 
 BEGIN, END = "<!-- evidence: begin -->", "<!-- evidence: end -->"
 _INTERVAL = "In brackets: 95 % interval of a paired bootstrap over pictures, not over seeds."
@@ -86,7 +85,7 @@ def _read(study_name: str, arm: str, study: Study, out: Path) -> ArmRuns:
     for path in sorted((out / study_name / arm.replace(" ", "-")).glob("seed*/result.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         seed, folder = result["seed"], path.parent
-        rows = out / "rows" / f"{study.source}-{result['level']}" / f"{TEST}.parquet"
+        rows = out / "rows" / result["rows"] / f"{TEST}.parquet"
         runs.results[seed] = result
         completions = read_completions(folder / "test.jsonl")
         runs.tests[seed] = score_completions(rows, completions, scorers)[study.source]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from medreward import ConfigError
-from medreward_trl.demo import efficientnet, weights
+from medreward_trl.demo import efficientnet
 from medreward_trl.demo.model import Tiny, build, load, save
 from medreward_trl.demo.shared_prefix import share_prefix
 from medreward_trl.demo.weights import INSTALL, LANGUAGE, VISION, Weights, find_weights
@@ -24,7 +25,7 @@ def package(folder: Path, content: bytes, name: str) -> Weights:
     (folder / name).mkdir()
     (folder / name / "__init__.py").write_text("raise RuntimeError('is not to be imported')")
     (folder / name / "some.bin").write_bytes(content)
-    return Weights("some-weights==1.2", name, "some.bin", weights.sha256(b"right").hexdigest())
+    return Weights("some-weights==1.2", name, "some.bin", sha256(b"right").hexdigest())
 
 
 def test_weights_are_found_without_importing_their_package(

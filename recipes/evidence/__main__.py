@@ -80,6 +80,7 @@ def _run(arguments: argparse.Namespace, study: Study) -> int:
 def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out: Path) -> None:
     """Run one arm; what an arm that was ended has left is made again."""
     from medreward.scoring.scorer import scorer
+    from medreward_trl.demo.pretrained_run import SETTINGS
     from recipes.evidence import policy
     from recipes.evidence.pictures import rows_of
 
@@ -91,8 +92,6 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob("*.jsonl"):
         left.unlink()
-    if arguments.device == "cpu":
-        policy.compact_head()
     clock, wall = time.process_time(), time.monotonic()
     made = policy.train(
         arm,
@@ -118,7 +117,7 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
         "warm_start": {"seed": warm_seed, "steps": arguments.warm_steps},
         "device": arguments.device,
         "signature": scorer(task, dict(arm.reward)).signature(),
-        "settings": policy.SETTINGS,
+        "settings": SETTINGS,
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
         "cpu_seconds": {"training": round(trained), "all": round(time.process_time() - clock)},
         "wall_seconds": round(time.monotonic() - wall),

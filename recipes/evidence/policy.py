@@ -9,10 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import trl.trainer.utils as trl_utils
-from peft import LoraConfig
-from transformers.trainer_callback import PrinterCallback
-
 from medreward import Task, explain
 from medreward.files.atomic import replacing, write_text_atomic
 from medreward.runs.generation import generate
@@ -20,34 +16,16 @@ from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import read_rows
 from medreward.text.words import tokenize
 from medreward_trl.dataset import from_parquet
-from medreward_trl.demo.lora_start import POLICY_LORA
 from medreward_trl.demo.model import Tiny, load, save
+from medreward_trl.demo.pretrained_run import SETTINGS, pretrained_trainer, trained
 from medreward_trl.demo.shared_prefix import share_prefix
 from medreward_trl.rewards import reward_funcs
-from medreward_trl.train import make_trainer
 from recipes.evidence.pictures import TEST, TRAIN
 from recipes.evidence.studies import GRPO, QUOTES, RECITED, SUPERVISED, Arm
-from recipes.evidence.warm_start import supervised
+from recipes.evidence.warm_start import BATCH, supervised
 
-GROUP, PROMPTS = 8, 3  # completions a prompt, prompts a step
-MAX_TOKENS = 64
 _TESTED_AT_ONCE = 32
 _LOGGED = ("loss", "grad_norm", "entropy", "completions/mean_length", "completions/clipped_ratio")
-SETTINGS: dict[str, Any] = {
-    "num_generations": GROUP,
-    "per_device_train_batch_size": GROUP * PROMPTS,
-    "max_completion_length": MAX_TOKENS,
-    "learning_rate": 4e-4,
-    "lr_scheduler_type": "constant",
-    "warmup_steps": 0,
-    "temperature": 1.0,
-    "gradient_checkpointing": False,
-    "bf16": False,
-    "logging_steps": 1,
-    "save_strategy": "no",
-    "report_to": [],
-    "disable_tqdm": True,
-}
 
 
 def train(arm: Arm, task: Task, warm: Path, rows: Path, out: Path, **run: Any) -> Tiny:
@@ -67,33 +45,25 @@ def train(arm: Arm, task: Task, warm: Path, rows: Path, out: Path, **run: Any) -
     share_prefix(tiny.model)
     data = from_parquet(rows / f"{TRAIN}.parquet")
     if arm.training == SUPERVISED:
-        # As many completions as GRPO has, in as many steps.
+        completions = run["steps"] * SETTINGS["per_device_train_batch_size"]  # as many as GRPO's
+        steps = completions // BATCH
         return supervised(
-            tiny, {arm.level: data}, steps=run["steps"], seed=run["seed"], quoting=run["quoting"]
+            tiny, {arm.level: data}, steps=steps, seed=run["seed"], quoting=run["quoting"]
         )
     if arm.training != GRPO:
         return tiny
-    trainer = make_trainer(
-        model=tiny.model,
-        dataset=data,
-        reward=reward_funcs(task, trace=out / "trace.jsonl", **arm.reward),
-        settings={
-            **SETTINGS,
-            "output_dir": str(out / "trainer"),
-            "seed": run["seed"],
-            "max_steps": run["steps"],
-            "use_cpu": run["device"] == "cpu",
-        },
-        processor=tiny.processor,
-        peft_config=LoraConfig(**POLICY_LORA),
+    trainer = pretrained_trainer(
+        tiny,
+        data,
+        reward_funcs(task, trace=out / "trace.jsonl", **arm.reward),
+        out / "trainer",
+        {"seed": run["seed"], "max_steps": run["steps"]},
     )
-    trainer.remove_callback(PrinterCallback)
     trainer.train()
     logged = [log for log in trainer.state.log_history if "reward" in log]
     _write_lines(out / "steps.jsonl", _steps(out / "trace.jsonl", task, logged))
-    policy = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
     shutil.rmtree(out / "trainer", ignore_errors=True)
-    return Tiny(policy, tiny.processor)
+    return trained(trainer, tiny)
 
 
 def test(policy: Tiny, rows: Path, out: Path) -> None:
@@ -105,20 +75,10 @@ def test(policy: Tiny, rows: Path, out: Path) -> None:
         folder,
         rows / f"{TEST}.parquet",
         out / "test.jsonl",
-        max_new_tokens=MAX_TOKENS,
+        max_new_tokens=SETTINGS["max_completion_length"],
         batch=_TESTED_AT_ONCE,
     )
     shutil.rmtree(folder)  # half a gigabyte, which its settings and seed make again
-
-
-def compact_head() -> None:
-    """Let TRL score the completions' positions only, on a CPU as it does on a GPU.
-
-    TRL 1.16 scores every position of the prompt too where there is no Triton, whose values it
-    throws away. The name is private: where it is gone, steps are slower and nothing else changes.
-    """
-    if hasattr(trl_utils, "_use_triton"):
-        trl_utils._use_triton = lambda device: True
 
 
 def _steps(trace: Path, task: Task, logged: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -29,8 +29,6 @@ try:
 except ImportError:  # before transformers 5 the plain one needs no torchvision
     from transformers import CLIPImageProcessor as CLIPImageProcessorPil
 
-ImageProcessor: Any = CLIPImageProcessorPil
-
 IMAGE, PAD, END, UNKNOWN = "<image>", "<pad>", "<end>", "<unknown>"
 USER, ASSISTANT = "<user>", "<assistant>"
 # Words like any other for the tokenizer: decoding without special tokens keeps them.
@@ -133,7 +131,7 @@ def load(folder: Path) -> Tiny:
 
 
 def _processor(texts: Iterable[str], size: int, mean: float, std: float) -> LlavaProcessor:
-    images = ImageProcessor(
+    images = CLIPImageProcessorPil(
         do_resize=False,
         do_center_crop=False,
         size={"shortest_edge": size},

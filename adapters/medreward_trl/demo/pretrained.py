@@ -10,6 +10,7 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    CLIPImageProcessorPil,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -17,7 +18,7 @@ from transformers import (
 
 from medreward import ConfigError
 from medreward_trl.demo.efficientnet import read_tower
-from medreward_trl.demo.model import IMAGE, PAD, ImageProcessor, Tiny
+from medreward_trl.demo.model import IMAGE, PAD, Tiny
 from medreward_trl.demo.weights import INSTALL, LANGUAGE, VISION, find_weights
 
 SIZE = 224  # pixels a side
@@ -90,7 +91,7 @@ def _extend(text: AutoModelForCausalLM, count: int) -> None:
 
 
 def _processor(tokenizer: AutoTokenizer) -> LlavaProcessor:
-    images = ImageProcessor(
+    images = CLIPImageProcessorPil(
         do_resize=True,
         size={"height": SIZE, "width": SIZE},
         resample=_BICUBIC,

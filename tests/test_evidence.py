@@ -150,6 +150,7 @@ def write_arm(
         "level": "context",
         "rows": "busi-context",
         "steps": len(steps),
+        "warm_start": {"seed": 1},
         "cpu_seconds": {"all": 10 * seed},
         "signature": "medreward|x",
     }
@@ -202,7 +203,7 @@ def test_tables_hold_recitation_by_one_measure_and_the_steps(out: Path) -> None:
     assert cells(text, "plus bleu", "Test pictures")[-1] == "1.000 (1.000 to 1.000)"
     assert cells(text, "zero", "Test pictures")[-1] == "0.000 (0.000 to 0.000)"
     assert cells(text, "plus bleu", "`quoting` by step")[1:] == ["2", *["0.75"] * 4]
-    assert cells(text, "plus bleu", "signature")[1:4] == ["1, 2", "4", "15"]
+    assert cells(text, "plus bleu", "signature")[1:5] == ["1, 2", "1", "4", "15"]
 
 
 def test_arms_that_are_not_finished_are_no_rows(out: Path) -> None:

@@ -16,16 +16,16 @@ from medreward import ConfigError
 from medreward_trl.demo import efficientnet
 from medreward_trl.demo.model import Tiny, build, load, save
 from medreward_trl.demo.shared_prefix import share_prefix
-from medreward_trl.demo.weights import INSTALL, LANGUAGE, VISION, Weights, find_weights
+from medreward_trl.demo.weights import INSTALL, LANGUAGE, VISION, WeightsFile, find_weights
 
 QUESTION = "Is there a lump in this picture of the breast , or is there none at all to be seen ?"
 
 
-def package(folder: Path, content: bytes, name: str) -> Weights:
+def package(folder: Path, content: bytes, name: str) -> WeightsFile:
     (folder / name).mkdir()
     (folder / name / "__init__.py").write_text("raise RuntimeError('is not to be imported')")
     (folder / name / "some.bin").write_bytes(content)
-    return Weights("some-weights==1.2", name, "some.bin", sha256(b"right").hexdigest())
+    return WeightsFile("some-weights==1.2", name, "some.bin", sha256(b"right").hexdigest())
 
 
 def test_weights_are_found_without_importing_their_package(

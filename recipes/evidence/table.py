@@ -7,22 +7,23 @@ table can be made again when a metric is added.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from medreward import ConfigError, Task
+from medreward import ConfigError
 from medreward.data.check import scorers_of
 from medreward.files.atomic import write_text_atomic
-from medreward.runs.evaluation import Scored, read_completions, score_completions
-from medreward.runs.evaluation_metrics import Metric, differences, metrics_of
+from medreward.runs.evaluation import Scored, compare, evaluate, score_completions
 from recipes.evidence.pictures import TEST
 from recipes.evidence.studies import QUOTES, RECITED, Study
 
 BEGIN, END = "<!-- evidence: begin -->", "<!-- evidence: end -->"
 _INTERVAL = "In brackets: 95 % interval of a paired bootstrap over pictures, not over seeds."
+_FEWEST, _RESAMPLES = 100, 2000
+Values: TypeAlias = Any  # a numpy array, a number for each completion
 _LAST = 3  # steps that stand for the end of the training
 _DYNAMICS = {
     "reward": "reward",
@@ -87,7 +88,8 @@ def _read(study_name: str, arm: str, study: Study, out: Path) -> ArmRuns:
         seed, folder = result["seed"], path.parent
         rows = out / "rows" / result["rows"] / f"{TEST}.parquet"
         runs.results[seed] = result
-        completions = read_completions(folder / "test.jsonl")
+        lines = (folder / "test.jsonl").read_text(encoding="utf-8").splitlines()
+        completions = {row["id"]: row["completion"] for row in map(json.loads, lines)}
         runs.tests[seed] = score_completions(rows, completions, scorers)[study.source]
         if (folder / "steps.jsonl").is_file():
             text = (folder / "steps.jsonl").read_text(encoding="utf-8")
@@ -100,79 +102,71 @@ def _read(study_name: str, arm: str, study: Study, out: Path) -> ArmRuns:
 
 def _test_table(study: Study, arms: Sequence[ArmRuns]) -> str:
     """Return metrics of the test: the mean of the seeds, and the difference from the reference."""
-    task = Task.load(study.source)
-    measured = {runs.name: {s: _metrics(task, runs, s) for s in runs.tests} for runs in arms}
-    names = [metric.name for metric in next(iter(measured[arms[0].name].values()))]
-    lines = [
-        f"Test pictures: {_count(arms)}. Mean over seeds (least to largest).",
-        "",
-        "| arm | seeds | " + " | ".join(names) + " |",
-        "|---|---:|" + "---:|" * len(names),
-    ]
-    for runs in arms:
-        values = np.array([[_value(m) for m in own] for own in measured[runs.name].values()])
-        cells = [
-            f"{column.mean():.3f} ({column.min():.3f} to {column.max():.3f})" for column in values.T
-        ]
-        lines.append(f"| {runs.name} | {len(values)} | " + " | ".join(cells) + " |")
-    compared = list(_compared(study, arms, task))
+    measured = {runs.name: [_values(scored) for scored in runs.tests.values()] for runs in arms}
+    names = list(measured[arms[0].name][0])
+    head = [f"| arm | seeds | {' | '.join(names)} |", "|---|---:|" + "---:|" * len(names)]
+    lines = [f"Test pictures: {_count(arms)}. Mean over seeds (least to largest).", "", *head]
+    for name, seeds in measured.items():
+        cells = []
+        for metric in names:
+            found = [own[metric] for own in seeds]
+            cells.append(f"{np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})")
+        lines.append(f"| {name} | {len(seeds)} | " + " | ".join(cells) + " |")
+    compared = list(_compared(study, arms))
     if compared:
-        lines += [
-            "",
-            f"Less the arm `{study.reference}`, over the seeds that both have. {_INTERVAL}",
-            "",
-            "| arm | seeds | " + " | ".join(names) + " |",
-            "|---|---:|" + "---:|" * len(names),
-            *compared,
-        ]
+        about = f"Less the arm `{study.reference}`, over the seeds that both have. {_INTERVAL}"
+        lines += ["", about, "", *head, *compared]
     return "\n".join(lines)
 
 
-def _compared(study: Study, arms: Sequence[ArmRuns], task: Task) -> Iterator[str]:
+def _values(scored: Scored) -> dict[str, float]:
+    """Return the metrics that `medreward evaluate` has, and recitation's two."""
+    found = {one.name: one.value for one in evaluate(scored, resamples=_FEWEST)[0].metrics}
+    return found | {name: float(np.mean(of(scored))) for name, of in _RECITATION.items()}
+
+
+def _compared(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
+    """Yield a row for each arm: the completions of all seeds together, drawn picture by picture."""
     reference = next((runs for runs in arms if runs.name == study.reference), None)
     for runs in arms:
         seeds = sorted(set(runs.tests) & set(reference.tests)) if reference else []
         if reference is None or runs is reference or not seeds:
             continue
-        ours, theirs = _pooled(task, runs, seeds), _pooled(task, reference, seeds)
-        clusters = [p.cluster for seed in seeds for p in runs.tests[seed].predictions]
-        cells = [
-            f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})"
-            for d in differences(ours, theirs, clusters)
-        ]
+        ours, theirs = _pool(runs, seeds), _pool(reference, seeds)
+        found = [(d.value, d.low, d.high) for d in compare(ours, theirs)]
+        pictures = [one.cluster for one in ours.predictions]
+        found += [_difference(of(ours), of(theirs), pictures) for of in _RECITATION.values()]
+        cells = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})" for value, low, high in found]
         yield f"| {runs.name} | {len(seeds)} | " + " | ".join(cells) + " |"
 
 
-def _metrics(task: Task, runs: ArmRuns, seed: int) -> list[Metric]:
-    """Return the metrics of one seed: what `medreward evaluate` has, and recitation's two."""
-    scored = runs.tests[seed]
-    raw = np.array([one.score.parts["recitation"] for one in scored.predictions])
-    ones = np.ones(len(raw))
-    return [
-        *metrics_of(task, scored.predictions),
-        Metric("R_recite", np.column_stack([raw, ones]), _ratio),
-        Metric("quoting", np.column_stack([raw > QUOTES, ones]), _ratio),
-    ]
+def _pool(runs: ArmRuns, seeds: Sequence[int]) -> Scored:
+    several = [runs.tests[seed] for seed in seeds]
+    return Scored(several[0].bound, [one for own in several for one in own.predictions])
 
 
-def _pooled(task: Task, runs: ArmRuns, seeds: Sequence[int]) -> list[Metric]:
-    """Return the metrics of all seeds' completions together.
-
-    Sums of features add up over seeds, and a picture's completions of all seeds are drawn together.
-    """
-    several = [_metrics(task, runs, seed) for seed in seeds]
-    return [
-        Metric(own[0].name, np.concatenate([one.features for one in own]), own[0].compute)
-        for own in zip(*several, strict=True)
-    ]
+def _raw(scored: Scored) -> Values:
+    return np.array([one.score.parts["recitation"] for one in scored.predictions])
 
 
-def _value(metric: Metric) -> float:
-    return float(metric.compute(metric.features.sum(axis=0)))
+_RECITATION: Mapping[str, Callable[[Scored], Values]] = {
+    "R_recite": _raw,
+    "quoting": lambda scored: _raw(scored) > QUOTES,
+}
 
 
-def _ratio(sums: Any) -> Any:
-    return sums[..., 0] / sums[..., 1]
+def _difference(
+    ones: Values, others: Values, pictures: Sequence[str]
+) -> tuple[float, float, float]:
+    """Return the difference of two means and its paired bootstrap interval over pictures."""
+    place = {name: i for i, name in enumerate(dict.fromkeys(pictures))}
+    sums = np.zeros((len(place), 2))
+    changes = np.subtract(ones, others, dtype=float)
+    np.add.at(sums, [place[name] for name in pictures], np.column_stack([changes, changes * 0 + 1]))
+    chance = np.random.default_rng(0)
+    drawn = chance.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_RESAMPLES) @ sums
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+    return float(changes.mean()), float(low), float(high)
 
 
 def _count(arms: Sequence[ArmRuns]) -> int:
@@ -229,12 +223,16 @@ def _rows(arms: Sequence[ArmRuns]) -> Iterator[Mapping[str, Any]]:
 
 def _facts(arms: Sequence[ArmRuns]) -> str:
     """Return what was run: seeds, steps, cost, signatures."""
-    lines = ["| arm | seeds | GRPO steps | CPU s a seed | signature |", "|---|---|---:|---:|---|"]
+    lines = [
+        "| arm | seeds | of the warm start | GRPO steps | CPU s a seed | signature |",
+        "|---|---|---|---:|---:|---|",
+    ]
     for runs in arms:
         some = next(iter(runs.results.values()))
         steps = some["steps"] if runs.steps else 0
         cost = np.mean([one["cpu_seconds"]["all"] for one in runs.results.values()])
         seeds = ", ".join(map(str, sorted(runs.results)))
         signature = some["signature"].replace("|", "\\|")
-        lines.append(f"| {runs.name} | {seeds} | {steps} | {cost:.0f} | `{signature}` |")
+        warm = ", ".join(map(str, sorted({r["warm_start"]["seed"] for r in runs.results.values()})))
+        lines.append(f"| {runs.name} | {seeds} | {warm} | {steps} | {cost:.0f} | `{signature}` |")
     return "\n".join(lines)

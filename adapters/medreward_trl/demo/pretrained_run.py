@@ -157,17 +157,28 @@ def _keep(tiny: model.Tiny, held_out: Dataset, folder: Path) -> None:
 
 
 def _report(out: Path, settings: dict[str, Any]) -> str:
-    scored = [
+    warm, policy = (
         evaluation.score_completions(
-            out / "test.parquet",
-            evaluation.read_completions(out / f"{name}.jsonl"),
-            scorers_of(None, settings),
+            out / "test.parquet", _completions(out / f"{name}.jsonl"), scorers_of(None, settings)
         )[TASK]
-        for name in ("policy", "warm_start")
-    ]
-    found = [one for own in scored for one in evaluation.evaluate(own)]
-    changes = {TASK: evaluation.compare(*scored)}
-    write_text_atomic(out / "report.json", evaluation.as_json(found, changes))
-    return "First the policy after GRPO, then the warm start.\n\n" + evaluation.markdown(
-        found, changes
+        for name in ("warm_start", "policy")
     )
+    before, after = (evaluation.evaluate(one)[0].metrics for one in (warm, policy))
+    changes = evaluation.compare(policy, warm)
+    write_text_atomic(
+        out / "report.json",
+        json.dumps([one._asdict() for one in changes], indent=1) + "\n",
+    )
+    lines = [
+        f"| {len(policy.predictions)} held-out slices | warm start | after GRPO | change |",
+        "|---|---:|---:|---:|",
+    ]
+    for one, other, change in zip(before, after, changes, strict=True):
+        moved = f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+        lines.append(f"| {one.name} | {one.value:.3f} | {other.value:.3f} | {moved} |")
+    return "\n".join(lines) + "\n\nIn brackets: 95 % paired bootstrap over slices.\n"
+
+
+def _completions(path: Path) -> dict[str, str]:
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {row["id"]: row["completion"] for row in rows}

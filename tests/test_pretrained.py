@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -156,3 +157,35 @@ def test_the_pretrained_model_reads_again_bit_for_bit_and_answers(tmp_path: Path
     assert torch.equal(*logits)
     text = again.processor.batch_decode(said[:, inputs["input_ids"].shape[1] :])[0]
     assert text == "The capital of France is Paris.<|im_end|>"
+
+
+@pytest.mark.slow
+def test_the_demo_trains_the_pretrained_model(tmp_path: Path) -> None:
+    from medreward.commands.cli import main
+
+    try:
+        find_weights(LANGUAGE)
+    except ConfigError as error:
+        pytest.skip(str(error))
+    assert main(["demo", "--model", "smollm2", "--steps", "1", "--out", str(tmp_path)]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        *("train.parquet", "test.parquet", "warm_start", "policy", "trace.jsonl"),
+        *("warm_start.jsonl", "policy.jsonl", "report.json"),
+    }
+    said = [json.loads(line)["completion"] for line in (tmp_path / "policy.jsonl").open()]
+    assert sum("<answer>" in text for text in said) > 0.8 * len(said)  # the format is learnt
+
+
+def test_the_demo_says_what_the_pretrained_model_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward.commands.cli import main
+    from medreward_trl.demo import pretrained
+
+    absent = LANGUAGE._replace(package="no_such_package_of_weights")
+    monkeypatch.setattr(pretrained, "LANGUAGE", absent)
+    out = str(tmp_path / "out")
+    assert main(["demo", "--model", "smollm2", "--out", out]) == 2
+    assert INSTALL in capsys.readouterr().err
+    assert not Path(out).exists()

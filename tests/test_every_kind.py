@@ -109,7 +109,7 @@ def test_every_setting_stands_in_the_signature_of_the_kinds_that_list_it(kind: s
         "frame": "per-mille", "box_quality": "giou", "annotators": "mean", "mask_quality": "iou",
         "set_quality": "jaccard", "gates": ("accuracy_needs_format",), "answer_quality": "f1",
         "answer_floor": 0.6, "number_quality": "linear", "number_reach": 0.4, "field_balance": 0.4,
-        "absent_weight": 0.4,
+        "absent_weight": 0.4, "box_threshold": 0.4,
     }  # fmt: skip
     listed = {*COMMON, *rules_of(kind).settings}
     for known in fields(RewardSettings):

@@ -108,6 +108,7 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "gates": [(), ("accuracy_needs_format",), ("recitation_needs_accuracy",), tuple(GATES)],
     "frame": [*FRAMES],
     "box_quality": [*BOX_QUALITIES],
+    "box_threshold": [0.5, 0.5 + 1e-15],
     "annotators": [*ANNOTATORS],
     "mask_quality": [*MASK_QUALITIES],
     "set_quality": [*SET_QUALITIES],
@@ -225,10 +226,11 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
     far_apart = {**NEAR_VALUES, "weights": [Weights(), Weights(format=0.4)]}
     far_apart |= {"under_grading": [1.0, 0.5], "over_grading": [1.0, 0.5], "beta": [1.0, 2.0]}
     far_apart |= {"answer_floor": [0.1, 1.0], "number_reach": [0.1, 9.0], "field_balance": [0, 1]}
-    far_apart |= {"absent_weight": [0.1, 1.0]}
+    far_apart |= {"absent_weight": [0.1, 1.0], "box_threshold": [0.05, 0.95]}
     # Settings that shape something under another one only.
     under = {
         "answer_floor": {"answer_quality": "f1"},
+        "box_threshold": {"box_quality": "above"},
         "number_reach": {"number_quality": "linear"},
     }
     task = TASKS[kind]

@@ -21,6 +21,7 @@ from medreward.files.reading import parse_yaml, read_text
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
 from medreward.priors.asked import contradictions
+from medreward.scoring.schedule import ThresholdRules, settings_at
 from medreward.scoring.scorer import scorer
 from medreward.task.settings import RewardSettings
 
@@ -181,6 +182,8 @@ def check_rows(
         ConfigError: if a row is not of the task, its prompt does not mark its images or asks for
             another frame than the reward reads, or its own target is not read as right.
     """
+    reward = settings_at(reward, ThresholdRules().start)
+    reward.pop("box_schedule", None)
     bound = scorer(task, reward)
     task, settings = bound.task, bound.settings
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"

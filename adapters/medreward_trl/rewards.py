@@ -16,6 +16,7 @@ from medreward import ConfigError, Score, Weights
 from medreward.scoring.groups import by_prompt, zero_variance_share
 from medreward.scoring.parts.base import used_parts
 from medreward.scoring.rows import JudgedRow, judge_row, score_rows
+from medreward.scoring.schedule import is_scheduled, settings_at
 from medreward.scoring.scorer import Scorer, TaskLike, scorer
 from medreward.scoring.trace import TraceLike, TraceRow, trace_writer
 from medreward.text.completion import CompletionLike, completion_text
@@ -27,6 +28,7 @@ from medreward_trl.in_trainer import (
     is_evaluating,
     trainer_of,
 )
+from medreward_trl.schedule import TrainerSchedule
 
 _log = logging.getLogger(__name__)
 Rewards: TypeAlias = list[float | None]
@@ -87,7 +89,9 @@ def reward_funcs(
             evaluated and that no ``split`` tells from training rows get the split "evaluation".
         name: goes before the names of functions, metrics and columns, as in ``first/accuracy``; a
             trainer with several sets needs one for each set but one.
-        **settings: override the cards' reward settings, as in `medreward.shaped_reward`.
+        **settings: override the cards' reward settings, as in `medreward.shaped_reward`. Here
+            ``box_quality="schedule"`` is allowed too, which needs a trace, and ``box_schedule``, a
+            mapping of `medreward.scoring.schedule.ThresholdRules`' arguments.
 
     Raises:
         ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
@@ -141,12 +145,22 @@ class BatchScorer:
         trace: TraceLike | None = None,
     ) -> None:
         several = isinstance(task, Sequence) and not isinstance(task, str)
-        bound = [scorer(one, settings) for one in (task if several else [task])]  # type: ignore[arg-type, union-attr]
+        settings = dict(settings)
+        rules = settings.pop("box_schedule", None)
+        if rules is not None and not is_scheduled(settings):
+            raise ConfigError("box_schedule: goes with box_quality='schedule', which is not set")
+        first = settings_at(settings, 0.5)
+        bound = [scorer(one, first) for one in (task if several else [task])]  # type: ignore[arg-type, union-attr]
         self.scorers = {one.task.name: one for one in bound}
         if not self.scorers:
             raise ConfigError("task: the list of tasks is empty")
         self.target_column = target_column
         self.trace = trace_writer(trace)
+        self.schedule: TrainerSchedule | None = None
+        if is_scheduled(settings):
+            tasks = [one.task for one in bound]
+            self.schedule = TrainerSchedule(tasks, settings, rules, self.trace)
+            self.scorers = self.schedule.scorers()
         self._last: tuple[object, list[JudgedRow | None], list[Score | None]] | None = None
         self._finished = -1  # updates, when the trace was last written to
 
@@ -182,6 +196,21 @@ class BatchScorer:
         scores = [None if row is None else next(found) for row in judged]
         self._last = (rows, judged, scores)
         return scores
+
+    def move_schedule(self, columns: Mapping[str, Any]) -> None:
+        """Go to the threshold of the trainer's step, where a schedule moves it.
+
+        Raises:
+            ConfigError: if the trainer does not say its step.
+        """
+        if self.schedule is not None and self.schedule.move_to(_finished(columns)):
+            self.scorers = self.schedule.scorers()
+            self._last = None
+
+    def note_overlaps(self, trainer: Any) -> None:
+        """Hand what the batch that was scored last reached to the schedule, if there is one."""
+        if self.schedule is not None and self._last is not None:
+            self.schedule.note(trainer, self._last[1])
 
     def tasks_of_rows(self) -> list[str | None]:
         """Return the task of each row of the batch that was scored last, None for foreign ones."""
@@ -300,6 +329,7 @@ class _Reward:
         TRL names all arguments; trainers of its shape may give the completions by position.
         """
         trainer = trainer_of(log_metric)
+        self.batch.move_schedule(columns)
         scores = self.batch.scores(completions, columns)
         if self.logs:
             if trainer is not None:
@@ -315,6 +345,8 @@ class _Reward:
                 tasks = self.batch.tasks_of_rows() if len(self.batch.scorers) > 1 else None
                 for name, value in _metrics(trainer, scores, columns.get("id"), tasks).items():
                     log_metric(self.prefix + name, value)
+            if not is_evaluating(trainer):
+                self.batch.note_overlaps(trainer)
             self.batch.write_trace(columns, evaluating=is_evaluating(trainer))
         return [
             None if score is None or "judge_unavailable" in score.reasons else self._value(score)

@@ -43,7 +43,11 @@ if TYPE_CHECKING:
 # The settings that shape the scores of every kind.
 COMMON = ("weights", "delta", "gates", "completion_format", "recitation_measure")
 # The values of settings that a signature leaves out.
-_UNSIGNED = (("completion_format", DEFAULT_FORMAT), ("recitation_measure", "bleu"))
+_UNSIGNED = (
+    ("completion_format", DEFAULT_FORMAT),
+    ("recitation_measure", "bleu"),
+    ("box_threshold", 0.5),
+)
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6

@@ -31,6 +31,8 @@ BOX_QUALITIES = {
     "giou": "IoU, with a small share that grows before the first overlap (generalised IoU)",
     "soft_iou": "IoU softly thresholded at one half",
     "centre": "closeness of the centres times likeness of the sizes",
+    "threshold": "1 from an IoU of box_threshold on, else 0",
+    "above": "how far IoU is above box_threshold, as a share of what is left to 1",
 }
 ANNOTATORS = {
     "best": "agreement with the annotator whose boxes are nearest",
@@ -91,6 +93,7 @@ class RewardSettings:
         gates: names out of `GATES`.
         frame: the frame in which an answer's coordinates are, out of `FRAMES`.
         box_quality: what a matched box earns, out of `BOX_QUALITIES`.
+        box_threshold: the IoU at which "threshold" and "above" begin to pay, in [0.01, 0.99].
         annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
         set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
@@ -126,6 +129,7 @@ class RewardSettings:
     gates: tuple[str, ...] = ()
     frame: str = "pixels"
     box_quality: str = "iou"
+    box_threshold: float = 0.5
     annotators: str = "best"
     mask_quality: str = "dice"
     set_quality: str = "f_beta"
@@ -148,12 +152,19 @@ class RewardSettings:
         set_field(self, "under_grading", number("under_grading", self.under_grading, 0.0, 1.0))
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
+        set_field(self, "box_threshold", number("box_threshold", self.box_threshold, 0.01, 0.99))
         set_field(self, "answer_floor", number("answer_floor", self.answer_floor, 0.0, 1.0))
         set_field(self, "number_reach", number("number_reach", self.number_reach, 0.01, 10.0))
         set_field(self, "field_balance", number("field_balance", self.field_balance, 0.0, 1.0))
         set_field(self, "absent_weight", number("absent_weight", self.absent_weight, 0.001, 1.0))
         set_field(self, "gates", _gates(self.gates))
         set_field(self, "completion_format", check_format(self.completion_format))
+        if self.box_quality == "schedule":
+            raise ConfigError(
+                "box_quality: 'schedule' moves box_threshold with the steps of a run, which only "
+                "medreward_trl.reward_funcs and shaped see, with a trace; here take 'threshold' or "
+                "'above' with a box_threshold of your own"
+            )
         if self.box_quality == "point":
             raise ConfigError(
                 "box_quality: 'point' is no quality of boxes, and the prompt would ask for boxes; "

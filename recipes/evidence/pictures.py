@@ -1,0 +1,103 @@
+"""Pictures of a study: squares, split so that nothing is trained on twice or tested on early."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from PIL import Image
+
+from medreward import ConfigError, Task
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import make_rows
+from medreward.files.atomic import replacing
+from medreward.priors.prompt import PromptBuilder
+from medreward_trl.demo.pretrained import SIZE
+
+WARM, TRAIN, TEST = "warm", "train", "test"
+
+
+def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = None) -> Path:
+    """Return the folder with a source's rows at a level of knowledge; make it if need be.
+
+    ``warm.parquet`` and ``train.parquet`` are the two halves of the training pictures (of which
+    those that are a test picture too are left out), ``test.parquet`` the test pictures. A patient
+    is in one half only. The split depends on names alone, never on a seed. With `limit`, each
+    split has at most so many pictures of each label.
+    """
+    folder = out / "rows" / "-".join([source, level, *([str(limit)] if limit else [])])
+    if folder.is_dir():
+        return folder
+    if not data.is_dir():
+        raise ConfigError(f"--data: {data} is no folder; it has to hold the test data")
+    task = Task.load(source)
+    examples = _halved(list(SOURCES[source](data)))
+    prompts = PromptBuilder(task, level, shuffle=False)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as scratch:
+        scratch.mkdir(exist_ok=True)
+        for split in (WARM, TRAIN, TEST):
+            own = _first([one for one in examples if one.split == split], limit)
+            write_parquet(
+                scratch / f"{split}.parquet", make_rows(own, task, prompts), total=len(own)
+            )
+    return folder
+
+
+def _halved(examples: list[Example]) -> list[Example]:
+    tested = {one.image.tobytes() for one in examples if one.split == TEST}
+    return [
+        one if one.split == TEST else replace(one, split=_half(one))
+        for one in examples
+        if one.split == TEST or one.image.tobytes() not in tested
+    ]
+
+
+def _first(examples: list[Example], limit: int | None) -> list[Example]:
+    seen: Counter[str] = Counter()
+    chosen = []
+    for one in examples:
+        seen[one.target] += 1
+        if limit is None or seen[one.target] <= limit:
+            chosen.append(one)
+    return chosen
+
+
+def _half(example: Example) -> str:
+    name = str(example.meta.get("patient", example.id))
+    return (WARM, TRAIN)[sha256(name.encode()).digest()[0] % 2]
+
+
+def _table(folder: str, column: str) -> Callable[[Path], Iterator[Example]]:
+    """Return the reader of a folder with pictures and ``labels.csv``."""
+
+    def read(data: Path) -> Iterator[Example]:
+        with (data / folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                with Image.open(data / folder / line["image"]) as opened:
+                    picture = square(opened)
+                meta = {"patient": line["patient"]} if "patient" in line else {}
+                name = Path(line["image"]).stem
+                yield Example(picture, line[column], name, line["split"], meta)
+
+    return read
+
+
+def square(picture: Image.Image) -> Image.Image:
+    """Return a picture in the middle of a black square, with the sides that the tower has."""
+    colour = picture.convert("RGB")
+    side = max(colour.size)
+    made = Image.new("RGB", (side, side))
+    made.paste(colour, ((side - colour.width) // 2, (side - colour.height) // 2))
+    return made.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+
+
+SOURCES: dict[str, Callable[[Path], Iterator[Example]]] = {
+    "busi": _table("busi", "label"),
+    "icdr": _table("dr-fundus", "grade"),
+}

@@ -1,0 +1,125 @@
+"""An arm: GRPO or supervised steps from the warm start, then the test, once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medreward import Task, explain
+from medreward.files.atomic import replacing, write_text_atomic
+from medreward.runs.generation import generate
+from medreward.scoring.groups import zero_variance_share
+from medreward.scoring.trace import read_rows
+from medreward.text.words import tokenize
+from medreward_trl.dataset import from_parquet
+from medreward_trl.demo.model import Tiny, load, save
+from medreward_trl.demo.pretrained_run import SETTINGS, pretrained_trainer, trained
+from medreward_trl.demo.shared_prefix import share_prefix
+from medreward_trl.rewards import reward_funcs
+from recipes.evidence.pictures import TEST, TRAIN
+from recipes.evidence.studies import GRPO, QUOTES, RECITED, SUPERVISED, Arm
+from recipes.evidence.warm_start import BATCH, supervised
+
+_TESTED_AT_ONCE = 32
+_LOGGED = ("loss", "grad_norm", "entropy", "completions/mean_length", "completions/clipped_ratio")
+
+
+def train(arm: Arm, task: Task, warm: Path, rows: Path, out: Path, **run: Any) -> Tiny:
+    """Return the policy of an arm.
+
+    Args:
+        arm: what is done.
+        task: the task.
+        warm: the folder of the warm start.
+        rows: the folder of the rows at the arm's level.
+        out: the folder that gets the trace and the log.
+        **run: ``steps``, ``seed``, ``device`` and, for a supervised arm, ``quoting``.
+    """
+    tiny = load(warm)
+    if run["device"] == "cuda":
+        tiny.model.to("cuda")
+    share_prefix(tiny.model)
+    data = from_parquet(rows / f"{TRAIN}.parquet")
+    if arm.training == SUPERVISED:
+        completions = run["steps"] * SETTINGS["per_device_train_batch_size"]  # as many as GRPO's
+        steps = completions // BATCH
+        return supervised(
+            tiny, {arm.level: data}, steps=steps, seed=run["seed"], quoting=run["quoting"]
+        )
+    if arm.training != GRPO:
+        return tiny
+    trainer = pretrained_trainer(
+        tiny,
+        data,
+        reward_funcs(task, trace=out / "trace.jsonl", **arm.reward),
+        out / "trainer",
+        {"seed": run["seed"], "max_steps": run["steps"]},
+    )
+    trainer.train()
+    logged = [log for log in trainer.state.log_history if "reward" in log]
+    _write_lines(out / "steps.jsonl", _steps(out / "trace.jsonl", task, logged))
+    shutil.rmtree(out / "trainer", ignore_errors=True)
+    return trained(trainer, tiny)
+
+
+def test(policy: Tiny, rows: Path, out: Path) -> None:
+    """Write the greedy completion of each test row to ``test.jsonl``."""
+    folder = out / "policy"
+    with replacing(folder) as scratch:
+        save(policy, scratch)
+    generate(
+        folder,
+        rows / f"{TEST}.parquet",
+        out / "test.jsonl",
+        max_new_tokens=SETTINGS["max_completion_length"],
+        batch=_TESTED_AT_ONCE,
+    )
+    shutil.rmtree(folder)  # half a gigabyte, which its settings and seed make again
+
+
+def _steps(trace: Path, task: Task, logged: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what each step's completions earned, what they say, and what TRL logged."""
+    rows: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in read_rows(trace):
+        rows[row["step"]].append(row)
+    for log, (step, own) in zip(logged, sorted(rows.items()), strict=True):
+        texts = [row["completion"] for row in own]
+        scores = explain(
+            texts,
+            [row["target"] for row in own],
+            task=task,
+            knowledge=[row["knowledge"] for row in own],
+            **RECITED,
+        )
+        raw = [score.parts["recitation"] for score in scores]
+        groups: dict[str, list[float]] = defaultdict(list)
+        for row in own:
+            groups[row["id"]].append(row["total"])
+        yield {
+            "step": step,
+            "completions": len(own),
+            "reward": _mean([row["total"] for row in own]),
+            "correct": _mean([row["correct"] for row in own]),
+            "unreadable": _mean([row["prediction"] is None for row in own]),
+            **{
+                f"part/{part}": _mean([row["parts"][part] for row in own])
+                for part in own[0]["parts"]
+            },
+            "recited": _mean(raw),
+            "quoting": _mean([value > QUOTES for value in raw]),
+            "words": _mean([len(tokenize(text)) for text in texts]),
+            "zero_variance": zero_variance_share(list(groups.values())),
+            **{name: float(log[name]) for name in _LOGGED if name in log},
+        }
+
+
+def _mean(values: list[Any]) -> float:
+    return sum(map(float, values)) / len(values)
+
+
+def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    write_text_atomic(path, "".join(json.dumps(row) + "\n" for row in rows))

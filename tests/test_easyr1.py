@@ -40,7 +40,7 @@ def test_it_scores_as_shaped_reward_does() -> None:
     found = compute_score(given)
     assert [one["overall"] for one in found] == expected
     assert {tuple(one) for one in found} == {
-        ("overall", "accuracy", "format", "recitation", "acc", "correct", "unreadable")
+        ("overall", "accuracy", "format", "recitation", "findings", "acc", "correct", "unreadable")
     }
     assert (REWARD_NAME, REWARD_TYPE) == ("medreward", "batch")
 

@@ -20,7 +20,7 @@ from medreward.kinds.open_questions import OpenQuestion
 from medreward.kinds.verdict import Verdict
 from medreward.language.grammar import Rules
 from medreward.language.vocabulary import Vocabulary
-from medreward.language.word_checks import label_of_no
+from medreward.language.word_checks import label_of_no, labels_of_normal
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -104,6 +104,7 @@ class Kind(ABC):
             task.absences,
             one_answer=Trait.ONE_ANSWER in self.traits,
             no_label=label_of_no(task.forms, words),
+            normal=labels_of_normal(task.forms, task.absences, words),
         )
 
     # Targets

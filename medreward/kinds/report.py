@@ -32,6 +32,7 @@ from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.language.grammar import Claim, Rules, Stance
 from medreward.language.vocabulary import Vocabulary
+from medreward.language.word_checks import labels_of_normal
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -140,7 +141,8 @@ class StructuredReport(Kind):
 
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Let the index behind the last label stand for "no finding"."""
-        return Rules(frozenset({len(task.labels)}))
+        nothing = frozenset({len(task.labels)})
+        return Rules(nothing, normal=labels_of_normal(task.forms, nothing, words))
 
     def parse(self, task: Task, target: object) -> frozenset[tuple[int, str]]:
         """Return the findings of a target, each with its state.

@@ -9,7 +9,8 @@ the rest is looked at:
 * each of its sentences is about something known (a noun of the language's list);
 * it names no other label, option or grade, and does not deny the label of the answer;
 * what it denies is a noun of the list, and nothing as general as "abnormality";
-* no word in it takes the answer back, leaves it open or speaks of the answer itself.
+* no word in it takes the answer back, leaves it open or speaks of the answer itself;
+* where the answer is that all is normal, no clause says that something was found: "normal. A mass".
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, UNKNOWN, AnswerS
 from medreward.language.vocabulary import Role, Vocabulary
 
 _NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
+_ABNORMAL = "abnormal"  # the text of a token that says that something was found
 _ROLE_CODES = {
     Role.NOUN: _NOUN,
     Role.GENERIC: _GENERIC,
@@ -47,6 +49,7 @@ class GivenAnswer(NamedTuple):
         is_no: whether it is no, with which any denial agrees.
         absences: the labels that say that nothing was found.
         is_before: whether the explanation stands before the answer; it names no other label then.
+        is_normal: whether it says that all is normal.
         may_deny: whether anything may be denied. Where the question and not the task names what is
             looked for, the noun that is denied may be that.
     """
@@ -57,6 +60,7 @@ class GivenAnswer(NamedTuple):
     absences: frozenset[int]
     is_before: bool = False
     may_deny: bool = True
+    is_normal: bool = False
 
 
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
@@ -154,7 +158,9 @@ class _ExplanationScanner(AnswerScanner):
         role = self.vocabulary.roles.find(self.text.words, self.text.gaps, place)
         kept = token.code in _DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
         if role and (role[0] > stop or (role[0] == stop and not kept)):
-            return (Token(_ROLE_CODES[role[1]], place),), role[0]
+            abnormal = self.vocabulary.abnormal.find(self.text.words, self.text.gaps, place)
+            text = _ABNORMAL if abnormal and abnormal[0] <= role[0] else ""
+            return (Token(_ROLE_CODES[role[1]], place, text=text),), role[0]
         if role and token.code == LABEL and role == (stop, Role.DEGREE):
             tokens = (token._replace(text=_DEGREE),)  # of a noun behind it: "severe narrowing"
         return tokens, stop
@@ -192,6 +198,10 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     denies = not _DENIALS.isdisjoint(codes)
     if denies and not (answered.may_deny and _denies_noun(clause, answered)):
+        return False
+    if not denies and answered.labels <= answered.absences and DENIED_IN in codes:
+        return False
+    if not denies and answered.is_normal and any(token.text == _ABNORMAL for token in clause):
         return False
     following = [*clause[1:], None]
     return all(

@@ -21,6 +21,8 @@ Rules beyond a group, each where two readings are possible:
 * "A or B" leaves both open.
 * A table of labels and verdicts, in either order, is read pair by pair.
 * A heading before a colon is a verdict on the list behind it, on the lines below too.
+* Words that describe a label stand in its group. Apart from one ("normal, mass", "normal with
+  consolidation") they say that something was found, which no absence goes with.
 
 What fits none of this is not understood.
 """
@@ -73,6 +75,7 @@ class Rules(NamedTuple):
 
     Attributes:
         absences: the labels that say that nothing was found.
+        normal: those of them that say that all is normal, whatever else could be found.
         one_answer: whether one label is right.
         no_label: the label "no" of a task in which another one is "yes".
         is_plain: whether nothing may describe a label in the answer itself, as the letter of an
@@ -86,6 +89,7 @@ class Rules(NamedTuple):
     no_label: int | None = None
     is_plain: bool = False
     may_explain: bool = True
+    normal: frozenset[int] = frozenset()
 
 
 _SIGNS = {
@@ -183,6 +187,12 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
             segment.append(token)
     reader.read_segment(segment, "")
     reader.settle_question()
+    last_number = max((t.place for t in tokens if t.code == LABEL and t.text), default=-1)
+    if reader.subject is not None and reader.subject < last_number:
+        reader.subject = None  # "DR grade: 0"
+    found = [place for place in (reader.apart, reader.subject) if place is not None]
+    if found and labels_that_are(Stance.ASSERTED, reader.claims) & rules.absences:
+        raise NotUnderstoodError(min(found))
     return reader.claims
 
 
@@ -266,6 +276,8 @@ class _AnswerReader:
         heading: the verdict of a heading that is still in force.
         asked: the labels of a question that the next segment may answer.
         says_no: whether "No" stood alone before what follows.
+        apart: the first word of those that describe something apart from any label; None: none do.
+        subject: the first word of what a label says "no" of, where nothing denies it: "0 with DR".
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -274,9 +286,13 @@ class _AnswerReader:
         self.heading: Stance | None = None
         self.asked: list[int] = []
         self.says_no = False
+        self.apart: int | None = None
+        self.subject: int | None = None
 
     def read_segment(self, tokens: list[Token], end: str) -> None:
         """Read a segment; `end` is the mark behind it."""
+        if self.apart is None:
+            self.apart = _place_apart(tokens)
         groups = [*_groups(tokens)]
         if not groups:
             return
@@ -289,6 +305,8 @@ class _AnswerReader:
         reader = _SegmentReader(groups, self.rules, self.heading, self.says_no)
         self.says_no = False
         reader.read()
+        if self.subject is None:
+            self.subject = reader.apart
         self.heading = reader.heading if self.heading and not reader.had_heading else None
         if end == "?":
             self.asked = [claim.label for claim in reader.claims]
@@ -356,6 +374,29 @@ def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
         raise NotUnderstoodError(group.place)
 
 
+def _place_apart(tokens: Sequence[Token]) -> int | None:
+    """Return the first place of a part between joiners that describes and names nothing.
+
+    A heading of a number names what is counted: "lesions: 0".
+    """
+    part: list[Token] = []
+    counts = any(token.code == LABEL and token.text for token in tokens)
+    for token in (*tokens, None):
+        if token is not None and token.code not in _JOINERS:
+            part.append(token)
+            continue
+        describes = {one.code for one in part} & _DESCRIBING
+        is_heading = counts and token is not None and token.code == ":"
+        if (
+            describes
+            and not is_heading
+            and all(one.code in _SILENT or one.code in _DESCRIBING for one in part)
+        ):
+            return part[0].place
+        part = []
+    return None
+
+
 class _NumberReader:
     """Tells a number of things from a grade: "2 lesions", "image 2", "2 small lesions"."""
 
@@ -402,6 +443,7 @@ class _SegmentReader:
         self._denied: list[int] | None = None  # labels in a list that a denial began
         self._contrasting: tuple[str, ...] = ()  # joiners behind which a denial does not reach
         self._subject: int | None = None  # the label that a "no" behind it would name
+        self.apart: int | None = None  # where the subject stands, if nothing denies it
 
     def read(self) -> None:
         """Read all groups.
@@ -420,6 +462,10 @@ class _SegmentReader:
             if group.joiner == "|" and not self._run:
                 self._open_last()
             self._read_group(group, found, following)
+            if self._subject is not None and not group.has_label:
+                self.apart = None if following == ":" else group.place  # "DR: none"
+        if self._subject is None:
+            self.apart = None
         self._end_run()
         self._end_denial(Stance.OPEN)
 

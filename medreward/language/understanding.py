@@ -177,6 +177,7 @@ class Reader:
             is_no=labels == {no_label},
             absences=absences,
             is_before=is_before,
+            is_normal=labels <= self.rules.normal,
         )
         return bears_out(rest, answered, self.lexicon, self.words)
 

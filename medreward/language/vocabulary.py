@@ -26,6 +26,7 @@ from medreward.language.answer_text import split_answer
 LANGUAGES = {"en": "english", "de": "german", "zh": "chinese"}
 DEFAULT_LANGUAGES = ("en",)
 _SCALES, _GRADES = "scales", "grades"
+_ABNORMAL, _SOUND, _HARMLESS = "abnormal", "sound", "harmless"
 _ENTRY = re.compile(r'"([^"]*)"|(\S+)')
 _OPTIONAL = re.compile(r"\(([\w|]+)\)")
 # Between the words of a phrase.
@@ -127,6 +128,9 @@ class Vocabulary:
     Attributes:
         classes: the phrases of an answer itself.
         roles: further phrases, of explanations only.
+        abnormal: phrases of explanations for what is not there where all is normal.
+        sound: phrases, as words, that say that all is normal.
+        harmless: words for what was found and is harmless.
         numbers: numbers in words.
     """
 
@@ -135,7 +139,12 @@ class Vocabulary:
     ) -> None:
         self.classes: PhraseTree[WordClass] = PhraseTree()
         self.roles: PhraseTree[Role] = PhraseTree()
+        self.abnormal: PhraseTree[bool] = PhraseTree()
         self.numbers = frozenset(word for name in languages for word in number_words(name))
+        for phrase in _of_all(languages, _ABNORMAL):
+            self.abnormal.add(phrase, True)
+        self.sound = frozenset(_of_all(languages, _SOUND))
+        self.harmless = frozenset(word for words in _of_all(languages, _HARMLESS) for word in words)
         for text in modifiers:
             self.classes.add(split_answer(text).words, WordClass.MODIFIER)
         contested = contested_phrases(tuple(languages))
@@ -178,6 +187,11 @@ def make_vocabulary(
     if scale is not None:
         words.add_scale(languages, *scale)
     return words
+
+
+def _of_all(languages: Iterable[str], name: str) -> list[tuple[str, ...]]:
+    """Return the phrases of a list of several languages."""
+    return [phrase for language in languages for phrase in _lists(language)[name]]
 
 
 def number_words(language: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from medreward.errors import ConfigError, quote
 from medreward.language.answer_text import split_answer
@@ -82,6 +82,25 @@ def label_of_no(forms: Sequence[Sequence[str]], words: Vocabulary) -> int | None
     denying = [i for i, found in enumerate(kinds) if WordClass.NO in found]
     affirming = [i for i, found in enumerate(kinds) if WordClass.YES in found]
     return denying[0] if denying and affirming and denying != affirming else None
+
+
+def labels_of_normal(
+    forms: Sequence[Sequence[str]], absences: Iterable[int], words: Vocabulary
+) -> frozenset[int]:
+    """Return the absences that say that all is normal, by name or synonym.
+
+    >>> from medreward.language.vocabulary import make_vocabulary
+    >>> forms = [("normal", "healthy"), ("no fracture",), ("benign", "normal")]
+    >>> labels_of_normal(forms, range(3), make_vocabulary(("en",)))
+    frozenset({0})
+    """
+    found = []
+    for label in absences:
+        own = [split_answer(form).words for form in forms[label]]
+        is_harmless = any(not words.harmless.isdisjoint(form) for form in own)
+        if not is_harmless and not words.sound.isdisjoint(own):
+            found.append(label)
+    return frozenset(found)
 
 
 def _first_of(words: Sequence[str], known: Vocabulary, classes: frozenset[WordClass]) -> str:

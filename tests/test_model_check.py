@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -265,3 +266,27 @@ def test_what_contradicts_a_profile_is_an_error(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError, match=message):
             load_profile(path)
+
+
+def test_tokens_of_other_processors_are_those_that_they_make(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real LLaVA processor, read from its folder: 16 tokens an image, and those of the text."""
+    from medreward_trl.demo.model import build
+
+    rows = label_rows(tmp_path)
+    prompt = _prompts(rows)[0]
+    tiny = build([prompt], seed=0, size=56)
+    folder = tmp_path / "llava"
+    tiny.processor.save_pretrained(folder)
+    tiny.model.config.save_pretrained(folder)
+    assert checked(rows, "--model", folder) == 0
+    text = tiny.processor.apply_chat_template(
+        [{"role": "user", "content": prompt.replace("<image>", "")}],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    words = len(tiny.processor.tokenizer(text)["input_ids"])
+    counted = re.search(r"prompts of (\d+) to \1 tokens, images", capsys.readouterr().out)
+    assert counted
+    assert int(counted[1]) == words + 16

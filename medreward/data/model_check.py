@@ -97,6 +97,17 @@ class ModelFiles:
         return patch * merge, least, most
 
     @cached_property
+    def processor(self) -> Any:
+        """Its processor of text and images; None where transformers cannot build it here."""
+        try:
+            from transformers import AutoProcessor
+
+            found = AutoProcessor.from_pretrained(self.name)
+        except Exception:  # noqa: BLE001 - a package or file is missing, in as many ways as models
+            return None
+        return found if hasattr(found, "image_processor") else None
+
+    @cached_property
     def tokenizer(self) -> Any:
         """Its tokenizer, with the chat template.
 
@@ -208,7 +219,10 @@ def check_rows_for_model(
     if known:
         yield f"prompts of {min(known)} to {max(known)} tokens, images among them"
     else:
-        yield "prompts: the tokens of images were NOT counted; the processor is none of Qwen's"
+        yield (
+            "prompts: the tokens of images were NOT counted: the processor is none of Qwen's, and "
+            "transformers cannot build it here"
+        )
     if problems:
         lines = [f"row {number}: {problem}" for problem, number in problems.items()]
         raise ConfigError(f"{path} and {name}: " + "\n".join(lines))
@@ -337,14 +351,27 @@ def _length(model: ModelFiles, text: str, row: Mapping[str, Any]) -> int | None:
     pictures = row["images"] or []
     if not pictures:
         return count
-    if model.resize is None or model.image_token is None:
+    if model.image_token is None:
         return None
-    factor = model.resize[0]
-    for picture in pictures:
-        try:
+    try:
+        if model.resize is None:
+            return _processed_length(model, text, pictures)
+        factor = model.resize[0]
+        for picture in pictures:
             with open_image(image_of_row(picture)) as image:
                 width, height = qwen_resized(image.size, *model.resize)
-        except UnusableError as error:
-            raise ConfigError(f"images: {error}") from error
-        count += width * height // factor**2 - 1  # in place of the one token that was rendered
+            count += width * height // factor**2 - 1  # in place of the one token that was rendered
+    except UnusableError as error:
+        raise ConfigError(f"images: {error}") from error
     return count
+
+
+def _processed_length(model: ModelFiles, text: str, pictures: Sequence[Any]) -> int | None:
+    """Return how many tokens the model's own processor makes; None if it cannot be built here."""
+    if model.processor is None:
+        return None
+    images = []
+    for picture in pictures:
+        with open_image(image_of_row(picture)) as image:
+            images.append(image.convert("RGB"))
+    return len(model.processor(text=[text], images=[images])["input_ids"][0])

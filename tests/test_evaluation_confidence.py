@@ -142,6 +142,20 @@ def test_shares_of_samples_give_the_curve(tmp_path: Path) -> None:
     assert "most of its 5 samples" in found.notes[0]
 
 
+def test_a_row_without_samples_has_as_many_that_are_unread(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, PAIR, [0, 0])
+    said = {"r0": [ModelAnswer(completion_with("normal"))] * 3}
+    own = score_completions(rows, said, lambda *_: Scorer(PAIR), missing="unread")["pair"]
+    found = metrics_by_name(PAIR, own.predictions)
+    assert (found["pass@1"], found["pass@3"], found["unreadable samples"]) == (0.5, 0.5, 0.5)
+
+
+def test_confidences_of_samples_that_are_voted_on_are_refused() -> None:
+    own = [one._replace(confidence=0.5) for one in predictions(PAIR, [0] * 2, ["normal"] * 2)]
+    with pytest.raises(ConfigError, match=r"'r0': samples with a confidence each: .* leave the"):
+        join_samples(PAIR, own)
+
+
 def test_samples_of_places_count_each_by_itself() -> None:
     task = Task("own", kind="localisation", question="?", labels=["a"], reward={"delta": 0})
     own = join_samples(task, predictions(task, [[0, 0, 8, 8]] * 2, ["[[0,0,8,8]]", "[]"]))

@@ -182,7 +182,12 @@ MEASURES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[AnyMet
 
 
 def confusion_counts(task: Task, predictions: Sequence[Prediction]) -> list[list[int]]:
-    """Return how often each label was answered to each truth; unread answers behind the last."""
+    """Return how often each label was answered to each truth; unread answers behind the last.
+
+    [] where answers are not one label.
+    """
+    if kind_of(task).target_type is not TargetType.LABEL:
+        return []
     count = len(task.labels)
     table: Array = np.zeros((count, count + 1), int)
     for one in predictions:

@@ -270,6 +270,10 @@ def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     assert path.read_text(encoding="utf-8").splitlines()[:2] == lines[:2]
     assert main([*given[:4], "--model", str(tmp_path / "none")]) == 2
 
+    path.write_text(json.dumps({"id": "r0", "completion": "x", "model": "another"}) + "\n")
+    assert main(given) == 2
+    assert "a completion of 'another', not of" in capsys.readouterr().err
+
     drawn = tmp_path / "made" / "samples.jsonl"
     given[3] = str(drawn)
     given += ["--samples", "3", "--temperature", "2"]

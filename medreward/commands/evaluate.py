@@ -16,9 +16,9 @@ def add_parser(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="metrics of completions on held-out rows, with intervals, baselines, comparisons",
-        description="Scores the completions of a file, or a model's, and prints the metrics of each "
-        "task (accuracy, F1, kappa, IoU, AP, Dice, errors, AUROC where confidences are), each with "
-        "a 95 % bootstrap interval and beside baselines; compares models; writes a page.",
+        description="Scores the completions of a file, or a model's, and prints the metrics of "
+        "each task (accuracy, F1, kappa, IoU, AP, Dice, errors, AUROC where confidences are), each "
+        "with a 95 % bootstrap interval and beside baselines; compares models; writes a page.",
     )
     evaluate.add_argument("rows", type=Path, help="parquet file of `medreward prepare`")
     evaluate.add_argument(

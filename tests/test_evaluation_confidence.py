@@ -90,6 +90,14 @@ def test_one_number_is_enough_of_two_labels() -> None:
     assert found["macro AUROC"] == pytest.approx(sk.roc_auc_score(true, ill), abs=1e-12)
 
 
+def test_a_confidence_of_one_is_in_the_last_bin() -> None:
+    own = predictions(PAIR, [0, 0], ["normal", "ill"])
+    own = [one._replace(confidence=1.0) for one in own]
+    assert metrics_by_name(PAIR, own)["expected calibration error"] == 0.5
+    (last,) = reliability(np.array([1.0, 1.0]), np.array([1.0, 0.0]))
+    assert (last["from"], last["to"], last["right"]) == (0.9, 1.0, 0.5)
+
+
 def test_sets_have_a_curve_for_each_label() -> None:
     chance = np.random.default_rng(6)
     true = chance.random((40, 3)) < 0.4

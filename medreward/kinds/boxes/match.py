@@ -93,7 +93,7 @@ def place_boxes(
     >>> target = task.parse_target({"boxes": [[0, 0, 10, 5]], "size": [20, 20]})
     >>> found = place_boxes("[[0, 0, 10, 10], [0, 0, 90, 90]]", target, task, RewardSettings())
     >>> found.boxes, found.total
-    ([(0.0, 0.0, 10.0, 10.0)], 2)
+    ([(0, 0, 10, 10)], 2)
     """
     found = read_boxes(answer, task)
     return found if found.reason else _in_pixels(found, frame_of(settings.frame, target), task)

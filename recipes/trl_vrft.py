@@ -17,18 +17,20 @@ from medreward.data import make_rows, read_medmnist
 from medreward_trl import from_parquet, from_rows, reward_funcs
 from medreward_trl.recipe import (
     check_grpo,
+    check_held_out,
     check_keys,
     check_lora,
     check_model,
     check_rows,
     command_line,
+    evaluate_policy,
     read_config,
 )
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KEYS = ("task", "model", "knowledge", "data", "reward", "trace", "lora", "grpo")
+KEYS = ("task", "model", "knowledge", "data", "reward", "trace", "lora", "grpo", "evaluation")
 DATA_KEYS = ("npz", "parquet", "split", "limit")
 NEEDED = ("task", "model", "data", "grpo")
 
@@ -51,6 +53,10 @@ def dry_run(config: dict[str, Any], task: Task, data: Dataset) -> None:
     """Check what needs no GPU: settings, images, prompts, and the reward on the first rows."""
     for line in check_rows(data, task, config.get("reward") or {}):
         print(line)
+    held_out = config.get("evaluation")
+    if held_out:
+        count = check_held_out(held_out, config["task"], config.get("reward") or {})
+        print(f"evaluation: {count} held-out rows")
     print(check_model(config["model"]))
     print("dry run passed; the model was not loaded")
 
@@ -84,6 +90,10 @@ def main() -> int:
         task = Task.load(config["task"])
         data = load_data(config, task)
         (dry_run if arguments.dry_run else train)(config, task, data)
+        if config.get("evaluation") and not arguments.dry_run:
+            folder = config["grpo"]["output_dir"]
+            reward = config.get("reward") or {}
+            return evaluate_policy(folder, config["evaluation"], config["task"], reward)
     except ConfigError as error:
         print(f"trl_vrft: {error}", file=sys.stderr)
         return 2

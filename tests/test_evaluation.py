@@ -25,7 +25,8 @@ from medreward.runs.evaluation import (
     read_completions,
     score_completions,
 )
-from medreward.runs.evaluation_metrics import MEASURES, Metric, differences, estimates, holm
+from medreward.runs.evaluation_metrics import MEASURES, TABLES, Metric, differences, estimates, holm
+from medreward.runs.evaluation_readings import READERS
 from medreward.task.registry import kind_names
 from tests.evaluation_rows import scored, write_completions, write_rows
 from tests.samples import sample_task
@@ -93,7 +94,8 @@ def test_sets_equal_scikit_learn(tmp_path: Path) -> None:
 
 
 def test_every_type_of_target_has_its_metrics(tmp_path: Path) -> None:
-    assert {*MEASURES} == {*TargetType}
+    for table in (MEASURES, READERS, TABLES):
+        assert {*table} == {*TargetType}
     for kind in kind_names():
         task = sample_task(kind)
         targets = [honest.target for honest in kind_of(task).honest(task, None)][:3]
@@ -269,6 +271,10 @@ def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     ]
     assert path.read_text(encoding="utf-8").splitlines()[:2] == lines[:2]
     assert main([*given[:4], "--model", str(tmp_path / "none")]) == 2
+
+    path.write_text(json.dumps({"id": "r0", "completion": "x", "model": "another"}) + "\n")
+    assert main(given) == 2
+    assert "a completion of 'another', not of" in capsys.readouterr().err
 
     drawn = tmp_path / "made" / "samples.jsonl"
     given[3] = str(drawn)

@@ -90,6 +90,14 @@ def test_one_number_is_enough_of_two_labels() -> None:
     assert found["macro AUROC"] == pytest.approx(sk.roc_auc_score(true, ill), abs=1e-12)
 
 
+def test_a_confidence_of_one_is_in_the_last_bin() -> None:
+    own = predictions(PAIR, [0, 0], ["normal", "ill"])
+    own = [one._replace(confidence=1.0) for one in own]
+    assert metrics_by_name(PAIR, own)["expected calibration error"] == 0.5
+    (last,) = reliability(np.array([1.0, 1.0]), np.array([1.0, 0.0]))
+    assert (last["from"], last["to"], last["right"]) == (0.9, 1.0, 0.5)
+
+
 def test_sets_have_a_curve_for_each_label() -> None:
     chance = np.random.default_rng(6)
     true = chance.random((40, 3)) < 0.4
@@ -140,6 +148,20 @@ def test_shares_of_samples_give_the_curve(tmp_path: Path) -> None:
     assert values["macro AUROC"].low < wanted < values["macro AUROC"].high
     assert found.rows == 30
     assert "most of its 5 samples" in found.notes[0]
+
+
+def test_a_row_without_samples_has_as_many_that_are_unread(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, PAIR, [0, 0])
+    said = {"r0": [ModelAnswer(completion_with("normal"))] * 3}
+    own = score_completions(rows, said, lambda *_: Scorer(PAIR), missing="unread")["pair"]
+    found = metrics_by_name(PAIR, own.predictions)
+    assert (found["pass@1"], found["pass@3"], found["unreadable samples"]) == (0.5, 0.5, 0.5)
+
+
+def test_confidences_of_samples_that_are_voted_on_are_refused() -> None:
+    own = [one._replace(confidence=0.5) for one in predictions(PAIR, [0] * 2, ["normal"] * 2)]
+    with pytest.raises(ConfigError, match=r"'r0': samples with a confidence each: .* leave the"):
+        join_samples(PAIR, own)
 
 
 def test_samples_of_places_count_each_by_itself() -> None:

@@ -161,6 +161,15 @@ def test_boxes_that_cannot_be_right_count_as_predicted() -> None:
     assert found["unreadable"] == pytest.approx(1 / 3)
 
 
+def test_of_equal_overlaps_the_last_is_taken_as_pycocotools_does() -> None:
+    """So that the second box, which fits the first true one alone, is matched too."""
+    true = [[{"box": box, "label": "WBC"} for box in ([0, 0, 10, 10], [4, 0, 14, 10])]]
+    said = [[{"box": box, "label": "WBC"} for box in ([2, 0, 12, 10], [0, 0, 10, 10])]]
+    found = metrics_by_name(CELLS, box_predictions(true, said))
+    recall = evaluated(true, said, [1.0]).eval["recall"][0, :, 0, -1]  # -1 where nothing is true
+    assert found["recall at IoU 0.5"] == recall.max() == 1.0
+
+
 def test_nothing_to_find_said_is_whole_and_unread_is_nothing() -> None:
     task = Task("own", kind="localisation", question="Where?", labels=["a"])
     empty = {"boxes": [], "size": [20, 20]}

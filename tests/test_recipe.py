@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from medreward import Task
+from tests.evaluation_rows import write_rows
 from tests.processes import run_alone, run_here
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,9 @@ def test_dry_run_on_real_images(on_pneumonia: list[str]) -> None:
         ("reward.decay=linar", "did you mean 'linear'"),
         ("data.split=trian", "did you mean 'train'"),
         ("knowledge=ful", "did you mean 'full'"),
+        ("evaluation.parqet=x", "did you mean 'parquet'"),
+        ("evaluation={parquet: none.parquet, out: report}", "none.parquet"),
+        ("evaluation={parquet: none.parquet}", "evaluation.out: None is not a path"),
     ],
 )
 def test_dry_run_names_what_is_wrong(
@@ -77,7 +82,16 @@ def test_it_trains_a_model_from_a_folder(
     }
     changes = [f"model={tmp_path / 'model'}", "lora={r: 4, target_modules: [q_proj, v_proj]}"]
     changes += [f"grpo.{name}={value}" for name, value in grpo.items()]
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * 2)
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "completions.jsonl").write_text('{"id": "r0", "completion": "of an earlier run"}\n')
+    changes.append(f"evaluation={{parquet: {rows}, out: {report}, max_new_tokens: 4, batch: 2}}")
     options = [*on_pneumonia, *(word for change in changes for word in ("--set", change))]
     assert run_here(RECIPE, *options, monkeypatch=monkeypatch) == 0
-    assert "rewards/accuracy/mean" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "rewards/accuracy/mean" in said
+    assert "4 new completions" in said
+    assert "## pneumoniamnist (4 rows)" in said
+    assert (report / "report.html").is_file()
     assert (tmp_path / "run" / "adapter_model.safetensors").exists()

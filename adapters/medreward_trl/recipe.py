@@ -24,6 +24,7 @@ from medreward.priors.asked import contradictions
 from medreward.scoring.schedule import ThresholdRules, settings_at
 from medreward.scoring.scorer import scorer
 from medreward.task.settings import RewardSettings
+from medreward_trl.held_out import check_held_out, evaluate_policy
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 __all__ = [
     "check_fields",
     "check_grpo",
+    "check_held_out",
     "check_keys",
     "check_lora",
     "check_model",
     "check_rows",
     "command_line",
+    "evaluate_policy",
     "read_config",
 ]
 
@@ -137,8 +140,8 @@ def check_grpo(settings: Mapping[str, Any], *, resumes: bool) -> None:
     config = check_fields("grpo", settings)
     if str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no":
         raise ConfigError(
-            "grpo.eval_strategy: the recipe has no rows for an evaluation; leave it at 'no' and "
-            "score held-out rows after the training"
+            "grpo.eval_strategy: the recipe has no rows for an evaluation by TRL; leave it at 'no' "
+            "and name held-out rows in `evaluation`, which are evaluated after the training"
         )
     if settings.get("use_vllm") and find_spec("vllm") is None:
         raise ConfigError("grpo.use_vllm: vLLM is not installed here: pip install 'trl[vllm]'")

@@ -16,16 +16,19 @@ def add_parser(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="metrics of completions on held-out rows, with intervals, baselines, comparisons",
-        description="Scores the completions of a file, or a model's, and prints accuracy, balanced "
-        "accuracy, macro F1, kappa, F1 of sets or the mean credit of boxes and answers, each with "
-        "a 95 % bootstrap interval over images.",
+        description="Scores the completions of a file, or a model's, and prints the metrics of "
+        "each task (accuracy, F1, kappa, IoU, AP, Dice, errors, AUROC where confidences are), each "
+        "with a 95 % bootstrap interval and beside baselines; compares models; writes a page.",
     )
     evaluate.add_argument("rows", type=Path, help="parquet file of `medreward prepare`")
     evaluate.add_argument(
-        "--completions", type=Path, metavar="FILE", help="JSON lines or parquet with id, completion"
+        "--completions",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines or parquet with id, completion and perhaps confidence",
     )
     evaluate.add_argument(
-        "--model", metavar="FOLDER|NAME", help="generate them greedily, into --completions"
+        "--model", metavar="FOLDER|NAME", help="have it write them, into --completions"
     )
     evaluate.add_argument("--max-new-tokens", type=int, default=512, help="(default: 512)")
     evaluate.add_argument(

@@ -34,7 +34,9 @@ class TargetType(Enum):
 
     Each table by this type has an entry for every member and no default:
     `medreward.prepare.labels.SETTLERS`, `medreward.prepare.finish.FINISHERS`,
-    `medreward.perception.moving.MOVING` and `medreward.sheets.shapes.SHAPES`.
+    `medreward.perception.moving.MOVING`, `medreward.sheets.shapes.SHAPES`,
+    `medreward.runs.evaluation_readings.READERS`, and `MEASURES` and `TABLES` of
+    `medreward.runs.evaluation_metrics`.
     """
 
     QUESTION = "a question of the row's own: its options, or the answers that are accepted"

@@ -1,4 +1,4 @@
-"""What a training run did: why it learns nothing, what other settings would have paid."""
+"""What a run did: why it learns nothing, what other settings would have paid, what it is worth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from medreward.lazy import import_late
 
 if TYPE_CHECKING:
+    from medreward.runs.evaluation import compare, evaluate, read_completions, score_completions
     from medreward.runs.frame_report import compare_frames
     from medreward.runs.metrics import ordinal_metrics
     from medreward.runs.trace_sources import read_trace
@@ -15,6 +16,7 @@ else:
     __getattr__, __dir__ = import_late(
         __name__,
         {
+            "medreward.runs.evaluation": "compare evaluate read_completions score_completions",
             "medreward.runs.frame_report": "compare_frames",
             "medreward.runs.metrics": "ordinal_metrics",
             "medreward.runs.trace_sources": "read_trace",
@@ -24,8 +26,12 @@ else:
 
 __all__ = [
     "analyse",
+    "compare",
     "compare_frames",
     "describe_run",
+    "evaluate",
     "ordinal_metrics",
+    "read_completions",
     "read_trace",
+    "score_completions",
 ]

@@ -24,6 +24,7 @@ from medreward.runs.evaluation_files import ModelAnswer, read_answers, read_comp
 from medreward.runs.evaluation_metrics import (
     Difference,
     Prediction,
+    confusion_counts,
     differences,
     estimates,
     holm,
@@ -96,11 +97,21 @@ def score_completions(
 
     Raises:
         ConfigError: if ids of rows and completions do not match, or a field is not there.
+
+    ::
+
+        found = score_completions("rows/test.parquet", read_completions("predictions.jsonl"))
+        for evaluation in evaluate(found["pneumoniamnist"], by=["split"]):
+            print(evaluation.part, evaluation.metrics[0])
     """
     scorers = scorer_of or scorers_of(None)
     tasks: dict[str, Scored] = {}
     used: set[str] = set()
     absent: list[str] = []
+    draws = max(
+        (1 if isinstance(own, str) else len(own) for own in completions.values()), default=1
+    )
+    nothing = [ModelAnswer("")] * draws
     with open_parquet(rows) as file:
         bar = tqdm(total=file.metadata.num_rows, desc="scoring", unit="row", disable=None)
         for row in rows_in(file, rows):
@@ -114,7 +125,7 @@ def score_completions(
                 absent.append(name)
             bound = scorers(row["data_source"], info)
             target = target_of(bound.task, row["reward_model"]["ground_truth"])
-            given = completions.get(name, "")
+            given = completions.get(name, nothing)
             answers = [ModelAnswer(given)] if isinstance(given, str) else given
             whole = _RowOf(
                 name, bound.kind.parse(bound.task, target), info.get("knowledge") or "",
@@ -268,6 +279,11 @@ def evaluate(
         resamples: how many bootstrap samples.
         seed: of these.
         model: the model's name, where there are several.
+
+    ::
+
+        evaluate(found["pneumoniamnist"], seed=1)[0].metrics[0]
+        # Estimate(name='accuracy', value=0.9, low=0.8, high=0.975)
     """
     found = [_evaluation(scored.bound, scored.predictions, "", resamples, seed)]
     for column in by:
@@ -301,6 +317,7 @@ def _evaluation(
         baselines=_baselines(bound, predictions, seed),
         unread=dict(unread.most_common()),
         notes=[*_notes(bound, predictions)],
+        confusion=confusion_counts(bound.task, predictions),
     )
 
 
@@ -364,8 +381,19 @@ def compare(
 ) -> list[Difference]:
     """Return how the completions of two models differ on the same rows of a task.
 
+    Args:
+        one: the first model's.
+        other: the second one's, taken from the first.
+        resamples: how many samples of each kind.
+        seed: of both.
+
     Raises:
         ConfigError: if they are not of the same rows.
+
+    ::
+
+        for change in compare(tuned["pneumoniamnist"], base["pneumoniamnist"]):
+            print(change.name, change.value, change.low, change.high, change.adjusted)
     """
     names = [[p.id for p in scored.predictions] for scored in (one, other)]
     if names[0] != names[1]:

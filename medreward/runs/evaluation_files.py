@@ -34,6 +34,10 @@ def read_completions(path: str | Path) -> dict[str, str]:
 
     Raises:
         ConfigError: if a line has neither, or an id has two completions.
+
+    ::
+
+        completions = read_completions("predictions.jsonl")  # {"r0": "<think>…", …}
     """
     return {name: own[0].completion for name, own in read_answers(path).items()}
 

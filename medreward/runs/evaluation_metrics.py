@@ -1,7 +1,8 @@
 """What the metrics of a task are: by the type of its targets, one function each.
 
 An answer that cannot be read is wrong, names no label and, of grades, counts as the one furthest
-from the truth, so that leaving a question unanswered is never better than answering.
+from the truth: accuracy, errors and kappa never gain by it. Precision and F1 count what was said,
+so that it costs recall only.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from medreward.task.traits import Trait
 
 __all__ = [
     "MEASURES",
+    "TABLES",
     "AnyMetric",
     "Difference",
     "Estimate",
@@ -182,7 +184,12 @@ MEASURES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[AnyMet
 
 
 def confusion_counts(task: Task, predictions: Sequence[Prediction]) -> list[list[int]]:
-    """Return how often each label was answered to each truth; unread answers behind the last."""
+    """Return how often each label was answered to each truth; unread answers behind the last.
+
+    [] where answers are not one label.
+    """
+    if kind_of(task).target_type is not TargetType.LABEL:
+        return []
     count = len(task.labels)
     table: Array = np.zeros((count, count + 1), int)
     for one in predictions:

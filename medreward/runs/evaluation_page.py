@@ -18,7 +18,6 @@ from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.right_answers import right_answer
 from medreward.runs.evaluation import Scored
 from medreward.runs.evaluation_confidence import certainties, reliability
-from medreward.runs.evaluation_metrics import confusion_counts
 from medreward.runs.evaluation_readings import BoxesSaid, PointsSaid, Prediction
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_rules import SuiteAgreement
@@ -190,12 +189,10 @@ class _Section:
         return found
 
     def _confusions(self) -> Iterator[Confusion]:
-        is_label = kind_of(self.task).target_type is TargetType.LABEL
-        if not is_label or len(self.task.labels) > _MOST_LABELS:
-            return
         names = [self.task.answer_name(i) for i in range(len(self.task.labels))]
-        for name, own in self.scored.items():
-            yield Confusion(self._shown(name), names, confusion_counts(self.task, own.predictions))
+        for one in self.whole:
+            if one.confusion and len(names) <= _MOST_LABELS:
+                yield Confusion(one.model, names, one.confusion)
 
     def _reliability(self) -> Iterator[ReliabilityPlot]:
         for name, own in self.scored.items():

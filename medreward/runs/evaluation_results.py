@@ -24,6 +24,8 @@ class TaskEvaluation(NamedTuple):
         unread: the reason codes of answers that cannot be read, with counts.
         notes: what a reader of the numbers should know.
         model: whose completions they are, "" where there is one model only.
+        confusion: where answers are one label, how often each truth (rows) was answered by each
+            label (columns), and not read (the last column).
     """
 
     task: str
@@ -37,6 +39,7 @@ class TaskEvaluation(NamedTuple):
     unread: Mapping[str, int] = {}
     notes: Sequence[str] = ()
     model: str = ""
+    confusion: Sequence[Sequence[int]] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""

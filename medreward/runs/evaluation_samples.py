@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from medreward.errors import ConfigError, quote
 from medreward.kinds.base import TargetType, kind_of
 from medreward.runs.evaluation_intervals import AnyMetric, share_metric
 from medreward.runs.evaluation_readings import Prediction, SampleCounts, labels_said
@@ -17,9 +18,18 @@ def join_samples(task: Task, samples: Sequence[Prediction]) -> list[Prediction]:
 
     Of answers that are given equally often the one that comes first counts; those that cannot be
     read have no vote. Places are not voted on: each sample stays a prediction of its own.
+
+    Raises:
+        ConfigError: if samples that are voted on have confidences, which would go unused.
     """
     if len(samples) == 1 or Trait.PLACES in task.traits:
         return [*samples]
+    sure = next((one for one in samples if one.confidence is not None), None)
+    if sure is not None:
+        raise ConfigError(
+            f"the id {quote(sure.id)}: samples with a confidence each: the vote of {task.name} "
+            f"goes by numbers of samples, so leave the confidences out"
+        )
     votes = Counter(one.score.prediction for one in samples if one.score.prediction is not None)
     most, agreeing = votes.most_common(1)[0] if votes else (None, 0)
     chosen = next(one for one in samples if one.score.prediction == most)

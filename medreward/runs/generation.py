@@ -63,7 +63,7 @@ def generate(
     """
     number("--temperature", sampling.temperature, 0.01, 100)
     loaded, processor = _load(model)
-    done = _done(Path(out), sampling.draws)
+    done = _done(Path(out), str(model), sampling.draws)
     with open_parquet(rows) as file:
         total = file.metadata.num_rows
         left = (row for row in rows_in(file, rows) if str(row["extra_info"]["id"]) not in done)
@@ -74,7 +74,7 @@ def generate(
             while group := list(islice(left, batch if sampling.draws == 1 else 1)):
                 texts = _complete(loaded, processor, group, max_new_tokens, sampling)
                 lines = [
-                    {"id": str(row["extra_info"]["id"]), "completion": text}
+                    {"id": str(row["extra_info"]["id"]), "completion": text, "model": str(model)}
                     for row in group
                     for text in islice(texts, sampling.draws)
                 ]
@@ -87,8 +87,12 @@ def generate(
     return count
 
 
-def _done(path: Path, samples: int) -> set[str]:
-    """Return the ids in a file; what was not finished at its end is cut off."""
+def _done(path: Path, model: str, samples: int) -> set[str]:
+    """Return the ids in a file; what was not finished at its end is cut off.
+
+    Raises:
+        ConfigError: if another model wrote it, or another number of samples is there.
+    """
     if not path.exists():
         return set()
     content = path.read_bytes()
@@ -98,6 +102,11 @@ def _done(path: Path, samples: int) -> set[str]:
         row = parse_json(line)
         if not isinstance(row, Mapping) or "id" not in row:
             raise ConfigError(f"{path} line {at}: no 'id'; name another file with --completions")
+        if row.get("model", model) != model:
+            raise ConfigError(
+                f"{path} line {at}: a completion of {quote(row['model'])}, not of {quote(model)}; "
+                f"name another file with --completions"
+            )
         counts[str(row["id"])] = counts.get(str(row["id"]), 0) + 1
     if not counts:
         return set()

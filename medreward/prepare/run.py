@@ -12,6 +12,7 @@ from typing import Any
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
+from medreward.data.render_cache import RenderCache
 from medreward.data.row_files import write_shards
 from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source, report_lines
@@ -30,7 +31,7 @@ from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
-from medreward.prepare.output import CARD, ORDER, SHEET, partial_folder, publish
+from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
 from medreward.prepare.parts import Journal, PartState, plan_digest, publish_part, share_of
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
@@ -84,7 +85,11 @@ def prepare(
     del source  # its records, of which the run has its own
     if options.part is not None:
         return _write_part(run, Path(out), card_facts(run.prompts, options, command))
-    with partial_folder(Path(out)) as folder, closing(run.results):
+    with (
+        kept_images(Path(out)) as run.cache,
+        partial_folder(Path(out)) as folder,
+        closing(run.results),
+    ):
         tally = run.tally
         for split in ORDER:
             run.write(split, folder)
@@ -125,7 +130,12 @@ def _write_part(run: _Run, out: Path, facts: CardFacts) -> Summary:
         shard_rows=run.options.shard_rows,
         facts=facts,
     )
-    with partial_folder(out, f"-{state.name}") as folder, closing(run.results):
+    name = f"-{state.name}"
+    with (
+        kept_images(out, name) as run.cache,
+        partial_folder(out, name) as folder,
+        closing(run.results),
+    ):
         for split in ORDER:
             with Journal(folder / f"{split}.jsonl") as journal:
                 run.write(split, folder, journal)
@@ -249,6 +259,7 @@ class _Run:
             self.summary, drop_duplicates=options.drop_duplicates, on_error=options.on_error
         )
         self.emptied: list[str] = []
+        self.cache: Path | None = None
         self.results = self._rendered()
         self._ranks = rank_records(records)
         self._identities = Identities(records)
@@ -307,7 +318,13 @@ class _Run:
     def _rendered(self) -> Generator[Rendered | Remark, None, None]:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
-        renderer = Renderer(self.source.load, options.reading, options.size)
+        cache = None
+        if self.cache and options.cache and len(self.records) > _FEW:
+            load = getattr(self.source.load, "__qualname__", None) or repr(self.source.load)
+            module = getattr(self.source.load, "__module__", "")
+            how = repr((module, load, options.reading, options.size))
+            cache = RenderCache(self.cache, how)
+        renderer = Renderer(self.source.load, options.reading, options.size, cache)
         records = (self.records[i] for split in ORDER for i in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
         yield from ordered_map(renderer, jobs, workers=self._workers)

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from medreward.data.image_file import open_image, path_within
 from medreward.data.picture import load_file
@@ -32,6 +31,7 @@ from medreward.data.sources.record import (
 )
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.errors import ConfigError, expected
+from medreward.files.progress import show_progress
 from medreward.geometry.value_boxes import boxes_of_values
 
 REGIONS = ("components", "whole", "instances")
@@ -97,7 +97,7 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
     own = _masks_by_image(images, found)
     records: list[Record] = []
     remarks: list[Remark] = []
-    for number, image in enumerate(tqdm(images, desc="masks", unit="mask", disable=None), start=1):
+    for number, image in enumerate(show_progress(images, desc="masks", unit="mask"), start=1):
         if not own[image]:
             remarks.append(Remark(printable(image), _NO_MASK))
             continue

@@ -32,7 +32,15 @@ from medreward.prepare.labels import settle_labels, settle_unsaid
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
 from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
-from medreward.prepare.parts import Journal, PartState, plan_digest, publish_part, share_of
+from medreward.prepare.parts import (
+    Journal,
+    PartState,
+    journal_file,
+    plan_digest,
+    publish_part,
+    rows_file,
+    share_of,
+)
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -137,7 +145,7 @@ def _write_part(run: _Run, out: Path, facts: CardFacts) -> Summary:
         closing(run.results),
     ):
         for split in ORDER:
-            with Journal(folder / f"{split}.jsonl") as journal:
+            with Journal(journal_file(folder, split)) as journal:
                 run.write(split, folder, journal)
         run.tally.check()
         state.write(folder)
@@ -289,7 +297,9 @@ class _Run:
                 total = self.grounding.total(self.records[i].id for i in places)
             total *= 1 + self.summary.copies[split]
             size = self.options.shard_rows
-            if size is None or journal is not None:  # a part's rows are read again when joined
+            if journal is not None:
+                write_parquet(rows_file(folder, split), written, total=total)
+            elif size is None:
                 write_parquet(folder / f"{split}.parquet", written, total=total)
             else:
                 write_shards(folder, split, written, size, total=total)

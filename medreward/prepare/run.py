@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -48,6 +49,7 @@ from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.task import Task
 
 _MOST_LABELS = 40  # that are counted in a plan
+_MOST_SHOWN = 10  # missing files
 _FEW = 64  # images that are not worth starting processes for
 
 
@@ -115,6 +117,7 @@ def _begin(source: Source, task: Task, options: Options) -> _Run:
     prompts, records, remarks = _settled(source, task, options)
     planned = _planned(records, prompts, options)
     run = _Run(replace(source, records=()), prompts, options, *planned)
+    _say_missing(run, source)
     run.summary.noun = "questions" if any(record.question for record in records) else "images"
     run.summary.remarks += remarks
     return run
@@ -151,6 +154,30 @@ def _write_part(run: _Run, out: Path, facts: CardFacts) -> Summary:
         state.write(folder)
         run.summary.files = (publish_part(folder, out / state.name),)
     return run.summary
+
+
+def _say_missing(run: _Run, source: Source) -> None:
+    """Say at once that files are not there, where looking at the others takes long.
+
+    The run ends with an error then, or leaves them out, once all problems are known. Where more
+    files are missing than not, nothing is decoded.
+
+    Raises:
+        ConfigError: if more than half of the files are missing.
+    """
+    missing = [record for record in run.records if _is_missing(record.place)]
+    if not missing or len(run.records) <= _FEW:
+        return
+    renderer = Renderer(source.load, run.options.reading)
+    shown = [renderer(Job(record, source.fetch(record))) for record in missing[:_MOST_SHOWN]]
+    lines = [
+        f"{len(missing)} of {len(run.records)} files are not there:",
+        *report_lines([one for one in shown if isinstance(one, Remark)]),
+        *([f"  and {len(missing) - _MOST_SHOWN} more"] if len(missing) > _MOST_SHOWN else []),
+    ]
+    if len(missing) > len(run.records) / 2:
+        raise ConfigError("\n".join(lines))
+    print("\n".join([*lines, "looking at the others"]), file=sys.stderr, flush=True)
 
 
 def plan_rows(source: Source, task: Task, options: Options | None = None) -> str:

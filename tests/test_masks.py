@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from skimage.measure import label, regionprops
 
-from medreward import ConfigError
+from medreward import ConfigError, Task
 from medreward.data.sources import masks
+from medreward.geometry.masks import coco, parse_mask
 from tests import prepare_support as support
 from tests.prepare_support import card, noise, run
 
@@ -144,3 +146,55 @@ def test_wrong_settings_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
         masks.open_mask_folder(tmp_path, tmp_path)
     assert run("--task", "bccd", "--voc", tmp_path, "--masks", "x", "--out", tmp_path / "o") == 2
     assert "--voc goes with none of --csv, --coco, --masks" in capsys.readouterr().err
+
+
+SEGMENTATION = """
+name: polyp_mask
+kind: segmentation
+question: Where is the polyp?
+reward: {delta: 0}
+"""
+
+
+def mask_files(folder: Path, *values: int) -> Path:
+    """Write pictures and masks with rectangles of these values."""
+    for i in range(3):
+        noise(i, 60, 40).save(folder / f"{i}.png")
+        pixels: np.ndarray = np.zeros((40, 60), np.uint8)
+        for k, value in enumerate(values):
+            pixels[10:20, 10 + 20 * k : 20 + 20 * k] = value if i else 0
+        Image.fromarray(pixels).save(folder / f"{i}_mask.png")
+    return folder
+
+
+def test_masks_themselves_are_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = card(tmp_path, SEGMENTATION)
+    (tmp_path / "in").mkdir()
+    folder = mask_files(tmp_path / "in", 255)
+    source = ["--images", folder, "--masks", folder, "--split", "train=1", "--size", "30"]
+    options = ["--task", own, *source, "--out", tmp_path / "out"]
+    assert run(*options) == 2
+    assert "--mask-regions pixels takes the masks themselves" in capsys.readouterr().err
+    assert run(*options, "--mask-regions", "pixels") == 0
+    task = Task.load(own)
+    empty, one, _ = (
+        task.parse_target(json.loads(truth)) for truth in support.truths(tmp_path / "out", "train")
+    )
+    assert (empty.size, one.size) == ((30, 20), (30, 20))
+    decoded = coco().decode(one.rle())
+    assert decoded.sum() == 25
+    assert decoded[5:10, 5:10].all()
+    assert not coco().decode(empty.rle()).any()
+
+
+def test_a_value_of_several_is_named(tmp_path: Path) -> None:
+    folder = mask_files(tmp_path, 1, 2)
+    with pytest.raises(ConfigError, match="has the values 1, 2; --mask-value N says which"):
+        masks.open_mask_folder(folder, folder, "pixels")
+    mask = parse_mask(masks.open_mask_folder(folder, folder, "pixels", value=2).records[1].label)
+    assert mask.size == (60, 40)
+    found = coco().decode(mask.rle())
+    assert found.sum() == 100
+    assert found[10:20, 30:40].all()
+    with pytest.raises(ConfigError, match="goes with --mask-regions pixels"):
+        masks.open_mask_folder(folder, folder, value=2)

@@ -545,3 +545,47 @@ def test_yolo_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     )
     (folder / "data.yaml").unlink()
     assert "which names the classes" in prepared(tmp_path, THING, "--yolo", folder, capsys=capsys)
+
+
+def test_missing_files_are_said_before_anything_is_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{i}.png" for i in range(70)]
+    support.folder_of_images(tmp_path / "in", names[2:])
+    lines = [f"{name},{'alpha' if i % 2 else 'beta'}" for i, name in enumerate(names)]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["image,label", *lines]))
+    source = ["--images", tmp_path / "in", "--csv", table, "--split", "train=1", "--workers", "1"]
+    options = ["--task", card(tmp_path, support.LETTERS), *source, "--out", tmp_path / "out"]
+    assert run(*options) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("2 of 70 files are not there:\n  table.csv line 2 (0.png): no such file")
+    assert "2 images cannot be used" in said
+    assert run(*options, "--on-error", "skip") == 0
+    assert len(support.rows(tmp_path / "out", "train")) == 68
+    table.write_text("\n".join(["image,label", *(line.replace(".png", ".PNG") for line in lines)]))
+    capsys.readouterr()
+    assert run(*options) == 2
+    said = capsys.readouterr().err
+    assert "70 of 70 files are not there:" in said
+    assert "9.png is there (names differ in case)" in said
+    assert "cannot be used" not in said
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf-8"])
+def test_tables_in_other_encodings(
+    encoding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    support.folder_of_images(tmp_path / "in", ["1.png", "2.png"])
+    table = tmp_path / "table.csv"
+    table.write_text("image,label,note\n1.png,alpha,für\n2.png,beta,é\n", encoding=encoding)
+    source = ["--images", tmp_path / "in", "--csv", table, "--split", "train=1"]
+    options = ["--task", card(tmp_path, support.LETTERS), *source, "--out", tmp_path / "out"]
+    if encoding == "latin-1":
+        assert run(*options) == 2
+        assert "--csv-encoding NAME says what it is in, such as latin-1" in capsys.readouterr().err
+        assert run(*options, "--csv-encoding", "klingon") == 2
+        assert "'klingon' is no encoding" in capsys.readouterr().err
+        options += ["--csv-encoding", "latin-1"]
+    assert run(*options) == 0
+    assert support.truths(tmp_path / "out", "train") == ["alpha", "beta"]

@@ -32,8 +32,7 @@ def test_the_help_names_the_sources_of_each_option(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         parse(["prepare", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "index of the slice (default: slice) [--nifti --csv]" in said
-    assert "(default: label) " not in said
+    assert "images of the row (default: slice) [--nifti --csv]" in said
     assert "default: label [--images --csv, --dicom --csv, --nifti --csv, --hf]" in said
     assert sources_help("medreward prepare").count("    medreward prepare --task ") == len(SOURCES)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from medreward.data.sources import open_class_folders
 from medreward.prepare import Options, merge_parts, prepare
 from tests import prepare_support as support
 from tests.prepare_support import card, content, run
+from tests.test_prepare import wait_for
 
 PARTS = 3
 
@@ -115,12 +119,12 @@ def test_parts_of_another_run_are_refused(letters: Path, tmp_path: Path) -> None
 
 def test_a_part_that_was_cut_is_refused(letters: Path, tmp_path: Path) -> None:
     run_parts(options_of(letters), tmp_path / "out", 2)
-    journal = tmp_path / "out/part-00002-of-00002/train.jsonl"
+    journal = tmp_path / "out/part-00002-of-00002/rows-3.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:-1]))
     with pytest.raises(ConfigError, match=r"8 records and 9 are its share.*--part 2/2"):
         merge_parts([tmp_path / "out"], tmp_path / "joined")
-    (tmp_path / "out/part-00001-of-00002/train.parquet").unlink()
+    (tmp_path / "out/part-00001-of-00002/rows-3.parquet").unlink()
     with pytest.raises(ConfigError, match="fewer rows than when it was written"):
         merge_parts([tmp_path / "out"], tmp_path / "joined")
 
@@ -240,3 +244,36 @@ def test_one_part_by_python_is_the_whole_run(letters: Path, tmp_path: Path) -> N
     summary = prepare(open_class_folders(letters), task, tmp_path / "out", options)
     assert [path.name for path in summary.files] == ["part-00001-of-00001"]
     assert merge_parts([tmp_path / "out"], tmp_path / "out").images == summary.images
+
+
+def test_parts_beside_the_rows_are_no_rows(letters: Path, tmp_path: Path) -> None:
+    """The library looks into sub-folders, where the parts may still be."""
+    datasets = pytest.importorskip("datasets")
+    options = [*options_of(letters), "--shard-rows", "5"]
+    run_parts(options, tmp_path / "out")
+    assert main(["rows", "merge", str(tmp_path / "out")]) == 0
+    found = datasets.load_dataset(str(tmp_path / "out"))
+    assert {split: data.num_rows for split, data in found.items()} == {
+        "train": 16,
+        "validation": 8,
+        "test": 10,
+    }
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds worker processes in /proc")
+def test_a_part_that_was_killed_is_made_again(test_data: Path, tmp_path: Path) -> None:
+    source = ["--voc", str(test_data / "bccd"), "--size", "64", "--limit", "80"]
+    options = ["--task", card(tmp_path, support.CELLS), *source]
+    assert run(*options, "--out", tmp_path / "whole", "--workers", 1) == 0
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "medreward", "prepare", *options, "--part", "2/2"]
+    with subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.DEVNULL) as process:
+        begun = out / ".medreward-partial-part-00002-of-00002" / "rows-1.parquet"
+        wait_for(lambda: begun.exists() or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
+    with pytest.raises(ConfigError, match="neither a part of a run nor a folder of parts"):
+        merge_parts([out], tmp_path / "joined")
+    run_parts(options, out, 2)
+    merge_parts([out], tmp_path / "joined")
+    assert content(tmp_path / "joined") == content(tmp_path / "whole")
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []

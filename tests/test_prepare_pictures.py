@@ -258,3 +258,16 @@ def test_a_bright_box_is_where_its_box_is_after_resizing() -> None:
 def test_stretching_survives_flat_and_infinite_values() -> None:
     assert stretch_values(np.full(3, 7.0), 7, 7).tolist() == [0, 0, 0]
     assert stretch_values(np.array([-np.inf, 0, np.inf]), -1, 1).tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dpi", "is_said"),
+    [("png", (72, 144), True), ("jpg", (100, 200), True), ("png", (72, 72), False)],
+)
+def test_pixels_that_are_not_square_are_remarked(
+    suffix: str, dpi: tuple[int, int], is_said: bool, tmp_path: Path
+) -> None:
+    Image.new("L", (12, 10)).save(tmp_path / f"1.{suffix}", dpi=dpi)
+    picture = load_file((str(tmp_path), f"1.{suffix}"), ReadingOptions())
+    assert any("not square" in note for note in picture.notes) is is_said
+    assert picture.image.size == (12, 10)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # Of a command line, what leaves no trace in the rows.
-_NOT_SHOWN = ("run", "out", "workers", "dry_run", "part")
+_NOT_SHOWN = ("run", "out", "workers", "dry_run", "part", "cache")
 
 
 def add_parser(commands: Any) -> None:
@@ -109,6 +109,12 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="at images that cannot be used: stop after naming all of them (default), or skip them",
     )
     group.add_argument("--workers", type=int, help="processes (default: one a core)")
+    group.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="do not keep rendered images in OUT after an error, for the next run",
+    )
     group.add_argument(
         "--shard-rows",
         type=int,
@@ -291,6 +297,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         completion_format=arguments.completion_format,
         shard_rows=arguments.shard_rows,
         part=_part(arguments.part) if arguments.part else None,
+        cache=arguments.cache,
     )
 
 

@@ -11,14 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tqdm import tqdm
-
 from medreward.data.image_file import image_of_row, open_image
 from medreward.data.parquet import batches_of
 from medreward.data.picture import load_bytes
 from medreward.data.row_files import RowFiles, open_rows
 from medreward.data.sources.record import ReadingOptions, UnusableError
 from medreward.errors import ConfigError, quote
+from medreward.files.progress import show_progress
 from medreward.geometry.regions import check_size
 from medreward.kinds.truth import target_of, target_size
 from medreward.priors.asked import contradictions
@@ -76,9 +75,7 @@ def check_parquet(
             raise ConfigError(f"{path}: there are no rows")
         count = total if limit is None else min(limit, total)
         numbered = enumerate(islice(rows_in(file, path), count))
-        bar = tqdm(
-            numbered, total=count, desc=f"checking {Path(path).name}", unit="row", disable=None
-        )
+        bar = show_progress(numbered, total=count, desc=f"checking {Path(path).name}", unit="row")
         found = [
             f"row {number}: {problem}"
             for number, row in bar

@@ -21,7 +21,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from medreward.data.check import check_shape, open_parquet, rows_in
 from medreward.data.image_file import image_of_row
@@ -30,6 +29,7 @@ from medreward.data.row_files import files_by_split
 from medreward.data.rows import Row
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.atomic import replacing
+from medreward.files.progress import show_progress
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
 from medreward.scoring.task_book import TaskBook
@@ -128,9 +128,7 @@ def _rows_of(split: str, files: Sequence[Path]) -> Iterator[Row]:
     path = files[0] if len(files) == 1 else files[0].parent / f"{split}-*.parquet"
     rows = open_parquet(files)
     total = rows.metadata.num_rows
-    bar = tqdm(
-        rows_in(rows, path), total=total, desc=f"exporting {path.name}", unit="row", disable=None
-    )
+    bar = show_progress(rows_in(rows, path), total=total, desc=f"exporting {path.name}", unit="row")
     for number, row in enumerate(bar):
         wrong = next(check_shape(row), None)
         if wrong:

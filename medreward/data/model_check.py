@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from medreward.data.check import ScorerOf, first_rows, open_parquet, rows_in, scorers_of
 from medreward.data.image_file import image_of_row, open_image
 from medreward.data.sources.record import UnusableError
 from medreward.errors import ConfigError, quote
+from medreward.files.progress import show_progress
 from medreward.files.reading import parse_json, read_text
 from medreward.geometry.frames import qwen_resized
 from medreward.kinds.base import kind_of
@@ -238,9 +237,7 @@ def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int
     """
     with open_parquet(path) as file:
         total: int = file.metadata.num_rows
-        bar = tqdm(
-            rows_in(file, path), total=total, desc="prompts' lengths", unit="row", disable=None
-        )
+        bar = show_progress(rows_in(file, path), total=total, desc="prompts' lengths", unit="row")
         lengths = [_length(model, model.render(row["prompt"]), row) for row in bar]
     if None in lengths:
         return None

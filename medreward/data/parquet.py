@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from medreward.data.rows import Row
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import replacing
+from medreward.files.progress import show_progress
 
 _TEXT = pa.string()
 SCHEMA = pa.schema(
@@ -35,7 +35,7 @@ _ROW_GROUP = 256  # rows that are in memory at once
 def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = None) -> int:
     """Write rows to `path`, whole or not at all, and return their number.
 
-    The same rows give the same bytes. A progress bar shows on a terminal; `total` is its end.
+    The same rows give the same bytes. Progress shows on standard error; `total` is its end.
 
     Raises:
         ConfigError: if there are no rows, one lacks a column, or the file cannot be written.
@@ -51,12 +51,8 @@ def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = 
     """
     count = 0
     with replacing(path) as scratch:
-        bar = tqdm(
-            _complete(rows),
-            total=total,
-            desc=f"writing {Path(path).name}",
-            unit="row",
-            disable=None,
+        bar = show_progress(
+            _complete(rows), total=total, desc=f"writing {Path(path).name}", unit="row"
         )
         with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
             for group in groups_of(bar):

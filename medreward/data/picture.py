@@ -9,6 +9,7 @@ transparency                    composited on black
 CMYK                            converted to RGB by Pillow, without a colour profile
 16 bits a colour                the upper 8, with a remark
 0 is white (TIFF)               inverted
+pixels that are not square      as they are stored, with a remark
 EXIF orientation                applied
 several frames                  the first, or those that a column names
 empty, corrupt, truncated       refused
@@ -20,9 +21,10 @@ a path out of the folder        refused, also through a symbolic link
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -30,6 +32,7 @@ from PIL import Image, ImageOps
 from medreward.data.image_file import open_image, path_within
 from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
 
+_SQUARE = 0.02  # by how much the sides of a pixel may differ
 _PHOTOMETRIC = 262  # the TIFF tag
 _DARK = ", and none of them is bright: fewer than 14 bits seem to be in use, so that it is dark"
 
@@ -152,6 +155,8 @@ def _picture(opened: Image.Image, reading: ReadingOptions, *, is_chosen: bool = 
         notes.append("several frames: the first is taken")
     deep = opened.mode == "RGB" and any(";16" in str(tile[3]) for tile in opened.tile)
     is_white_zero = _is_white_zero(opened)
+    if not _has_square_pixels(opened.info):
+        notes.append("its pixels are not square; shown as they are stored")
     opened.load()
     orientation = opened.getexif().get(0x0112, 1)
     upright = ImageOps.exif_transpose(opened) if orientation != 1 else opened
@@ -165,6 +170,22 @@ def _picture(opened: Image.Image, reading: ReadingOptions, *, is_chosen: bool = 
         image = ImageOps.invert(image)
         notes.append("0 is white in it: inverted")
     return Picture(image, (*notes, note) if note else tuple(notes))
+
+
+def _has_square_pixels(info: Mapping[Any, Any]) -> bool:
+    """Whether a file says that its pixels are as high as wide, or says nothing of that.
+
+    >>> _has_square_pixels({"dpi": (72, 72.01)}), _has_square_pixels({"aspect": (1, 2)})
+    (True, False)
+    """
+    for name in ("aspect", "dpi", "jfif_density"):
+        try:
+            across, down = (float(value) for value in info.get(name) or ())
+        except (TypeError, ValueError):
+            continue
+        if across > 0 and down > 0:
+            return abs(across / down - 1) < _SQUARE
+    return True
 
 
 def _is_white_zero(opened: Image.Image) -> bool:

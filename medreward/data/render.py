@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from medreward.data.picture import png_bytes
+from medreward.data.render_cache import KeptImages, RenderCache
 from medreward.data.sources.boxes import clean_boxes
 from medreward.data.sources.record import (
     Loader,
@@ -64,38 +65,58 @@ class Renderer:
         load: the source's loader.
         reading: how pictures are read.
         size: length of the longest side in pixels; None: as it is.
+        cache: keeps what was rendered, for another run; None: nothing.
     """
 
     load: Loader
     reading: ReadingOptions
     size: int | None = None
+    cache: RenderCache | None = None
 
     def __call__(self, job: Job) -> Rendered | Remark:
         """Return the rendered image, or why there is none."""
         record = job.record
         try:
-            loaded = self.load(job.payload, self.reading)
-            pictures = [loaded] if isinstance(loaded, Picture) else [*loaded]
-            if not pictures:
+            images = self._images(job.payload)
+            if images is None:
                 return _without_image(record)
-            boxes, said = _boxes(record, pictures[0].image.size)
+            boxes, said = _boxes(record, images.old_size)
         except UnusableError as error:
             return Remark(record.where, str(error))
         except Exception as error:  # noqa: BLE001 - one odd file must not end a run over thousands
             # Without the error's text, which may quote a header.
             return Remark(record.where, f"cannot be read ({type(error).__name__})")
-        images = [resize_image(picture.image, self.size) for picture in pictures]
-        notes = (Remark(record.where, note) for picture in pictures for note in picture.notes)
-        first, size = pictures[0].image, images[0].size
         return Rendered(
-            png=png_bytes(images[0]),
-            size=size,
-            boxes=tuple(scale_box(box, first.size, size) for box in boxes),
-            digest=b"".join(_digest(picture.image) for picture in pictures),
-            remarks=(*notes, *said),
-            facts=pictures[0].facts,
-            others=tuple(map(png_bytes, images[1:])),
+            png=images.pngs[0],
+            size=images.size,
+            boxes=tuple(scale_box(box, images.old_size, images.size) for box in boxes),
+            digest=images.digest,
+            remarks=(*(Remark(record.where, note) for note in images.notes), *said),
+            facts=images.facts,
+            others=images.pngs[1:],
         )
+
+    def _images(self, payload: Any) -> KeptImages | None:
+        """Return the images of a record, rendered or from the cache; None where it has none."""
+        key = self.cache.key(payload) if self.cache else None
+        if self.cache and key and (kept := self.cache.read(key)):
+            return kept
+        loaded = self.load(payload, self.reading)
+        pictures = [loaded] if isinstance(loaded, Picture) else [*loaded]
+        if not pictures:
+            return None
+        images = [resize_image(picture.image, self.size) for picture in pictures]
+        made = KeptImages(
+            pngs=tuple(map(png_bytes, images)),
+            old_size=pictures[0].image.size,
+            size=images[0].size,
+            digest=b"".join(_digest(picture.image) for picture in pictures),
+            notes=tuple(note for picture in pictures for note in picture.notes),
+            facts=pictures[0].facts,
+        )
+        if self.cache and key:
+            self.cache.write(key, made)
+        return made
 
 
 def _without_image(record: Record) -> Rendered:

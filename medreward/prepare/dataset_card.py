@@ -19,7 +19,7 @@ from medreward.task.task import Task
 from medreward.version import __version__
 
 # Not in the card: without effect, or shown field by field.
-_NO_TRACE = ("workers", "reading", "asking", "shard_rows", "part")
+_NO_TRACE = ("workers", "reading", "asking", "shard_rows", "part", "cache")
 _MOST_SHOWN = 40  # files a kind of remark, in the card
 
 

@@ -48,6 +48,7 @@ class Wishes(NamedTuple):
 
 
 _MOST_PROBLEMS = 20
+_TO_PIXELS = "; of --masks, --mask-regions pixels takes the masks themselves"
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -216,6 +217,7 @@ def _check_single(records: Sequence[Record], task: Task) -> None:
             raise ConfigError(
                 f"task {quote(task.name)} is {task.kind}, the source has boxes; a "
                 f"localisation card fits, or a multilabel one for what is in an image"
+                + (_TO_PIXELS if Trait.PIXELS in task.traits else "")
             )
         if isinstance(record.label, Flags):
             raise _several(record, task, "the source has several labels an image")

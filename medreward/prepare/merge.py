@@ -14,7 +14,14 @@ from medreward.errors import ConfigError
 from medreward.files.atomic import write_text_atomic
 from medreward.prepare.dataset_card import Summary, card
 from medreward.prepare.output import CARD, ORDER, SHEET, partial_folder, publish
-from medreward.prepare.parts import PartState, find_parts, read_journal, totals
+from medreward.prepare.parts import (
+    PartState,
+    find_parts,
+    journal_file,
+    read_journal,
+    rows_file,
+    totals,
+)
 from medreward.prepare.tally import Tally
 from medreward.sheets.contact_sheet import contact_sheet
 
@@ -77,10 +84,10 @@ def _rows(parts: Sequence[tuple[Path, PartState]], split: str, tally: Tally) -> 
 
 
 def _rows_of_part(folder: Path, state: PartState, split: str, tally: Tally) -> Iterator[Row]:
-    path = folder / f"{split}.parquet"
+    path = rows_file(folder, split)
     rows: Iterator[Row] = iter(rows_in(open_parquet(path), path) if path.is_file() else ())
     each, count = 1 + state.copies.get(split, 0), 0
-    for outcome in read_journal(folder / f"{split}.jsonl"):
+    for outcome in read_journal(journal_file(folder, split)):
         count += 1
         own = list(islice(rows, outcome.rows * each))
         if len(own) != outcome.rows * each:

@@ -61,6 +61,8 @@ class Options:
         shard_rows: at most so many rows a file, of which a split has several then; None: one file
             a split.
         part: which part of a run this is, and of how many; None: the whole run.
+        cache: whether rendered images are kept in the folder to write to until all has gone well,
+            so that a run after an error does not render them again.
 
     >>> Options(size=336, knowledge="context", fractions={"train": 0.9, "test": 0.1}).on_error
     'stop'
@@ -91,6 +93,7 @@ class Options:
     profile: ModelProfile | None = None
     shard_rows: int | None = None
     part: tuple[int, int] | None = None
+    cache: bool = True
 
     def asked(self, task: Task) -> Task:
         """Return a task with the settings of the reward that its prompts are to ask for.

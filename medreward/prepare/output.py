@@ -12,7 +12,7 @@ from medreward.errors import ConfigError
 
 CARD, SHEET = "dataset_card.md", "contact_sheet.png"
 ORDER = ("test", "val", "train")  # of a picture in two splits, the one in test stays
-_PARTIAL = ".medreward-partial"
+_PARTIAL, _CACHE = ".medreward-partial", ".medreward-cache"
 
 
 @contextmanager
@@ -36,6 +36,29 @@ def partial_folder(out: Path, name: str = "") -> Iterator[Path]:
         if is_new and not any(out.iterdir()):
             with suppress(OSError):  # another part has begun
                 out.rmdir()
+
+
+@contextmanager
+def kept_images(out: Path, name: str = "") -> Iterator[Path]:
+    """Give a folder in `out` for rendered images, which goes when all has gone well.
+
+    After an error it stays, with a line in the error's message, and a killed run leaves it: the
+    next run finds there what was rendered.
+
+    Raises:
+        ConfigError: what was raised, with that line.
+    """
+    folder = out / f"{_CACHE}{name}"
+    try:
+        yield folder
+    except ConfigError as error:
+        if not folder.exists():
+            raise
+        raise ConfigError(
+            f"{error}\n(rendered images are kept in {folder} for the next run, which removes them; "
+            f"--no-cache keeps none)"
+        ) from error
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def split_files(folder: Path, split: str) -> list[Path]:

@@ -1,8 +1,9 @@
 """One part of a run: what it writes beside its rows, so that the parts can be joined.
 
-``OUT/part-00002-of-00004/`` holds the part's rows (``train.parquet``, …), for each split a line a
-record of what came of it (``train.jsonl``), and ``part.json``, by which `medreward rows merge`
-knows that parts are of one run. No patient is written: the parts agree on a digest of the whole
+``OUT/part-00002-of-00004/`` holds the part's rows, for each split a parquet file and a line a
+record of what came of it, and ``part.json``, by which `medreward rows merge` knows that parts are
+of one run. Its files are not named as splits: ``datasets`` looks for these in sub-folders too, and
+would take each row twice. No patient is written: the parts agree on a digest of the whole
 plan.
 """
 
@@ -23,8 +24,10 @@ from medreward.files.atomic import write_text_atomic
 from medreward.files.reading import parse_json, read_lines, read_text
 from medreward.prepare.dataset_card import CardFacts
 from medreward.prepare.outcome import RecordOutcome
+from medreward.prepare.output import ORDER
 
 STATE = "part.json"
+_NAMES = {split: f"rows-{number}" for number, split in enumerate(ORDER, start=1)}
 Item = TypeVar("Item")
 
 
@@ -122,6 +125,16 @@ def part_name(number: int, count: int) -> str:
     'part-00002-of-00004'
     """
     return f"part-{number:05}-of-{count:05}"
+
+
+def rows_file(folder: Path, split: str) -> Path:
+    """Return the file of a split's rows in a part."""
+    return folder / f"{_NAMES[split]}.parquet"
+
+
+def journal_file(folder: Path, split: str) -> Path:
+    """Return the file of what came of a split's records in a part."""
+    return folder / f"{_NAMES[split]}.jsonl"
 
 
 def share_of(items: Sequence[Item], number: int, count: int) -> list[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 
 from medreward.data.parquet import write_parquet
 from medreward.data.render import Job, Rendered, Renderer
+from medreward.data.render_cache import RenderCache
 from medreward.data.row_files import write_shards
 from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source, report_lines
@@ -30,8 +32,16 @@ from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
-from medreward.prepare.output import CARD, ORDER, SHEET, partial_folder, publish
-from medreward.prepare.parts import Journal, PartState, plan_digest, publish_part, share_of
+from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
+from medreward.prepare.parts import (
+    Journal,
+    PartState,
+    journal_file,
+    plan_digest,
+    publish_part,
+    rows_file,
+    share_of,
+)
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -40,6 +50,7 @@ from medreward.task.review import REVIEWED
 from medreward.task.task import Task
 
 _MOST_LABELS = 40  # that are counted in a plan
+_MOST_SHOWN = 10  # missing files
 _FEW = 64  # images that are not worth starting processes for
 
 
@@ -85,7 +96,11 @@ def prepare(
     del source  # its records, of which the run has its own
     if options.part is not None:
         return _write_part(run, Path(out), card_facts(run.prompts, options, command))
-    with partial_folder(Path(out)) as folder, closing(run.results):
+    with (
+        kept_images(Path(out)) as run.cache,
+        partial_folder(Path(out)) as folder,
+        closing(run.results),
+    ):
         tally = run.tally
         for split in ORDER:
             run.write(split, folder)
@@ -103,6 +118,7 @@ def _begin(source: Source, task: Task, options: Options) -> _Run:
     prompts, records, remarks = _settled(source, task, options)
     planned = _planned(records, prompts, options)
     run = _Run(replace(source, records=()), prompts, options, *planned)
+    _say_missing(run, source)
     run.summary.noun = "questions" if any(record.question for record in records) else "images"
     run.summary.remarks += remarks
     return run
@@ -126,14 +142,43 @@ def _write_part(run: _Run, out: Path, facts: CardFacts) -> Summary:
         shard_rows=run.options.shard_rows,
         facts=facts,
     )
-    with partial_folder(out, f"-{state.name}") as folder, closing(run.results):
+    name = f"-{state.name}"
+    with (
+        kept_images(out, name) as run.cache,
+        partial_folder(out, name) as folder,
+        closing(run.results),
+    ):
         for split in ORDER:
-            with Journal(folder / f"{split}.jsonl") as journal:
+            with Journal(journal_file(folder, split)) as journal:
                 run.write(split, folder, journal)
         run.tally.check()
         state.write(folder)
         run.summary.files = (publish_part(folder, out / state.name),)
     return run.summary
+
+
+def _say_missing(run: _Run, source: Source) -> None:
+    """Say at once that files are not there, where looking at the others takes long.
+
+    The run ends with an error then, or leaves them out, once all problems are known. Where more
+    files are missing than not, nothing is decoded.
+
+    Raises:
+        ConfigError: if more than half of the files are missing.
+    """
+    missing = [record for record in run.records if _is_missing(record.place)]
+    if not missing or len(run.records) <= _FEW:
+        return
+    renderer = Renderer(source.load, run.options.reading)
+    shown = [renderer(Job(record, source.fetch(record))) for record in missing[:_MOST_SHOWN]]
+    lines = [
+        f"{len(missing)} of {len(run.records)} files are not there:",
+        *report_lines([one for one in shown if isinstance(one, Remark)]),
+        *([f"  and {len(missing) - _MOST_SHOWN} more"] if len(missing) > _MOST_SHOWN else []),
+    ]
+    if len(missing) > len(run.records) / 2:
+        raise ConfigError("\n".join(lines))
+    print("\n".join([*lines, "looking at the others"]), file=sys.stderr, flush=True)
 
 
 def plan_rows(source: Source, task: Task, options: Options | None = None) -> str:
@@ -262,6 +307,7 @@ class _Run:
             self.summary, drop_duplicates=options.drop_duplicates, on_error=options.on_error
         )
         self.emptied: list[str] = []
+        self.cache: Path | None = None
         self.results = self._rendered()
         self._ranks = rank_records(records)
         self._identities = Identities(records)
@@ -291,7 +337,9 @@ class _Run:
                 total = self.grounding.total(self.records[i].id for i in places)
             total *= 1 + self.summary.copies[split]
             size = self.options.shard_rows
-            if size is None or journal is not None:  # a part's rows are read again when joined
+            if journal is not None:
+                write_parquet(rows_file(folder, split), written, total=total)
+            elif size is None:
                 write_parquet(folder / f"{split}.parquet", written, total=total)
             else:
                 write_shards(folder, split, written, size, total=total)
@@ -320,7 +368,13 @@ class _Run:
     def _rendered(self) -> Generator[Rendered | Remark, None, None]:
         """Yield what came of each record, split by split, from one pool of workers."""
         options = self.options
-        renderer = Renderer(self.source.load, options.reading, options.size)
+        cache = None
+        if self.cache and options.cache and len(self.records) > _FEW:
+            load = getattr(self.source.load, "__qualname__", None) or repr(self.source.load)
+            module = getattr(self.source.load, "__module__", "")
+            how = repr((module, load, options.reading, options.size))
+            cache = RenderCache(self.cache, how)
+        renderer = Renderer(self.source.load, options.reading, options.size, cache)
         records = (self.records[i] for split in ORDER for i in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
         yield from ordered_map(renderer, jobs, workers=self._workers)

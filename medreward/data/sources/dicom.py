@@ -38,6 +38,7 @@ from medreward.data.sources.table import (
     read_rows,
 )
 from medreward.errors import ConfigError
+from medreward.files.progress import show_progress
 
 # The only header elements whose values may appear in an output or a message.
 ALLOWED = (
@@ -90,7 +91,8 @@ def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = 
     columns = columns or Columns()
     rows, remarks = read_rows(folder, table, columns, private=True)
     joined, said = join_rows(Path(table), rows, has_boxes=bool(columns.boxes))
-    records = [replace(record, group=record.group or _patient(record)) for record in joined]
+    shown = show_progress(joined, desc="patients in headers", unit="file")
+    records = [replace(record, group=record.group or _patient(record)) for record in shown]
     name = f"DICOM files listed in {Path(table).name}"
     return Source(name, records, load, remarks=(*remarks, *said), private=True)
 

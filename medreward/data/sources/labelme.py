@@ -12,8 +12,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import (
     AnnotatedImage,
@@ -26,6 +24,7 @@ from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.record import NamedBox, Source, printable
 from medreward.data.sources.table import check_folder, files_in
 from medreward.errors import ConfigError, expected, quote
+from medreward.files.progress import show_progress
 from medreward.files.reading import parse_json, read_text
 from medreward.geometry.regions import Box
 
@@ -65,7 +64,7 @@ def open_labelme(folder: str | Path) -> Source:
     pictures = PictureFinder(folder)
     files = [path for path in files_in(folder) if path.endswith(".json")]
     images = []
-    for path in tqdm(files, desc="annotations", unit="file", disable=None):
+    for path in show_progress(files, desc="annotations", unit="file"):
         image = _read(folder, path, pictures)
         if image is not None:
             images.append(image)

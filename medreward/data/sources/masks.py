@@ -13,9 +13,9 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from medreward.data.image_file import open_image, path_within
 from medreward.data.picture import load_file
@@ -32,9 +32,12 @@ from medreward.data.sources.record import (
 )
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.errors import ConfigError, expected
+from medreward.files.progress import show_progress
+from medreward.geometry.masks import mask_json, parse_mask
 from medreward.geometry.value_boxes import boxes_of_values
 
 REGIONS = ("components", "whole", "instances")
+PIXELS = "pixels"  # no boxes, but the mask itself
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".dib")
 _LOSS, _MOST_BETWEEN = 64, 0.02  # how far JPEG takes a value, and how many at edges
 _NO_MASK = "no mask; left out, as it may show something"
@@ -52,25 +55,42 @@ class MaskFolder(SourceType):
             "--mask-regions",
             default="components",
             metavar="HOW",
-            help="a box for each of the masks' components (default), whole: one for each value, or "
-            "instances: each value is an object of the card's only label",
+            help="a box for each of the masks' components (default), whole: one for each value, "
+            "instances: each value is an object of the card's only label, or pixels: the mask "
+            "itself, for a card that asks for a mask",
+        ),
+        option(
+            "--mask-value",
+            type=int,
+            metavar="N",
+            help="with --mask-regions pixels: the value of the mask, where there are several",
         ),
     )
     example = "--task lesions.yaml --images photos --masks masks --map 255=lesion"
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with the boxes of their masks."""
-        return open_mask_folder(arguments.images, arguments.masks, arguments.mask_regions)
+        return open_mask_folder(
+            arguments.images, arguments.masks, arguments.mask_regions, value=arguments.mask_value
+        )
 
 
-def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "components") -> Source:
+def open_mask_folder(
+    folder: str | Path,
+    masks: str | Path,
+    regions: str = "components",
+    *,
+    value: int | None = None,
+) -> Source:
     """Return the images of a folder that have a mask, with boxes around its regions.
 
     Args:
         folder: the images.
         masks: the masks, with one value a class and 0 for background.
         regions: "components" for a box a connected region, "whole" for one a value, "instances"
-            for one a value, each of which is an object of the same class ("object").
+            for one a value, each of which is an object of the same class ("object"); "pixels" for
+            no boxes, but the mask itself as a label.
+        value: with "pixels", the value of the mask; None: that which is not 0, if it is one.
 
     Raises:
         ConfigError: if a folder is missing, no image has a mask, or a mask cannot be used.
@@ -85,8 +105,10 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
     >>> open_mask_folder(folder, folder).records[0].boxes[0].box
     (8, 8, 24, 30)
     """
-    if regions not in REGIONS:
-        raise expected("regions", regions, REGIONS)
+    if regions not in (*REGIONS, PIXELS):
+        raise expected("regions", regions, (*REGIONS, PIXELS))
+    if value is not None and regions != PIXELS:
+        raise ConfigError("--mask-value: it goes with --mask-regions pixels")
     check_folder(folder)
     check_folder(masks)
     images = [path for path in files_in(Path(folder)) if is_picture(path)]
@@ -97,7 +119,7 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
     own = _masks_by_image(images, found)
     records: list[Record] = []
     remarks: list[Remark] = []
-    for number, image in enumerate(tqdm(images, desc="masks", unit="mask", disable=None), start=1):
+    for number, image in enumerate(show_progress(images, desc="masks", unit="mask"), start=1):
         if not own[image]:
             remarks.append(Remark(printable(image), _NO_MASK))
             continue
@@ -105,13 +127,20 @@ def open_mask_folder(folder: str | Path, masks: str | Path, regions: str = "comp
         if any(layer.shape != layers[0].shape for layer in layers):
             raise ConfigError(f"{masks}: the masks of {printable(image)} are not of one size")
         if len(layers) > 1:
-            remarks.append(Remark(printable(image), "several masks: the boxes of all are taken"))
+            taken = "pixels" if regions == PIXELS else "boxes"
+            remarks.append(Remark(printable(image), f"several masks: the {taken} of all are taken"))
+        label, boxes = None, None
+        if regions == PIXELS:
+            label = _mask_of(layers, value, f"{masks}: the mask of {printable(image)}")
+        else:
+            boxes = tuple(box for layer in layers for box in boxes_of(layer, regions))
         records.append(
             Record(
                 id=f"image-{number:06d}",
                 where=printable(image),
                 place=(str(folder), image),
-                boxes=tuple(box for layer in layers for box in boxes_of(layer, regions)),
+                label=label,
+                boxes=boxes,
                 size=(layers[0].shape[1], layers[0].shape[0]),
                 key=image,
             )
@@ -152,6 +181,20 @@ def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedB
     found, boxes = boxes_of_values(values, connected=regions == "components")
     for value, (x1, y1, x2, y2) in zip(found, boxes, strict=True):
         yield NamedBox(ANY_OBJECT if regions == "instances" else str(value), (x1, y1, x2, y2))
+
+
+def _mask_of(layers: Sequence[np.ndarray], value: int | None, where: str) -> dict[str, Any]:
+    """Return the pixels of a value in any of several layers, as run lengths.
+
+    Raises:
+        ConfigError: if they have several values and none is given.
+    """
+    found = sorted({int(v) for layer in layers for v in np.unique(layer) if v})
+    if value is None and len(found) > 1:
+        shown = ", ".join(map(str, found[:10]))
+        raise ConfigError(f"{where} has the values {shown}; --mask-value N says which one it is")
+    chosen = [layer != 0 if value is None else layer == value for layer in layers]
+    return mask_json(parse_mask(np.logical_or.reduce(chosen).astype(np.uint8)))
 
 
 def _values(folder: str | Path, name: str) -> np.ndarray:

@@ -199,10 +199,11 @@ def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
 
 def _load(
     place: tuple[str, str, int, tuple[tuple[int | None, int | None], ...]], reading: ReadingOptions
-) -> list[Picture]:
+) -> Picture | list[Picture]:
     folder, relative, axis, layers = place
     path = path_within(folder, relative)
-    return [_slice(path, axis, index, frame, reading) for index, frame in layers]
+    pictures = [_slice(path, axis, index, frame, reading) for index, frame in layers]
+    return pictures[0] if len(pictures) == 1 else pictures
 
 
 def _slice(

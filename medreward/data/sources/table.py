@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 import os
 import re
@@ -53,6 +54,7 @@ class Columns:
         corners: whether `boxes` are corners.
         frame: the number of the frame to show, from 0, or several, which become several images of
             the row; None: there is no such column.
+        encoding: of the text; None: UTF-8, or UTF-16 where the file begins with its mark.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -69,8 +71,17 @@ class Columns:
     boxes: tuple[str, ...] = ()
     corners: bool = False
     frame: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise ConfigError(
+                    f"--csv-encoding: {quote(self.encoding)} is no encoding that Python knows, "
+                    f"such as latin-1, cp1252 or gb18030"
+                ) from None
         for value, meaning in self.flag_values.items():
             if meaning not in ("1", "0", ""):
                 raise ConfigError(
@@ -183,6 +194,11 @@ COLUMN_OPTIONS = (
     option("--patient-column", metavar="NAME", help="default: patient, if there is one"),
     option("--image-suffix", default="", metavar=".EXT", help="added to the column"),
     option(
+        "--csv-encoding",
+        metavar="NAME",
+        help="of the CSV file's text, such as latin-1 (default: UTF-8, or UTF-16 by its mark)",
+    ),
+    option(
         "--frame-column",
         metavar="NAME",
         help="frame of the file from 0 (TIFF, GIF, DICOM, 4-D NIfTI), or several such as 0;5;9, "
@@ -211,6 +227,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         boxes=tuple(arguments.box_columns or arguments.corner_columns or ()),
         corners=bool(arguments.corner_columns),
         frame=arguments.frame_column,
+        encoding=arguments.csv_encoding,
     )
 
 
@@ -460,7 +477,7 @@ def _check_alike(table: Path, found: Sequence[Record]) -> None:
 def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a CSV file with the number of the line that each begins on."""
     delimiter, _ = _header(table, columns)
-    with _reading(table) as file:
+    with _reading(table, columns.encoding) as file:
         reader = csv.DictReader(file, delimiter=delimiter)
         _check_columns(table, list(reader.fieldnames or []), columns)
         line = reader.line_num + 1
@@ -472,14 +489,24 @@ def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]
 
 
 @contextmanager
-def _reading(table: Path) -> Iterator[TextIO]:
+def _reading(table: Path, encoding: str | None) -> Iterator[TextIO]:
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
+        if encoding is None:
+            with table.open("rb") as start:
+                mark = start.read(2)
+            is_wide = mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as Excel writes text
+            encoding = "utf-16" if is_wide else "utf-8-sig"
+        with table.open(encoding=encoding, newline="") as file:
             yield file
     except OSError as error:
         raise ConfigError(f"{table}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{table}: not a CSV file in UTF-8: {error}") from error
+    except UnicodeError as error:
+        raise ConfigError(
+            f"{table}: not a CSV file in UTF-8: {error}; --csv-encoding NAME says what it is in, "
+            f"such as latin-1 or cp1252"
+        ) from error
+    except csv.Error as error:
+        raise ConfigError(f"{table}: not a CSV file: {error}") from error
 
 
 def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
@@ -489,7 +516,7 @@ def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     these give no such column, a semicolon, a tab or a bar.
     """
     first = "\t" if table.suffix == ".tsv" else ","
-    with _reading(table) as file:
+    with _reading(table, columns.encoding) as file:
         line = file.readline()
         headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in (first, *",;\t|")}
     delimiter = next((sign for sign, names in headers.items() if columns.image in names), first)

@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from tqdm import tqdm
-
 from medreward.data.image_file import open_image
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import split_of_path
@@ -32,6 +30,7 @@ from medreward.data.sources.record import (
 )
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.errors import ConfigError, quote
+from medreward.files.progress import show_progress
 from medreward.files.reading import parse_yaml, read_text
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -74,7 +73,7 @@ def open_yolo(folder: str | Path) -> Source:
     there = {*paths}
     records: list[Record] = []
     remarks: list[Remark] = []
-    for number, path in enumerate(tqdm(pictures, desc="labels", unit="file", disable=None), 1):
+    for number, path in enumerate(show_progress(pictures, desc="labels", unit="file"), 1):
         labels = next((one for one in _label_files(path) if one in there), None)
         where = printable(path)
         try:

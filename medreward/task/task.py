@@ -235,9 +235,11 @@ class Task:
             task: the name, or the path.
             reviews: a folder with reviews, beside those that lie beside the card.
         """
-        is_shipped = isinstance(task, str) and task in shipped()
-        found = _load_shipped(str(task)) if is_shipped else parse_card(*card_text(task))
-        return found.with_reviews(reviews_of(task, reviews))
+        if isinstance(task, str) and task in shipped():
+            found = _load_shipped(task)
+        else:
+            found = parse_card(*card_text(task)).with_reviews(reviews_of(task))
+        return found if reviews is None else found.with_reviews(reviews_of(task, reviews))
 
     @cached_property
     def forms(self) -> list[tuple[str, ...]]:
@@ -543,4 +545,4 @@ def parse_task(content: object, where: str) -> Task:
 
 @cache
 def _load_shipped(name: str) -> Task:
-    return parse_card(*card_text(name))
+    return parse_card(*card_text(name)).with_reviews(reviews_of(name))

@@ -9,8 +9,8 @@ from typing import Any
 
 from medreward import ConfigError
 
-MODELS = ("tiny", "smollm2")
 REWARDS = ("mfrs", "binary")
+MODELS = ("tiny", "smollm2")
 
 
 def add_parser(commands: Any) -> None:

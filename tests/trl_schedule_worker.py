@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator, PartialState  # type: ignore[import-untyped]
 
 from medreward_trl import reward_funcs
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +28,7 @@ from medreward.scoring.schedule import (
 )
 from medreward_trl import reward_funcs, shaped
 
+ROOT = Path(__file__).parent.parent
 TASK = "mni152_brain_box"
 TRUE = [[0, 0, 100, 100]]
 EASY: dict[str, Any] = {"window": 2, "margin": 0.05}
@@ -282,3 +285,29 @@ def test_beside_boxes_other_tasks_stay_as_they_are(tmp_path: Path) -> None:
     assert ["threshold" in str(row.signature) for row in rows] == [True, False] * 5
     moved = [str(row.signature).partition("box_threshold:")[2][:4] for row in rows[::2]]
     assert moved == ["0.3|", "0.3|", "0.45", "0.6|", "0.6|"]
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_thresholds_of_one(tmp_path: Path) -> None:
+    one = tmp_path / "one.jsonl"
+    funcs = make(one)
+    for step, shares in enumerate(learning(20)):
+        call(funcs, step, shares)
+    asked = {
+        "task": TASK,
+        "rules": EASY,
+        "target": json.dumps(TRUE),
+        "steps": [[*map(box_of, shares)] for shares in learning(20)],
+    }
+    (tmp_path / "steps.json").write_text(json.dumps(asked))
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+    command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    command += ["--dynamo_backend", "no", "--main_process_port", "0", "--module"]
+    command += ["tests.trl_schedule_worker", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for rank in range(2):
+        found = json.loads((tmp_path / f"rank{rank}.json").read_text())
+        assert found["ranks"] == 2
+        assert found["thresholds"] == thresholds(one)
+    assert thresholds(tmp_path / "trace.jsonl") == thresholds(one)

@@ -203,6 +203,8 @@ def test_tables_hold_recitation_by_one_measure_and_the_steps(out: Path) -> None:
     assert cells(text, "plus bleu", "Test pictures")[-1] == "1.000 (1.000 to 1.000)"
     assert cells(text, "zero", "Test pictures")[-1] == "0.000 (0.000 to 0.000)"
     assert cells(text, "plus bleu", "`quoting` by step")[1:] == ["2", *["0.75"] * 4]
+    assert cells(text, "plus bleu", "by seed")[1:] == ["1.00", "0.50"]
+    assert cells(text, "zero", "by seed")[1:] == ["0.00", "0.00"]
     assert cells(text, "plus bleu", "signature")[1:5] == ["1, 2", "1", "4", "15"]
 
 

@@ -197,6 +197,7 @@ def _dynamics(arms: Sequence[ArmRuns]) -> Iterator[str]:
     yield "\n".join(lines)
     for name in ("quoting", "correct"):
         yield _by_step(trained, name)
+    yield _by_seed(trained, "quoting")
 
 
 def _by_step(arms: Sequence[ArmRuns], name: str) -> str:
@@ -212,6 +213,24 @@ def _by_step(arms: Sequence[ArmRuns], name: str) -> str:
         values = np.array([[row[name] for row in s[:count]] for s in runs.steps.values()])
         cells = " | ".join(f"{value:.2f}" for value in values.mean(axis=0))
         lines.append(f"| {runs.name} | {len(values)} | {cells} |")
+    return "\n".join(lines)
+
+
+def _by_seed(arms: Sequence[ArmRuns], name: str) -> str:
+    """Return what each seed came to: what an arm does to training has to be seen in all of them."""
+    seeds = sorted({seed for runs in arms for seed in runs.steps})
+    lines = [
+        f"`{_DYNAMICS[name]}` in the last {_LAST} steps, by seed:",
+        "",
+        f"| arm | {' | '.join(map(str, seeds))} |",
+        "|---|" + "---:|" * len(seeds),
+    ]
+    for runs in arms:
+        ends = {
+            seed: f"{np.mean([row[name] for row in steps[-_LAST:]]):.2f}"
+            for seed, steps in runs.steps.items()
+        }
+        lines.append(f"| {runs.name} | " + " | ".join(ends.get(s, "–") for s in seeds) + " |")
     return "\n".join(lines)
 
 

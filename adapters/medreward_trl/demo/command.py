@@ -12,8 +12,8 @@ from medreward import ConfigError
 if TYPE_CHECKING:
     from medreward_trl.demo.run import DemoOptions
 
-MODELS = ("tiny", "smollm2")
 REWARDS = ("mfrs", "binary")
+MODELS = ("tiny", "smollm2")
 
 
 def add_parser(commands: Any) -> None:

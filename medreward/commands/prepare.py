@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.commands.grounding_options import add_options, asking_of
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         from medreward.prepare.run import prepare
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    task = Task.load(arguments.task)
+    task = _card(arguments.task)
     profile = _profile(task, arguments) if arguments.model_profile else None
     options = replace(_options(arguments), profile=profile)
     if arguments.dry_run:
@@ -199,6 +199,19 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
     return 0
+
+
+def _card(text: str) -> Task:
+    """Return the task of ``--task``: rows get its card's name, whatever stands before the card."""
+    from medreward.scoring.task_book import name_tasks
+
+    ((source, task),) = name_tasks([text]).named.items()
+    if source != task.name:
+        raise ConfigError(
+            f"--task: {quote(text)}: rows are named after their card, {quote(task.name)}, not "
+            f"{quote(source)}; change the card's name, or leave {quote(source)} out"
+        )
+    return task
 
 
 def _profile(task: Task, arguments: argparse.Namespace) -> ModelProfile:

@@ -43,7 +43,10 @@ def card_text(task: str | Path) -> tuple[str, str]:
     path = Path(task)
     if path.suffix in (".yaml", ".yml"):
         return read_text(path, what="task card"), name
-    raise expected("task", name, [*shipped()]) from None
+    raise ConfigError(
+        f"{expected('task', name, [*shipped()])} (a card of your own is named by its file, "
+        f"CARD.yaml; in commands: --task CARD.yaml)"
+    )
 
 
 def read_card(text: str, where: str, make: type[Made]) -> Made:
@@ -127,6 +130,9 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
             checks.text(f"{where}[{i}].{name}", values.get(name))
         values["review"] = review_state(f"{where}[{i}].review", values.get("review", UNREVIEWED))
         if values["source"] not in references:
-            raise expected(f"{where}[{i}].source", values["source"], references)
+            raise ConfigError(
+                f"{expected(f'{where}[{i}].source', values['source'], references)}; a source is a "
+                f"key of the card's `references`, which hold the full citation of each"
+            )
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))
     return tuple(found)

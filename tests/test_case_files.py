@@ -137,7 +137,7 @@ def test_readings_are_cases_that_have_no_target_to_hide_behind(mine: str) -> Non
     found = check_text(text, f"{mine}:trl")
     assert [o.status for o in found] == ["passed", "failed", "failed"]
     assert [str(f) for f in found[2].findings] == [
-        "with target 'pneumonia': less than the honest right answer (1); it is 1"
+        "with target 'pneumonia': less than the honest right answer, 'pneumonia' (1); it is 1"
     ]
 
 

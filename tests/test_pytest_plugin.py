@@ -78,7 +78,9 @@ def test_a_users_reward_by_ini(project: pytest.Pytester) -> None:
     project.makeini("[pytest]\nmedreward_reward = rewards.py:anywhere\nmedreward_signature = trl")
     result = run(project)
     result.assert_outcomes(passed=3, failed=4)
-    result.stdout.fnmatch_lines(["  expected    less than the honest right answer (1); it is 1"])
+    result.stdout.fnmatch_lines(
+        ["  expected    less than the honest right answer, 'pneumonia' (1); it is 1"]
+    )
 
 
 def test_a_users_reward_by_option_and_what_it_raises(project: pytest.Pytester) -> None:

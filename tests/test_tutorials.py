@@ -23,8 +23,8 @@ FENCE = re.compile(
 )
 LANGUAGES = {"sh", "text", "console", "yaml", "python", "ini"}
 # Tutorials that train or audit, and what others need from MEDREWARD_TEST_DATA.
-SLOW = {"own-images.md", "boxes-first.md", "test-a-reward.md"}
-DATA = {"questions.md": "vqa-rad", "boxes-first.md": "bccd"}
+SLOW = {"own-images.md", "boxes-first.md", "several-gpus.md", "test-a-reward.md"}
+DATA = {"questions.md": "vqa-rad", "boxes-first.md": "bccd", "several-gpus.md": "medmnist"}
 PAGES = [page for page in sorted(FOLDER.glob("*.md")) if page.name != "index.md"]
 
 

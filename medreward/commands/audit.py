@@ -79,13 +79,13 @@ def _list() -> None:
 def _audits(arguments: argparse.Namespace) -> list[Any]:
     from medreward.audit.battery import audit
     from medreward.audit.reward_process import load_isolated
+    from medreward.scoring.task_book import load_named
     from medreward.task.card import shipped
-    from medreward.task.task import Task
 
     settings = reward_options(arguments)
     found = []
     for name in shipped() if arguments.all else arguments.task:
-        task = Task.load(name)
+        task = load_named(name)
         task = replace(task, reward=task.reward.updated(settings))
         reward = load_isolated(
             arguments.reward,

@@ -21,6 +21,7 @@ from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.truth import target_of
 from medreward.language.mends import mend_of
 from medreward.scoring.scorer import Scorer, scorer
+from medreward.scoring.task_book import load_named
 from medreward.text.reasons import REASONS
 from medreward.text.shown import EscapingStream
 from medreward.version import __version__
@@ -85,7 +86,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _scorer(arguments: argparse.Namespace) -> Scorer:
-    return scorer(arguments.task, reward_options(arguments))
+    return scorer(load_named(arguments.task), reward_options(arguments))
 
 
 def _run_score(arguments: argparse.Namespace) -> int:

@@ -210,7 +210,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         from medreward.prepare.run import prepare
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
-    task = Task.load(arguments.task, arguments.reviews)
+    task = _card(arguments.task, arguments.reviews)
     profile = _profile(task, arguments) if arguments.model_profile else None
     options = replace(_options(arguments), profile=profile)
     if arguments.dry_run:
@@ -227,6 +227,22 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if options.part is not None:
         print(f"when all {options.part[1]} parts are there: medreward rows merge {arguments.out}")
     return 0
+
+
+def _card(text: str, reviews: str | None) -> Task:
+    """Return the task of ``--task``: rows get its card's name, whatever stands before the card."""
+    from medreward.scoring.task_book import name_tasks
+    from medreward.task.card import reviews_of
+
+    ((source, task),) = name_tasks([text]).named.items()
+    if source != task.name:
+        raise ConfigError(
+            f"--task: {quote(text)}: rows are named after their card, {quote(task.name)}, not "
+            f"{quote(source)}; change the card's name, or leave {quote(source)} out"
+        )
+    if reviews is None:
+        return task
+    return task.with_reviews(reviews_of(text.partition("=")[2] or text, reviews))
 
 
 def _profile(task: Task, arguments: argparse.Namespace) -> ModelProfile:

@@ -61,10 +61,10 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.runs.sweep import Sweep, change_settings, grid
     from medreward.scoring.groups import gather_groups
-    from medreward.task.task import Task
+    from medreward.scoring.task_book import TaskBook, load_named
 
     rows, name = _peeked(trace_rows(arguments), arguments.task)
-    task = Task.load(name)
+    task = load_named(arguments.task) if arguments.task else TaskBook().task_of(name)
     base = grid(arguments.set)
     if len(base) > 1:
         raise ConfigError(f"--set: {' '.join(arguments.set)} has several values; give one a name")

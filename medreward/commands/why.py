@@ -31,7 +31,9 @@ def add_parser(commands: Any) -> None:
 def add_trace(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name a trace and how to read it."""
     parser.add_argument("file", type=Path, nargs="+", help="JSON lines or parquet, or a folder")
-    parser.add_argument("--task", help="a shipped task's name or a YAML card, to score by")
+    parser.add_argument(
+        "--task", metavar="[SOURCE=]CARD", help="a shipped task's name or a YAML card, to score by"
+    )
     parser.add_argument("--group-size", type=int, help="neighbours that are a group, if unnamed")
     parser.add_argument("--split", help="the split to look at, where rows name theirs")
 
@@ -61,10 +63,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward.runs import why
     from medreward.runs.trace_sources import rescore_row
     from medreward.scoring.scorer import scorer
+    from medreward.scoring.task_book import load_named
 
     rows = trace_rows(arguments)
     if arguments.task:
-        bound = scorer(arguments.task)
+        bound = scorer(load_named(arguments.task))
         rows = (rescore_row(row, bound) for row in rows)
     view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split)
     if view.all.known["reward"] == 0:

@@ -16,9 +16,10 @@ import heapq
 import json
 import math
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -104,7 +105,25 @@ def trace_files(paths: Sequence[str | Path]) -> list[Path]:
         if not inside:
             raise ConfigError(f"{path}: has no .jsonl or .parquet file")
         files += inside
+    _check_twice(files)
     return files
+
+
+def _check_twice(files: Sequence[Path]) -> None:
+    """Raise `ConfigError` if two files hold the same, as each completion would be counted twice."""
+    sizes = Counter(path.stat().st_size for path in files)
+    seen: dict[bytes, Path] = {}
+    for path in files:
+        if sizes[path.stat().st_size] == 1 or path.stat().st_size == 0:
+            continue
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").digest()
+        if digest in seen:
+            raise ConfigError(
+                f"{path} holds the same as {seen[digest]}, so that each completion would be "
+                f"counted twice; name one of them"
+            )
+        seen[digest] = path
 
 
 def rescore_row(row: TraceRow, bound: Scorer) -> TraceRow:

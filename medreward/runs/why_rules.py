@@ -69,6 +69,12 @@ _DEAD_HINTS = {
     "mixed": "right and wrong answers earn the same: check the gates and the weights",
     "unknown": "write a trace with medreward, which says which answers are right",
 }
+# Why the part recitation is 0 in every completion, by the run's own delta.
+_NO_RECITATION = {
+    "+0": "delta is 0, so recitation is off; there is nothing to mend",
+    "-1": "no knowledge stands in the prompts, or the reasoning has none of its words",
+    "+1": "no knowledge stands in the prompts, or no answer can be read",
+}
 
 
 @dataclass(frozen=True)
@@ -205,8 +211,30 @@ def zero_variance(view: View) -> Iterator[Diagnosis]:
             "zero_variance",
             f"{share:.0%} of the groups{_when(view)} have zero variance, so that their advantages "
             f"are 0; of these {count / view.now.dead.total():.0%}: {CAUSES[main]}",
-            _DEAD_HINTS[main],
+            _hint_of_dead(main, setting_of(view, "decay")),
         )
+
+
+def setting_of(view: View, name: str) -> str | None:
+    """Return what the run's signatures say of a setting, if they say it and agree."""
+    values = {
+        value
+        for signature in view.stats.signatures
+        if signature
+        for key, colon, value in (field.partition(":") for field in signature.split("|"))
+        if colon and key == name
+    }
+    return values.pop() if len(values) == 1 else None
+
+
+def _hint_of_dead(cause: str, decay: str | None) -> str:
+    if cause == "all wrong, same reward" and decay not in (None, "exact"):
+        return (
+            f"near grades earn partial credit already (decay: {decay}), so that these answers are "
+            f"equally far off or beyond its reach: easier prompts first, or more completions a "
+            f"prompt; `medreward sweep --grid decay=…` shows what others would change"
+        )
+    return _DEAD_HINTS[cause]
 
 
 def same_text(view: View) -> Iterator[Diagnosis]:
@@ -226,17 +254,18 @@ def constant_part(view: View) -> Iterator[Diagnosis]:
         yield Diagnosis(
             "constant_part",
             f"{name} is {value:g} for every completion",
-            _constant(name, value, view.all.reasons),
+            _constant(name, value, view),
         )
 
 
-def _constant(name: str, value: float, reasons: Counter[str]) -> str:
+def _constant(name: str, value: float, view: View) -> str:
     if name == "recitation" and value == 0:
-        return (
+        return _NO_RECITATION.get(
+            setting_of(view, "delta") or "",
             "recitation is off or never applies: delta 0, no knowledge or, with delta +1, "
-            "unreadable answers"
+            "unreadable answers",
         )
-    if name == "format" and value == 0 and _is_mostly(reasons, "think_unopened"):
+    if name == "format" and value == 0 and _is_mostly(view.all.reasons, "think_unopened"):
         return f"the format is never right, most often by think_unopened: {HINTS['think_unopened']}"
     if name == "format" and value == 0:
         return f"the format is never right, so this part cannot teach it: {_FORMAT_HINT}"
@@ -331,12 +360,13 @@ def recitation(view: View) -> Iterator[Diagnosis]:
     if trend is None or not trend.certain or trend.change < RECITES:
         return
     paid = view.now.mean("part recitation") > 0
+    gated = "recitation_needs_accuracy" in (setting_of(view, "gates") or "")
+    gate = "" if gated else "gate it with recitation_needs_accuracy, "
     yield Diagnosis(
         "recitation",
         f"recitation went from {trend.early:.2f} to {trend.late:.2f} and is "
         f"{'rewarded' if paid else 'penalised'}",
-        "delta +1 pays for copying the prompt: lower weights.recitation, gate it with "
-        "recitation_needs_accuracy, or take delta -1"
+        f"delta +1 pays for copying the prompt: lower weights.recitation, {gate}or take delta -1"
         if paid
         else "copying grows against its penalty: something else pays for it, see what rose",
     )
@@ -368,10 +398,17 @@ def one_answer(view: View) -> Iterator[Diagnosis]:
             "one_answer",
             f"{share:.0%} of the answers{_when(view)} are {answer!r}, while the most frequent "
             f"target makes up {most:.0%}",
-            "the policy has collapsed onto one answer: balance the classes, take partial credit "
-            "that does not favour the middle (decay: geometric or reported), lower the learning "
-            "rate or raise the KL term",
+            f"the policy has collapsed onto one answer: balance the classes, "
+            f"{_less_credit(setting_of(view, 'decay'))}lower the learning rate or raise the KL "
+            f"term",
         )
+
+
+def _less_credit(decay: str | None) -> str:
+    """Return the advice on partial credit, unless the run has followed it."""
+    if decay in ("geometric", "reported", "exact"):
+        return f"(partial credit does not favour the middle: decay is {decay}) "
+    return "take partial credit that does not favour the middle (decay: geometric or reported), "
 
 
 def one_target(view: View) -> Iterator[Diagnosis]:

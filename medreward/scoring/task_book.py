@@ -46,7 +46,7 @@ class TaskBook:
         if own is None:
             name = str(data_source)  # verl's are numpy's
             if name not in self.named and name not in shipped():
-                raise expected("data_source", name, self.sources)
+                raise self._unknown("data_source", name)
             return name
         if isinstance(own, str) and (own in self.named or own in shipped()):
             return own
@@ -56,7 +56,13 @@ class TaskBook:
                 f"leave it out of the rows and name the card yourself: --task SOURCE=CARD, or "
                 f"tasks={{SOURCE: CARD}} in an adapter"
             )
-        raise expected("extra_info.task", own, self.sources)
+        raise self._unknown("extra_info.task", own)
+
+    def _unknown(self, field: str, name: object) -> ConfigError:
+        return ConfigError(
+            f"{expected(field, name, self.sources)} (a card of your own is named by --task "
+            f"CARD.yaml or --task SOURCE=CARD.yaml, in an adapter by tasks={{SOURCE: CARD.yaml}})"
+        )
 
     def task_of(self, data_source: object, extra_info: Mapping[str, Any] | None = None) -> Task:
         """Return the task of a row.
@@ -66,6 +72,18 @@ class TaskBook:
         """
         name = self.source_of(data_source, extra_info)
         return self.named[name] if name in self.named else Task.load(name)
+
+
+def load_named(text: str) -> Task:
+    """Return the task of one ``--task`` argument: a shipped name, a card, or ``SOURCE=CARD``.
+
+    Raises:
+        ConfigError: if the card cannot be read.
+
+    >>> load_named("eye=retinamnist").name
+    'retinamnist'
+    """
+    return next(iter(name_tasks([text]).named.values()))
 
 
 def name_tasks(texts: Iterable[str]) -> TaskBook:

@@ -51,7 +51,10 @@ def card_text(task: str | Path) -> tuple[str, str]:
     path = Path(task)
     if path.suffix in (".yaml", ".yml"):
         return read_text(path, what="task card"), name
-    raise expected("task", name, [*shipped()]) from None
+    raise ConfigError(
+        f"{expected('task', name, [*shipped()])} (a card of your own is named by its file, "
+        f"CARD.yaml; in commands: --task CARD.yaml)"
+    )
 
 
 def reviews_of(task: str | Path, folder: str | Path | None = None) -> tuple[SignedText, ...]:
@@ -183,6 +186,9 @@ def _statements(where: str, content: Any, references: Mapping[str, str]) -> tupl
             checks.text(f"{where}[{i}].{name}", values.get(name))
         values["findings"] = checks.texts(f"{where}[{i}].findings", values.get("findings", []))
         if values["source"] not in references:
-            raise expected(f"{where}[{i}].source", values["source"], references)
+            raise ConfigError(
+                f"{expected(f'{where}[{i}].source', values['source'], references)}; a source is a "
+                f"key of the card's `references`, which hold the full citation of each"
+            )
         found.append(Statement(**{**values, "text": " ".join(values["text"].split())}))
     return tuple(found)

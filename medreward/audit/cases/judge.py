@@ -180,7 +180,7 @@ class Judge:
             honest = other in HONEST
             than = self._honest(case, other) if honest else self._earns(self._cases[other]).total
             if not holds(total, than, case.tolerance):
-                named = f"the honest {other} answer" if honest else f"case {other!r}"
+                named = self._named(case, other) if honest else f"case {other!r}"
                 yield Mismatch(f"{words} {named} ({than:g})", f"{total:g}")
 
     def _correct(self, case: Case, earned: Earned, value: bool) -> Iterator[Mismatch]:
@@ -209,12 +209,19 @@ class Judge:
                 found.append(Mismatch(about, finding.found))
         return tuple(found)
 
+    def _named(self, case: Case, which: str) -> str:
+        return f"the honest {which} answer, {quote(self._honest_answer(case, which))}"
+
     def _honest(self, case: Case, which: str) -> float:
+        return self._earns(case, case.say(self._honest_answer(case, which))).total
+
+    def _honest_answer(self, case: Case, which: str) -> str:
+        """Return the right answer to a case's target, or one that is as wrong as can be."""
         key = (id(case.task), repr(case.target))
         if key not in self._answers:
             self._answers[key] = honest_answers(case.task, case.target)
         right, wrong = self._answers[key]
-        return self._earns(case, case.say(right if which == "right" else wrong)).total
+        return right if which == "right" else wrong
 
     def _earns(self, case: Case, completion: str | None = None) -> Earned:
         text = case.text if completion is None else completion

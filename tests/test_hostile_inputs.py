@@ -314,6 +314,7 @@ def test_escapes_are_those_of_json() -> None:
 _ALLOWED = {
     "files/reading.py", "files/atomic.py", "kinds/boxes/read.py", "kinds/segmentation.py",
     "audit/reward_process.py", "audit/reward_child.py", "scoring/trace.py", "sheets/view.py",
+    "sheets/review.py",
     "priors/draft.py", "priors/template.py", "grounding/phrases.py", "task/card.py",
     "data/sources/table.py", "data/sources/huggingface.py", "language/vocabulary.py",
     "task/profile.py", "text/formats/described.py", "runs/generation.py",

@@ -94,10 +94,12 @@ MEDMNIST = {
 
 # The cards of grounding and of closed questions are about whatever is asked, so they know nothing.
 # Cards whose rows bring their own questions along know nothing of the images.
-ASKING = ("grounding_", "yes_no", "multiple_choice", "short_answer")
-ASKING += ("vqa_rad", "slake", "path_vqa", "pmc_vqa", "omnimedvqa")
-# Cards for whose labels no source was read: labels and question, and no knowledge.
-ASKING += ("chexpert", "kvasir", "brain_mri", "vindr_cxr", "rsna_pneumonia")
+ASKING = (
+    *("grounding_", "yes_no", "multiple_choice", "short_answer"),
+    *("vqa_rad", "slake", "path_vqa", "pmc_vqa", "omnimedvqa"),
+    # Cards for whose labels no source was read: labels and question, and no knowledge.
+    *("chexpert", "kvasir", "brain_mri", "vindr_cxr", "rsna_pneumonia"),
+)
 KNOWING = [name for name in shipped() if not name.startswith(ASKING)]
 
 

@@ -62,7 +62,13 @@ def shown(folder: Path, made: FileDataset, **reading: Any) -> np.ndarray:
 
 def loaded(folder: Path, made: FileDataset, **reading: Any) -> Picture:
     made.save_as(folder / "x.dcm", enforce_file_format=True)
-    return dicom.load((str(folder), "x.dcm"), ReadingOptions(**reading))
+    return opened(folder, "x.dcm", **reading)
+
+
+def opened(folder: Path, name: str, **reading: Any) -> Picture:
+    found = dicom.load((str(folder), name), ReadingOptions(**reading))
+    assert isinstance(found, Picture)
+    return found
 
 
 # Pictures
@@ -134,12 +140,12 @@ def test_files_without_a_preamble_and_files_that_end_early(tmp_path: Path) -> No
     plain = shown(tmp_path, made)
     content = (tmp_path / "x.dcm").read_bytes()
     (tmp_path / "x.dcm").write_bytes(content[132:])
-    assert (np.asarray(dicom.load((str(tmp_path), "x.dcm"), ReadingOptions()).image) == plain).all()
+    assert (np.asarray(opened(tmp_path, "x.dcm").image) == plain).all()
     bare = Dataset()
     for element in made:
         bare.add(element)
     bare.save_as(tmp_path / "x.dcm", implicit_vr=True, little_endian=True)
-    assert (np.asarray(dicom.load((str(tmp_path), "x.dcm"), ReadingOptions()).image) == plain).all()
+    assert (np.asarray(opened(tmp_path, "x.dcm").image) == plain).all()
     made.PixelData = made.PixelData[:-4]
     with pytest.raises(UnusableError, match="truncated: 28 of 32 bytes"):
         loaded(tmp_path, made)

@@ -51,7 +51,11 @@ def save_dicom(path: Path, seed: int) -> None:
 
 
 def dicoms(*names: str) -> Callable[[], object]:
-    return lambda: [save_dicom(Path(name), i) for i, name in enumerate(names)]
+    def save() -> None:
+        for i, name in enumerate(names):
+            save_dicom(Path(name), i)
+
+    return save
 
 
 NIH = "00000001_000.png", "00000002_000.png"

@@ -191,7 +191,7 @@ def test_frames_and_their_own_window(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["SC_rgb_gdcm_KY.dcm", "SC_rgb_dcmtk_+eb+cy+np.dcm"])
 def test_colour_is_rgb(name: str) -> None:
-    picture = dicom.load((str(BUNDLED), name), ReadingOptions()).image
+    picture = opened(BUNDLED, name).image
     assert picture.mode == "RGB"
     red, green, blue = picture.getpixel((50, 5))
     assert red > 250
@@ -202,7 +202,7 @@ def test_bundled_ct_is_what_pydicom_gives() -> None:
     made = pydicom.dcmread(BUNDLED / "CT_small.dcm")
     units = pydicom.pixels.apply_modality_lut(made.pixel_array, made)
     wanted = np.round(255 * np.clip((units + 160) / 400, 0, 1))
-    picture = dicom.load((str(BUNDLED), "CT_small.dcm"), ReadingOptions(intensity=(-160, 240)))
+    picture = opened(BUNDLED, "CT_small.dcm", intensity=(-160, 240))
     assert (np.asarray(picture.image) == wanted).all()
     assert picture.facts["Modality"] == "CT"
 
@@ -466,6 +466,7 @@ def test_no_value_of_a_header_gets_out_under_any_representation(
                     dicom._patient(record)  # kept in memory
                     try:
                         picture = dicom.load(record.place, ReadingOptions())
+                        assert isinstance(picture, Picture)
                         said.append(f"{picture.notes} {dict(picture.facts)}")
                         usable += 1
                     except UnusableError as error:

@@ -18,7 +18,7 @@ from tests.prepare_support import card, run
 def parse(words: list[str]) -> argparse.Namespace:
     parser = LateParser()
     add_parser(parser.add_subparsers())
-    return parser.parse_args(words)  # type: ignore[no-any-return]
+    return parser.parse_args(words)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: type(source).__name__)

@@ -67,7 +67,7 @@ def test_joined_parts_are_what_one_run_writes(letters: Path, tmp_path: Path) -> 
 
 def test_boxes_questions_and_copies_are_joined_too(test_data: Path, tmp_path: Path) -> None:
     """Grounding questions and transformed copies: several rows an image, counts of questions."""
-    source = ["--task", "bccd", "--voc", str(test_data / "bccd"), "--limit", "8", "--size", "64"]
+    source = ["--task", "bccd", "--voc", str(test_data / "bccd"), "--limit", "5", "--size", "48"]
     asked = ["--ask", "where,count"]
     copied = ["--transforms", "Rotate(degrees=-5..5)", "--copies", "2"]
     for name, further in (("asked", asked), ("copied", copied)):
@@ -262,7 +262,7 @@ def test_parts_beside_the_rows_are_no_rows(letters: Path, tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds worker processes in /proc")
 def test_a_part_that_was_killed_is_made_again(test_data: Path, tmp_path: Path) -> None:
-    source = ["--voc", str(test_data / "bccd"), "--size", "64", "--limit", "80"]
+    source = ["--voc", str(test_data / "bccd"), "--size", "64", "--limit", "30"]
     options = ["--task", card(tmp_path, support.CELLS), *source]
     assert run(*options, "--out", tmp_path / "whole", "--workers", 1) == 0
     out = tmp_path / "out"

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
         "prepare",
         help="turn images and labels into parquet rows for TRL and veRL",
         description="From a source of images to OUT/{train,val,test}.parquet, dataset_card.md and\n"
-        "contact_sheet.png, in one command. Nothing is written unless all goes well.",
+        "contact_sheet.png, in one command. No row is written unless all goes well.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prepare.populate = _add_arguments

@@ -32,10 +32,13 @@ SCHEMA = pa.schema(
 _ROW_GROUP = 256  # rows that are in memory at once
 
 
-def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = None) -> int:
+def write_parquet(
+    path: str | Path, rows: Iterable[Row], *, total: int | None = None, desc: str = ""
+) -> int:
     """Write rows to `path`, whole or not at all, and return their number.
 
-    The same rows give the same bytes. Progress shows on standard error; `total` is its end.
+    The same rows give the same bytes. Progress shows on standard error; `total` is its end, and
+    `desc` what is written.
 
     Raises:
         ConfigError: if there are no rows, one lacks a column, or the file cannot be written.
@@ -52,7 +55,7 @@ def write_parquet(path: str | Path, rows: Iterable[Row], *, total: int | None = 
     count = 0
     with replacing(path) as scratch:
         bar = show_progress(
-            _complete(rows), total=total, desc=f"writing {Path(path).name}", unit="row"
+            _complete(rows), total=total, desc=f"writing {desc or Path(path).name}", unit="row"
         )
         with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
             for group in groups_of(bar):

@@ -22,6 +22,8 @@ import numpy as np
 
 from medreward.data.image_file import path_within
 from medreward.data.sources.record import UnusableError
+from medreward.errors import ConfigError
+from medreward.files.reading import file_digest, parse_json, read_bytes
 from medreward.version import __version__
 
 
@@ -66,8 +68,8 @@ class RenderCache:
     def read(self, key: str) -> KeptImages | None:
         """Return an entry, None if there is none or it is not whole."""
         try:
-            head, _, content = self._path(key).read_bytes().partition(b"\n")
-            kept = json.loads(head)
+            head, _, content = read_bytes(self._path(key)).partition(b"\n")
+            kept = parse_json(head.decode())
             if kept["check"] != sha256(content).hexdigest():
                 return None
             ends = np.cumsum([0, *kept["lengths"]]).tolist()
@@ -79,7 +81,7 @@ class RenderCache:
                 notes=tuple(map(str, kept["notes"])),
                 facts=dict(kept["facts"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (ConfigError, ValueError, KeyError, TypeError, IndexError):
             return None
 
     def write(self, key: str, images: KeptImages) -> None:
@@ -132,7 +134,7 @@ def _add_file(digest: Any, place: tuple[Any, ...]) -> bool:
         path = path_within(folder, relative)
         found = path.stat()
         content = _digest_of(path, found.st_mtime_ns, found.st_size)
-    except (UnusableError, OSError, TypeError):
+    except (UnusableError, ConfigError, OSError, TypeError):
         return False
     digest.update(b"file" + content + repr(rest).encode())
     return True
@@ -141,8 +143,4 @@ def _add_file(digest: Any, place: tuple[Any, ...]) -> bool:
 @lru_cache(maxsize=16)  # rows of one volume follow each other
 def _digest_of(path: Path, changed: int, size: int) -> bytes:
     """Return a digest of a file's content; when it was changed tells the calls apart."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
+    return file_digest(path)

@@ -176,7 +176,9 @@ def write_shards(
     while first is not None:
         own = chain([first], islice(source, size - 1))
         left = None if total is None else min(size, max(total - count, 1))
-        count += write_parquet(_unnamed(folder, split, number), own, total=left)
+        count += write_parquet(
+            _unnamed(folder, split, number), own, total=left, desc=f"{split}, file {number + 1}"
+        )
         first, number = next(source, None), number + 1
     if not number:
         raise ConfigError(f"{folder / split}: there are no rows to write")

@@ -7,6 +7,7 @@ that no other module has to think of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -41,6 +42,19 @@ def read_bytes(path: str | Path, where: str = "") -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{where or f'{path}:'} cannot be read: {reason}") from error
+
+
+def file_digest(path: str | Path) -> bytes:
+    """Return the SHA-256 of what is in a file, some of it at a time.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:

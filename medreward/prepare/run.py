@@ -48,6 +48,7 @@ from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.review import REVIEWED
 from medreward.task.task import Task
+from medreward.text.shown import escape_controls
 
 _MOST_LABELS = 40  # that are counted in a plan
 _MOST_SHOWN = 10  # missing files
@@ -178,7 +179,8 @@ def _say_missing(run: _Run, source: Source) -> None:
     ]
     if len(missing) > len(run.records) / 2:
         raise ConfigError("\n".join(lines))
-    print("\n".join([*lines, "looking at the others"]), file=sys.stderr, flush=True)
+    said = "\n".join([*lines, "looking at the others"])
+    print(escape_controls(said), file=sys.stderr, flush=True)
 
 
 def plan_rows(source: Source, task: Task, options: Options | None = None) -> str:
@@ -338,7 +340,7 @@ class _Run:
             total *= 1 + self.summary.copies[split]
             size = self.options.shard_rows
             if journal is not None:
-                write_parquet(rows_file(folder, split), written, total=total)
+                write_parquet(rows_file(folder, split), written, total=total, desc=split)
             elif size is None:
                 write_parquet(folder / f"{split}.parquet", written, total=total)
             else:

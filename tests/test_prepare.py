@@ -447,7 +447,8 @@ def test_the_card_shows_the_mapping(letters: Path) -> None:
 
 def test_the_commands_in_the_documentation_are_commands() -> None:
     page = Path(__file__).parent.parent / "docs" / "how-to" / "data.md"
-    lines = [x for x in page.read_text(encoding="utf-8").splitlines() if x.startswith("medreward ")]
+    text = page.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("medreward prepare ")]
     assert len(lines) >= 10
     parser = LateParser()
     add_parser(parser.add_subparsers())

@@ -6,6 +6,9 @@ it is what she sees, where ``…`` stands for anything; ``console`` is shown and
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
 import re
 import subprocess
@@ -122,3 +125,17 @@ def test_every_tutorial_is_in_the_index_and_in_the_navigation() -> None:
     for page in PAGES:
         assert f"]({page.name})" in index
         assert f"tutorials/{page.name}" in navigation
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_prints_what_it_shows(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 3
+    names: dict[str, object] = {"__name__": "notebook"}
+    for cell in cells:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("".join(cell["source"]), path.name, "exec"), names)
+        (output,) = cell["outputs"]
+        assert printed.getvalue() == "".join(output["text"])

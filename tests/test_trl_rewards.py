@@ -304,7 +304,7 @@ def test_parquet_rows_become_the_same_data_set(tmp_path: Path) -> None:
         assert one["target"] == other["target"]
         assert one["image"].tobytes() == other["image"].tobytes()
         assert [p["type"] for p in other["prompt"][0]["content"]] == ["image", "text"]
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match="No such file"):
         from_parquet(tmp_path / "none.parquet")
 
 

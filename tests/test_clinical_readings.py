@@ -81,7 +81,8 @@ READ: dict[str, dict[str, str | None]] = {
     "bloodmnist": {
         "immature neutrophil": None,
         "neutrophil precursor": None,
-        "neutrophil myelocyte": (
+        "neutrophil myelocyte": None,  # two labels' names
+        "neutrophilic myelocyte": (
             "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)"
         ),
     },

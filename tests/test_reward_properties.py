@@ -69,6 +69,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "answer_floor": SHARE,
     "number_quality": st.sampled_from([*NUMBER_QUALITIES]),
     "number_reach": st.floats(0.01, 10),
+    "box_threshold": st.floats(0.01, 0.99),
     "report_metric": st.sampled_from([*REPORT_METRICS]),
     "recitation_measure": st.sampled_from([*RECITATION_MEASURES]),
     "field_balance": SHARE,

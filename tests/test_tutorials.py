@@ -52,7 +52,7 @@ def run(block: Block, folder: Path) -> str:
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     env["MEDREWARD"] = str(FOLDER.parent.parent)
     if data := os.environ.get("MEDREWARD_TEST_DATA"):
-        env["DATA"] = data
+        env["DATA"] = str(Path(data).resolve())  # it runs in a folder of its own
     done = subprocess.run(
         ["bash", "-c", block.text],
         cwd=folder,

@@ -114,7 +114,7 @@ def test_what_verl_adds_for_a_reward_model_is_no_setting() -> None:
             "mine",
             "1",
             {"tasks": {"other": "retinamnist"}},
-            "'mine' is not one of other, bccd",
+            r"'mine' is not one of the \d+ known names; .* tasks={SOURCE: CARD.yaml}",
         ),
         ("retinamnist", "1", {"tasks": "retinamnist"}, "tasks: 'retinamnist' is not a mapping"),
         ("retinamnist", "1", {"reasons": "all"}, "reasons: 'all' is not a list"),

@@ -213,12 +213,12 @@ def _files(arguments: argparse.Namespace) -> dict[str, Path]:
 
 def _sources(arguments: argparse.Namespace, files: dict[str, Path]) -> dict[str, Any]:
     """Return what the numbers come from."""
-    from medreward.runs.evaluation_files import file_digest
+    from medreward.runs.evaluation_files import file_digest, rows_digest
     from medreward.version import __version__
 
     return {
         "medreward": __version__,
-        "rows": {"file": arguments.rows.name, "sha256": file_digest(arguments.rows)},
+        "rows": {"file": arguments.rows.name, "sha256": rows_digest(arguments.rows)},
         "completions": {
             name: {"file": file.name, "sha256": file_digest(file)} for name, file in files.items()
         },

@@ -166,7 +166,7 @@ def problems(
     """Yield what is wrong with a row, one text a problem.
 
     >>> row = {"data_source": "retinamist", "prompt": [], "images": [], "reward_model": {}}
-    >>> [text.rpartition("; ")[2] for text in problems(row)]
+    >>> [text.rpartition("; ")[2].partition(" (")[0] for text in problems(row)]
     ["did you mean 'retinamnist'?"]
     """
     misshapen = list(check_shape(row))

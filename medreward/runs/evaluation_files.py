@@ -135,3 +135,11 @@ def file_digest(path: str | Path) -> str:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()[:16]
+
+
+def rows_digest(path: str | Path) -> str:
+    """Return the digest of a file of rows; of several, that of their digests in order."""
+    from medreward.data.row_files import row_files
+
+    digests = [file_digest(file) for file in row_files(path)]
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()[:16]

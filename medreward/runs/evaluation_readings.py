@@ -6,10 +6,10 @@ answer itself is needed: boxes in pixels, a mask, a number. Each type of target 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from medreward.files.reading import parse_json
 from medreward.geometry.consensus import consensus
 from medreward.geometry.places import BoxPlaces, MaskPlaces, Places, places_of
 from medreward.geometry.regions import BoxTarget, TrueBox
@@ -182,7 +182,7 @@ def _points(
         if isinstance(target, MaskPlaces)
         else BoxPlaces([box for box, _ in _true_boxes(target, settings)])
     )
-    return PointsSaid(tuple((x, y) for x, y in json.loads(score.prediction or "[]")), places)
+    return PointsSaid(tuple((x, y) for x, y in parse_json(score.prediction or "[]")), places)
 
 
 def _mask(
@@ -191,7 +191,7 @@ def _mask(
     """Return the mask as pycocotools takes it, None where none was read."""
     if score.prediction is None:
         return None
-    found = json.loads(score.prediction)
+    found = parse_json(score.prediction)
     return {"size": found["size"], "counts": found["counts"].encode("ascii")}
 
 

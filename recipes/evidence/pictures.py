@@ -13,6 +13,7 @@ from PIL import Image
 
 from medreward import ConfigError, Task
 from medreward.data.example import Example
+from medreward.data.image_file import open_image
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import make_rows
 from medreward.files.atomic import replacing
@@ -79,7 +80,7 @@ def _table(folder: str, column: str) -> Callable[[Path], Iterator[Example]]:
     def read(data: Path) -> Iterator[Example]:
         with (data / folder / "labels.csv").open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
-                with Image.open(data / folder / line["image"]) as opened:
+                with open_image(data / folder / line["image"]) as opened:
                     picture = square(opened)
                 meta = {"patient": line["patient"]} if "patient" in line else {}
                 name = Path(line["image"]).stem

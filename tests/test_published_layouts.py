@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from medreward import explain
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
 from medreward.task.task import Task
 from tests.prepare_support import folder_of_images, rows, run
+from tests.test_prepare_dicom import header
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "how-to" / "published-sets.md").read_text(encoding="utf-8")
@@ -34,18 +33,9 @@ def pictures(folder: str, *names: str) -> Callable[[], object]:
 
 
 def save_dicom(path: Path, seed: int) -> None:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    made.SOPClassUID, made.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
-    made.Rows = made.Columns = 64
-    made.SamplesPerPixel, made.PixelRepresentation = 1, 0
-    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
-    made.PhotometricInterpretation = "MONOCHROME2"
     values = np.random.default_rng(seed).integers(0, 256, (64, 64), dtype=np.uint8)
-    made.PixelData = values.tobytes()
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    made = header(Rows=64, Columns=64, PixelData=values.tobytes(), **bits)
     path.parent.mkdir(exist_ok=True)
     made.save_as(path, enforce_file_format=True)
 

@@ -159,21 +159,22 @@ class Kind(ABC):
         """Return what an answer earns, in [0, 1], and why; model text never raises."""
 
     def undecided(
-        self, answer: str, target: Any, task: Task, settings: RewardSettings
+        self, answer: str, verdict: Verdict, target: Any, task: Task
     ) -> tuple[OpenQuestion, ...]:
         """Return what a judge would have to say of an answer; by default nothing.
 
         Args:
             answer: the answer.
+            verdict: what `reward` returned for it.
             target: the row's target, parsed.
             task: the card.
-            settings: the settings of the reward.
         """
         return ()
 
     def decided(
         self,
         answer: str,
+        verdict: Verdict,
         target: Any,
         task: Task,
         settings: RewardSettings,

@@ -288,15 +288,17 @@ class Fields(Kind):
         return fields_reward(answer, target, task, settings)
 
     def undecided(
-        self, answer: str, target: FieldsTarget, task: Task, settings: RewardSettings
+        self, answer: str, verdict: Verdict, target: FieldsTarget, task: Task
     ) -> tuple[OpenQuestion, ...]:
         """Return the questions that the fields leave open, in the order of the card."""
-        asked = self._undecided(_taken_apart(answer, task), target, task)
+        values = _taken_apart(answer, task)
+        asked = self._undecided(values, _field_verdicts(values, target, task), target, task)
         return tuple(question for _, questions in asked for question in questions)
 
     def decided(
         self,
         answer: str,
+        verdict: Verdict,
         target: FieldsTarget,
         task: Task,
         settings: RewardSettings,
@@ -306,27 +308,30 @@ class Fields(Kind):
         values, left = _taken_apart(answer, task), [*decisions]
         verdicts = _field_verdicts(values, target, task)
         trues = dict(zip(task.fields, target.targets, strict=True))
-        for name, questions in self._undecided(values, target, task):
+        for name, questions in [*self._undecided(values, verdicts, target, task)]:
             field, own = task.fields[name], left[: len(questions)]
             del left[: len(questions)]
             verdicts[name] = kind_of(field).decided(
-                values.texts[name], trues[name], field, field.reward, own
+                values.texts[name], verdicts[name], trues[name], field, field.reward, own
             )
-        verdict = _verdict_on(values, verdicts, task, settings)
+        whole = _verdict_on(values, verdicts, task, settings)
         if None in decisions:
-            return verdict._replace(value=math.nan, reason="judge_unavailable")
+            return whole._replace(value=math.nan, reason="judge_unavailable")
         judged = ("judged_same",) * (True in decisions) + ("judged_other",) * (False in decisions)
-        return verdict._replace(notes=verdict.notes + judged)
+        return whole._replace(notes=whole.notes + judged)
 
     def _undecided(
-        self, values: _Values, target: FieldsTarget, task: Task
+        self,
+        values: _Values,
+        verdicts: Mapping[str, Verdict],
+        target: FieldsTarget,
+        task: Task,
     ) -> Iterator[tuple[str, tuple[OpenQuestion, ...]]]:
         """Yield each field that leaves something open, and what."""
         for (name, field), true in zip(task.fields.items(), target.targets, strict=True):
             text = values.texts.get(name)
-            asked = (
-                () if text is None else kind_of(field).undecided(text, true, field, field.reward)
-            )
+            known = verdicts[name]
+            asked = () if text is None else kind_of(field).undecided(text, known, true, field)
             if asked:
                 yield name, asked
 

@@ -98,16 +98,17 @@ class FreeReport(Kind):
         return Verdict(0.0, "report_unmeasured", text[:_SHOWN])
 
     def undecided(
-        self, answer: str, target: str, task: Task, settings: RewardSettings
+        self, answer: str, verdict: Verdict, target: str, task: Task
     ) -> tuple[OpenQuestion, ...]:
         """Return the pair that is to be measured, unless the answer is the reference itself."""
-        if self.reward(answer, target, task, settings).reason != "report_unmeasured":
+        if verdict.reason != "report_unmeasured":
             return ()
         return (OpenQuestion("", (target,), " ".join(answer.split())),)
 
     def decided(
         self,
         answer: str,
+        verdict: Verdict,
         target: str,
         task: Task,
         settings: RewardSettings,
@@ -115,7 +116,6 @@ class FreeReport(Kind):
     ) -> Verdict:
         """Return the verdict with the value of the metric, which is below 1."""
         value = min(float(decisions[0] or 0.0), BEST_WRONG)
-        verdict = self.reward(answer, target, task, settings)
         return verdict._replace(value=value, reason="report_alike" if value else "report_unlike")
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:

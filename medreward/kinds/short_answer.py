@@ -262,10 +262,9 @@ class ShortAnswer(Kind):
         return short_answer_reward(answer, target, self.row_task(task, target), settings)
 
     def undecided(
-        self, answer: str, target: AnswerTarget, task: Task, settings: RewardSettings
+        self, answer: str, verdict: Verdict, target: AnswerTarget, task: Task
     ) -> tuple[OpenQuestion, ...]:
         """Return the question for an answer that is no known one, and commits to something."""
-        verdict = self.reward(answer, target, task, settings)
         given = " ".join(answer.split())
         is_open = verdict.reason in _OPEN_REASONS and verdict.prediction is not None
         if not is_open or len(given.split()) > MOST_WORDS:
@@ -275,13 +274,14 @@ class ShortAnswer(Kind):
     def decided(
         self,
         answer: str,
+        verdict: Verdict,
         target: AnswerTarget,
         task: Task,
         settings: RewardSettings,
         decisions: Sequence[float | None],
     ) -> Verdict:
         """Return 1 where the judge says that the answer means the same as an accepted one."""
-        return decided_verdict(self.reward(answer, target, task, settings), decisions[0])
+        return decided_verdict(verdict, decisions[0])
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:
         """Return the most that an answer earns which is only like an accepted one."""

@@ -306,7 +306,7 @@ class _AnswerReader:
         self.says_no = False
         reader.read()
         if self.subject is None:
-            self.subject = reader.apart
+            self.subject = reader.undenied
         self.heading = reader.heading if self.heading and not reader.had_heading else None
         if end == "?":
             self.asked = [claim.label for claim in reader.claims]
@@ -385,13 +385,9 @@ def _place_apart(tokens: Sequence[Token]) -> int | None:
         if token is not None and token.code not in _JOINERS:
             part.append(token)
             continue
-        describes = {one.code for one in part} & _DESCRIBING
+        codes = {one.code for one in part}
         is_heading = counts and token is not None and token.code == ":"
-        if (
-            describes
-            and not is_heading
-            and all(one.code in _SILENT or one.code in _DESCRIBING for one in part)
-        ):
+        if codes & _DESCRIBING and codes <= _SILENT | _DESCRIBING and not is_heading:
             return part[0].place
         part = []
     return None
@@ -443,7 +439,7 @@ class _SegmentReader:
         self._denied: list[int] | None = None  # labels in a list that a denial began
         self._contrasting: tuple[str, ...] = ()  # joiners behind which a denial does not reach
         self._subject: int | None = None  # the label that a "no" behind it would name
-        self.apart: int | None = None  # where the subject stands, if nothing denies it
+        self.undenied: int | None = None  # where the subject stands, if nothing denies it
 
     def read(self) -> None:
         """Read all groups.
@@ -463,9 +459,9 @@ class _SegmentReader:
                 self._open_last()
             self._read_group(group, found, following)
             if self._subject is not None and not group.has_label:
-                self.apart = None if following == ":" else group.place  # "DR: none"
+                self.undenied = None if following == ":" else group.place  # "DR: none"
         if self._subject is None:
-            self.apart = None
+            self.undenied = None
         self._end_run()
         self._end_denial(Stance.OPEN)
 

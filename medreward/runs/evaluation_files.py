@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_lines
-
-_PIECE = 2**20
 
 
 class ModelAnswer(NamedTuple):
@@ -130,11 +128,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def file_digest(path: str | Path) -> str:
     """Return the first 16 hex digits of a file's SHA-256."""
-    digest = sha256()
     with Path(path).open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def rows_digest(path: str | Path) -> str:
@@ -142,4 +137,6 @@ def rows_digest(path: str | Path) -> str:
     from medreward.data.row_files import row_files
 
     digests = [file_digest(file) for file in row_files(path)]
-    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()[:16]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]

@@ -249,7 +249,7 @@ def decide(
     found = {
         i: asked
         for i, row in enumerate(rows)
-        if (asked := kind.undecided(row.completion.answer or "", row.target, task, settings))
+        if (asked := kind.undecided(row.completion.answer or "", row.verdict, row.target, task))
     }
     if not found:
         return [*rows]
@@ -275,6 +275,6 @@ def decide(
         start += len(asked)
         row = rows[i]
         answer = row.completion.answer or ""
-        verdict = kind.decided(answer, row.target, task, settings, own)
+        verdict = kind.decided(answer, row.verdict, row.target, task, settings, own)
         decided[i] = row._replace(verdict=verdict)
     return decided

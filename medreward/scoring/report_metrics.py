@@ -125,6 +125,7 @@ def _evaluator(metric: str) -> Any:
         raise ConfigError(f"report_metric: {RADEVAL}{metric}: {error}") from error
 
 
+@lru_cache(maxsize=16)
 def report_metric(name: str) -> BleuMetric | RougeMetric | RadEvalMetric:
     """Return the metric of a name that `RewardSettings.report_metric` allows."""
     if name in REPORT_METRICS:

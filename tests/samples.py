@@ -15,6 +15,7 @@ _NEEDS: dict[str, dict[str, Any]] = {
     "segmentation": {},
     "pointing": {"labels": ["lesion"]},
     "localisation": {"labels": ["lesion", "cyst"]},
+    "multi_image_localisation": {"labels": ["lesion", "cyst"]},
     "report": {"labels": ["effusion", "edema", "mass", "fracture"]},
     "free_report": {},
     "choice": {},

@@ -84,12 +84,13 @@ def test_the_target_follows_the_image(kind: str, move: str) -> None:
     task = sample_task(kind)
     for honest in samples(task):
         target: Any = honest.target
+        count = len(target["images"]) if Trait.SERIES in task.traits else 1
         if Trait.BOXES in task.traits or Trait.POINTS in task.traits:
             target = target if isinstance(target, dict) else {"boxes": target}
             target = {**target, "size": [*SAMPLE_SIZE]}
         truth = ground_truth(task, target)
         image = Image.fromarray(np.zeros((224, 224), np.uint8))
-        moved = change_row(parse(move), task, Content([image], {}, truth))
+        moved = change_row(parse(move), task, Content([image] * count, {}, truth))
         parsed = task.parse_target(target_of(task, moved.truth))
         if Trait.PLACES not in task.traits:
             assert parsed == task.parse_target(target)

@@ -133,7 +133,7 @@ def test_verls_reward_manager_scores_a_batch_of_questions(tmp_path: Path) -> Non
     folder = tmp_path / "tokenizer"
     tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(folder)
-    cards = {kind: _card(tmp_path, kind) for kind in KINDS}
+    cards = {kind: _card(tmp_path, kind) for kind in (*KINDS, "multi_image_localisation")}
     named = ",".join(f"{kind}:{path}" for kind, path in cards.items())
     settings = [f"{REWARD}.tasks={{{named}}}", f"actor_rollout_ref.model.path={folder}"]
     loop = RewardLoopManager(compose(*MANAGER, *settings, "reward.num_workers=1"))

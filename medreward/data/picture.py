@@ -136,6 +136,13 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def picture_size(encoded: bytes) -> tuple[int, int]:
+    """Return width and height of an encoded image; pixels are not decoded."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        width, height = image.size
+    return width, height
+
+
 def stretch_values(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return 8-bit values, linear from `low` (0) to `high` (255), clipped; 0 if they are equal.
 

@@ -45,6 +45,7 @@ class TargetType(Enum):
     LABEL = "the index of a label or grade"
     LABELS = "a set of indices of labels"
     BOXES = "boxes, a BoxTarget"
+    SERIES = "the boxes on each of several images, a SeriesTarget"
     MASK = "a mask, a MaskTarget"
     PLACES = "boxes or masks to point at, a BoxTarget or MaskPlaces"
 

@@ -31,14 +31,13 @@ from medreward.kinds.base import Kind, TargetType, kind_of
 from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.open_questions import OpenQuestion
-from medreward.kinds.reading import unreadable
+from medreward.kinds.reading import unfenced, unreadable
 from medreward.kinds.verdict import BEST_WRONG, Verdict
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 MAX_ANSWER_LENGTH = 16_000  # boxes take room
-_FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 _SAMPLES = 4
 
 
@@ -133,8 +132,7 @@ def split_fields(answer: str, task: Task) -> _Values:
     >>> split_fields('{"view": "CC", "age": 50}', card).reason
     'field_unknown'
     """
-    fenced = _FENCED.fullmatch(answer)
-    text = fenced[1] if fenced else answer.strip()
+    text = unfenced(answer)
     return _from_json(text, task) if text.startswith("{") else _from_lines(text, task)
 
 

@@ -6,6 +6,7 @@ be right for more than one label.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from medreward.task.task import Task
 
 # An answer is a phrase or a sentence or two; anything longer is reasoning in the wrong place.
 MAX_ANSWER_LENGTH = 1000
+_FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 
 
 class LabelReading(NamedTuple):
@@ -93,3 +95,13 @@ def _opposite(denied: Collection[int], task: Task) -> int | None:
         return None
     (absence,) = task.absences
     return absence if absence not in denied else None
+
+
+def unfenced(answer: str) -> str:
+    r"""Return an answer without the code fence around all of it, and without outer space.
+
+    >>> unfenced("```json\n[1]\n```"), unfenced(" [1] ")
+    ('[1]', '[1]')
+    """
+    fenced = _FENCED.fullmatch(answer)
+    return fenced[1] if fenced else answer.strip()

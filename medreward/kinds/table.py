@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medreward.kinds.boxes.kind import Localisation
+from medreward.kinds.boxes.series import MultiImageLocalisation
 from medreward.kinds.choice import MultipleChoice
 from medreward.kinds.classification import Classification
 from medreward.kinds.fields import Fields
@@ -18,6 +19,7 @@ from medreward.task.registry import register_kind
 
 for kind in (
     *(Classification, Ordinal, Multilabel, MultipleChoice, ShortAnswer, Number),
-    *(Localisation, Segmentation, Pointing, Fields, StructuredReport, FreeReport),
+    *(Localisation, MultiImageLocalisation, Segmentation, Pointing),
+    *(Fields, StructuredReport, FreeReport),
 ):
     register_kind(kind())

@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from medreward.errors import ConfigError
 from medreward.files.reading import parse_json
 from medreward.geometry.masks import mask_json
 from medreward.geometry.places import MaskPlaces, places_json
-from medreward.geometry.regions import check_size
+from medreward.geometry.regions import BoxTarget, box_json, check_size
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import ground_truth, target_of
 from medreward.perception.mask_region import mask_regions, own_regions, with_mask, with_masks
 from medreward.perception.sample import Region, Sample
-from medreward.perception.target import move_boxes, regions_of
+from medreward.perception.target import move_boxes, regions_of, with_regions
 from medreward.task.task import Task
 
 Size = tuple[int, int]
@@ -79,6 +80,43 @@ class MovingBoxes(MovingTarget):
     def follow(self, before: Sample, after: Sample) -> Any:
         """Return the boxes that are left, in pixels of the changed image."""
         return move_boxes(self.truth, self._target, (before, after), self._names)
+
+
+class MovingSeries(MovingTarget):
+    """Boxes on several images of one size, all of which change in the same way."""
+
+    def __init__(self, task: Task, truth: Any, size: Size) -> None:
+        self.truth = truth
+        self._names = [label.name for label in task.labels]
+        self._target = task.parse_target(target_of(task, truth))
+        for image in self._target.images:
+            check_size(image.size, size)
+        # As the boxes of several annotators, which are told apart in the same way.
+        self._boxes = BoxTarget(
+            tuple(image.boxes for image in self._target.images), (float(size[0]), float(size[1]))
+        )
+        self.regions = regions_of(self._boxes, size, self._names)
+
+    def follow(self, before: Sample, after: Sample) -> Any:
+        """Return the boxes that are left on each image, in pixels of the changed images."""
+        count = len(self._target.images)
+        if len(after.images) != count:
+            raise ConfigError(
+                f"target: it has the boxes of {count} images, and the row has {len(after.images)} "
+                f"after transforms; these must not add images"
+            )
+        if (own_regions(before), before.size) == (own_regions(after), after.size):
+            return self.truth
+        left = {region.key: region for region in own_regions(after)}
+        names = [*self._names, *(region.label for region in left.values() if region.label)]
+        moved = with_regions(self._boxes, left, after.size, names)
+        same_size = before.size == after.size
+        images = [
+            BoxTarget((boxes,), moved.size, image.seen if same_size else None)
+            for boxes, image in zip(moved.annotators, self._target.images, strict=True)
+        ]
+        each = [parse_json(box_json(image, names)) for image in images]
+        return json.dumps({"images": each}) if isinstance(self.truth, str) else {"images": each}
 
 
 class MovingMask(MovingTarget):
@@ -154,6 +192,7 @@ MOVING: Mapping[TargetType, type[MovingTarget]] = {
     TargetType.LABEL: MovingWords,
     TargetType.LABELS: MovingWords,
     TargetType.BOXES: MovingBoxes,
+    TargetType.SERIES: MovingSeries,
     TargetType.MASK: MovingMask,
     TargetType.PLACES: MovingPlaces,
 }

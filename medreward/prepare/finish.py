@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
+from medreward.data.picture import picture_size
 from medreward.data.render import Rendered
 from medreward.data.sources.record import Record
+from medreward.errors import ConfigError
 from medreward.files.reading import parse_json
+from medreward.geometry.frames import qwen_resized
 from medreward.geometry.regions import check_size
 from medreward.kinds.base import TargetType, kind_of
+from medreward.kinds.boxes.series import SeriesTarget
 from medreward.kinds.choice import ChoiceTarget
 from medreward.kinds.short_answer import is_closed
 from medreward.kinds.truth import ground_truth, target_of, target_size
@@ -17,7 +22,8 @@ from medreward.prepare.masks import mask_names, mask_truth
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
-Seen: TypeAlias = tuple[int, int] | None
+# Factor, least and largest area of a Qwen processor; None: what it makes of images is not told.
+Resize: TypeAlias = tuple[int, int, int] | None
 
 
 class FinishedTarget(NamedTuple):
@@ -28,24 +34,30 @@ class FinishedTarget(NamedTuple):
     title: str
 
 
-def finish_target(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def finish_target(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     """Return the ground truth of a settled record, now that the size of its image is known.
 
     Args:
         task: the task.
         record: with a target as the task knows it.
         image: the record's image as it was rendered.
-        seen: width and height after the processor's resize, or None.
+        resize: gives the image's size after the processor's resize (`qwen_resized`), or None.
+
+    Raises:
+        ConfigError: if the target does not fit the image.
     """
-    return FINISHERS[kind_of(task).target_type](task, record, image, seen)
+    try:
+        return FINISHERS[kind_of(task).target_type](task, record, image, resize)
+    except ConfigError as error:
+        raise ConfigError(f"{record.where}: {error}") from error
 
 
-def _finish_label(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_label(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     truth = str(record.label)
     return FinishedTarget(truth, [truth], truth)
 
 
-def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_question(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     """Count the letters of right options and yes and no; other answers are of no closed set."""
     truth = str(record.label)
     target = task.parse_target(target_of(task, truth))
@@ -60,13 +72,13 @@ def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) ->
     return FinishedTarget(truth, [answer.lower() if closed else "(other answers)"], answer)
 
 
-def _finish_findings(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_findings(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     truth = str(record.label)
     named = [f"{name}: {state}" for name, state in parse_json(truth).items()]
     return FinishedTarget(truth, named, "; ".join(named))
 
 
-def _finish_fields(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_fields(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     """Count the texts of those fields that name labels; a place is in pixels of the row's image."""
     truth = str(record.label)
     size = target_size(task, truth)
@@ -81,37 +93,67 @@ def _finish_fields(task: Task, record: Record, image: Rendered, seen: Seen) -> F
     return FinishedTarget(truth, named or ["(fields)"], "; ".join(named))
 
 
-def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_labels(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     truth = str(record.label)
     nothing = task.no_finding[0] if task.no_finding else "(none)"
     names = parse_json(truth) or [nothing]
     return FinishedTarget(truth, names, ", ".join(names))
 
 
-def _finish_boxes(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_boxes(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     boxes = [{"box": box, "label": name} for name, box in image.boxes]
+    seen = _seen(image.size, resize)
     truth = ground_truth(task, {"boxes": boxes, "size": image.size, "seen": seen})
     return FinishedTarget(truth, [box.name for box in image.boxes], f"boxes: {len(image.boxes)}")
 
 
-def _finish_mask(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
-    truth = mask_truth(task, str(record.label), image.size, seen)
+def _finish_series(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
+    """Give the boxes of each image, which are in its pixels, its size."""
+    target = task.parse_target(target_of(task, str(record.label)))
+    sizes = [picture_size(png) for png in image.pngs]
+    if sizes and len(sizes) != len(target.images):
+        raise ConfigError(
+            f"its target has the boxes of {len(target.images)} images, and there are {len(sizes)}"
+        )
+    for number, (boxes, size) in enumerate(zip(target.images, sizes, strict=False), start=1):
+        try:
+            check_size(boxes.size, size)
+        except ConfigError as error:
+            raise ConfigError(f"image {number}: {error}") from error
+    sized = [
+        replace(boxes, size=size, seen=_seen(size, resize) or boxes.seen)
+        for boxes, size in zip(target.images, sizes, strict=False)
+    ]
+    truth = ground_truth(task, SeriesTarget(tuple(sized)) if sized else target)
+    task.parse_target(target_of(task, truth))  # now that sizes are known: no box leaves its image
+    labels = [box.label for one in target.images for box in one.boxes]
+    names = ["" if label is None else task.labels[label].name for label in labels]
+    return FinishedTarget(truth, names, f"boxes: {len(names)} on {len(target.images)} images")
+
+
+def _finish_mask(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
+    truth = mask_truth(task, str(record.label), image.size, _seen(image.size, resize))
     names = mask_names(task, truth)
     return FinishedTarget(truth, names, names[0] if len(names) == 1 else f"masks: {len(names)}")
 
 
-def _finish_places(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
+def _finish_places(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     finish = _finish_mask if record.boxes is None else _finish_boxes
-    return finish(task, record, image, seen)
+    return finish(task, record, image, resize)
 
 
-FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Seen], FinishedTarget]] = {
+def _seen(size: tuple[int, int], resize: Resize) -> tuple[int, int] | None:
+    return resize and qwen_resized(size, *resize)
+
+
+FINISHERS: Mapping[TargetType, Callable[[Task, Record, Rendered, Resize], FinishedTarget]] = {
     TargetType.QUESTION: _finish_question,
     TargetType.FINDINGS: _finish_findings,
     TargetType.FIELDS: _finish_fields,
     TargetType.LABEL: _finish_label,
     TargetType.LABELS: _finish_labels,
     TargetType.BOXES: _finish_boxes,
+    TargetType.SERIES: _finish_series,
     TargetType.MASK: _finish_mask,
     TargetType.PLACES: _finish_places,
 }

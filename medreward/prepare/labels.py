@@ -370,6 +370,7 @@ SETTLERS: Mapping[
     TargetType.LABEL: _settle_single,
     TargetType.LABELS: _settle_sets,
     TargetType.BOXES: _with_boxes,
+    TargetType.SERIES: _settle_questions,
     TargetType.MASK: _settle_masks,
     TargetType.PLACES: _settle_places,
 }

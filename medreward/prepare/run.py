@@ -21,9 +21,9 @@ from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_spl
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
 from medreward.files.pool import cores, ordered_map
-from medreward.geometry.frames import qwen_resized
 from medreward.grounding.questions import canonical, plan
 from medreward.grounding.rows import GroundingRows
+from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
@@ -52,6 +52,8 @@ from medreward.text.shown import escape_controls
 
 _MOST_LABELS = 40  # that are counted in a plan
 _MOST_SHOWN = 10  # missing files
+# Targets that a source gives whole, with places in pixels of the images as they are.
+_IN_ANSWERS = (TargetType.FIELDS, TargetType.SERIES)
 _FEW = 64  # images that are not worth starting processes for
 
 
@@ -239,10 +241,10 @@ def _settled(
     task = options.asked(task)
     if options.transforms is not None and options.asking is None:
         check_task(options.transforms, task)
-    if options.size is not None and task.fields and task.has_places:
+    if options.size is not None and task.has_places and kind_of(task).target_type in _IN_ANSWERS:
         raise ConfigError(
-            f"size: the boxes of task {quote(task.name)} are a field, in pixels of the image as it "
-            f"is; resize images and boxes before"
+            f"size: the boxes of task {quote(task.name)} stand in its answers, in pixels of the "
+            f"image as it is; resize images and boxes before"
         )
     prompts = options.prompts(task)
     said, unsaid = settle_unsaid(source.records, negative=options.unannotated == "negative")
@@ -402,8 +404,7 @@ class _Run:
     def _finish(self, place: int, result: Rendered) -> tuple[list[Row], RecordOutcome]:
         """Return the rows of a record, and what came of it."""
         record = self.records[place]
-        seen = self.options.seen and qwen_resized(result.size, *self.options.seen)
-        truth, names, title = finish_target(self.task, record, result, seen)
+        truth, names, title = finish_target(self.task, record, result, self.options.seen)
         asked: list[str] = []
         prompts: list[Prompt] = []
 

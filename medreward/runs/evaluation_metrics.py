@@ -178,6 +178,7 @@ MEASURES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[AnyMet
     TargetType.FINDINGS: finding_metrics,
     TargetType.FIELDS: _field_metrics,
     TargetType.BOXES: box_metrics,
+    TargetType.SERIES: box_metrics,
     TargetType.MASK: mask_metrics,
     TargetType.PLACES: point_metrics,
 }
@@ -252,6 +253,7 @@ TABLES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[dict[str
     TargetType.FINDINGS: finding_table,
     TargetType.FIELDS: _field_table,
     TargetType.BOXES: box_table,
+    TargetType.SERIES: box_table,
     TargetType.MASK: _no_table,
     TargetType.PLACES: _no_table,
 }

@@ -15,6 +15,7 @@ from medreward.geometry.places import BoxPlaces, MaskPlaces, Places, places_of
 from medreward.geometry.regions import BoxTarget, TrueBox
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.boxes.match import place_boxes
+from medreward.kinds.boxes.series import SeriesTarget, place_series, side_by_side
 from medreward.kinds.fields import FieldsTarget, split_fields
 from medreward.kinds.number import Quantity, read_quantity
 from medreward.scoring.scorer import Score, Scorer
@@ -165,6 +166,18 @@ def _boxes(
     )
 
 
+def _series(
+    task: Task, settings: RewardSettings, answer: str | None, target: SeriesTarget, score: Score
+) -> BoxesSaid:
+    """Return the boxes on all images as if these lay side by side."""
+    found = place_series(answer, target, task, settings)
+    said, true = side_by_side(
+        [[*map(TrueBox, one.boxes, one.labels)] for one in found],
+        [image.boxes for image in target.images],
+    )
+    return BoxesSaid(said, sum(one.total for one in found), true)
+
+
 def _true_boxes(target: BoxTarget, settings: RewardSettings) -> tuple[TrueBox, ...]:
     is_merged = settings.annotators == "consensus" and len(target.annotators) > 1
     return consensus(target.annotators) if is_merged else target.boxes
@@ -234,6 +247,7 @@ READERS: Mapping[TargetType, Callable[[Task, RewardSettings, str | None, Any, Sc
     TargetType.FINDINGS: _nothing,
     TargetType.FIELDS: _fields,
     TargetType.BOXES: _boxes,
+    TargetType.SERIES: _series,
     TargetType.MASK: _mask,
     TargetType.PLACES: _points,
 }

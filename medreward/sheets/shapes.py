@@ -72,6 +72,7 @@ SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = 
     TargetType.LABEL: _no_shapes,
     TargetType.LABELS: _no_shapes,
     TargetType.BOXES: _box_shapes,
+    TargetType.SERIES: _no_shapes,
     TargetType.MASK: _no_shapes,
     TargetType.PLACES: _box_shapes,
 }

@@ -17,6 +17,7 @@ class Trait(Enum):
     ORDERED = "the answers are grades on a scale, which are written as numbers"
     PLACES = "an answer says where something is in the image"
     BOXES = "places are a list of boxes, each with two corners"
+    SERIES = "an answer says in which of several images something is"
     POINTS = "places are a list of points, each with two coordinates"
     PIXELS = "the place is one set of pixels: run lengths or polygons"
     MAY_BE_EMPTY = "an answer may say that there is nothing"

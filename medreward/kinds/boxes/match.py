@@ -76,13 +76,13 @@ def box_reward(
     found = read_boxes(answer, task)
     if found.reason:
         return Verdict(0.0, found.reason, unread=found.unread)
-    placed = _in_pixels(found, frame, task)
+    placed = in_pixels(found, frame, task)
     value = over_annotators(
         target,
         settings.annotators,
         lambda true: match_boxes(placed, true, frame, settings.box_quality, settings.box_threshold),
     )
-    notes = _notes(found, target, frame, settings)
+    notes = box_notes(found, target, frame, settings)
     return Verdict(value, _reason(value, placed, target), _json_of(placed, task), notes)
 
 
@@ -100,10 +100,10 @@ def place_boxes(
     ([(0, 0, 10, 10)], 2)
     """
     found = read_boxes(answer, task)
-    return found if found.reason else _in_pixels(found, frame_of(settings.frame, target), task)
+    return found if found.reason else in_pixels(found, frame_of(settings.frame, target), task)
 
 
-def _in_pixels(found: BoxAnswer, frame: Frame, task: Task) -> BoxAnswer:
+def in_pixels(found: BoxAnswer, frame: Frame, task: Task) -> BoxAnswer:
     """Return the boxes in pixels, without those that leave the image or whose label is unknown."""
     boxes, labels, text = found.boxes, found.labels, found.text
     if found.problems or not frame.holds(found.outer):
@@ -133,10 +133,10 @@ def _reason(value: float, placed: BoxAnswer, target: BoxTarget) -> str:
     return "box_surplus" if placed.total and not any(target.annotators) else "box_missed"
 
 
-def _notes(
+def box_notes(
     found: BoxAnswer, target: BoxTarget, frame: Frame, settings: RewardSettings
 ) -> tuple[str, ...]:
-    """Return what else there is to say of an answer's boxes."""
+    """Return what else there is to say of an answer's boxes, as they are in its frame."""
     notes = set(found.problems)
     is_inside = frame.holds(found.outer)
     if not is_inside:
@@ -180,18 +180,19 @@ def match_boxes(
     threshold: float = 0.5,
 ) -> float:
     """Return R_box of boxes in pixels against those of one annotator."""
-    if not (placed.boxes and true):
-        return float(placed.total == len(true) == 0)
-    total = _matched_quality(placed, true, frame, quality, threshold)
-    return total / max(placed.total, len(true))
+    if placed.total == len(true) == 0:
+        return 1.0
+    return matched_quality(placed, true, frame, quality, threshold) / max(placed.total, len(true))
 
 
-def _matched_quality(
+def matched_quality(
     placed: BoxAnswer, true: tuple[TrueBox, ...], frame: Frame, quality: str, threshold: float
 ) -> float:
     """Return the largest sum of quality over one-to-one matches within labels."""
     import numpy as np
 
+    if not (placed.boxes and true):
+        return 0.0
     theirs, names = _true_columns(true)
     across, down = frame.tolerance
     half = across if across == down else np.array((across, down) * 2)[:, None, None]

@@ -48,6 +48,12 @@ EXAMPLES = {
     "ordinal": Example(Task.load("retinamnist"), 2, "0", "2"),
     "multilabel": Example(Task.load("chestmnist"), {0}, "no finding", "effusion"),
     "localisation": Example(Task.load("grounding_where"), BOX, "nothing", "[10, 10, 50, 50]"),
+    "multi_image_localisation": Example(
+        Task("slices", kind="multi_image_localisation"),
+        {"images": [[], [BOX]]},
+        "nothing",
+        "Image 2: [10, 10, 50, 50]",
+    ),
     "segmentation": Example(
         Task("segmentation", kind="segmentation", reward=RewardSettings(delta=0.0)),
         {"polygons": [[2, 2, 8, 2, 8, 8, 2, 8]], "size": [16, 16]},

@@ -217,11 +217,14 @@ def test_reviews_of_shipped_cards_are_kept_in_a_folder(
     file.write_text(reviews_text(verdicts))
     assert main(["review", "apply", str(file)]) == 2
     assert "is a shipped card, beside which nothing is written" in capsys.readouterr().err
-    assert main(["review", "apply", str(file), "--reviews", str(tmp_path / "none")]) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert main(["tasks", "--reviews", str(tmp_path / "none")]) == 2
+    assert f"is no folder; medreward review apply FILE --reviews {tmp_path / 'none'} makes it" in (
+        capsys.readouterr().err
+    )
+    tmp_path /= "made"
     assert main(["review", "apply", str(file), "--reviews", str(tmp_path)]) == 0
     written = capsys.readouterr().out.splitlines()
-    assert f"{tmp_path / 'busi.reviews.yaml'}: 3 new verdicts, 3 in all" in written
+    assert f"{tmp_path / 'busi.reviews.yaml'}: 3 new or changed, 3 in all" in written
     # One of the texts is in another card too, with the same label and source.
     shared = {path.name for path in tmp_path.glob("*.reviews.yaml")}
     using = {t for s in verdicts for t in shipped() if s.digest in digests(t)}
@@ -232,9 +235,9 @@ def test_reviews_of_shipped_cards_are_kept_in_a_folder(
     assert "nothing new" in capsys.readouterr().out
     assert main(["tasks", "--reviews", str(tmp_path)]) == 0
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("busi"))
-    assert line.split()[2:6] == ["7", "3", "0", "0"]
+    assert line.split()[2:7] == ["7", "3", "0", "0", "0"]
     assert main(["tasks", "show", "busi", "--reviews", str(tmp_path)]) == 0
-    assert "reviewed: Anna A (haematologist, 2026-01-31) agree" in " ".join(
+    assert "reviewed: Anna A (haematologist, 2026-01-31) agrees" in " ".join(
         capsys.readouterr().out.split()
     )
     assert main(["tasks", "show", "busi", "--reviews", str(tmp_path), "--json"]) == 0
@@ -273,7 +276,7 @@ def test_several_readers_are_kept_and_their_dispute_is_shown(
     assert [f.code for f in lint_card(path)] == ["disputed", "rejected"]
     assert main(["priors", "lint", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "disputed: Anna A (haematologist, 2026-01-31) agree; Ben B" in said
+    assert "disputed: Anna A (haematologist, 2026-01-31) agrees; Ben B" in said
     assert said.endswith("3 statements, 1 reviewed, 1 disputed, 1 rejected\n")
     assert [s.text for s in task.only_reviewed().statements] == [WHOLE[0]]
 

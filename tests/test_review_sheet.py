@@ -106,7 +106,10 @@ def save(page: Browser, press: str = "") -> Path:
 
 def test_each_key_is_a_verdict_and_leads_on(sheet: Browser) -> None:
     assert text(sheet, "#count") == "0 of 5"
-    sheet.press("j", "1")
+    sheet.press("1")  # nothing is chosen yet
+    assert verdicts(sheet) == [""] * 5
+    assert "press the key again" in text(sheet, "#status")
+    sheet.press("1")
     assert verdicts(sheet) == ["agree", "", "", "", ""]
     sheet.press("3", "5", "2")
     sheet.type(" Mended.")

@@ -32,7 +32,13 @@ def _add_sheet(actions: Any) -> None:
     sheet.add_argument(
         "card", nargs="*", metavar="CARD", help="shipped names or files (default: all shipped)"
     )
-    sheet.add_argument("--specialty", default="", metavar="NAME", help="cards of this one only")
+    sheet.add_argument(
+        "--specialty",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="cards of this one only; may be repeated",
+    )
     sheet.add_argument(
         "--statements", action="store_true", help="leave out questions, names and costs"
     )
@@ -46,7 +52,7 @@ def _add_apply(actions: Any) -> None:
         "apply",
         help="write a reader's verdicts beside the cards",
         description="Into NAME.reviews.yaml beside a card of yours; those of shipped cards into "
-        "the folder that you name. All is written, or nothing.",
+        "the folder that you name, which is made where it is missing. All is written, or nothing.",
     )
     apply.add_argument("file", type=Path, help="what the sheet exported, or the table filled in")
     apply.add_argument(
@@ -78,7 +84,7 @@ def _run_sheet(arguments: argparse.Namespace) -> int:
         _write_page(arguments.out, subjects, words)
     count = len({one.signed.text for one in subjects})
     said = f"{count} statements" + (f" and {len(words)} questions and names" if words else "")
-    print(f"{arguments.out}: {said} of {len(tasks)} cards to read")
+    print(f"{arguments.out}: {said} to read, of {', '.join(task.name for task in tasks.values())}")
     return 0
 
 
@@ -104,7 +110,7 @@ def _run_apply(arguments: argparse.Namespace) -> int:
         verdicts, arguments.card, arguments.reviews, skip_unknown=arguments.skip_unknown
     )
     for path, total, new in written:
-        print(f"{path}: {new} new verdicts, {total} in all")
+        print(f"{path}: {new} new or changed, {total} in all")
     if not written:
         print(f"{arguments.file}: nothing new")
     return 0

@@ -205,7 +205,9 @@ def _httpx() -> Any:
     try:
         import httpx  # when a request is sent: scoring needs none
     except ModuleNotFoundError as error:
-        raise ConfigError("asking a chat endpoint needs httpx: pip install httpx") from error
+        raise EndpointError(
+            "asking a chat endpoint needs httpx: pip install 'medreward[judge]' brings it"
+        ) from error
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_safe)  # once: the same filter is not added twice
     return httpx

@@ -13,19 +13,19 @@ not taken out of the files, since each language reads it well where it is the on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import combinations
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
 
 LANGUAGES = {"en": "english", "de": "german", "zh": "chinese"}
 DEFAULT_LANGUAGES = ("en",)
-_SCALES, _GRADES = "scales", "grades"
+_SCALES, _GRADES, _RIVALS = "scales", "grades", "rivals"
 _ABNORMAL, _SOUND, _HARMLESS = "abnormal", "sound", "harmless"
 _ENTRY = re.compile(r'"([^"]*)"|(\S+)')
 _OPTIONAL = re.compile(r"\(([\w|]+)\)")
@@ -135,7 +135,12 @@ class Vocabulary:
     """
 
     def __init__(
-        self, languages: Sequence[str], modifiers: Iterable[str] = (), *, has_degrees: bool = True
+        self,
+        languages: Sequence[str],
+        modifiers: Iterable[str] = (),
+        *,
+        has_degrees: bool = True,
+        taken: Collection[str] = (),
     ) -> None:
         self.classes: PhraseTree[WordClass] = PhraseTree()
         self.roles: PhraseTree[Role] = PhraseTree()
@@ -148,15 +153,18 @@ class Vocabulary:
         for text in modifiers:
             self.classes.add(split_answer(text).words, WordClass.MODIFIER)
         contested = contested_phrases(tuple(languages))
+        rivals = {
+            phrase for name in languages for phrase, group in rivals_of(name) if group in taken
+        }
         for phrase in contested:
             self.classes.add(phrase, WordClass.CONTESTED)
         for language in languages:
             for phrase, (kind, role) in _meanings(language).items():
-                if kind:
+                if kind and phrase not in rivals:
                     self.classes.add(phrase, kind)
-                if role and phrase not in contested:
+                if role and phrase not in contested and phrase not in rivals:
                     self.roles.add(phrase, role)
-                if role is Role.DEGREE and has_degrees:
+                if role is Role.DEGREE and has_degrees and phrase not in rivals:
                     self.classes.add(phrase, WordClass.MODIFIER)
 
     def add_scale(self, languages: Sequence[str], first: int, last: int) -> None:
@@ -178,12 +186,14 @@ def make_vocabulary(
     languages: tuple[str, ...],
     modifiers: tuple[str, ...] = (),
     scale: tuple[int, int] | None = None,
+    taken: frozenset[str] = frozenset(),
 ) -> Vocabulary:
     """Return the vocabulary of some languages, a card's modifiers and its scale of grades.
 
+    The words of the groups in `taken` (`medreward.language.rivals`) are left out.
     Degrees ("mild", "severe") are modifiers too, but not where labels are grades.
     """
-    words = Vocabulary(languages, modifiers, has_degrees=scale is None)
+    words = Vocabulary(languages, modifiers, has_degrees=scale is None, taken=taken)
     if scale is not None:
         words.add_scale(languages, *scale)
     return words
@@ -280,12 +290,12 @@ def check_languages(what: str, languages: object) -> None:
 
 
 @cache
-def _content(language: str) -> dict[str, str]:
+def _content(language: str) -> dict[str, Any]:
     """Return the lists of a language's file."""
     import yaml  # when an answer is read, not when medreward is imported
 
     file = resources.files(__package__) / f"{LANGUAGES[language]}.yaml"
-    content: dict[str, str] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
 
 
@@ -308,9 +318,22 @@ def _meanings(language: str) -> dict[tuple[str, ...], _Meaning]:
 def _lists(language: str) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Return the phrases of each list of a language's file, as words."""
     lists = {
-        name: text for name, text in _content(language).items() if name not in (_SCALES, _GRADES)
+        name: text
+        for name, text in _content(language).items()
+        if name not in (_SCALES, _GRADES, _RIVALS)
     }
     return {name: tuple(_phrases(text)) for name, text in lists.items()}
+
+
+@cache
+def rivals_of(language: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return phrases of a language that answer the same question as others, with their group.
+
+    >>> (("left",), "side") in rivals_of("en")
+    True
+    """
+    groups: Mapping[str, str] = _content(language)[_RIVALS]
+    return tuple((phrase, group) for group, text in groups.items() for phrase in _phrases(text))
 
 
 def _templates(language: str, name: str) -> list[str]:

@@ -273,7 +273,7 @@ def _untold(task: Task, prompts: PromptBuilder, options: Options) -> list[Remark
         return []
     told = {statement.digest for statement in prompts.task.reviewed_statements}
     return [
-        Remark(quote(one.text), "a statement that does not hold after review; left out", one.state)
+        Remark(quote(one.text), f"a statement that is {one.state}; left out (--knowledge reviewed)")
         for one in task.reviewed_statements
         if one.digest not in told
     ]

@@ -15,7 +15,7 @@ from rapidfuzz import fuzz, process
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.atomic import write_text_atomic
 from medreward.files.reading import read_text
-from medreward.task.card import REVIEWS, check_folder, shipped
+from medreward.task.card import REVIEWS, shipped
 from medreward.task.links import link_of
 from medreward.task.review import Opinion, SignedText, merge_reviews, parse_opinion, parse_reviews
 from medreward.task.task import Task
@@ -63,20 +63,23 @@ class Applied(NamedTuple):
 
 
 def load_cards(
-    cards: Sequence[str], specialty: str = "", reviews: str | Path | None = None
+    cards: Sequence[str], specialties: Sequence[str] = (), reviews: str | Path | None = None
 ) -> dict[str, Task]:
     """Return the tasks of cards by the name or path that was given; none: all shipped ones.
 
     Raises:
-        ConfigError: if a card cannot be read, or none is of the specialty.
+        ConfigError: if a card cannot be read, or none is of one of the specialties.
     """
     tasks = {card: Task.load(card, reviews) for card in cards or shipped()}
-    if not specialty:
-        return tasks
     known = sorted({task.specialty for task in tasks.values() if task.specialty})
-    if specialty not in known:
-        raise expected("--specialty", specialty, known)
-    return {card: task for card, task in tasks.items() if task.specialty == specialty}
+    for specialty in specialties:
+        if specialty not in known:
+            raise expected("--specialty", specialty, known)
+    return {
+        card: task
+        for card, task in tasks.items()
+        if not specialties or task.specialty in specialties
+    }
 
 
 def list_subjects(tasks: Iterable[Task]) -> list[Subject]:
@@ -186,7 +189,8 @@ def apply_reviews(
     Args:
         verdicts: what readers say (see `read_verdicts`).
         cards: names of shipped cards, or files; none: all shipped ones.
-        folder: where to write; None: beside each card, which has to be a file of yours.
+        folder: where to write, made where it is missing; None: beside each card, which has to be a
+            file of yours.
         skip_unknown: whether to leave out verdicts on what no card says.
 
     Returns:
@@ -204,8 +208,6 @@ def apply_reviews(
     >>> print(Task.load("pneumoniamnist", folder).count_reviews())
     4 statements, 1 reviewed
     """
-    if folder is not None:
-        check_folder(folder)
     tasks = load_cards(cards)
     known = {one.digest for task in tasks.values() for one in _signed(task)}
     unknown = [one for one in verdicts if one.digest not in known]
@@ -221,6 +223,7 @@ def apply_reviews(
             written.append((path, old, merge_reviews(old, own)))
     for path, old, new in written:
         if new != old:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_text_atomic(path, reviews_text(new))
     return [
         Applied(path, _count(new), len(_said(new) - _said(old)))

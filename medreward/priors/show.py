@@ -26,7 +26,7 @@ def listing(reviews: str | Path | None = None) -> list[str]:
     Args:
         reviews: a folder with reviews of the cards.
     """
-    counted = ("total", "reviewed", "disputed", "stale")
+    counted = ("total", "reviewed", "disputed", "rejected", "stale")
     heads = ["statements", *counted[1:]]
     lines = [f"{'task':20} {'kind':15} {' '.join(heads)}  labels"]
     for name in shipped():

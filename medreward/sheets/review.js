@@ -21,7 +21,8 @@
 
   const squeeze = (text) => text.trim().split(/\s+/).join(" ");
   const isEdited = (i) => squeeze(states[i].edit) !== squeeze(texts[i]) && squeeze(states[i].edit) !== "";
-  const isWhole = (i) => states[i].verdict !== "agree_with_edit" || isEdited(i) || squeeze(states[i].comment) !== "";
+  const isWhole = (i) => squeeze(states[i].comment) !== "" ||
+    (states[i].verdict === "agree_with_edit" ? isEdited(i) : states[i].verdict !== "wrong");
   const judged = () => states.filter((state) => state.verdict).length;
   const say = (text) => { byId("status").textContent = text; };
 
@@ -71,6 +72,7 @@
     const comment = row.querySelector(".comment");
     comment.hidden = comment.hidden && state.comment === "" && state.verdict !== "wrong";
     row.querySelector(".problem").hidden = isWhole(i);
+    byId("problem").textContent = "";
     byId("count").textContent = `${judged()} of ${rows.length}`;
     byId("progress").value = judged();
     byId("undo").disabled = undone.length === 0;
@@ -152,7 +154,7 @@
       (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
   function asYaml() {
-    const lines = ["# medreward review apply THIS-FILE", "reviews:"];
+    const lines = ["# medreward review apply THIS-FILE --reviews FOLDER", "reviews:"];
     for (const { subject, opinion } of items()) {
       lines.push(`- of: ${subject.of}`);
       for (const name of ["label", "text", "source"]) {
@@ -184,7 +186,9 @@
     const broken = rows.findIndex((_, i) => !isWhole(i));
     if (broken >= 0) {
       mark(broken);
-      return ["A statement is to be edited, and its text is not changed yet.", rows[broken].querySelector("textarea")];
+      return states[broken].verdict === "wrong"
+        ? ["A text is marked as wrong: say why.", rows[broken].querySelector("[data-field=comment]")]
+        : ["A statement is to be edited, and its text is not changed yet.", rows[broken].querySelector("[data-field=edit]")];
     }
     return null;
   }
@@ -207,7 +211,7 @@
     link.download = `review-${name || "reader"}-${byId("on").value}.${ending}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    say(`${judged()} of ${rows.length} statements are in ${link.download}.`);
+    say(`${judged()} of ${rows.length} texts are in ${link.download}.`);
   }
 
   const actions = {
@@ -243,7 +247,10 @@
       if (event.key !== "z" || event.altKey) return;
       undo();
     } else if (actions[event.key]) actions[event.key]();
-    else if (!(current >= 0 && ofRow(event.key, current))) return;
+    else if (current < 0 && /^[0-5cs]$/.test(event.key)) {
+      go(0);
+      say("The first text is chosen: press the key again.");
+    } else if (!(current >= 0 && ofRow(event.key, current))) return;
     event.preventDefault();
   });
 

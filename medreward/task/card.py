@@ -83,7 +83,10 @@ def reviews_of(task: str | Path, folder: str | Path | None = None) -> tuple[Sign
 def check_folder(folder: str | Path) -> None:
     """Raise `ConfigError` unless there is that folder of reviews."""
     if not Path(folder).is_dir():
-        raise ConfigError(f"reviews: {quote(str(folder))} is no folder")
+        raise ConfigError(
+            f"reviews: {quote(str(folder))} is no folder; medreward review apply FILE --reviews "
+            f"{folder} makes it"
+        )
 
 
 def read_card(text: str, where: str, make: type[Made]) -> Made:

@@ -9,7 +9,7 @@ review is stale.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -28,6 +28,13 @@ VERDICTS = {
     "not_visible": "true, but not to be seen in these images",
     "wrong": "wrong",
     "not_my_field": "not the reader's field",
+}
+_SAID = {
+    "agree": "agrees",
+    "agree_with_edit": "agrees with an edit",
+    "not_visible": "finds it true, but not to be seen",
+    "wrong": "finds it wrong",
+    "not_my_field": "leaves it to others",
 }
 _SILENT = "not_my_field"  # says nothing of the statement
 UNREVIEWED, REVIEWED, DISPUTED, REJECTED = STATES = (
@@ -68,6 +75,16 @@ class Opinion:
     def reader(self) -> str:
         """The name in the form in which readers are told apart."""
         return " ".join(self.by.split()).casefold()
+
+    def __str__(self) -> str:
+        """Return who says what, for people.
+
+        >>> print(Opinion("wrong", "A. Reader", "radiologist", "2026-01-31", "It is the left one."))
+        A. Reader (radiologist, 2026-01-31) finds it wrong: It is the left one.
+        """
+        said = f"{self.by} ({self.role}, {self.on}) {_SAID[self.verdict]}"
+        said += f" {quote(self.edit)}" if self.edit else ""
+        return said + (f": {self.comment}" if self.comment else "")
 
     def as_dict(self) -> dict[str, str]:
         """Return the fields that say something."""
@@ -119,9 +136,9 @@ class SignedText:
 
         >>> one = Opinion("agree", "A. Reader", "radiologist", "2026-01-31")
         >>> SignedText("Cells are round.", "cell", "A book", (one,)).note
-        'reviewed: A. Reader (radiologist, 2026-01-31) agree'
+        'reviewed: A. Reader (radiologist, 2026-01-31) agrees'
         """
-        said = [f"{o.by} ({o.role}, {o.on}) {o.verdict}" for o in self.opinions]
+        said = [str(one) for one in self.opinions]
         return f"{self.state}: {'; '.join(said)}" if said else self.state
 
     def joined(self, others: Iterable[Opinion]) -> SignedText:
@@ -140,7 +157,7 @@ class ReviewCount:
 
     Attributes:
         states: state -> number of statements.
-        stale: texts that were reviewed and are no longer in the card.
+        stale: statements that were reviewed and are no longer in the card.
         drafts: statements that a language model drafted.
     """
 
@@ -199,9 +216,45 @@ def cite_statements(
 def attach_reviews(
     cited: Iterable[SignedText], reviews: Iterable[SignedText]
 ) -> tuple[SignedText, ...]:
-    """Return statements with the opinions that are bound to them."""
-    known = {review.digest: review.opinions for review in reviews}
-    return tuple(one.joined(known.get(one.digest, ())) for one in cited)
+    """Return statements with the opinions that are bound to them.
+
+    Who wrote a text as it should be agrees with that text, where label and source are the same.
+
+    >>> said = Opinion("agree_with_edit", "A. Reader", "radiologist", "2026-01-31", edit="It is.")
+    >>> read = SignedText("It was.", "", "book", (said,))
+    >>> [one] = attach_reviews([SignedText("It is.", "", "book")], [read])
+    >>> one.state
+    'reviewed'
+    """
+    given = [*reviews]
+    known = merge_reviews(*map(_edited, given), given)
+    opinions = {review.digest: review.opinions for review in known}
+    return tuple(one.joined(opinions.get(one.digest, ())) for one in cited)
+
+
+def find_stale(reviews: Iterable[SignedText], digests: Collection[str]) -> tuple[SignedText, ...]:
+    """Return the reviews of what is not among `digests`, unless each edit of it is."""
+    return tuple(
+        review
+        for review in reviews
+        if review.digest not in digests
+        and not all(
+            one.edit and _as_edited(review, one).digest in digests for one in review.opinions
+        )
+    )
+
+
+def _edited(review: SignedText) -> list[SignedText]:
+    """Return what readers wrote in place of what they read, as texts that they agree with."""
+    return [
+        _as_edited(review, one).joined([replace(one, verdict="agree", comment="", edit="")])
+        for one in review.opinions
+        if one.verdict == "agree_with_edit" and one.edit
+    ]
+
+
+def _as_edited(review: SignedText, opinion: Opinion) -> SignedText:
+    return SignedText(opinion.edit, review.label, review.source)
 
 
 def merge_reviews(*several: Iterable[SignedText]) -> tuple[SignedText, ...]:
@@ -278,6 +331,8 @@ radiologist'
     )
     if found.verdict == "agree_with_edit" and not (found.edit or found.comment):
         raise ConfigError(f"{where}.edit: missing; write the text as it should be, or a comment")
+    if found.verdict == "wrong" and not found.comment:
+        raise ConfigError(f"{where}.comment: missing; say what is wrong")
     return found
 
 

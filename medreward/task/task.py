@@ -18,6 +18,7 @@ from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.prose import stated_phrases
+from medreward.language.rivals import find_taken_groups
 from medreward.language.understanding import Reader
 from medreward.language.vocabulary import (
     DEFAULT_LANGUAGES,
@@ -42,12 +43,13 @@ from medreward.task.review import (
     SignedText,
     attach_reviews,
     cite_statements,
+    find_stale,
     is_draft,
     merge_reviews,
 )
 from medreward.task.settings import RewardSettings
 from medreward.task.traits import Trait
-from medreward.task.words import cite_words
+from medreward.task.words import cite_words, is_of_words
 
 NO_FINDING = (
     *("no finding", "no findings", "no abnormality", "no abnormalities", "no abnormal findings"),
@@ -253,12 +255,19 @@ class Task:
         return Lexicon(self.forms, self.max_typos, rules_of(self.kind).same_word)
 
     @cached_property
+    def taken_groups(self) -> frozenset[str]:
+        """The groups of silent words that may answer the question (`medreward.language.rivals`)."""
+        is_open = Trait.OPEN in self.traits
+        return find_taken_groups(self.forms, tuple(self.languages), is_open=is_open)
+
+    @cached_property
     def reader(self) -> Reader:
         """Reads what an answer says of the labels."""
         has_scale = Trait.ORDERED in self.traits
         last = self.first_grade + len(self.labels) - 1
         scale = (self.first_grade, last) if has_scale else None
-        words = make_vocabulary(tuple(self.languages), tuple(self.modifiers), scale)
+        languages = tuple(self.languages)
+        words = make_vocabulary(languages, tuple(self.modifiers), scale, self.taken_groups)
         rules = rules_of(self.kind).reading_rules(self, words)
         return Reader(self.lexicon, words, rules)
 
@@ -350,7 +359,7 @@ class Task:
     def stale_reviews(self) -> tuple[SignedText, ...]:
         """The reviews of texts that the card no longer has."""
         known = {one.digest for one in (*self.reviewed_statements, *self.reviewed_words.values())}
-        return tuple(review for review in self.reviews if review.digest not in known)
+        return find_stale(self.reviews, known)
 
     def count_reviews(self, level: str = "full") -> ReviewCount:
         """Count the statements of a level that are reviewed, disputed and so on, and stale reviews.
@@ -364,7 +373,8 @@ class Task:
         found = self.reviewed_statements[:most]
         states = Counter(statement.state for statement in found)
         drafts = sum(is_draft(statement.source) for statement in found)
-        return ReviewCount(states, len(self.stale_reviews), drafts)
+        stale = sum(not is_of_words(review) for review in self.stale_reviews)
+        return ReviewCount(states, stale, drafts)
 
     def with_reviews(self, reviews: Iterable[SignedText]) -> Task:
         """Return the task with more reviews; itself where there are none."""

@@ -11,6 +11,15 @@ from medreward.task.review import SignedText
 from medreward.task.traits import Trait
 
 BETWEEN = "; "  # two names in a list
+# What stands for the source of each: no citation of a statement begins so.
+_QUESTION, _NAMES = "the question of", "other names that count as the label"
+_MODIFIERS, _NOTHING = "words that may stand beside a label of", "phrases that say that no label of"
+_WORSE = "which error is worse in"
+
+
+def is_of_words(signed: SignedText) -> bool:
+    """Whether what was read are a card's words and not a statement."""
+    return signed.source.startswith((_QUESTION, _NAMES, _MODIFIERS, _NOTHING, _WORSE))
 
 
 def cite_words(task: Any) -> dict[str, SignedText]:
@@ -25,26 +34,20 @@ def cite_words(task: Any) -> dict[str, SignedText]:
     """
     found = {}
     if task.question:
-        found["question"] = SignedText(task.question, "", f"the question of {task.name}")
+        found["question"] = SignedText(task.question, "", f"{_QUESTION} {task.name}")
     for i, label in enumerate(task.labels):
         if label.synonyms:
             names = BETWEEN.join(label.synonyms)
-            found[f"labels[{i}].synonyms"] = SignedText(
-                names, label.name, "other names that count as the label"
-            )
+            found[f"labels[{i}].synonyms"] = SignedText(names, label.name, _NAMES)
     if task.modifiers:
         words = BETWEEN.join(task.modifiers)
-        found["modifiers"] = SignedText(
-            words, "", f"words that may stand beside a label of {task.name} and change nothing"
-        )
+        found["modifiers"] = SignedText(words, "", f"{_MODIFIERS} {task.name} and change nothing")
     if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
         phrases = BETWEEN.join(task.no_finding)
-        found["no_finding"] = SignedText(
-            phrases, "", f"phrases that say that no label of {task.name} applies"
-        )
+        found["no_finding"] = SignedText(phrases, "", f"{_NOTHING} {task.name} applies")
     worse = _which_error_is_worse(task)
     if worse:
-        found["reward"] = SignedText(worse, "", f"which error is worse in {task.name}")
+        found["reward"] = SignedText(worse, "", f"{_WORSE} {task.name}")
     return found
 
 

@@ -201,18 +201,18 @@ def _json(value: Any) -> str:
 
 def _from_lines(text: str, count: int, task: Task) -> _Split:
     """Take an answer apart that has a line an image, or says that nothing is in any."""
-    said: list[tuple[object, str]] = []
+    said: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         found = _LINE.fullmatch(line)
         if found:
-            said.append((found["number"], found["rest"]))
+            said.append((found["number"], [found["rest"]]))
         elif said:
-            said[-1] = (said[-1][0], f"{said[-1][1]}\n{line}")
+            said[-1][1].append(line)
         elif line.strip():
             whole = read_boxes(text, task)
             reason = whole.reason or ("image_missing" if whole.total else "")
             return _Split(reason=reason, unread=whole.unread)
-    return _by_image(said, count)
+    return _by_image(((number, "\n".join(lines)) for number, lines in said), count)
 
 
 def _by_image(said: Iterable[tuple[object, str]], count: int) -> _Split:

@@ -314,7 +314,7 @@ def test_a_table_goes_out_and_comes_back(
     table, back = tmp_path / "out.csv", tmp_path / "back.csv"
     assert main(["review", "sheet", str(path), "--out", str(table)]) == 0
     assert capsys.readouterr().out == (
-        f"{table}: 3 statements and 1 questions and names of 1 cards to read\n"
+        f"{table}: 3 statements and 1 questions and names to read, of cells\n"
     )
     assert main(["review", "apply", str(table), str(path)]) == 2
     assert "there is no verdict in it" in capsys.readouterr().err
@@ -372,9 +372,15 @@ def test_the_words_of_a_card_are_signed_like_statements(
     assert [(f.code, f.field) for f in lint_card(path)] == [("rejected", "labels[0].synonyms")]
     assert main(["tasks", "show", str(path)]) == 0
     assert "question [reviewed: Anna A" in capsys.readouterr().out
+    # Who wrote the names as they are now agrees with them.
     labels[0]["synonyms"] = ["disc"]
     write_card(tmp_path, labels=labels, modifiers=["stained"])
+    assert lint_card(path) == []
+    assert Task.load(path).reviewed_words["labels[0].synonyms"].state == "reviewed"
+    labels[0]["synonyms"] = ["ring"]
+    write_card(tmp_path, labels=labels, modifiers=["stained"])
     assert [f.code for f in lint_card(path)] == ["stale-review"]
+    assert str(Task.load(path).count_reviews()) == "3 statements, 0 reviewed"
 
 
 @pytest.mark.parametrize(
@@ -466,11 +472,11 @@ def test_prepare_tells_what_holds_and_nothing_else(
     assert not out.exists()
     folder = tmp_path / "ours"
     folder.mkdir()
-    wrong = {**BEN, "verdict": "wrong"}
+    wrong = {**BEN, "verdict": "wrong", "comment": "No."}
     apply_reviews([signed(*ROUND, ANNA), signed(*OVAL, ANNA, wrong)], [str(path)], folder)
     assert main([*command, "--reviews", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "does not hold after review; left out" in said
+    assert "is disputed; left out (--knowledge reviewed)" in said
     rows = pq.read_table(out / "train.parquet").to_pylist()
     assert {row["extra_info"]["knowledge"] for row in rows} == {ROUND[0]}
     assert all(OVAL[0] not in row["prompt"][-1]["content"] for row in rows)
@@ -481,7 +487,9 @@ def test_prepare_tells_what_holds_and_nothing_else(
 
 def test_the_card_of_a_data_set_counts_disputes(tmp_path: Path, images: Path) -> None:
     path = write_card(tmp_path)
-    apply_reviews([signed(*ROUND, ANNA, {**BEN, "verdict": "wrong"})], [str(path)])
+    apply_reviews(
+        [signed(*ROUND, ANNA, {**BEN, "verdict": "wrong", "comment": "No."})], [str(path)]
+    )
     changed = yaml.safe_load(path.read_text())
     changed["knowledge"] = []
     path.write_text(yaml.safe_dump(changed))

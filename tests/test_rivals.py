@@ -47,7 +47,7 @@ def test_two_words_of_a_sort_are_no_answer(sort: list[str], join: str) -> None:
 def test_labels_that_differ_in_one_word_take_its_sort(answer: str) -> None:
     apart = Task("q", labels=["bacterial pneumonia", "viral pneumonia"])
     assert not paid(apart, answer, "bacterial pneumonia")
-    alike = Task("q", labels=[Label("pneumonia", ["bacterial pneumonia"]), "normal"])
+    alike = Task("q", labels=[Label("pneumonia", ("bacterial pneumonia",)), "normal"])
     assert paid(alike, "viral pneumonia", "pneumonia")
 
 

@@ -72,7 +72,6 @@
     const comment = row.querySelector(".comment");
     comment.hidden = comment.hidden && state.comment === "" && state.verdict !== "wrong";
     row.querySelector(".problem").hidden = isWhole(i);
-    byId("problem").textContent = "";
     byId("count").textContent = `${judged()} of ${rows.length}`;
     byId("progress").value = judged();
     byId("undo").disabled = undone.length === 0;
@@ -83,6 +82,7 @@
     Object.assign(states[i], changes);
     if (JSON.stringify(before) === JSON.stringify(states[i])) return;
     undone.push([i, before]);
+    byId("problem").textContent = "";
     show(i);
     keep();
   }
@@ -269,6 +269,7 @@
       field.addEventListener("focus", () => { before = { ...states[i] }; });
       field.addEventListener("input", () => {
         states[i][field.dataset.field] = field.value;
+        byId("problem").textContent = "";
         row.querySelector(".problem").hidden = isWhole(i);
         keep();
       });

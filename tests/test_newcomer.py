@@ -59,7 +59,7 @@ def test_rows_are_named_after_their_card(
 ) -> None:
     words = ["prepare", "--images", str(tmp_path), "--csv", "labels.csv", "--dry-run"]
     assert main([*words, "--task", f"other={card}"]) == 2
-    assert "rows are named after their card, 'level', not 'other'" in capsys.readouterr().err
+    assert "rows get the name of their card, 'level', not 'other'" in capsys.readouterr().err
 
 
 def test_a_missing_card_is_answered_with_the_cure(

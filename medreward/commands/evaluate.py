@@ -187,8 +187,8 @@ def _suites(models: dict[str, dict[str, Any]]) -> list[Any]:
     ]
     if not found:
         raise ConfigError(
-            "--rules: no suite has a rule for these tasks; they are for options, labels and short "
-            "answers"
+            "--rules: no suite has a rule for these tasks; there are rules for options, labels and "
+            "short answers"
         )
     return found
 
@@ -200,7 +200,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     from medreward.runs.generation import Sampling, generate
 
     if arguments.completions is None:
-        raise ConfigError("--model: --completions FILE is where its completions are written")
+        raise ConfigError("--model: add --completions FILE, to which its completions are written")
     made = generate(
         arguments.model,
         arguments.rows,

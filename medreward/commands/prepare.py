@@ -256,8 +256,8 @@ def _card(text: str, reviews: str | None) -> Task:
     ((source, task),) = name_tasks([text]).named.items()
     if source != task.name:
         raise ConfigError(
-            f"--task: {quote(text)}: rows are named after their card, {quote(task.name)}, not "
-            f"{quote(source)}; change the card's name, or leave {quote(source)} out"
+            f"--task: {quote(text)}: rows get the name of their card, {quote(task.name)}, not "
+            f"{quote(source)}; change the name in the card, or leave {quote(source)} out"
         )
     if reviews is None:
         return task
@@ -280,14 +280,14 @@ def _profile(task: Task, arguments: argparse.Namespace) -> ModelProfile:
         )
     if arguments.seen and profile.factor not in (None, arguments.seen[0]):
         raise ConfigError(
-            f"--seen: FACTOR {arguments.seen[0]} beside --model-profile {profile.name}, whose "
-            f"factor is {profile.factor}"
+            f"--seen: FACTOR {arguments.seen[0]} does not fit --model-profile {profile.name}, "
+            f"whose factor is {profile.factor}"
         )
     if task.has_places and profile.frame == "resized" and not arguments.seen:
         arguments.seen = [profile.factor, profile.min_pixels, profile.max_pixels]
         if None in arguments.seen:
             raise ConfigError(
-                f"--seen: boxes of --model-profile {profile.name} are in pixels of the image after "
+                f"--seen: --model-profile {profile.name} gives boxes in pixels of the image after "
                 f"the processor's resize; add --seen {profile.factor or 'FACTOR'} MIN MAX, with "
                 f"min_pixels and max_pixels of the model's preprocessor_config.json"
             )

@@ -44,6 +44,7 @@ from medreward.prepare.parts import (
 )
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
+from medreward.prepare.uneven import remark_splits
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.review import REVIEWED
@@ -255,10 +256,13 @@ def _settled(
         seed=options.seed,
         skip=options.on_error == "skip",
     )
+    drawn = all(record.split is None for record in records)
     records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
     remarks = [*source.remarks, *unsaid, *left_out, *_untold(task, prompts, options)]
+    if drawn:
+        remarks += remark_splits(records, task, options.fractions)
     if not records:
         why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from medreward import Task
 from medreward.data.sources import open_table
-from medreward.data.sources.base import Source
+from medreward.data.sources.record import Source
 from medreward.prepare import Options, prepare
 
 TASK = Task("severity", kind="ordinal", labels=["none", "mild", "severe"])

@@ -44,7 +44,6 @@ from medreward.prepare.parts import (
 )
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
-from medreward.prepare.uneven import remark_splits
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.review import REVIEWED
@@ -257,7 +256,6 @@ def _settled(
         seed=options.seed,
         skip=options.on_error == "skip",
     )
-    drawn = all(record.split is None for record in records)
     records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
@@ -265,8 +263,6 @@ def _settled(
     if options.asking is not None and task.reward.frame != RewardSettings().frame:
         what = "not used: grounding questions ask for pixels of the image in the row"
         remarks.append(Remark("the card's frame", what, task.reward.frame))
-    if drawn:
-        remarks += remark_splits(records, task, options.fractions)
     if not records:
         why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))

@@ -242,8 +242,8 @@ def _settled(
         check_task(options.transforms, task)
     if options.size is not None and task.fields and task.has_places:
         raise ConfigError(
-            f"size: task {quote(task.name)} has boxes in a field, which are not resized with the "
-            f"image; resize images and boxes before"
+            f"size: the boxes of task {quote(task.name)} are a field, in pixels of the image as it "
+            f"is; resize images and boxes before"
         )
     prompts = options.prompts(task)
     said, unsaid = settle_unsaid(source.records, negative=options.unannotated == "negative")

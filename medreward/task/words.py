@@ -38,8 +38,8 @@ def cite_words(task: Any) -> dict[str, SignedText]:
         found["modifiers"] = SignedText(
             words,
             "",
-            f"extra words: a label of {task.name} with one of them still counts as that label"
-            + (", if the label says that something was found" if of_a_finding else ""),
+            f"words that may stand beside a label of {task.name}: it still counts as that label"
+            + (", if it says that something was found" if of_a_finding else ""),
         )
     if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
         phrases = BETWEEN.join(task.no_finding)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo evidence test test-slow test-trainers lint types docs sheet bench reading fuzz mutation clean
+.PHONY: demo evidence test test-slow test-trainers lint types docs pictures bench reading fuzz mutation clean
 
 demo: .venv/demo.done  ## the main job: GRPO on real MRI slices, about 2 minutes on two cores
 	$(BIN)/medreward demo --out $(OUT) $(DEMO_ARGS)
@@ -35,8 +35,8 @@ docs: .venv/dev.done
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 DATA ?= ../shared/data
-sheet: .venv/dev.done  ## docs/reference/perception.png: every transform on a real image
-	$(BIN)/python benchmarks/perception_sheet.py $(DATA) docs/reference/perception.png
+pictures: .venv/dev.done  ## the pictures of README and docs, from the code; those of pages need a chromium
+	$(BIN)/python -m benchmarks.pictures --data $(DATA) $(PICTURES)
 
 # All rows need, of versions that fit torch's: pip install torchvision albumentations torchmetrics faster-coco-eval
 bench: .venv/dev.done  ## the table and the chart of docs/evidence/performance.md; 10 minutes

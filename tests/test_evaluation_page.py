@@ -139,8 +139,8 @@ def test_bars_stand_where_their_values_are(tmp_path: Path) -> None:
 
 def test_a_difference_has_a_scale_around_zero(two: tuple[Page, str]) -> None:
     page, html = two
-    part = html[html.index("base less tuned") :]
-    assert "base less tuned &amp; &lt;b&gt;" in html
+    part = html[html.index("base minus tuned") :]
+    assert "base minus tuned &amp; &lt;b&gt;" in html
     assert part.count('class="zero" x1="50.0%"') >= 4
     assert "p, Holm" in page.text
 

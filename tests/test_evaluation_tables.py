@@ -61,7 +61,7 @@ def test_several_models_are_compared_in_pairs(
     assert main(given) == 0
     said = capsys.readouterr().out
     assert "| metric | base | sft | rft | always" in said
-    for heading in ("base less sft", "base less rft", "sft less rft"):
+    for heading in ("base minus sft", "base minus rft", "sft minus rft"):
         assert f"## pneumoniamnist: {heading}" in said
     content = json.loads((out / "report.json").read_text())
     found = [(m["p"], m["adjusted"]) for pair in content["comparisons"] for m in pair["metrics"]]

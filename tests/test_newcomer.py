@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from medreward import Task, explain
 from medreward.commands.cli import main
@@ -59,7 +60,7 @@ def test_rows_are_named_after_their_card(
 ) -> None:
     words = ["prepare", "--images", str(tmp_path), "--csv", "labels.csv", "--dry-run"]
     assert main([*words, "--task", f"other={card}"]) == 2
-    assert "rows are named after their card, 'level', not 'other'" in capsys.readouterr().err
+    assert "rows get the name of their card, 'level', not 'other'" in capsys.readouterr().err
 
 
 def test_a_missing_card_is_answered_with_the_cure(
@@ -121,3 +122,24 @@ def test_advice_knows_what_the_run_has(
     assert "one_answer" in text
     assert said in text
     assert unsaid not in text
+
+
+def test_questions_about_boxes_say_that_the_cards_frame_is_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (80, 60)).save(tmp_path / "a.png")
+    box = {"id": 0, "image_id": 0, "category_id": 0, "bbox": [4, 5, 20, 10]}
+    image = {"id": 0, "file_name": "a.png", "width": 80, "height": 60}
+    found = {"categories": [{"id": 0, "name": "disc"}], "images": [image], "annotations": [box]}
+    (tmp_path / "boxes.json").write_text(json.dumps(found))
+    card = tmp_path / "disc.yaml"
+    card.write_text(
+        "name: disc\nkind: localisation\nquestion: Where?\nlabels: [disc]\n"
+        "reward: {frame: per-mille}\n"
+    )
+    words = ["prepare", "--task", str(card), "--images", str(tmp_path)]
+    words += ["--coco", str(tmp_path / "boxes.json"), "--split", "train=1", "--dry-run"]
+    assert main([*words, "--ask", "where"]) == 0
+    assert "the card's frame: not used" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "the card's frame" not in capsys.readouterr().out

@@ -48,6 +48,11 @@ def test_the_citation_has_the_version() -> None:
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def test_the_pages_name_their_version() -> None:
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert site.startswith(f"site_name: medreward {__version__} ")
+
+
 def test_both_archives_have_the_data_files(built: Path) -> None:
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     assert wheel.name == f"medreward-{__version__}-py3-none-any.whl"

@@ -122,7 +122,7 @@ def test_a_part_that_was_cut_is_refused(letters: Path, tmp_path: Path) -> None:
     journal = tmp_path / "out/part-00002-of-00002/rows-3.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:-1]))
-    with pytest.raises(ConfigError, match=r"8 records and 9 are its share.*--part 2/2"):
+    with pytest.raises(ConfigError, match=r"8 records, and its share is 9.*--part 2/2"):
         merge_parts([tmp_path / "out"], tmp_path / "joined")
     (tmp_path / "out/part-00001-of-00002/rows-3.parquet").unlink()
     with pytest.raises(ConfigError, match="fewer rows than when it was written"):

@@ -396,15 +396,12 @@ def test_the_words_of_a_card_are_signed_like_statements(
         ),
         (
             "chestmnist",
-            (
-                "To leave out a label counts 1 times as much as to name one in excess; all labels "
-                "count alike."
-            ),
+            ("To leave out a label is as wrong as to name one too many; all labels count alike."),
         ),
         (
             Task("x", "multilabel", [Label("a", cost=3), "b"], reward={"beta": 2, "delta": 0}),
             (
-                "To leave out a label counts 4 times as much as to name one in excess; labels "
+                "To leave out a label counts 4 times as much as to name one too many; labels "
                 "count a 3, others 1."
             ),
         ),

@@ -6,6 +6,7 @@ that whoever adds a field says which side it is on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -261,6 +262,18 @@ def test_the_documentation_lists_the_settings_of_every_kind() -> None:
     rows = {"every kind": COMMON} | {f"`{kind}`": rules_of(kind).settings for kind in KINDS}
     for name, settings in rows.items():
         assert f"| {name} | {', '.join(f'`{one}`' for one in settings) or 'none'} |" in page
+
+
+def test_the_documentation_has_every_setting_and_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "rewards.md").read_text(
+        encoding="utf-8"
+    )
+    page = page.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    for one in fields(RewardSettings):
+        (row,) = re.findall(rf"^\| (?:`\w+`, )?`{one.name}`(?:, `\w+`)? \| (.*?) \|", page, re.M)
+        if isinstance(one.default, str | int | float):
+            value = one.default if isinstance(one.default, str) else f"{one.default:g}"
+            assert row.strip("`") == value, one.name
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -195,7 +195,9 @@ def test_every_rule_is_tried() -> None:
 
 
 def test_the_documentation_has_the_rules_and_their_constants() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "how-to" / "why.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "traces.md").read_text(
+        encoding="utf-8"
+    )
     for rule in RULES:
         assert f"| `{rule.__name__}` |" in page
     documented = dict(re.findall(r"`([A-Z_]+)` = ([0-9.]+)", page))

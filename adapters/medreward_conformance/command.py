@@ -1,4 +1,4 @@
-"""``medreward conformance``: whether a trainer hands a reward what its model wrote."""
+"""``medreward conformance``: check whether a trainer hands a reward what its model wrote."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     parser = commands.add_parser(
         "conformance",
-        help="whether a trainer hands a reward what its model wrote",
+        help="check whether a trainer hands a reward what its model wrote",
         description="Runs the trainer's own path to a reward on the CPU, with a probe in the "
         "reward's place. Exit status 0 if nothing differs, 1 if something does, 2 if the trainer "
         "is not here.",

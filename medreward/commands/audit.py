@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     parser = commands.add_parser(
         "audit",
-        help="attack a reward with a battery of exploits",
+        help="try more than a hundred ways to cheat a reward",
         description="Exit status: 0 where every exploit family passes, 1 where one fails, 2 for "
         "wrong input.",
     )
@@ -36,7 +36,9 @@ def add_parser(commands: Any) -> None:
     which.add_argument("--task", action="append", help="a shipped task's name or a YAML card")
     which.add_argument("--all", action="store_true", help="every shipped task")
     which.add_argument("--list", action="store_true", help="list the exploit families")
-    parser.add_argument("--signature", help="how the reward is called (default: found out)")
+    parser.add_argument(
+        "--signature", help="how the reward is called (default: told by its parameters)"
+    )
     add_time_limit(parser)
     parser.add_argument(
         "--targets",

@@ -1,4 +1,4 @@
-"""``medreward check``: hold a reward to labelled cases."""
+"""``medreward check``: compare a reward with labelled cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     check = commands.add_parser(
         "check",
-        help="hold a reward to labelled cases",
+        help="compare a reward with labelled cases",
         description="Exit status 0 if every case is as expected, 1 if one is not, 2 for a file or "
         "an option that is wrong.",
     )
@@ -49,9 +49,11 @@ def add_reward(parser: argparse.ArgumentParser) -> None:
         "--reward",
         metavar="PATH",
         help=f"the reward: {OWN}, package.module:function or file.py:function "
-        f"(default: {OWN}; a case file runs none by itself)",
+        f"(default: {OWN}, medreward's own)",
     )
-    parser.add_argument("--signature", choices=SIGNATURES, help="how to call it (default: detect)")
+    parser.add_argument(
+        "--signature", choices=SIGNATURES, help="how to call it (default: told by its parameters)"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:

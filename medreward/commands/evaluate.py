@@ -16,9 +16,9 @@ def add_parser(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="metrics of completions on held-out rows, with intervals, baselines, comparisons",
-        description="Scores the completions of a file, or a model's, and prints the metrics of "
-        "each task (accuracy, F1, kappa, IoU, AP, Dice, errors, AUROC where confidences are), each "
-        "with a 95 % bootstrap interval and beside baselines; compares models; writes a page.",
+        description="Scores the completions of a file, or those of a model, and prints the metrics "
+        "of each task with 95 % bootstrap intervals and baselines: accuracy, F1, kappa, IoU, AP, "
+        "Dice, errors, and AUROC if there are confidences. Compares models, and writes a page.",
     )
     evaluate.add_argument("rows", type=Path, help="parquet file of `medreward prepare`")
     evaluate.add_argument(
@@ -28,7 +28,9 @@ def add_parser(commands: Any) -> None:
         help="JSON lines or parquet with id, completion and perhaps confidence",
     )
     evaluate.add_argument(
-        "--model", metavar="FOLDER|NAME", help="have it write them, into --completions"
+        "--model",
+        metavar="FOLDER|NAME",
+        help="a model that writes the completions first, into --completions",
     )
     evaluate.add_argument("--max-new-tokens", type=int, default=512, help="(default: 512)")
     evaluate.add_argument(
@@ -39,9 +41,14 @@ def add_parser(commands: Any) -> None:
         help="completions a row: pass@1, pass@K, the answer that most give (default: 1, greedy)",
     )
     evaluate.add_argument(
-        "--temperature", type=float, default=1.0, help="of samples of --model (default: 1.0)"
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="of the samples that --model draws (default: 1.0)",
     )
-    evaluate.add_argument("--batch", type=int, default=1, help="rows at once (default: 1)")
+    evaluate.add_argument(
+        "--batch", type=int, default=1, help="rows that --model answers at once (default: 1)"
+    )
     evaluate.add_argument(
         "--compare",
         "--against",
@@ -49,10 +56,13 @@ def add_parser(commands: Any) -> None:
         action="extend",
         default=[],
         metavar="[NAME=]FILE",
-        help="completions of other models for the same rows; each two are compared",
+        help="completions of other models for the same rows; each pair of models is compared",
     )
     evaluate.add_argument(
-        "--by", default="", metavar="NAMES", help="fields of extra_info, separated by commas"
+        "--by",
+        default="",
+        metavar="NAMES",
+        help="metrics for each value of these fields of extra_info, separated by commas",
     )
     evaluate.add_argument(
         "--cluster",
@@ -63,7 +73,7 @@ def add_parser(commands: Any) -> None:
     evaluate.add_argument(
         "--rules",
         action="store_true",
-        help="beside this, the verdicts of MedEvalKit, VLMEvalKit, lmms-eval and others",
+        help="also the verdicts by the rules of MedEvalKit, VLMEvalKit, lmms-eval and others",
     )
     evaluate.add_argument(
         "--missing",
@@ -78,15 +88,27 @@ def add_parser(commands: Any) -> None:
         metavar="[SOURCE=]CARD",
         help="the card of a data source that is not a shipped task; may be repeated",
     )
-    evaluate.add_argument("--completion-format", metavar="NAME|FILE", help="that of the reward")
-    evaluate.add_argument("--model-profile", metavar="NAME|FILE", help="that of the reward")
-    evaluate.add_argument("--resamples", type=int, default=2000, help="(default: 2000)")
-    evaluate.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    evaluate.add_argument(
+        "--completion-format", metavar="NAME|FILE", help="the same as for the reward"
+    )
+    evaluate.add_argument("--model-profile", metavar="NAME|FILE", help="the same as for the reward")
+    evaluate.add_argument(
+        "--resamples",
+        type=int,
+        default=2000,
+        help="draws of the bootstrap and of the test (default: 2000)",
+    )
+    evaluate.add_argument(
+        "--seed", type=int, default=0, help="of samples and of the bootstrap (default: 0)"
+    )
     evaluate.add_argument(
         "--out", type=Path, metavar="DIR", help="write report.html, .md, .json and .tex"
     )
     evaluate.add_argument(
-        "--errors", type=int, default=24, help="errors with images in report.html (default: 24)"
+        "--errors",
+        type=int,
+        default=24,
+        help="how many errors report.html shows with their images (default: 24)",
     )
     evaluate.set_defaults(run=_run)
 
@@ -165,8 +187,8 @@ def _suites(models: dict[str, dict[str, Any]]) -> list[Any]:
     ]
     if not found:
         raise ConfigError(
-            "--rules: no suite has a rule for these tasks; they are for options, labels and short "
-            "answers"
+            "--rules: no suite has a rule for these tasks; there are rules for options, labels and "
+            "short answers"
         )
     return found
 
@@ -178,7 +200,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     from medreward.runs.generation import Sampling, generate
 
     if arguments.completions is None:
-        raise ConfigError("--model: --completions FILE is where its completions are written")
+        raise ConfigError("--model: add --completions FILE, to which its completions are written")
     made = generate(
         arguments.model,
         arguments.rows,

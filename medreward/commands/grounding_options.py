@@ -23,13 +23,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--negatives",
         type=float,
         metavar="SHARE",
-        help="of questions about what the image does not show (default: 0.2)",
+        help="share of questions about what the image does not show (default: 0.2)",
     )
     group.add_argument(
         "--count-up-to",
         type=int,
         metavar="N",
-        help="do not ask for the count where there are more (default and most: 100)",
+        help="do not ask for the count if there are more than N (default and maximum: 100)",
     )
 
 

@@ -46,7 +46,7 @@ def _add_arguments(prepare: argparse.ArgumentParser) -> None:
     prepare.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would be written, as far as that is known without decoding an image",
+        help="print what would be written and write nothing; no image is decoded",
     )
     add_source_options(prepare)
     _add_rows(prepare)
@@ -64,14 +64,18 @@ def missing_package(error: ModuleNotFoundError, command: str = "prepare") -> Con
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("rows")
-    group.add_argument("--size", type=int, help="longest side in pixels (default: as it is)")
+    group.add_argument(
+        "--size", type=int, help="longest side of images in pixels (default: unchanged)"
+    )
     group.add_argument(
         "--split",
         metavar="SHARES",
         help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
     )
     group.add_argument("--limit", type=int, help="at most so many images of each split")
-    group.add_argument("--seed", type=int, default=0, help="of split, limit and label order")
+    group.add_argument(
+        "--seed", type=int, default=0, help="of splits, --limit and the order of labels"
+    )
     group.add_argument(
         "--map",
         action="append",
@@ -79,7 +83,9 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         metavar="OLD=NEW",
         help="a label in the source and its name in the card; OLD= leaves it out",
     )
-    group.add_argument("--map-file", metavar="FILE", help="the same as YAML, JSON or CSV")
+    group.add_argument(
+        "--map-file", metavar="FILE", help="such mappings in a file: YAML, JSON or CSV"
+    )
     group.add_argument(
         "--box-label",
         action="append",
@@ -101,14 +107,20 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         help="images without any annotation: left out (default), or negative, if they show nothing "
         "of what is looked for",
     )
-    group.add_argument("--drop-duplicates", action="store_true", help="instead of an error")
+    group.add_argument(
+        "--drop-duplicates",
+        action="store_true",
+        help="of a picture in two splits keep the one in test, else in val (default: an error)",
+    )
     group.add_argument(
         "--on-error",
         default="stop",
         choices=("stop", "skip"),
         help="at images that cannot be used: stop after naming all of them (default), or skip them",
     )
-    group.add_argument("--workers", type=int, help="processes (default: one a core)")
+    group.add_argument(
+        "--workers", type=int, help="number of processes (default: one for each core)"
+    )
     group.add_argument(
         "--no-cache",
         dest="cache",
@@ -119,7 +131,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         "--shard-rows",
         type=int,
         metavar="N",
-        help="several files a split, of at most N rows each: train-00000-of-00012.parquet",
+        help="several files for each split, of at most N rows: train-00000-of-00012.parquet",
     )
     group.add_argument(
         "--part",
@@ -146,7 +158,7 @@ def _add_transforms(parser: argparse.ArgumentParser) -> None:
         "--transform-splits",
         default="train",
         metavar="NAMES",
-        help="separated by commas (default: train)",
+        help="the splits to transform, separated by commas (default: train)",
     )
 
 
@@ -156,24 +168,24 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
         "--knowledge",
         default="full",
         choices=(*KNOWLEDGE_LEVELS, REVIEWED),
-        help="how much prior knowledge (default: full); reviewed: what holds after review alone",
+        help="how much knowledge (default: full); reviewed: only statements that a reader signed",
     )
     group.add_argument("--reviews", metavar="DIR", help="folder with reviews of the card")
     group.add_argument(
         "--shuffle-labels",
         action=argparse.BooleanOptionalAction,
-        help="labels in an order of each row's own (default: unless they are grades)",
+        help="each row has its own order of labels (default: yes, except for grades)",
     )
     group.add_argument(
         "--budget",
         type=int,
         metavar="TOKENS",
-        help="leave out statements until a prompt has no more, without the image",
+        help="leave out statements until a prompt has at most so many tokens, without the image",
     )
     group.add_argument(
         "--tokenizer",
         metavar="NAME",
-        help="counts them: a Hugging Face name, a folder or a tokenizer.json",
+        help="counts the tokens: a Hugging Face name, a folder or a tokenizer.json",
     )
     group.add_argument("--template", metavar="FILE", help="templates in place of the shipped ones")
     group.add_argument(
@@ -191,17 +203,24 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("reading")
     group.add_argument(
-        "--max-pixels", type=int, default=100_000_000, help="larger ones are refused"
+        "--max-pixels",
+        type=int,
+        default=100_000_000,
+        help="images with more pixels cannot be used (default: 100000000)",
     )
     group.add_argument(
         "--intensity",
         nargs=2,
         type=float,
         metavar=("LOW", "HIGH"),
-        help="values that become black and white (more than 8 bits, DICOM, NIfTI)",
+        help="the values that become black and white (for more than 8 bits, DICOM, NIfTI)",
     )
     group.add_argument("--frame", default="middle", help="of a DICOM: first, middle or a number")
-    group.add_argument("--allow-burned-in", action="store_true", help="take DICOM that says so")
+    group.add_argument(
+        "--allow-burned-in",
+        action="store_true",
+        help="take DICOM whose header says BurnedInAnnotation: YES",
+    )
 
 
 def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
@@ -237,8 +256,8 @@ def _card(text: str, reviews: str | None) -> Task:
     ((source, task),) = name_tasks([text]).named.items()
     if source != task.name:
         raise ConfigError(
-            f"--task: {quote(text)}: rows are named after their card, {quote(task.name)}, not "
-            f"{quote(source)}; change the card's name, or leave {quote(source)} out"
+            f"--task: {quote(text)}: rows get the name of their card, {quote(task.name)}, not "
+            f"{quote(source)}; change the name in the card, or leave {quote(source)} out"
         )
     if reviews is None:
         return task
@@ -261,14 +280,14 @@ def _profile(task: Task, arguments: argparse.Namespace) -> ModelProfile:
         )
     if arguments.seen and profile.factor not in (None, arguments.seen[0]):
         raise ConfigError(
-            f"--seen: FACTOR {arguments.seen[0]} beside --model-profile {profile.name}, whose "
-            f"factor is {profile.factor}"
+            f"--seen: FACTOR {arguments.seen[0]} does not fit --model-profile {profile.name}, "
+            f"whose factor is {profile.factor}"
         )
     if task.has_places and profile.frame == "resized" and not arguments.seen:
         arguments.seen = [profile.factor, profile.min_pixels, profile.max_pixels]
         if None in arguments.seen:
             raise ConfigError(
-                f"--seen: boxes of --model-profile {profile.name} are in pixels of the image after "
+                f"--seen: --model-profile {profile.name} gives boxes in pixels of the image after "
                 f"the processor's resize; add --seen {profile.factor or 'FACTOR'} MIN MAX, with "
                 f"min_pixels and max_pixels of the model's preprocessor_config.json"
             )

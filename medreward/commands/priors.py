@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
-    priors = commands.add_parser("priors", help="check prior knowledge, or have it drafted")
+    priors = commands.add_parser(
+        "priors", help="check the knowledge in cards, or let a model draft some"
+    )
     actions = priors.add_subparsers(required=True, metavar="ACTION")
     _add_lint(actions)
     _add_draft(actions)
@@ -30,7 +32,7 @@ def _add_lint(actions: Any) -> None:
     lint = actions.add_parser(
         "lint",
         help="check the knowledge in cards",
-        description="Exit status: 0, 1 where there are errors, 2 where a file cannot be read.",
+        description="Exit status: 0 without errors, 1 with errors, 2 if a file cannot be read.",
     )
     lint.add_argument(
         "task", nargs="*", metavar="NAME|FILE", help="shipped names or cards (default: all shipped)"
@@ -46,7 +48,7 @@ def _add_lint(actions: Any) -> None:
 def _add_draft(actions: Any) -> None:
     draft = actions.add_parser(
         "draft",
-        help="have a language model draft attributes for labels without",
+        help="let a language model draft attributes for labels that have none",
         description="Writes a new card. What is drafted is unreviewed and has no source until you "
         "give it one, which `medreward priors lint` insists on.",
     )
@@ -55,12 +57,14 @@ def _add_draft(actions: Any) -> None:
         "--endpoint",
         required=True,
         metavar="URL",
-        help="an OpenAI-compatible one, such as http://localhost:8000/v1",
+        help="an OpenAI-compatible endpoint, such as http://localhost:8000/v1",
     )
-    draft.add_argument("--model", required=True, help="the model's name there")
+    draft.add_argument("--model", required=True, help="the name of the model at the endpoint")
     draft.add_argument("--out", type=Path, help="default: NAME.drafts.yaml")
-    draft.add_argument("--key-env", metavar="NAME", help="environment variable with the key")
-    draft.add_argument("--timeout", type=float, default=60, help="seconds a request (default: 60)")
+    draft.add_argument("--key-env", metavar="NAME", help="environment variable that has the key")
+    draft.add_argument(
+        "--timeout", type=float, default=60, help="seconds for a request (default: 60)"
+    )
     draft.set_defaults(run=_run_draft)
 
 

@@ -13,9 +13,10 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     review = commands.add_parser(
         "review",
-        help="have the knowledge in cards read by clinicians, and take their verdicts in",
-        description="A sheet to read, in a browser or as a table, and the verdicts that come back. "
-        "Each is bound to the SHA-256 of text, label and source: a changed text is unreviewed.",
+        help="write a sheet on which a clinician judges cards, and take in the verdicts",
+        description="A clinician judges the statements of cards on a sheet, in a browser or as a "
+        "table; apply takes the verdicts in. A verdict holds for a text, its label and its source: "
+        "if one of these changes, the statement is unreviewed again.",
     )
     actions = review.add_subparsers(required=True, metavar="ACTION")
     _add_sheet(actions)
@@ -26,8 +27,8 @@ def _add_sheet(actions: Any) -> None:
     sheet = actions.add_parser(
         "sheet",
         help="write the sheet that a reader fills in",
-        description="One HTML file that needs no network and no installation, or, where the name "
-        "ends in .csv, a table.",
+        description="Writes one HTML file that needs no network and no installation, or a table if "
+        "the name of --out ends in .csv.",
     )
     sheet.add_argument(
         "card", nargs="*", metavar="CARD", help="shipped names or files (default: all shipped)"
@@ -42,7 +43,7 @@ def _add_sheet(actions: Any) -> None:
     sheet.add_argument(
         "--statements", action="store_true", help="leave out questions, names and costs"
     )
-    sheet.add_argument("--reviews", metavar="DIR", help="folder with reviews so far")
+    sheet.add_argument("--reviews", metavar="DIR", help="folder with the reviews that there are")
     sheet.add_argument("--out", type=Path, default=Path("review.html"), help="default: review.html")
     sheet.set_defaults(run=_run_sheet)
 
@@ -51,8 +52,9 @@ def _add_apply(actions: Any) -> None:
     apply = actions.add_parser(
         "apply",
         help="write a reader's verdicts beside the cards",
-        description="Into NAME.reviews.yaml beside a card of yours; those of shipped cards into "
-        "the folder that you name, which is made where it is missing. All is written, or nothing.",
+        description="Writes the verdicts into NAME.reviews.yaml beside your card. For shipped "
+        "cards, --reviews names the folder, which is made where it is missing. All of the file is "
+        "written, or nothing.",
     )
     apply.add_argument("file", type=Path, help="what the sheet exported, or the table filled in")
     apply.add_argument(
@@ -60,7 +62,7 @@ def _add_apply(actions: Any) -> None:
     )
     apply.add_argument("--reviews", metavar="DIR", help="write into this folder")
     apply.add_argument(
-        "--skip-unknown", action="store_true", help="leave out verdicts on what no card says"
+        "--skip-unknown", action="store_true", help="leave out verdicts on texts that no card has"
     )
     for name, what in (("by", "name"), ("role", "role"), ("on", "day, YYYY-MM-DD")):
         text = f"for a table with empty cells: the reader's {what}"

@@ -9,7 +9,7 @@ from typing import Any
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
-    rows = commands.add_parser("rows", help="check the rows that trainers read, export them")
+    rows = commands.add_parser("rows", help="check, export or merge rows")
     actions = rows.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="check tasks, ground truths and images of rows")
     check.add_argument(
@@ -29,12 +29,12 @@ def add_parser(commands: Any) -> None:
         "--images",
         type=Path,
         metavar="DIR",
-        help="the folder under which rows may name pictures (default: rows hold bytes)",
+        help="the folder of pictures that rows name by path (default: rows hold the pictures)",
     )
     check.add_argument(
         "--completion-format",
         metavar="NAME|FILE",
-        help="the format that the reward reads, where it is not the card's",
+        help="the completion format of the reward, if it is not the card's",
     )
     check.add_argument(
         "--model-profile",
@@ -44,12 +44,12 @@ def add_parser(commands: Any) -> None:
     check.add_argument(
         "--recitation-measure",
         metavar="NAME",
-        help="that of the reward, where it is not the card's: bleu, precision or containment",
+        help="the measure of the reward, if it is not the card's: bleu, precision or containment",
     )
     check.add_argument(
         "--model",
         metavar="FOLDER|NAME",
-        help="hold the rows against a model's configuration, chat template and image processor; "
+        help="compare the rows with a model's configuration, chat template and image processor; "
         "its weights are not read",
     )
     check.add_argument(
@@ -95,7 +95,7 @@ def _add_merge(actions: Any) -> None:
         "--shard-rows",
         type=int,
         metavar="N",
-        help="several files a split, of at most N rows each (default: as the parts were told)",
+        help="several files for each split, of at most N rows (default: as for the parts)",
     )
     merge.set_defaults(run=_run_merge)
 

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     sweep = commands.add_parser(
         "sweep",
-        help="say how sensitive the advantages are to weights and settings, from a trace",
+        help="say what other weights and settings would have changed, from a trace",
         description="Scores the completions of a trace under every combination of the grid and "
         "compares the advantages within groups with those under the card's settings.",
     )
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="change the reference, which is else the card's settings",
+        help="change the settings that are compared with (default: the card's)",
     )
     sweep.add_argument("--json", action="store_true", help="print everything as JSON")
     sweep.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV as well")

@@ -1,4 +1,4 @@
-"""``medreward tasks``: list the shipped tasks, or show one."""
+"""``medreward tasks``: list the shipped tasks, show one, or draft a new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
-    tasks = commands.add_parser("tasks", help="list the shipped tasks, or show one")
+    tasks = commands.add_parser(
+        "tasks", help="list the shipped tasks, show one, or draft a new one"
+    )
     _add_reviews(tasks, "of the shipped cards")
     tasks.set_defaults(run=_run_list)
     actions = tasks.add_subparsers(metavar="ACTION")

@@ -1,4 +1,4 @@
-"""``medreward tasks new``: draft a card from data."""
+"""``medreward tasks new``: draft a card from the labels in data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def add_new(actions: Any) -> None:
     """Add the action; what it needs is imported when it runs."""
     new = actions.add_parser(
         "new",
-        help="draft a card from data",
+        help="draft a card from the labels in data",
         description="Drafts a card from the labels in data: a folder of classes, a CSV file, COCO, "
-        "YOLO, Pascal VOC, CVAT, LabelMe, Label Studio, npz or a saved Hugging Face set. The kind "
-        "and the columns are guessed from what is there, and what is guessed is said; synonyms and "
-        "the question are for you to write. With a source's own options in place of --from, "
-        "nothing is guessed of it.",
+        "YOLO, Pascal VOC, CVAT, LabelMe, Label Studio, npz or a saved Hugging Face set. Kind "
+        "and columns are guessed from what is there, and the guesses are printed. Synonyms and the "
+        "question are for you to write. To name the source yourself, give its options in place "
+        "of --from.",
         epilog="medreward tasks new --from Dataset_BUSI --out busi_card.yaml",
     )
     new.populate = _add_arguments
@@ -39,7 +39,7 @@ def _add_arguments(new: argparse.ArgumentParser) -> None:
     )
     new.add_argument("--out", type=Path, required=True, help="the card to write, a .yaml file")
     new.add_argument("--name", help="the task's name (default: from the data's)")
-    new.add_argument("--kind", help="the task's kind (default: guessed, and said)")
+    new.add_argument("--kind", help="the task's kind (default: guessed and printed)")
     add_source_options(new)
     new.set_defaults(run=partial(_run, new))
 

@@ -13,9 +13,9 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     view = commands.add_parser(
         "view",
-        help="show rows, and what was answered to them, as an HTML sheet",
-        description="Images with boxes drawn, prompts and targets; with a trace also completions, "
-        "their boxes, rewards and reasons. One file that needs no network and no script.",
+        help="show rows and the answers to them on an HTML page",
+        description="Writes one HTML file: images with boxes, prompts and targets; with a trace "
+        "also completions, their boxes, rewards and reasons. It needs no network and no script.",
     )
     view.add_argument("file", type=Path, help="parquet file of rows")
     view.add_argument("--trace", type=Path, metavar="FILE", help="completions, as JSON lines")
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
         help="file (default without a trace), worst (default with one), best, zero-variance",
     )
     view.add_argument(
-        "--completions", type=int, default=8, help="at most so many a row (default: 8)"
+        "--completions", type=int, default=8, help="at most so many for each row (default: 8)"
     )
     view.add_argument(
         "--pixels", type=int, default=512, help="longest side of the pictures (default: 512)"
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
         "--images",
         type=Path,
         metavar="DIR",
-        help="the folder under which rows may name pictures (default: rows hold bytes)",
+        help="the folder of pictures that rows name by path (default: rows hold the pictures)",
     )
     view.set_defaults(run=_run)
 

@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command; what it needs is imported when it runs."""
     why = commands.add_parser(
         "why",
-        help="say why a run's rewards are what they are: reasons, dead groups, drift, hacking",
+        help="say what stands out in a run: unread answers, groups that teach nothing, trends",
         description="Reads a trace of medreward, TRL's completions tables (log_completions) or "
         "veRL's dumps (trainer.rollout_data_dir), as files or folders.",
     )
@@ -34,8 +34,10 @@ def add_trace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task", metavar="[SOURCE=]CARD", help="a shipped task's name or a YAML card, to score by"
     )
-    parser.add_argument("--group-size", type=int, help="neighbours that are a group, if unnamed")
-    parser.add_argument("--split", help="the split to look at, where rows name theirs")
+    parser.add_argument(
+        "--group-size", type=int, help="so many neighbouring rows are a group, if rows name none"
+    )
+    parser.add_argument("--split", help="the split to look at, if rows name theirs")
 
 
 def trace_rows(arguments: argparse.Namespace) -> Iterator[Any]:

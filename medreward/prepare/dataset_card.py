@@ -166,7 +166,7 @@ def _opening(summary: Summary, facts: CardFacts) -> str:
 
 def _provenance(task: Task) -> dict[str, str]:
     known = {"modality": task.modality, **task.data, "task card": task.digest}
-    known.setdefault("licence", "not stated in the task's card")
+    known.setdefault("licence", "not stated; a card states it with data: {licence: …}")
     return {name: text for name, text in known.items() if text}
 
 

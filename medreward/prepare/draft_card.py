@@ -65,8 +65,8 @@ def draft_card(
     """
     if any(record.question for record in source.records):
         raise ConfigError(
-            f"{source.name}: its questions bring their answers along; the shipped cards yes_no, "
-            f"multiple_choice and short_answer fit, without a card of your own"
+            f"{source.name}: its questions bring their answers along, so they need no card of "
+            f"yours; take the shipped card yes_no, multiple_choice or short_answer"
         )
     records, _ = settle_unsaid(source.records, negative=False)
     counts = _count(records)

@@ -103,7 +103,7 @@ def _check_no_finding(
             f"{record.where}: {quote(nothing[0])} stands beside "
             f"{', '.join(k for k in keys if known[k])}"
             f"; --map {quote(nothing[0])}='no finding' drops it there, --map {quote(nothing[0])}= "
-            f"the images"
+            f"leaves such images out"
         )
 
 

@@ -97,8 +97,8 @@ def settle_unsaid(records: Sequence[Record], *, negative: bool) -> Settled:
         return list(records), [Remark(taken, what)]
     if len(unsaid) == len(records):
         raise ConfigError(
-            f"{len(unsaid)} of {len(records)} images have no annotation, so that none is left; "
-            f"where that means that they show nothing, --unannotated negative takes them so"
+            f"{len(unsaid)} of {len(records)} images have no annotation, and no other image is "
+            f"there; if this means that they show nothing, add --unannotated negative"
         )
     what = "no annotation; left out, as it may not have been looked at (--unannotated negative)"
     return [r for r in records if not r.unsaid], [Remark(r.where, what) for r in unsaid]

@@ -97,6 +97,6 @@ def _rows_of_part(folder: Path, state: PartState, split: str, tally: Tally) -> I
     expected = totals(state.expected, state.index, state.count)[split]
     if count != expected or next(rows, None) is not None:
         raise ConfigError(
-            f"{folder}: {split} has {count} records and {expected} are its share, or rows that "
-            f"belong to none; make the part again: --part {state.index}/{state.count}"
+            f"{folder}: {split} has {count} records, and its share is {expected}; or it has rows "
+            f"of no record; make the part again: --part {state.index}/{state.count}"
         )

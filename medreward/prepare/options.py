@@ -145,7 +145,7 @@ class Options:
         if self.asking and self.template:
             raise ConfigError("template: grounding questions (ask) have templates of their own")
         if self.tokenizer and self.budget is None:
-            raise ConfigError("tokenizer: it counts the tokens of a budget, which is missing")
+            raise ConfigError("tokenizer: it counts the tokens of a budget, and there is no budget")
         numbers = {"size": MAX_SIZE, "limit": 10**9, "workers": 1024, "budget": 10**9}
         numbers["shard_rows"] = 10**9
         for name, most in numbers.items():

@@ -47,6 +47,7 @@ from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.review import REVIEWED
+from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.text.shown import escape_controls
 
@@ -261,6 +262,9 @@ def _settled(
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
     remarks = [*source.remarks, *unsaid, *left_out, *_untold(task, prompts, options)]
+    if options.asking is not None and task.reward.frame != RewardSettings().frame:
+        what = "not used: grounding questions ask for pixels of the image in the row"
+        remarks.append(Remark("the card's frame", what, task.reward.frame))
     if not records:
         why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))

@@ -252,7 +252,7 @@ def _metric_rows(whole: Sequence[TaskEvaluation]) -> list[BarRow]:
             name,
             [Bar(model, *own[name][1:]) for model, own in by_model if name in own],
             [values[name] for values in whole[0].baselines.values() if name in values],
-            "less is better" if any(word in name for word in _LESS) else "",
+            "lower is better" if any(word in name for word in _LESS) else "",
         )
         for name in names
     ]
@@ -267,12 +267,12 @@ def _difference_rows(one: ModelComparison) -> tuple[str, list[BarRow]]:
         BarRow(
             own.name,
             [Bar("", own.value, own.low, own.high, f"{own.adjusted:.4f}")],
-            note="less is better" if any(word in own.name for word in _LESS) else "",
+            note="lower is better" if any(word in own.name for word in _LESS) else "",
             span=(-most, most),
         )
         for own in one.metrics
     ]
-    return f"{one.one} less {one.other}", rows
+    return f"{one.one} minus {one.other}", rows
 
 
 # Errors

@@ -130,7 +130,7 @@ def _reason_lines(one: TaskEvaluation) -> list[str]:
 
 
 def _comparison_lines(one: ModelComparison) -> Iterator[str]:
-    yield f"## {plain(one.task)}: {plain(one.one)} less {plain(one.other)}"
+    yield f"## {plain(one.task)}: {plain(one.one)} minus {plain(one.other)}"
     yield ""
     yield "| metric | difference | p | p, Holm |"
     yield "|---|---:|---:|---:|"
@@ -200,7 +200,7 @@ def latex(
         table = [[name, *(own.get(name, "") for own in cells)] for name in names]
         lines += _tabular([title, *models], table)
     for comparison in comparisons:
-        head = [f"{comparison.task}: {comparison.one} less {comparison.other}"]
+        head = [f"{comparison.task}: {comparison.one} minus {comparison.other}"]
         rows = [
             [
                 own.name,

@@ -52,7 +52,7 @@ HINTS = {
     "several_answers": "the policy hedges or goes on after its answer: stop at </answer>",
     "label_unknown": "the answers use words that the card does not know: list the allowed labels "
     "in the prompt, and add true synonyms to the card",
-    "answer_not_understood": "see what is not understood, below",
+    "answer_not_understood": "see the list of what was not understood first",
     "grade_unknown": "the answers name no grade: say in the prompt which grades there are",
     "several_labels": "the policy hedges: say in the prompt that one label is wanted",
     "several_grades": "the policy hedges: say in the prompt that one grade is wanted",

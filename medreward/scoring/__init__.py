@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medreward.scoring.rows import judge_row, score_rows
     from medreward.scoring.scorer import Scorer
     from medreward.scoring.task_book import TaskBook
-    from medreward.scoring.trace import TraceWriter
+    from medreward.scoring.trace import TraceWriter, trace_row
 else:
     __getattr__, __dir__ = import_late(
         __name__,
@@ -24,7 +24,7 @@ else:
             "medreward.scoring.rows": "judge_row score_rows",
             "medreward.scoring.scorer": "Scorer",
             "medreward.scoring.task_book": "TaskBook",
-            "medreward.scoring.trace": "TraceWriter",
+            "medreward.scoring.trace": "TraceWriter trace_row",
         },
     )
 
@@ -34,4 +34,5 @@ __all__ = [
     "TraceWriter",
     "judge_row",
     "score_rows",
+    "trace_row",
 ]

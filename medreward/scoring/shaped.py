@@ -39,7 +39,21 @@ def explain(
     knowledge: str | Sequence[str | None] | None = None,
     **settings: Any,
 ) -> Score | list[Score]:
-    """Score a completion and say why; takes the arguments of :func:`shaped_reward`.
+    """Score a completion, or each completion of a batch, and say why.
+
+    Args:
+        completion: a completion (a string, or TRL's chat messages), or a list of them.
+        target: the truth, as for :func:`shaped_reward`.
+        task: a shipped task's name, the path of a YAML card, or a `Task`.
+        knowledge: the text in the prompt; None stands for the card's own, "" for none.
+        **settings: a judge, and what overrides the card's reward settings.
+
+    Returns:
+        A `Score` with the total, the parts, reason codes and the signature; for a list of
+        completions a list of them.
+
+    Raises:
+        ConfigError: if the task, a setting or a target is not allowed. Model text never raises.
 
     >>> score = explain(
     ...     "<think>Focal opacity.</think><answer>possibly pneumonia</answer>",

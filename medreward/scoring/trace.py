@@ -135,6 +135,12 @@ def trace_row(
         target: the truth, as the task or a row has it.
         knowledge: the text injected into the prompt; the card's own is written as None.
         **place: ``step``, ``id``, ``group`` and ``split``, as far as they are known.
+
+    >>> from medreward import explain
+    >>> card = Task.load("yes_no")
+    >>> text = "<think>x</think><answer>yes</answer>"
+    >>> trace_row(explain(text, "no", task=card), card, text, "no", "", step=1).reasons
+    ('wrong_label',)
     """
     fields = score._asdict() | {"unread": score.unread or None}
     return TraceRow(

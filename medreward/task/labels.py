@@ -18,7 +18,7 @@ class Statement:
         text: the sentence as it is injected into a prompt.
         source: a key of the task's references.
         findings: words of the text that name what is seen in the image, for the part ``findings``
-            of the reward, which holds reasoning against them.
+            of the reward, which compares reasoning with them.
 
     >>> Statement("Microaneurysms only.", source="icdr").source
     'icdr'

@@ -94,23 +94,23 @@ class RewardSettings:
         frame: the frame in which an answer's coordinates are, out of `FRAMES`.
         box_quality: what a matched box earns, out of `BOX_QUALITIES`.
         box_threshold: the IoU at which "threshold" and "above" begin to pay, in [0.01, 0.99].
-        annotators: what several annotators' boxes stand for, out of `ANNOTATORS`.
+        annotators: how the boxes of several annotators count, out of `ANNOTATORS`.
         mask_quality: what a mask earns, out of `MASK_QUALITIES`.
         set_quality: what a set of labels earns, for multi-label tasks, out of `SET_QUALITIES`.
         answer_quality: what a short answer earns, out of `ANSWER_QUALITIES`.
         answer_floor: the token F1 below which a short answer earns nothing, in [0, 1].
-        number_quality: what a number beyond the tolerance earns, out of `NUMBER_QUALITIES`.
-        number_reach: the share of the true number, beyond the tolerance, where that ends, in
-            [0.01, 10].
+        number_quality: what a number outside of the tolerance earns, out of `NUMBER_QUALITIES`.
+        number_reach: how far outside of the tolerance credit ends, as a share of the true number,
+            in [0.01, 10].
         field_balance: the share of the worst field in what several fields earn, in [0, 1].
         absent_weight: how much an absent finding counts in a report beside a present one, in
             [0.001, 1].
         completion_format: where reasoning and answer stand in a completion: the name of a format
             out of `medreward.text.formats.registry.format_names`, or a user's own, as a mapping or
             a YAML file (`medreward.task.completion_format`); prompts ask for it.
-        recitation_measure: how reasoning is held against the knowledge, out of
+        recitation_measure: how repeated wording is measured, out of
             `RECITATION_MEASURES`.
-        report_metric: what a free-text report is measured by: "bleu", or "radeval:METRIC" or
+        report_metric: what measures a free-text report: "bleu", "rouge_l", or "radeval:METRIC" or
             "radeval:METRIC:KEY" for a metric of RadEval.
 
     Raises:

@@ -114,7 +114,8 @@ class Task:
         name: short name; the one in the rows' ``task`` column.
         kind: "classification" (one of several labels), "ordinal" (a grade on a scale; labels in
             rising order), "multilabel" (any number of the labels), "localisation" (boxes),
-            "segmentation" (a mask) or "pointing" (a point in each box or mask).
+            "segmentation" (a mask) or "pointing" (a point in each box or mask). Rows bring the
+            answers of "choice", "short_answer", "number", "fields", "report" and "free_report".
         labels: the labels or grades; for localisation the classes of boxes, or none; for pointing
             the one class that is pointed at, or none.
         question: what the prompt asks.
@@ -130,10 +131,10 @@ class Task:
         data: where the data come from and under which licence.
         laterality: what depends on side, and how words change in a flipped image; None: unsaid.
         languages: the languages that answers may have: "en", "de", "zh".
-        modifiers: words that may stand beside a label and never deny, grade or change it, beside
-            those of the languages.
+        modifiers: words that may stand beside a label and never deny, grade or change it; the
+            languages have some too.
         fields: name -> task of each field, for an answer with several of them.
-        field_weights: name of a field -> what it counts, 1 where it is not here.
+        field_weights: name of a field -> its weight; 1 for a field that is not named.
         specialty: who reads such images, such as "ophthalmology"; "" where anyone does.
         urls: key of a reference -> its address on the web.
         reviews: what readers say of statements, those included that the card no longer has.

@@ -41,7 +41,13 @@ def cite_words(task: Any) -> dict[str, SignedText]:
             found[f"labels[{i}].synonyms"] = SignedText(names, label.name, _NAMES)
     if task.modifiers:
         words = BETWEEN.join(task.modifiers)
-        found["modifiers"] = SignedText(words, "", f"{_MODIFIERS} {task.name} and change nothing")
+        of_a_finding = any(label.absence for label in task.labels)
+        found["modifiers"] = SignedText(
+            words,
+            "",
+            f"{_MODIFIERS} {task.name}: it still counts as that label"
+            + (", if it says that something was found" if of_a_finding else ""),
+        )
     if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
         phrases = BETWEEN.join(task.no_finding)
         found["no_finding"] = SignedText(phrases, "", f"{_NOTHING} {task.name} applies")
@@ -64,8 +70,10 @@ def _which_error_is_worse(task: Any) -> str:
     if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
         costs = [f"{label.name} {label.cost:g}" for label in task.labels if label.cost != 1]
         told = f"labels count {', '.join(costs)}, others 1" if costs else "all labels count alike"
+        if settings.beta == 1:
+            return f"To leave out a label is as wrong as to name one too many; {told}."
         return (
-            f"To leave out a label counts {settings.beta**2:g} times as much as to name one in "
-            f"excess; {told}."
+            f"To leave out a label counts {settings.beta**2:g} times as much as to name one too "
+            f"many; {told}."
         )
     return ""

@@ -40,7 +40,9 @@ def option(name: str, **settings: Any) -> Option:
     return Option(name, settings)
 
 
-CSV = option("--csv", metavar="FILE", help="a row an image: path, label, split, patient")
+CSV = option(
+    "--csv", metavar="FILE", help="a table with one row for each image: path, label, split, patient"
+)
 IMAGES = option(
     "--images", metavar="DIR", help="images, with --csv, --coco, --masks or --label-studio"
 )

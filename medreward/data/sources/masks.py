@@ -48,7 +48,7 @@ class MaskFolder(SourceType):
 
     flags = (
         IMAGES,
-        option("--masks", metavar="DIR", help="a mask an image, with --images"),
+        option("--masks", metavar="DIR", help="one or more masks for each image, with --images"),
     )
     options = (
         option(

@@ -49,7 +49,7 @@ class NiftiFolder(SourceType):
     flags = (option("--nifti", metavar="DIR", help="NIfTI volumes, with --csv"), CSV)
     options = (
         *COLUMN_OPTIONS,
-        option("--plane", default="axial", help="of NIfTI slices (default: axial)"),
+        option("--plane", default="axial", help="axial (default), coronal or sagittal"),
         option(
             "--slice-column",
             default="slice",

@@ -26,7 +26,9 @@ class MedMnistDownload(SourceType):
 
     flags = (option("--medmnist", metavar="NAME", help="a MedMNIST set, by the medmnist package"),)
     options = (
-        option("--medmnist-size", type=int, default=28, help="28 (default), 64, 128 or 224"),
+        option(
+            "--medmnist-size", type=int, default=28, help="pixels: 28 (default), 64, 128 or 224"
+        ),
     )
     example = "--task pneumoniamnist --medmnist pneumoniamnist --medmnist-size 224"
 

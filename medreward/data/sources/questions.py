@@ -83,12 +83,12 @@ QUESTIONS = option(
     "--questions",
     nargs="+",
     metavar="FILE",
-    help="questions with answers, a row each: JSON, JSONL, CSV or Parquet; several files named "
+    help="questions with answers, a row for each: JSON, JSONL, CSV or Parquet; several files named "
     "train, val and test are these splits",
 )
 _OPTIONS = (
-    option("--layout", metavar="NAME", help=f"of the questions: {', '.join(LAYOUTS)}"),
-    option("--image-folder", metavar="DIR", help="what the questions' image paths are in"),
+    option("--layout", metavar="NAME", help=f"the columns of the questions: {', '.join(LAYOUTS)}"),
+    option("--image-folder", metavar="DIR", help="the folder of the questions' images"),
     option("--question-column", metavar="NAME"),
     option("--answer-column", metavar="NAME", help="right answers: texts or letters of options"),
     option(

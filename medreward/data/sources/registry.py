@@ -27,7 +27,7 @@ from medreward.errors import ConfigError
 PATIENT_PATTERN = option(
     "--patient-pattern",
     metavar="REGEX",
-    help="what it finds in an image's path is the patient, such as 'patient[0-9]+'",
+    help="what it finds in the path of an image is the patient, such as 'patient[0-9]+'",
 )
 # In the order of `medreward prepare --help`.
 SOURCES: list[SourceType] = [

@@ -181,7 +181,7 @@ COLUMN_OPTIONS = (
         "--box-columns",
         nargs=4,
         metavar="NAME",
-        help="columns of x, y, width and height of a box; a row a box, empty where there is none",
+        help="columns of x, y, width and height of a box; a row for each box, empty cells for none",
     ),
     option(
         "--corner-columns",
@@ -192,11 +192,11 @@ COLUMN_OPTIONS = (
     option("--question-column", metavar="NAME", help="default: question, if there is one"),
     option("--split-column", metavar="NAME", help="default: split, if there is one"),
     option("--patient-column", metavar="NAME", help="default: patient, if there is one"),
-    option("--image-suffix", default="", metavar=".EXT", help="added to the column"),
+    option("--image-suffix", default="", metavar=".EXT", help="added to the names in the column"),
     option(
         "--csv-encoding",
         metavar="NAME",
-        help="of the CSV file's text, such as latin-1 (default: UTF-8, or UTF-16 by its mark)",
+        help="encoding of the CSV file, such as latin-1 (default: UTF-8, or UTF-16 by its mark)",
     ),
     option(
         "--frame-column",

@@ -1,9 +1,7 @@
-"""Draw docs/reference/perception.png: every transform on a real image, with its boxes.
+"""Every transform on a real image, with its boxes.
 
-    python benchmarks/perception_sheet.py DATA docs/reference/perception.png
-
-DATA holds the folder ``bccd`` (Pascal VOC). The stain transform is shown on scikit-image's picture
-of immunohistochemistry, as the blood smear has other stains.
+The stain transform is shown on scikit-image's picture of immunohistochemistry, as the blood smear
+has other stains.
 """
 
 from __future__ import annotations
@@ -96,7 +94,8 @@ def fitting(text: str) -> Any:
     return next(font for font in sizes if font.getlength(text) <= WIDTH - 2 or font.size == 9)
 
 
-def main(data: Path, path: Path) -> None:
+def draw(data: Path, path: Path) -> None:
+    """Write the sheet; data holds the folder `bccd` (Pascal VOC)."""
     named = " ".join(SHOWN + STAINED)
     missing = [kind.__name__ for kind in ALL if f"{kind.__name__}(" not in named]
     if missing:
@@ -111,9 +110,4 @@ def main(data: Path, path: Path) -> None:
         x, y = i % COLUMNS * (WIDTH + MARGIN), i // COLUMNS * (HEIGHT + LINE + MARGIN)
         sheet.paste(made, (x + MARGIN, y + MARGIN))
     with replacing(path) as scratch:
-        sheet.quantize(180, dither=Image.Dither.NONE).save(scratch, format="PNG", optimize=True)
-    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+        sheet.save(scratch, format="JPEG", quality=82, optimize=True)

@@ -13,8 +13,11 @@ import yaml
 from rapidfuzz import fuzz
 
 from medreward import ConfigError, Label, RewardSettings, Statement, Task
+from medreward.priors.lint import lint_card
+from medreward.priors.show import card_text
 from medreward.scoring.scorer import Scorer
 from medreward.task.card import shipped
+from medreward.task.links import link_of
 from medreward.task.task import parse_card
 from tests.reading_tables import make
 
@@ -131,6 +134,45 @@ def test_every_reference_is_used_and_can_be_found(name: str) -> None:
     cited = {s.source for s in statements} | set(task.data["citation"].split(", "))
     assert set(task.references) == cited
     assert all(len(citation) > 40 for citation in task.references.values())
+
+
+NO_ADDRESS = {  # no page found that a publisher, a society or an author stands for
+    *("birads2013", "cap_glossary", "chawla_ct", "common_vein", "eroschenko", "lichtman2016"),
+    *("rouse2010", "ryan", "soyer2001"),
+}
+NOT_OPENED = {"dicom_cid6104", "woodring1996"}
+
+
+def test_every_reference_has_an_address_but_for_the_known_gaps() -> None:
+    bare, unopened = set(), set()
+    for task in map(Task.load, shipped()):
+        bare |= {k for k, x in task.references.items() if not link_of(x, task.urls.get(k, ""))}
+        unopened |= set(task.unopened)
+    assert (bare, unopened) == (NO_ADDRESS, NOT_OPENED)
+    page = (Path(__file__).parent.parent / "docs" / "evidence" / "knowledge-sources.md").read_text(
+        "utf-8"
+    )
+    told = set(re.findall(r"`(\w+)`", page.split("## Addresses")[1].split("## Gaps")[0]))
+    assert told >= bare | unopened
+
+
+def test_lint_finds_in_the_shipped_cards_what_is_known_and_nothing_else() -> None:
+    found = {(x.code, x.file, x.field) for name in shipped() for x in lint_card(name)}
+    others = {x for x in found if x[0] not in ("no-address", "not-opened")}
+    assert others == {  # there is little to say of glass, or of a bag of fluid
+        ("unbalanced", "organamnist.yaml", "labels[0].attributes"),
+        ("unbalanced", "pathmnist.yaml", "labels[1].attributes"),
+    }
+
+
+def test_an_address_that_nobody_opened_is_said(tmp_path: Path) -> None:
+    text = card_text(Task.load("chestmnist"))
+    assert text.count("(not opened)") == 2
+    card = {**MINIMAL, "references": {"ref": {"citation": "A citation.", "opened": False}}}
+    assert parse_card(yaml.safe_dump(card)).unopened == ("ref",)
+    assert parse_card(yaml.safe_dump(card)).digest == parse_card(yaml.safe_dump(MINIMAL)).digest
+    with pytest.raises(ConfigError, match="unopened: 'other' is not one of ref"):
+        Task("x", labels=["a", "b"], references={"ref": "A"}, unopened=("other",))
 
 
 @pytest.mark.parametrize("name", KNOWING)
@@ -296,6 +338,11 @@ def test_a_card_is_the_task_it_describes() -> None:
             {"references": {"ref": {"citation": "A", "url": "a b"}}},
             r"ref\.url: 'a b' is no address",
         ),
+        (
+            {"references": {"ref": {"citation": "A", "opened": "no"}}},
+            r"ref\.opened: 'no' is neither true nor false",
+        ),
+        ({"unopened": []}, "card: field: 'unopened' is not one of"),
         ({"urls": {}}, "card: field: 'urls' is not one of"),
         ({"reviews": []}, "card: field: 'reviews' is not one of"),
         ({"knowledge": {"text": "t"}}, "knowledge: .* is not a list"),

@@ -101,7 +101,8 @@ def _sources(task: Task) -> Iterator[str]:
     if task.references:
         yield from ("", "references")
         for key, citation in task.references.items():
-            yield from _wrapped(" ".join([citation, task.urls.get(key, "")]), f"  {key}: ")
+            notes = [task.urls.get(key, ""), "(not opened)" if key in task.unopened else ""]
+            yield from _wrapped(" ".join([citation, *notes]), f"  {key}: ")
     words = {place: one.note for place, one in task.reviewed_words.items() if one.opinions}
     if words:
         yield from ("", "reviews of the card's words")

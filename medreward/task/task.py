@@ -13,7 +13,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from medreward.checks import text, whole
+from medreward.checks import text, texts, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
@@ -60,7 +60,7 @@ _DEFAULT = RewardSettings()
 # for the name, the reward settings and the knowledge, of which the labels' attributes are a part.
 _NO_SCORE = frozenset(
     ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
-) | {"specialty", "urls", "reviews"}
+) | {"specialty", "urls", "unopened", "reviews"}
 _NO_SCORE_OF_LABEL = frozenset(("attributes",))
 
 
@@ -134,6 +134,7 @@ class Task:
         field_weights: name of a field -> what it counts, 1 where it is not here.
         specialty: who reads such images, such as "ophthalmology"; "" where anyone does.
         urls: key of a reference -> its address on the web.
+        unopened: keys of the references whose address was not opened by whoever wrote the card.
         reviews: what readers say of statements, those included that the card no longer has.
 
     Raises:
@@ -163,6 +164,7 @@ class Task:
     field_weights: Mapping[str, float] = field(default_factory=dict)
     specialty: str = ""
     urls: Mapping[str, str] = field(default_factory=dict)
+    unopened: tuple[str, ...] = ()
     reviews: tuple[SignedText, ...] = ()
 
     def __post_init__(self) -> None:
@@ -458,6 +460,9 @@ class Task:
         check_fields(self.fields, self.field_weights, Task)
         for name in ("references", "urls", "data"):
             _check_texts(name, getattr(self, name))
+        for key in texts("unopened", list(self.unopened)):
+            if key not in self.references:
+                raise expected("unopened", key, self.references)
 
     def _check_labels(self) -> None:
         for i, label in enumerate(self.labels):

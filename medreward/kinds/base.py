@@ -93,6 +93,9 @@ class Kind(ABC):
         if len(task.labels) < 2:
             raise ConfigError(f"labels: {len(task.labels)} given; a task has at least 2")
 
+    def check_settings(self, task: Task, settings: RewardSettings) -> None:  # noqa: B027 - as a rule all fit
+        """Raise `ConfigError` if reward settings do not fit the task."""
+
     def forms(self, task: Task) -> list[tuple[str, ...]]:
         """Return the forms of each label that the lexicon finds in an answer.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from medreward.data.render import Rendered
+from medreward.data.sources.boxes import by_reader
 from medreward.data.sources.record import Record
 from medreward.files.reading import parse_json
 from medreward.geometry.regions import check_size
@@ -89,9 +90,15 @@ def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> F
 
 
 def _finish_boxes(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
-    boxes = [{"box": box, "label": name} for name, box in image.boxes]
-    truth = ground_truth(task, {"boxes": boxes, "size": image.size, "seen": seen})
-    return FinishedTarget(truth, [box.name for box in image.boxes], f"boxes: {len(image.boxes)}")
+    drawn = [
+        [{"box": box, "label": name} for name, box in boxes]
+        for _, boxes in by_reader(image.boxes, image.readers)
+    ]
+    several = {"annotators": drawn} if len(drawn) > 1 else {"boxes": drawn[0]}
+    truth = ground_truth(task, {**several, "size": image.size, "seen": seen})
+    whose = f" by {len(drawn)} readers" if len(drawn) > 1 else ""
+    names = [box.name for box in image.boxes]
+    return FinishedTarget(truth, names, f"boxes: {len(image.boxes)}{whose}")
 
 
 def _finish_mask(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from rapidfuzz import fuzz
 
-from medreward import ConfigError, Label, RewardSettings, Statement, Task
+from medreward import ConfigError, Label, RewardSettings, Statement, Task, explain
+from medreward.kinds.base import kind_of
 from medreward.priors.lint import lint_card
+from medreward.priors.prompt import build_prompt
 from medreward.priors.show import card_text
 from medreward.scoring.scorer import Scorer
 from medreward.task.card import shipped
@@ -173,6 +175,51 @@ def test_an_address_that_nobody_opened_is_said(tmp_path: Path) -> None:
     assert parse_card(yaml.safe_dump(card)).digest == parse_card(yaml.safe_dump(MINIMAL)).digest
     with pytest.raises(ConfigError, match="unopened: 'other' is not one of ref"):
         Task("x", labels=["a", "b"], references={"ref": "A"}, unopened=("other",))
+
+
+SHOWN = {
+    "chestmnist": {"pleural": "pleural thickening"},
+    "chestxray14": {"Pleural_Thickening": "pleural thickening"},
+    "brain_mri": {"notumor": "no tumour"},
+    "vindr_cxr": {"Enlarged PA": "enlarged pulmonary artery", "ILD": "interstitial lung disease"},
+}
+
+
+def test_labels_whose_own_name_says_little_are_shown_by_another() -> None:
+    tasks = {name: Task.load(name) for name in shipped()}
+    shown = {
+        name: {label.name: label.display for label in task.labels if label.display}
+        for name, task in tasks.items()
+    }
+    assert {name: found for name, found in shown.items() if found} == SHOWN
+    for name, labels in SHOWN.items():
+        task, listed = tasks[name], build_prompt(tasks[name], level="none").text
+        for own, other in labels.items():
+            assert other in listed
+            assert not re.search(rf"\b{own}\b(?! thick)", listed), own
+            assert f"{own} (shown as {other};" in " ".join(card_text(task).split())
+            # The data's name still loads, and either one is an answer.
+            assert task.target_index(own) == task.target_index(other)
+            if name == "vindr_cxr":
+                continue
+            target = own if name == "brain_mri" else [own]
+            for answer in (own, other):
+                said = f"<think>x</think><answer>{answer}</answer>"
+                score = explain(said, target, task=task)
+                assert (score.correct, score.prediction) == (True, own)
+
+
+def test_prompts_ask_for_the_shown_name_and_rows_keep_the_data_s() -> None:
+    label = Label("ptx", ("pneumothorax", "collapsed lung"), display="pneumothorax")
+    for kind, target in (("classification", "ptx"), ("multilabel", ["ptx", "rib"])):
+        task = Task("chest", kind, labels=[label, "rib", "mass"], question="Which?")
+        rules = kind_of(task)
+        parsed = rules.parse(task, target)
+        assert "pneumothorax" in rules.right(task, parsed, task.reward)
+        assert "ptx" not in rules.right(task, parsed, task.reward)
+        assert "ptx" in rules.to_text(task, parsed)
+    with pytest.raises(ConfigError, match=r"labels\[0\].display: 'air' is none of its names"):
+        Task("chest", labels=[Label("ptx", display="air"), "rib"])
 
 
 @pytest.mark.parametrize("name", KNOWING)

@@ -342,6 +342,7 @@ SILENT: dict[str, dict[str, Any]] = {
     "Statement.source": {"statement": {"source": "other"}, "references": {"other": "Another"}},
     "Task.specialty": {"specialty": "haematology"},
     "Task.urls": {"urls": {"book": "https://example.org"}},
+    "Label.display": {"label": {"display": "alpha"}},
     "Task.unopened": {"unopened": ("book",)},
     "Task.reviews": {"reviews": (SignedText("A is round.", "alpha", "A book", (SIGNED,)),)},
 }

@@ -198,7 +198,7 @@ class Kind(ABC):
 
     def choices(self, task: Task, order: Sequence[int]) -> str:
         """Return what a prompt says of the labels, in this order."""
-        return "; ".join(task.labels[i].name for i in order)
+        return "; ".join(task.labels[i].shown for i in order)
 
     # Answers
 

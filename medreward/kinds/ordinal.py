@@ -169,7 +169,7 @@ class Ordinal(SingleLabel):
 
     def choices(self, task: Task, order: Sequence[int]) -> str:
         """Return numbers and names, or nothing where they are the same."""
-        names = [task.labels[i].name for i in order]
+        names = [task.labels[i].shown for i in order]
         grades = [task.answer_name(i) for i in order]
         if names == grades:
             return ""

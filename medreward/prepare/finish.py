@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from medreward.data.render import Rendered
@@ -43,7 +43,7 @@ def finish_target(task: Task, record: Record, image: Rendered, seen: Seen) -> Fi
 
 def _finish_label(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     truth = str(record.label)
-    return FinishedTarget(truth, [truth], truth)
+    return FinishedTarget(truth, [truth], _shown(task, [truth]))
 
 
 def _finish_question(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
@@ -85,8 +85,16 @@ def _finish_fields(task: Task, record: Record, image: Rendered, seen: Seen) -> F
 def _finish_labels(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:
     truth = str(record.label)
     nothing = task.no_finding[0] if task.no_finding else "(none)"
-    names = parse_json(truth) or [nothing]
-    return FinishedTarget(truth, names, ", ".join(names))
+    names = parse_json(truth)
+    return FinishedTarget(truth, names or [nothing], _shown(task, names) or nothing)
+
+
+def _shown(task: Task, names: Sequence[str]) -> str:
+    """Return the names of labels as people read them; of grades, the numbers that they are."""
+    places = (task.index_of_name.get(name) for name in names)
+    return ", ".join(
+        name if at is None else task.shown_name(at) for name, at in zip(names, places, strict=True)
+    )
 
 
 def _finish_boxes(task: Task, record: Record, image: Rendered, seen: Seen) -> FinishedTarget:

@@ -189,6 +189,7 @@ def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
         checks.flag(f"{where}.absence", values.get("absence", False)),
         _statements(f"{where}.attributes", values.get("attributes", []), references),
         values.get("cost", 1.0),
+        checks.text(f"{where}.display", values.get("display", ""), empty=True),
     )
 
 

@@ -61,7 +61,7 @@ _DEFAULT = RewardSettings()
 _NO_SCORE = frozenset(
     ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
 ) | {"specialty", "urls", "unopened", "reviews"}
-_NO_SCORE_OF_LABEL = frozenset(("attributes",))
+_NO_SCORE_OF_LABEL = frozenset(("attributes", "display"))
 
 
 class _LabelsField:
@@ -394,8 +394,13 @@ class Task:
             )
         return replace(self, knowledge=knowledge, labels=labels, reviews=tuple(kept))
 
+    def shown_name(self, index: int) -> str:
+        """Return what prompts and sheets call a label: its shown name, or the number of a grade."""
+        is_grade = Trait.ORDERED in self.traits
+        return self.answer_name(index) if is_grade else self.labels[index].shown
+
     def answer_name(self, index: int) -> str:
-        """Return what prompts and rows call a label: its name, or the number of a grade.
+        """Return what rows call a label: its name, or the number of a grade.
 
         >>> Task("effusion", labels=["none", "small"], kind="ordinal").answer_name(1)
         '1'

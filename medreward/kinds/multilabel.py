@@ -32,7 +32,7 @@ from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.grammar import Stance, labels_that_are
 from medreward.language.understanding import Understanding
-from medreward.language.vocabulary import WordClass
+from medreward.language.vocabulary import FRAMES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -97,7 +97,7 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     def read(answer: str) -> SetReading:
         empty = _EMPTY_LIST.fullmatch(answer)
         key = empty["key"] if empty else ""
-        if empty and (not key or task.reader.words.class_of(key) is WordClass.FRAME):
+        if empty and (not key or task.reader.words.class_of(key) in FRAMES):
             return SetReading(frozenset())
         return read_said_set(task.reader.read(answer), len(task.labels))
 

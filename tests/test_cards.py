@@ -12,9 +12,14 @@ import pytest
 import yaml
 from rapidfuzz import fuzz
 
-from medreward import ConfigError, Label, RewardSettings, Statement, Task
+from medreward import ConfigError, Label, RewardSettings, Statement, Task, explain
+from medreward.kinds.base import kind_of
+from medreward.priors.lint import lint_card
+from medreward.priors.prompt import build_prompt
+from medreward.priors.show import card_text
 from medreward.scoring.scorer import Scorer
 from medreward.task.card import shipped
+from medreward.task.links import link_of
 from medreward.task.task import parse_card
 from tests.reading_tables import make
 
@@ -131,6 +136,90 @@ def test_every_reference_is_used_and_can_be_found(name: str) -> None:
     cited = {s.source for s in statements} | set(task.data["citation"].split(", "))
     assert set(task.references) == cited
     assert all(len(citation) > 40 for citation in task.references.values())
+
+
+NO_ADDRESS = {  # no page found that a publisher, a society or an author stands for
+    *("birads2013", "cap_glossary", "chawla_ct", "common_vein", "eroschenko", "lichtman2016"),
+    *("rouse2010", "ryan", "soyer2001"),
+}
+NOT_OPENED = {"dicom_cid6104", "woodring1996"}
+
+
+def test_every_reference_has_an_address_but_for_the_known_gaps() -> None:
+    bare, unopened = set(), set()
+    for task in map(Task.load, shipped()):
+        bare |= {k for k, x in task.references.items() if not link_of(x, task.urls.get(k, ""))}
+        unopened |= set(task.unopened)
+    assert (bare, unopened) == (NO_ADDRESS, NOT_OPENED)
+    page = (Path(__file__).parent.parent / "docs" / "evidence" / "knowledge-sources.md").read_text(
+        "utf-8"
+    )
+    told = set(re.findall(r"`(\w+)`", page.split("## Addresses")[1].split("## Gaps")[0]))
+    assert told >= bare | unopened
+
+
+def test_lint_finds_in_the_shipped_cards_what_is_known_and_nothing_else() -> None:
+    found = {(x.code, x.file, x.field) for name in shipped() for x in lint_card(name)}
+    others = {x for x in found if x[0] not in ("no-address", "not-opened")}
+    assert others == {  # there is little to say of glass, or of a bag of fluid
+        ("unbalanced", "organamnist.yaml", "labels[0].attributes"),
+        ("unbalanced", "pathmnist.yaml", "labels[1].attributes"),
+    }
+
+
+def test_an_address_that_nobody_opened_is_said(tmp_path: Path) -> None:
+    text = card_text(Task.load("chestmnist"))
+    assert text.count("(not opened)") == 2
+    card = {**MINIMAL, "references": {"ref": {"citation": "A citation.", "opened": False}}}
+    assert parse_card(yaml.safe_dump(card)).unopened == ("ref",)
+    assert parse_card(yaml.safe_dump(card)).digest == parse_card(yaml.safe_dump(MINIMAL)).digest
+    with pytest.raises(ConfigError, match="unopened: 'other' is not one of ref"):
+        Task("x", labels=["a", "b"], references={"ref": "A"}, unopened=("other",))
+
+
+SHOWN = {
+    "chestmnist": {"pleural": "pleural thickening"},
+    "chestxray14": {"Pleural_Thickening": "pleural thickening"},
+    "brain_mri": {"notumor": "no tumour"},
+    "vindr_cxr": {"Enlarged PA": "enlarged pulmonary artery", "ILD": "interstitial lung disease"},
+}
+
+
+def test_labels_whose_own_name_says_little_are_shown_by_another() -> None:
+    tasks = {name: Task.load(name) for name in shipped()}
+    shown = {
+        name: {label.name: label.display for label in task.labels if label.display}
+        for name, task in tasks.items()
+    }
+    assert {name: found for name, found in shown.items() if found} == SHOWN
+    for name, labels in SHOWN.items():
+        task, listed = tasks[name], build_prompt(tasks[name], level="none").text
+        for own, other in labels.items():
+            assert other in listed
+            assert not re.search(rf"\b{own}\b(?! thick)", listed), own
+            assert f"{own} (shown as {other};" in " ".join(card_text(task).split())
+            # The data's name still loads, and either one is an answer.
+            assert task.target_index(own) == task.target_index(other)
+            if name == "vindr_cxr":
+                continue
+            target = own if name == "brain_mri" else [own]
+            for answer in (own, other):
+                said = f"<think>x</think><answer>{answer}</answer>"
+                score = explain(said, target, task=task)
+                assert (score.correct, score.prediction) == (True, own)
+
+
+def test_prompts_ask_for_the_shown_name_and_rows_keep_the_data_s() -> None:
+    label = Label("ptx", ("pneumothorax", "collapsed lung"), display="pneumothorax")
+    for kind, target in (("classification", "ptx"), ("multilabel", ["ptx", "rib"])):
+        task = Task("chest", kind, labels=[label, "rib", "mass"], question="Which?")
+        rules = kind_of(task)
+        parsed = rules.parse(task, target)
+        assert "pneumothorax" in rules.right(task, parsed, task.reward)
+        assert "ptx" not in rules.right(task, parsed, task.reward)
+        assert "ptx" in rules.to_text(task, parsed)
+    with pytest.raises(ConfigError, match=r"labels\[0\].display: 'air' is none of its names"):
+        Task("chest", labels=[Label("ptx", display="air"), "rib"])
 
 
 @pytest.mark.parametrize("name", KNOWING)
@@ -296,6 +385,11 @@ def test_a_card_is_the_task_it_describes() -> None:
             {"references": {"ref": {"citation": "A", "url": "a b"}}},
             r"ref\.url: 'a b' is no address",
         ),
+        (
+            {"references": {"ref": {"citation": "A", "opened": "no"}}},
+            r"ref\.opened: 'no' is neither true nor false",
+        ),
+        ({"unopened": []}, "card: field: 'unopened' is not one of"),
         ({"urls": {}}, "card: field: 'urls' is not one of"),
         ({"reviews": []}, "card: field: 'reviews' is not one of"),
         ({"knowledge": {"text": "t"}}, "knowledge: .* is not a list"),

@@ -107,6 +107,7 @@ def test_every_setting_stands_in_the_signature_of_the_kinds_that_list_it(kind: s
     """More of it, over many values, is in `tests/test_signature.py`."""
     other: dict[str, Any] = {
         "decay": "linear", "under_grading": 0.5, "over_grading": 0.5, "beta": 2.0,
+        "thresholds": (2,), "threshold_factor": 0.4,
         "frame": "per-mille", "box_quality": "giou", "annotators": "mean", "mask_quality": "iou",
         "set_quality": "jaccard", "gates": ("accuracy_needs_format",), "answer_quality": "f1",
         "answer_floor": 0.6, "number_quality": "linear", "number_reach": 0.4, "field_balance": 0.4,

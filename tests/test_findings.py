@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError, RewardSettings, Score, Task, Weights, explain, shaped_reward
 from medreward.audit import audit, load_reward
+from medreward.kinds.base import kind_of
 from medreward.scoring.scorer import Scorer
+from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
 from tests.growth import MOST, Work, growth
 
@@ -64,6 +66,51 @@ def fit(reasoning: str, answer: str = "malignant", target: str = "malignant") ->
 )
 def test_what_reasoning_states(reasoning: str, value: float) -> None:
     assert fit(reasoning) == pytest.approx(value, abs=1e-12)
+
+
+# A finding of each card, its label, and another label, whose answer it contradicts.
+SHIPPED = {
+    "breastmnist": ("A spiculated margin.", "malignant", "normal, benign"),
+    "dermamnist": ("A blue-white veil.", "melanoma", "melanocytic nevi"),
+    "ham10000": ("Milia-like cysts.", "benign keratosis-like lesions", "melanoma"),
+    "isic2019": ("Leaf-like areas.", "basal cell carcinoma", "dermatofibroma"),
+    "chestmnist": ("Displaced fissures.", ["atelectasis"], ["effusion"]),
+    "chestxray14": ("A meniscus.", ["Effusion"], ["Atelectasis"]),
+    "icdr": ("Venous beading.", 3, 1),
+    "retinamnist": ("Neovascularisation.", 4, 2),
+    "octmnist": ("Cystoid spaces.", "diabetic macular edema", "drusen"),
+    "busi": ("The margin is spiculated.", "malignant", "benign"),
+}
+
+
+def test_the_cards_that_name_findings_are_known() -> None:
+    assert {name for name in shipped() if Task.load(name).findings} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_finding_fits_its_label_and_contradicts_another(name: str) -> None:
+    task, (reasoning, own, other) = Task.load(name), SHIPPED[name]
+    weights = {"weights": {"findings": 1e-3}}
+    for target, value in ((own, 1.0), (other, -1.0)):
+        rules = kind_of(task)
+        answer = rules.right(task, rules.parse(task, target), task.reward)
+        text = f"<think>{reasoning}</think><answer>{answer}</answer>"
+        score: Score = explain(text, target, task=task, **weights)
+        assert (score.correct, score.parts["findings"]) == (True, value)
+    # Knowledge that is told again names its labels, and states nothing of the image.
+    text = f"<think>{task.knowledge_text()}</think><answer>x</answer>"
+    assert -1 <= explain(text, own, task=task, **weights).parts["findings"] <= 1
+
+
+def test_signs_of_a_lower_grade_say_nothing_against_a_higher_one() -> None:
+    def found(reasoning: str, grade: int) -> float:
+        text = f"<think>{reasoning}</think><answer>{grade}</answer>"
+        score: Score = explain(text, grade, task="icdr", **WEIGHED)
+        return score.parts["findings"]
+
+    assert [found("Microaneurysms.", grade) for grade in range(5)] == [-1.0, 1.0, 0.0, 0.0, 0.0]
+    both = "Microaneurysms. Venous beading."
+    assert [found(both, grade) for grade in range(5)] == [-1.0, 0.0, -1.0, 1.0, 0.0]
 
 
 def test_it_is_for_right_answers_only() -> None:
@@ -134,7 +181,7 @@ def test_what_a_card_may_not_name() -> None:
 
 def test_a_weight_on_a_card_without_findings_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"weights\.findings 0\.1: the card's attributes name no"):
-        explain("", 0, task="retinamnist", **WEIGHED)
+        explain("", 0, task="bloodmnist", **WEIGHED)
 
 
 def test_a_weight_that_lets_a_wrong_answer_win_is_refused() -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medreward import ConfigError, Label, RewardSettings, Task
-from medreward.kinds.ordinal import best_partial_credit, decay_table, mfrs_reward, read_grade
+from medreward import ConfigError, Label, RewardSettings, Task, explain, shaped_reward
+from medreward.kinds.ordinal import (
+    best_partial_credit,
+    decay_table,
+    grade_credit,
+    mfrs_reward,
+    read_grade,
+)
 from medreward.task.settings import DECAYS
 from tests.reading_tables import TASKS, make
 
@@ -169,18 +176,117 @@ def test_under_grading_may_cost_more(answer: str, target: int, value: float) -> 
     assert mfrs_reward(answer, target, RETINA, settings).value == value
 
 
+@pytest.mark.parametrize(
+    ("answer", "target", "value"),
+    [
+        ("2", 2, 1.0),
+        ("1", 2, 0.375),  # not referred
+        ("2", 1, 0.375),  # referred in vain
+        ("3", 2, 0.75),  # referred either way
+        ("3", 4, 0.375),  # not treated
+        ("1", 4, 0.0625),  # neither referred nor treated
+        ("0", 1, 0.75),
+    ],
+)
+def test_a_grade_beyond_a_threshold_earns_less(answer: str, target: int, value: float) -> None:
+    settings = RewardSettings(decay="linear", thresholds=(2, 4))
+    assert mfrs_reward(answer, target, RETINA, settings).value == value
+
+
+@given(
+    st.sampled_from(["geometric", "linear", "quadratic"]), st.floats(0, 0.99), st.integers(3, 9),
+    st.data(),
+)  # fmt: skip
+def test_the_wrong_side_of_a_threshold_earns_less_than_the_right_one_at_the_same_distance(
+    decay: str, factor: float, grades: int, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, 2))
+    task = make("scale", *"abcdefghi"[:grades], kind="ordinal", first_grade=first)
+    threshold = data.draw(st.integers(1, grades - 1))
+    settings = RewardSettings(decay=decay, thresholds=[first + threshold], threshold_factor=factor)
+    for target in range(grades):
+        paid = [grade_credit(grade, target, task, settings) for grade in range(grades)]
+        assert [i for i, value in enumerate(paid) if value == 1.0] == [target]
+        assert all(0 <= value <= 1 for value in paid)
+        for far in range(1, grades):
+            right, wrong = [], []
+            for grade in (target - far, target + far):
+                if 0 <= grade < grades:
+                    same_side = (grade >= threshold) == (target >= threshold)
+                    (right if same_side else wrong).append(paid[grade])
+            for one, other in product(right, wrong):
+                assert other < one or one == 0.0
+            # And than the same grade would earn without a threshold.
+            plain = decay_table(decay, grades)[far]
+            assert all(value < plain or plain == 0.0 for value in wrong)
+            assert all(value == plain for value in right)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"thresholds": [5]}, "thresholds: 5 parts no grades of 'icdr'; .* here 1 to 4"),
+        ({"thresholds": [0]}, r"thresholds\[0\]: 0 is not a whole number from 1 on"),
+        ({"thresholds": [4, 2]}, r"thresholds: \[4, 2\] do not rise"),
+        ({"thresholds": [2, 2]}, r"thresholds: \[2, 2\] do not rise"),
+        ({"thresholds": [2.5]}, r"thresholds\[0\]: 2.5 is not a whole number"),
+        ({"thresholds": 2}, "thresholds: 2 is not a list of grades"),
+        ({"thresholds": "2"}, "thresholds: '2' is not a list of grades"),
+        ({"threshold_factor": 1.5}, "threshold_factor: 1.5"),
+        ({"preset": "screning"}, "preset: 'screning' is not one of screening"),
+        ({"preset": ["screening"]}, "preset: .* is not one of screening"),
+    ],
+)
+def test_thresholds_and_presets_that_do_not_fit_are_named(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        shaped_reward("", 2, task="icdr", **settings)
+    with pytest.raises(ConfigError, match=message.replace("'icdr'", "'dr'")):
+        Task("dr", kind="ordinal", labels=[*"01234"], reward=settings)
+
+
+def test_a_threshold_is_held_against_the_numbers_of_its_scale() -> None:
+    """BI-RADS density is 1 to 4 here: from 1 on is no threshold, and from 4 on is one."""
+    assert shaped_reward("", 2, task="birads_density", thresholds=[2, 4]) == 0.0
+    with pytest.raises(ConfigError, match=r"thresholds: 1 parts no grades .* here 2 to 4"):
+        shaped_reward("", 2, task="birads_density", thresholds=[1])
+
+
+def test_the_preset_is_its_settings_and_what_stands_beside_it_counts_more() -> None:
+    signed = [explain("", 2, task="icdr", **given).signature for given in SCREENING]
+    assert len({*signed[:3]}) == 1
+    assert "under_grading:0.5" in signed[0]
+    assert "under_grading:0.25" in signed[3]
+
+
+SCREENING: list[dict[str, Any]] = [
+    {"preset": "screening"},
+    {"under_grading": 0.5},
+    {"preset": "screening", "thresholds": []},
+    {"under_grading": 0.25, "preset": "screening"},
+]
+
+
 decays = st.one_of(
     st.sampled_from(list(DECAYS)),
     st.lists(st.floats(0, 0.999), max_size=6).map(lambda x: (1.0, *sorted(x, reverse=True))),
 )
 
 
-@given(decays, st.floats(0, 1), st.floats(0, 1), st.integers(2, 9), st.data())
+@given(decays, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(2, 9), st.data())
 def test_credit_falls_with_the_distance(
-    decay: str, under: float, over: float, grades: int, data: st.DataObject
+    decay: str, under: float, over: float, factor: float, grades: int, data: st.DataObject
 ) -> None:
     task = make("scale", *"abcdefghi"[:grades], kind="ordinal")
-    settings = RewardSettings(decay=decay, under_grading=under, over_grading=over)
+    thresholds = sorted(data.draw(st.sets(st.integers(1, grades - 1))))
+    settings = RewardSettings(
+        decay=decay,
+        under_grading=under,
+        over_grading=over,
+        thresholds=thresholds,
+        threshold_factor=factor,
+    )
     target = data.draw(st.integers(0, grades - 1))
     paid = [mfrs_reward(str(g), target, task, settings).value for g in range(grades)]
     assert paid[target] == 1.0
@@ -188,4 +294,4 @@ def test_credit_falls_with_the_distance(
     assert paid[target:] == sorted(paid[target:], reverse=True)
     wrong = [p for g, p in enumerate(paid) if g != target]
     assert min(wrong) >= 0.0
-    assert max(wrong) <= best_partial_credit(settings, grades) < 1.0
+    assert max(wrong) <= best_partial_credit(task, settings) < 1.0

@@ -23,7 +23,7 @@ from medreward.task.labels import Label
 from medreward.task.task import parse_card
 
 # Lists whose phrases say nothing of a label, and those that deny it or leave it open.
-HARMLESS = ("articles", "fillers", "pictures", "clauses", "frames", "modifiers")
+HARMLESS = ("articles", "fillers", "pictures", "clauses", "frames", "scale_names", "modifiers")
 TURNING = ("not", "deny_before", "absent", "open")
 
 

@@ -17,6 +17,7 @@ from tests.growth import Work, assert_linear
 
 REFERENCE = "Author A, Author B. On the roundness of cells. 2020, doi:10.1000/182."
 ROUND = {"text": "An alpha cell is round and blue.", "source": "ref"}
+AT = {"citation": REFERENCE, "url": "https://a.org/cells"}
 NO_ADDRESS = "Author A. On the roundness of cells. Journal of Cells, 2020."
 OVAL = {"text": "A beta cell is oval, and its nucleus fills it.", "source": "ref"}
 CARD: dict[str, Any] = {
@@ -43,7 +44,8 @@ def linted(folder: Path, card: Any, **options: Any) -> list[tuple[str, bool, str
 
 
 def alpha(*statements: Any) -> dict[str, Any]:
-    labels = [{**CARD["labels"][0], "attributes": list(statements)}, CARD["labels"][1]]
+    told = {"attributes": list(statements)} if statements else {}
+    labels = [{"name": "alpha", "synonyms": ["first cell"], **told}, CARD["labels"][1]]
     return {**CARD, "labels": labels}
 
 
@@ -122,6 +124,27 @@ def test_a_good_card_has_no_findings(tmp_path: Path) -> None:
         (
             said("An alpha cell is round, " + "and so on, " * 30 + "and blue."),
             [("unbalanced", False, "labels[0].attributes")],
+        ),
+        (
+            {
+                **said("An alpha cell is round, " + "and so on, " * 30 + "and blue."),
+                "kind": "ordinal",
+            },
+            [],
+        ),
+        ({**CARD, "labels": [{"name": "alpha", "attributes": []}, CARD["labels"][1]]}, []),
+        (
+            {**CARD, "references": {"ref": {**AT, "opened": False}}},
+            [("not-opened", False, "references.ref.opened")],
+        ),
+        ({**CARD, "references": {"ref": {**AT, "opened": True}}}, []),
+        (
+            {**CARD, "references": {"ref": {"citation": REFERENCE, "opened": False}}},
+            [("not-opened", False, "references.ref.opened")],
+        ),
+        (
+            {**CARD, "references": {"ref": {**AT, "opened": "no"}}},
+            [("invalid-card", True, "card")],
         ),
         (said("An alpha cell is <answer>round</answer>."), [("markup", True, f"{FIRST}.text")]),
         ({**CARD, "kind": "clasification"}, [("invalid-card", True, "card")]),

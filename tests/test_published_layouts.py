@@ -133,9 +133,17 @@ LAYOUTS: dict[str, tuple[Callable[[], object], dict[str, str], list[Any]]] = {
         {
             "annotations_train.csv": "image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n"
             "0a,R10,No finding,,,,\n0b,R8,Nodule/Mass,10,20,30,40\n"
-            "0b,R8,Pleural effusion,5,5,25,60\n"
+            "0a,R9,No finding,,,,\n0b,R9,Nodule/Mass,10,20,30,44\n"
+            "0a,R11,No finding,,,,\n0b,R8,Pleural effusion,5,5,25,60\n0b,R2,No finding,,,,\n"
         },
-        [[], [["Nodule/Mass", [10, 20, 30, 40]], ["Pleural effusion", [5, 5, 25, 60]]]],
+        [
+            [[], [], []],
+            [
+                [["Nodule/Mass", [10, 20, 30, 40]], ["Pleural effusion", [5, 5, 25, 60]]],
+                [["Nodule/Mass", [10, 20, 30, 44]]],
+                [],
+            ],
+        ],
     ),
     "rsna_pneumonia": (
         dicoms("stage_2_train_images/0004cfab.dcm", "stage_2_train_images/00436515.dcm"),
@@ -243,6 +251,8 @@ def truth_of(row: dict[str, Any]) -> Any:
     found = json.loads(text) if text[:1] in "[{" else text
     if not isinstance(found, dict):
         return found
+    if "annotators" in found:
+        return [[[box["label"], box["box"]] for box in boxes] for boxes in found["annotators"]]
     if "boxes" in found:
         boxes = [[box["label"], box["box"]] for box in found["boxes"]]
         return sorted(boxes, key=lambda box: (box[1], box[0]) if box[0] == "lung opacity" else box)
@@ -291,6 +301,96 @@ def test_the_command_of_the_page_makes_rows_of_the_published_layout(
         said = f"<think>Seen.</think><answer>{answer}</answer>"
         assert explain(said, target, task=task, knowledge="").correct, answer
     assert "traps" in Path("rows", card, "dataset_card.md").read_text(encoding="utf-8")
+
+
+def test_the_three_readers_of_vindr_are_annotators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out("vindr_cxr", tmp_path)
+    assert run(*COMMANDS["vindr_cxr"][1:]) == 0
+    assert (
+        "2 images: of several readers: the boxes of each are kept apart" in capsys.readouterr().out
+    )
+    task = Task.load("vindr_cxr")
+    truths = [
+        row["reward_model"]["ground_truth"] for row in prepared(tmp_path, Path("rows/vindr_cxr"))
+    ]
+    [drawn] = [target_of(task, truth) for truth in truths if "Nodule" in truth]
+    mass, fluid = "Nodule/Mass: [10, 20, 30, 42]", "Pleural effusion: [5, 5, 25, 60]"
+
+    def earned(answer: str, annotators: str) -> tuple[bool, float]:
+        said = f"<think>Seen.</think><answer>{answer}</answer>"
+        score = explain(said, drawn, task=task, knowledge="", annotators=annotators)
+        return score.correct, score.parts["accuracy"]
+
+    assert earned(mass, "consensus") == (True, 1.0)  # two of three drew it, and one the other
+    assert earned(f"{mass}; {fluid}", "consensus")[1] < 1.0
+    assert earned("no finding", "best") == (True, 1.0)  # one saw nothing
+    assert 0.0 < earned(mass, "mean")[1] < earned(mass, "consensus")[1]
+    assert "R8" not in json.dumps(prepared(tmp_path, Path("rows/vindr_cxr")), default=str)
+
+
+def test_without_the_option_the_boxes_of_all_readers_are_one_list_with_a_remark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out("vindr_cxr", tmp_path)
+    words = [x for x in COMMANDS["vindr_cxr"][1:] if x not in ("--reader-column", "rad_id")]
+    assert run(*words) == 0
+    assert "column 'rad_id' looks like a reader's, and is not used" in capsys.readouterr().out
+    found = [*map(truth_of, prepared(tmp_path, Path("rows/vindr_cxr")))]
+    assert sorted(map(len, found)) == [0, 3]
+
+
+def test_a_reader_whose_boxes_are_all_degenerate_does_not_say_that_there_is_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out("vindr_cxr", tmp_path)
+    table = tmp_path / "annotations_train.csv"
+    table.write_text(table.read_text("utf-8").replace("0b,R2,No finding,,,,", "0b,R2,ILD,9,9,9,9"))
+    assert run(*COMMANDS["vindr_cxr"][1:]) == 0
+    assert "a reader left out: none of the boxes can be used" in capsys.readouterr().out
+    found = [*map(truth_of, prepared(tmp_path, Path("rows/vindr_cxr")))]
+    assert sorted(map(len, found)) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rad_id": ""}, "column 'rad_id' is empty, so that nobody knows whose box it is"),
+        ({"task": "chest.yaml"}, "3 readers drew its boxes .* a set of labels is of one reader"),
+        ({"ask": "count"}, "3 readers drew its boxes .* questions are asked about those of one"),
+        ({"column": "reader"}, "reader column: 'reader' is not one of"),
+        ({"corners": ""}, "--reader-column: it goes with --box-columns or --corner-columns"),
+    ],
+)
+def test_readers_that_cannot_be_kept_apart_are_an_error(
+    changes: dict[str, str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out("vindr_cxr", tmp_path)
+    table = tmp_path / "annotations_train.csv"
+    table.write_text(
+        table.read_text("utf-8").replace("0b,R2,", f"0b,{changes.get('rad_id', 'R2')},")
+    )
+    (tmp_path / "chest.yaml").write_text(
+        "name: chest\nkind: multilabel\nquestion: Which?\nlabels: [Nodule/Mass, Pleural effusion]\n"
+    )
+    words = [*COMMANDS["vindr_cxr"][1:]]
+    words[words.index("vindr_cxr")] = changes.get("task", "vindr_cxr")
+    words[words.index("--reader-column") + 1] = changes.get("column", "rad_id")
+    if "corners" in changes:
+        at = words.index("--corner-columns")
+        words[at : at + 5] = []
+    words += ["--ask", changes["ask"]] if "ask" in changes else []
+    assert run(*words) != 0
+    assert re.search(message, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -395,6 +395,14 @@ def test_the_words_of_a_card_are_signed_like_statements(
             ),
         ),
         (
+            Task("x", "ordinal", [*"0123"], reward={"thresholds": [2, 3]}),
+            (
+                "A grade that is too low and one that is as much too high are equally wrong. "
+                "Something else is done from grade 2 and from 3 on: for each such threshold "
+                "between it and the true grade, a grade earns 0.5 times that."
+            ),
+        ),
+        (
             "chestmnist",
             ("To leave out a label is as wrong as to name one too many; all labels count alike."),
         ),

@@ -105,6 +105,8 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "decay": [*DECAYS, (1.0, 0.25), (1.0, 0.25 + 1e-15), (1.0,)],
     "under_grading": [1.0, 1.0 - 1e-15],
     "over_grading": [1.0, 1.0 - 1e-15],
+    "thresholds": [(), (1,), (2,), (1, 2)],
+    "threshold_factor": [0.5, 0.5 + 1e-15],
     "beta": [1.0, 1.0 + 1e-15],
     "gates": [(), ("accuracy_needs_format",), ("recitation_needs_accuracy",), tuple(GATES)],
     "frame": [*FRAMES],
@@ -227,11 +229,13 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
     far_apart = {**NEAR_VALUES, "weights": [Weights(), Weights(format=0.4)]}
     far_apart |= {"under_grading": [1.0, 0.5], "over_grading": [1.0, 0.5], "beta": [1.0, 2.0]}
     far_apart |= {"answer_floor": [0.1, 1.0], "number_reach": [0.1, 9.0], "field_balance": [0, 1]}
+    far_apart |= {"threshold_factor": [0.1, 0.9]}
     far_apart |= {"absent_weight": [0.1, 1.0], "box_threshold": [0.05, 0.95]}
     # Settings that shape something under another one only.
     under = {
         "answer_floor": {"answer_quality": "f1"},
         "box_threshold": {"box_quality": "above"},
+        "threshold_factor": {"thresholds": (2,)},
         "number_reach": {"number_quality": "linear"},
     }
     task = TASKS[kind]
@@ -351,6 +355,8 @@ SILENT: dict[str, dict[str, Any]] = {
     "Statement.source": {"statement": {"source": "other"}, "references": {"other": "Another"}},
     "Task.specialty": {"specialty": "haematology"},
     "Task.urls": {"urls": {"book": "https://example.org"}},
+    "Label.display": {"label": {"display": "alpha"}},
+    "Task.unopened": {"unopened": ("book",)},
     "Task.reviews": {"reviews": (SignedText("A is round.", "alpha", "A book", (SIGNED,)),)},
 }
 

@@ -8,13 +8,23 @@ import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache
+from operator import mul
 from threading import Barrier
 from typing import Any
 
 import pytest
 
 import medreward
-from medreward import ConfigError, Label, RewardSettings, Score, Statement, Task, Weights
+from medreward import (
+    ConfigError,
+    Label,
+    RewardSettings,
+    Score,
+    Statement,
+    Task,
+    Weights,
+    shaped_reward,
+)
 from medreward.audit.battery import audit
 from medreward.audit.cases.files import load_cases, shipped_cases
 from medreward.audit.exploits import cases_of, registered
@@ -73,6 +83,24 @@ def test_eight_processes_score_as_one() -> None:
     with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
         together = list(pool.map(scored, [fresh()] * WORKERS, parts))
     assert together == [alone[i::WORKERS] for i in range(WORKERS)]
+
+
+def test_thresholds_pay_the_same_alone_in_trl_and_in_verl() -> None:
+    grades, truths = [*range(5)] * 5, sorted([*range(5)] * 5)
+    texts = [f"<think>x</think><answer>{grade}</answer>" for grade in grades]
+    settings: dict[str, Any] = {"preset": "screening", "thresholds": [2, 4]}
+    alone = shaped_reward(texts, truths, task="icdr", **settings)
+    assert alone != shaped_reward(texts, truths, task="icdr")
+    assert shaped("icdr", **settings)(completions=texts, target=truths, task=["icdr"] * 25) == alone
+    parts, weights = reward_funcs("icdr", **settings)
+    columns = [part(completions=texts, target=truths) for part in parts]
+    summed = [sum(map(mul, weights, row)) for row in zip(*columns, strict=True)]
+    assert summed == pytest.approx(alone)
+    found = [
+        compute_score("icdr", text, str(truth), **settings)["score"]
+        for text, truth in zip(texts, truths, strict=True)
+    ]
+    assert found == alone
 
 
 def test_trl_functions_shared_by_threads_score_as_one() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
 from medreward import ConfigError, Label, Task, explain
-from medreward.language.vocabulary import make_vocabulary
+from medreward.kinds.ordinal import read_grade
+from medreward.language.vocabulary import make_vocabulary, phrases_of
 from medreward.language.word_checks import is_reserved
 from medreward.task.task import parse_card
 
@@ -67,6 +69,48 @@ def test_a_modifier_may_stand_beside_a_label(answer: str) -> None:
 def test_a_modifier_changes_nothing_else(answer: str) -> None:
     text = f"<think>x</think><answer>{answer}</answer>"
     assert not explain(text, "melanoma", task=Task(**SKIN, modifiers=("spiky",))).correct
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh"])
+def test_a_modifier_that_is_a_frame_of_the_language_leaves_it_one(language: str) -> None:
+    """A card with the modifier "level" read "slice level 3" as no grade."""
+    plain = Task("scale", "ordinal", ["none", "mild", "severe"], languages=(language,))
+    frames = [phrase for phrase, kind in phrases_of(language).items() if kind == "frames"]
+    assert len(frames) > 60
+    read = 0
+    for frame in frames:
+        frame = frame if frame.isascii() else frame.replace(" ", "")  # noqa: PLW2901
+        try:
+            own = replace(plain, modifiers=(frame, f"slice {frame}"))
+        except ConfigError:  # a frame with "is" in it is refused as one that affirms
+            continue
+        for answer in (f"{frame} 2", f"{frame}: 2", f"2 {frame}"):
+            found = read_grade(answer, plain).label
+            assert read_grade(answer, own).label == found, answer
+            read += found is not None
+        # And beside a label it passes, as a modifier does.
+        assert read_grade(f"{frame}: severe", own).label in (2, None)
+    assert read > 100
+
+
+@pytest.mark.parametrize(
+    "modifiers", [(), ("level",), ("slice level",), ("brain", "level", "slice")]
+)
+def test_a_card_s_own_modifier_breaks_no_shipped_frame(modifiers: tuple[str, ...]) -> None:
+    task = replace(Task.load("mni152_level"), modifiers=modifiers)
+    for answer in ("slice level 3", "level 3", "3 level", "the level is 3", "level: 3"):
+        assert read_grade(answer, task).label == 3
+    for answer in ("level", "no level", "level 2 and level 3", "level 9", "not level 3"):
+        assert read_grade(answer, task).label is None
+
+
+def test_the_name_of_another_scale_is_what_the_card_says() -> None:
+    """BI-RADS 4 is no breast density of 4, and Kellgren-Lawrence 3 is of that card."""
+    density, knee = Task.load("birads_density"), Task.load("kellgren_lawrence")
+    assert read_grade("BI-RADS 4", density).label is None
+    assert read_grade("BI-RADS density D", density).label == 3
+    assert read_grade("BI-RADS 4", replace(density, modifiers=())).label == 3
+    assert read_grade("KL 3", knee).label == read_grade("Kellgren-Lawrence: 3", knee).label == 3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from medreward.data.picture import png_bytes
 from medreward.data.render_cache import KeptImages, RenderCache
-from medreward.data.sources.boxes import clean_boxes
+from medreward.data.sources.boxes import by_reader, clean_boxes
 from medreward.data.sources.record import (
     Loader,
     NamedBox,
@@ -41,6 +41,7 @@ class Rendered(NamedTuple):
         remarks: what was done to it.
         facts: allow-listed facts from its header.
         others: further images, in order.
+        readers: who drew how many of the boxes, in their order; empty where nobody is named.
     """
 
     png: bytes
@@ -50,6 +51,7 @@ class Rendered(NamedTuple):
     remarks: tuple[Remark, ...]
     facts: Mapping[str, str]
     others: tuple[bytes, ...] = ()
+    readers: tuple[tuple[str, int], ...] = ()
 
     @property
     def pngs(self) -> tuple[bytes, ...]:
@@ -80,7 +82,7 @@ class Renderer:
             images = self._images(job.payload)
             if images is None:
                 return _without_image(record)
-            boxes, said = _boxes(record, images.old_size)
+            boxes, readers, said = _boxes(record, images.old_size)
         except UnusableError as error:
             return Remark(record.where, str(error))
         except Exception as error:  # noqa: BLE001 - one odd file must not end a run over thousands
@@ -94,6 +96,7 @@ class Renderer:
             remarks=(*(Remark(record.where, note) for note in images.notes), *said),
             facts=images.facts,
             others=images.pngs[1:],
+            readers=readers,
         )
 
     def _images(self, payload: Any) -> KeptImages | None:
@@ -162,8 +165,8 @@ def _side(low: float, high: float, old: int, new: int) -> tuple[int, int]:
 
 def _boxes(
     record: Record, size: tuple[int, int]
-) -> tuple[tuple[NamedBox, ...], tuple[Remark, ...]]:
-    """Return the boxes of a record within an image of that size.
+) -> tuple[tuple[NamedBox, ...], tuple[tuple[str, int], ...], tuple[Remark, ...]]:
+    """Return the boxes of a record within an image of that size, whose they are, and remarks.
 
     Raises:
         UnusableError: if they were drawn on an image of another size, or none is left.
@@ -172,11 +175,20 @@ def _boxes(
         old, new = ("{} x {}".format(*sides) for sides in (record.size, size))
         raise UnusableError(f"its annotation is for an image of {old} pixels, it has {new}")
     if not record.boxes:
-        return (), ()
-    boxes, said = clean_boxes(record.boxes, size, record.where)
+        return (), record.readers, ()
+    boxes: tuple[NamedBox, ...] = ()
+    readers, said = [], []
+    for reader, drawn in by_reader(record.boxes, record.readers):
+        kept, remarks = clean_boxes(drawn, size, record.where)
+        boxes += kept
+        said += remarks
+        if kept or not drawn:
+            readers.append((reader, len(kept)))
+        elif len(record.readers) > 1:  # else this one would say that there is nothing
+            said.append(Remark(record.where, "a reader left out: none of the boxes can be used"))
     if not boxes:
         raise UnusableError("none of its boxes can be used: they have no area in the image")
-    return boxes, tuple(said)
+    return boxes, tuple(readers) if record.readers else (), tuple(said)
 
 
 def _digest(image: Image.Image) -> bytes:

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from medreward.checks import number as checked_number
 from medreward.checks import whole
+from medreward.data.sources.boxes import check_one_reader
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError, expected, quote
@@ -147,6 +148,7 @@ def plan(records: Sequence[Record], task: Task, asking: Asking, seed: int) -> Pl
     Raises:
         ConfigError: if there is no class to ask about, or nothing that can be asked.
     """
+    check_one_reader(records, "questions are asked about those of one")
     if kind_of(task).target_type is not TargetType.BOXES:
         raise ConfigError(
             f"ask: task {quote(task.name)} is {task.kind}; --ask needs a localisation card"

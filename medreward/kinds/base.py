@@ -94,6 +94,9 @@ class Kind(ABC):
         if len(task.labels) < 2:
             raise ConfigError(f"labels: {len(task.labels)} given; a task has at least 2")
 
+    def check_settings(self, task: Task, settings: RewardSettings) -> None:  # noqa: B027 - as a rule all fit
+        """Raise `ConfigError` if reward settings do not fit the task."""
+
     def forms(self, task: Task) -> list[tuple[str, ...]]:
         """Return the forms of each label that the lexicon finds in an answer.
 
@@ -196,7 +199,7 @@ class Kind(ABC):
 
     def choices(self, task: Task, order: Sequence[int]) -> str:
         """Return what a prompt says of the labels, in this order."""
-        return "; ".join(task.labels[i].name for i in order)
+        return "; ".join(task.labels[i].shown for i in order)
 
     # Answers
 

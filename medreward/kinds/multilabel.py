@@ -32,7 +32,7 @@ from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.grammar import Stance, labels_that_are
 from medreward.language.understanding import Understanding
-from medreward.language.vocabulary import WordClass
+from medreward.language.vocabulary import FRAMES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -97,7 +97,7 @@ def read_label_set(answer: str | None, task: Task) -> SetReading:
     def read(answer: str) -> SetReading:
         empty = _EMPTY_LIST.fullmatch(answer)
         key = empty["key"] if empty else ""
-        if empty and (not key or task.reader.words.class_of(key) is WordClass.FRAME):
+        if empty and (not key or task.reader.words.class_of(key) in FRAMES):
             return SetReading(frozenset())
         return read_said_set(task.reader.read(answer), len(task.labels))
 
@@ -234,11 +234,11 @@ class Multilabel(Kind):
 
     def right(self, task: Task, target: Set[int], settings: RewardSettings) -> str:
         """Return the labels' names, or the first phrase for "no finding"."""
-        return ", ".join(task.labels[i].name for i in sorted(target)) or task.no_finding[0]
+        return ", ".join(task.labels[i].shown for i in sorted(target)) or task.no_finding[0]
 
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield the first labels one by one, a pair, a triple and none, or each of `targets`."""
-        names = [label.name for label in task.labels]
+        names = [label.shown for label in task.labels]
         count = len(names)
         if targets is None:
             sets = [{i} for i in range(min(4, count))]
@@ -254,7 +254,7 @@ class Multilabel(Kind):
             wrong = (*outside[:3], nothing) if inside else (*outside[:3],)
             own = tuple(inside) or (nothing,)
             yield Honest(
-                inside,
+                [task.labels[i].name for i in sorted(true)],
                 ", ".join(own),
                 wrong,
                 (*near, *wrong),

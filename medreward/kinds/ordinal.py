@@ -3,6 +3,10 @@
 For K grades, a prediction p and the truth t, with d = |p - t|::
 
     R_MFRS = decay(d) * (under_grading if p < t else over_grading if p > t else 1)
+                      * threshold_factor ^ (thresholds between p and t)
+
+A threshold is a grade from which something else is done: 2 on the ICDR scale, from which a patient
+is referred, lies between 1 and 2. Without thresholds, the default, the last factor is 1.
 
 VRFT-Aug (arXiv 2602.10619) gives two decays that disagree at d = 2 (1/10 and 4^-2), so the decay is
 a setting here and has no hidden constant; see `medreward.task.settings.DECAYS`.
@@ -45,10 +49,31 @@ def decay_table(decay: str | tuple[float, ...], grades: int) -> tuple[float, ...
     return tuple(float(credit) for credit in (*table, *[0.0] * grades)[:grades])
 
 
-def best_partial_credit(settings: RewardSettings, grades: int) -> float:
-    """Return the most that a wrong grade can earn."""
-    factor = max(settings.under_grading, settings.over_grading)
-    return decay_table(settings.decay, grades)[1] * factor
+def grade_credit(grade: int, target: int, task: Task, settings: RewardSettings) -> float:
+    """Return R_MFRS in [0, 1] of a grade, by the indices of it and of the true one.
+
+    >>> task = Task.load("icdr")
+    >>> refer = RewardSettings(decay="linear", thresholds=(2,))
+    >>> [grade_credit(grade, 2, task, refer) for grade in range(5)]
+    [0.25, 0.375, 1.0, 0.75, 0.5]
+    """
+    if grade == target:
+        return 1.0
+    low, high = sorted((grade + task.first_grade, target + task.first_grade))
+    crossed = sum(low < threshold <= high for threshold in settings.thresholds)
+    factor = settings.under_grading if grade < target else settings.over_grading
+    credit = decay_table(settings.decay, len(task.labels))[abs(grade - target)]
+    return credit * factor * settings.threshold_factor**crossed
+
+
+def best_partial_credit(task: Task, settings: RewardSettings) -> float:
+    """Return the most that a wrong grade can earn: that of one beside the true grade.
+
+    Further off, credit is not higher, and no threshold is crossed back.
+    """
+    beside = [(i, i + 1) for i in range(len(task.labels) - 1)]
+    pairs = (*beside, *((high, low) for low, high in beside))
+    return max(grade_credit(*pair, task, settings) for pair in pairs)
 
 
 def mfrs_reward(answer: str | None, target: int, task: Task, settings: RewardSettings) -> Verdict:
@@ -66,9 +91,7 @@ def mfrs_reward(answer: str | None, target: int, task: Task, settings: RewardSet
     prediction = str(task.first_grade + grade)
     if grade == target:
         return Verdict(1.0, "correct", prediction)
-    factor = settings.under_grading if grade < target else settings.over_grading
-    credit = decay_table(settings.decay, len(task.labels))[abs(grade - target)] * factor
-    return Verdict(credit, "wrong_grade", prediction)
+    return Verdict(grade_credit(grade, target, task, settings), "wrong_grade", prediction)
 
 
 def read_grade(answer: str | None, task: Task) -> LabelReading:
@@ -101,7 +124,7 @@ class Ordinal(SingleLabel):
 
     name = "ordinal"
     traits = frozenset((Trait.NAMES_LABELS, Trait.ONE_ANSWER, Trait.ORDERED, Trait.PARTIAL_CREDIT))
-    settings = ("decay", "under_grading", "over_grading")
+    settings = ("decay", "under_grading", "over_grading", "thresholds", "threshold_factor")
     shuffles = False  # the order of grades says something
 
     def check(self, task: Task) -> None:
@@ -114,6 +137,17 @@ class Ordinal(SingleLabel):
                     f"labels[{i}]: {quote(label.name)} is the name of grade {grade}; grades "
                     f"rise by 1 "
                     f"from first_grade {task.first_grade}"
+                )
+        self.check_settings(task, task.reward)
+
+    def check_settings(self, task: Task, settings: RewardSettings) -> None:
+        """Raise `ConfigError` if a threshold is no grade of the scale, or its first one."""
+        first, last = task.first_grade + 1, task.first_grade + len(task.labels) - 1
+        for threshold in settings.thresholds:
+            if not first <= threshold <= last:
+                raise ConfigError(
+                    f"thresholds: {threshold} parts no grades of {quote(task.name)}; a threshold "
+                    f"is the grade from which something else is done, here {first} to {last}"
                 )
 
     def forms(self, task: Task) -> list[tuple[str, ...]]:
@@ -131,11 +165,11 @@ class Ordinal(SingleLabel):
 
     def best_wrong(self, task: Task, settings: RewardSettings) -> float:
         """Return the credit of a grade that is one off."""
-        return best_partial_credit(settings, len(task.labels))
+        return best_partial_credit(task, settings)
 
     def choices(self, task: Task, order: Sequence[int]) -> str:
         """Return numbers and names, or nothing where they are the same."""
-        names = [task.labels[i].name for i in order]
+        names = [task.labels[i].shown for i in order]
         grades = [task.answer_name(i) for i in order]
         if names == grades:
             return ""

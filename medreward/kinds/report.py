@@ -198,7 +198,7 @@ class StructuredReport(Kind):
 
     def right(self, task: Task, target: Findings, settings: RewardSettings) -> str:
         """Return a line a finding."""
-        return "\n".join(f"{task.labels[i].name}: {state}" for i, state in sorted(target))
+        return "\n".join(f"{task.labels[i].shown}: {state}" for i, state in sorted(target))
 
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield samples with findings in all three states, or each of `targets`."""

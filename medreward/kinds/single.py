@@ -31,8 +31,8 @@ class SingleLabel(Kind):
         return task.answer_name(target)
 
     def right(self, task: Task, target: int, settings: RewardSettings) -> str:
-        """Return the label's name, or the number of a grade."""
-        return task.answer_name(target)
+        """Return the label's name as it is shown, or the number of a grade."""
+        return task.shown_name(target)
 
     @abstractmethod
     def neighbours(self, task: Task, index: int) -> list[int]:
@@ -44,7 +44,7 @@ class SingleLabel(Kind):
 
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:
         """Yield each label, or each of `targets`, with the other labels as wrong answers."""
-        names = [task.answer_name(i) for i in range(len(task.labels))]
+        names = [task.shown_name(i) for i in range(len(task.labels))]
         chosen = range(len(names)) if targets is None else map(task.target_index, targets)
         for index in dict.fromkeys(chosen):
             others = tuple(name for i, name in enumerate(names) if i != index)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from medreward.language.answer_text import AnswerText
 from medreward.language.lexicon import Lexicon, Mention
-from medreward.language.vocabulary import Vocabulary, WordClass
+from medreward.language.vocabulary import FRAMES, Vocabulary, WordClass
 
 LABEL, DENIED_IN, NUMBER, SHARE, UNKNOWN = "L", "S", "#", "s", "X"
 # Classes of phrases that follow a label "A" or "no", and never an article or a determiner.
@@ -124,7 +124,7 @@ class AnswerScanner:
         if is_negated:
             return False
         if is_denied_in:  # "findings", where "no findings" is a label
-            return kind is not WordClass.FRAME
+            return kind not in FRAMES
         if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
             return True
         if self.text.gaps[stop] != " ":

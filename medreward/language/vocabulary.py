@@ -43,6 +43,7 @@ class WordClass(Enum):
     PREPOSITION = "prepositions", "o"
     CLAUSE = "clauses", "i"
     FRAME = "frames", "F"
+    SCALE_NAME = "scale_names", "F"
     IS_ANSWER = "is_answer", "F"
     MODIFIER = "modifiers", "m"
     CARRIER = "carriers", "k"
@@ -71,6 +72,10 @@ class WordClass(Enum):
     def code(self) -> str:
         """The letter that stands for it in the grammar."""
         return self.value[1]
+
+
+# Words before an answer: its own name, such as "grade", and that of a scale.
+FRAMES = frozenset((WordClass.FRAME, WordClass.SCALE_NAME))
 
 
 class Role(Enum):
@@ -151,7 +156,7 @@ class Vocabulary:
         self.sound = frozenset(_of_all(languages, _SOUND))
         self.harmless = frozenset(word for words in _of_all(languages, _HARMLESS) for word in words)
         for text in modifiers:
-            self.classes.add(split_answer(text).words, WordClass.MODIFIER)
+            self.classes.add(*_modifier(split_answer(text).words, languages))
         contested = contested_phrases(tuple(languages))
         rivals = {
             phrase for name in languages for phrase, group in rivals_of(name) if group in taken
@@ -179,6 +184,24 @@ class Vocabulary:
         words, gaps, _ = split_answer(text)
         found = self.classes.find(words, gaps, 0)
         return found[1] if found and found[0] == len(words) else None
+
+
+def _modifier(
+    words: tuple[str, ...], languages: Sequence[str]
+) -> tuple[tuple[str, ...], WordClass]:
+    """Return a card's modifier and what it is: a frame where it ends as one of the language does.
+
+    A frame stands beside labels as a modifier does, and before a number too, where a modifier would
+    hide it: a card with the modifier "level" still reads "slice level 3". The name of a scale is
+    what the card says: to a card of breast density, "BI-RADS 4" is no density.
+    """
+    tails = [words[i:] for i in range(len(words))]
+    is_frame = any(
+        _meanings(language).get(tail, (None, None))[0] is WordClass.FRAME
+        for language in languages
+        for tail in tails
+    )
+    return words, WordClass.FRAME if is_frame else WordClass.MODIFIER
 
 
 @lru_cache(maxsize=64)

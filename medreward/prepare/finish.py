@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from medreward.data.picture import picture_size
 from medreward.data.render import Rendered
+from medreward.data.sources.boxes import by_reader
 from medreward.data.sources.record import Record
 from medreward.errors import ConfigError
 from medreward.files.reading import parse_json
@@ -54,7 +55,7 @@ def finish_target(task: Task, record: Record, image: Rendered, resize: Resize) -
 
 def _finish_label(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     truth = str(record.label)
-    return FinishedTarget(truth, [truth], truth)
+    return FinishedTarget(truth, [truth], _shown(task, [truth]))
 
 
 def _finish_question(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
@@ -96,15 +97,29 @@ def _finish_fields(task: Task, record: Record, image: Rendered, resize: Resize) 
 def _finish_labels(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
     truth = str(record.label)
     nothing = task.no_finding[0] if task.no_finding else "(none)"
-    names = parse_json(truth) or [nothing]
-    return FinishedTarget(truth, names, ", ".join(names))
+    names = parse_json(truth)
+    return FinishedTarget(truth, names or [nothing], _shown(task, names) or nothing)
+
+
+def _shown(task: Task, names: Sequence[str]) -> str:
+    """Return the names of labels as people read them; of grades, the numbers that they are."""
+    places = (task.index_of_name.get(name) for name in names)
+    return ", ".join(
+        name if at is None else task.shown_name(at) for name, at in zip(names, places, strict=True)
+    )
 
 
 def _finish_boxes(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
-    boxes = [{"box": box, "label": name} for name, box in image.boxes]
+    drawn = [
+        [{"box": box, "label": name} for name, box in boxes]
+        for _, boxes in by_reader(image.boxes, image.readers)
+    ]
+    several = {"annotators": drawn} if len(drawn) > 1 else {"boxes": drawn[0]}
     seen = _seen(image.size, resize)
-    truth = ground_truth(task, {"boxes": boxes, "size": image.size, "seen": seen})
-    return FinishedTarget(truth, [box.name for box in image.boxes], f"boxes: {len(image.boxes)}")
+    truth = ground_truth(task, {**several, "size": image.size, "seen": seen})
+    whose = f" by {len(drawn)} readers" if len(drawn) > 1 else ""
+    names = [box.name for box in image.boxes]
+    return FinishedTarget(truth, names, f"boxes: {len(image.boxes)}{whose}")
 
 
 def _finish_series(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from medreward.data.sources.boxes import check_one_reader
 from medreward.data.sources.record import Flags, Record, Remark, Unclear
 from medreward.errors import ConfigError, quote
 from medreward.kinds.multilabel import parse_label_set
@@ -29,6 +30,7 @@ def with_label_sets(
         ConfigError: for labels that the card does not know, an array of another length than the
             card has labels, or an image that has "no finding" beside a finding.
     """
+    check_one_reader(records, "a set of labels is of one reader")
     found = [_keys(record, task) for record in records]
     counts = Counter(key for keys in found for key in keys)
     unclear = {key_of(x) for r in records for x in _parts(r.label) if isinstance(x, Unclear)}

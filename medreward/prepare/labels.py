@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from medreward.data.sources.boxes import EMPTIED
+from medreward.data.sources.boxes import EMPTIED, by_reader
 from medreward.data.sources.record import ANY_OBJECT, Flags, NamedBox, Record, Remark
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, parse_yaml, read_text
@@ -261,8 +261,13 @@ def _with_boxes(
         _check_classes(task, counts, mapping, chosen)
     kept, remarks = [], []
     for record in records:
-        boxes = tuple(NamedBox(mapping.get(name, name), box) for name, box in record.boxes or ())
-        boxes = tuple(box for box in boxes if box.name in chosen)
+        drawn = [
+            (reader, [NamedBox(mapping.get(name, name), box) for name, box in boxes])
+            for reader, boxes in by_reader(record.boxes or (), record.readers)
+        ]
+        drawn = [(reader, [one for one in all_ if one.name in chosen]) for reader, all_ in drawn]
+        boxes = tuple(box for _, some in drawn for box in some)
+        readers = tuple((reader, len(some)) for reader, some in drawn) if record.readers else ()
         if len(boxes) > MAX_BOXES:
             remarks.append(Remark(record.where, f"left out: more than {MAX_BOXES} boxes"))
             continue
@@ -270,7 +275,7 @@ def _with_boxes(
         if not boxes and not record.boxes and record.dropped:
             remarks.append(Remark(record.where, EMPTIED))
             continue
-        kept.append(replace(record, boxes=boxes, dropped=tuple(sorted(dropped))))
+        kept.append(replace(record, boxes=boxes, readers=readers, dropped=tuple(sorted(dropped))))
     return kept, remarks
 
 

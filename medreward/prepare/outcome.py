@@ -128,7 +128,7 @@ class Identities:
         targets: dict[Any, int] = {}
         self._places = array("L", (places.setdefault(r.place, len(places)) for r in records))
         self._targets = array(
-            "L", (targets.setdefault((r.label, r.boxes), len(targets)) for r in records)
+            "L", (targets.setdefault((r.label, r.boxes, r.readers), len(targets)) for r in records)
         )
 
     def of(self, index: int) -> Identity:

@@ -151,7 +151,8 @@ def plan_digest(records: Sequence[Record]) -> str:
     digest = sha256()
     for r in records:
         known = (r.id, r.where, r.split, r.group, r.label, r.question, r.boxes, r.size, r.dropped)
-        digest.update(repr(known).encode("utf-8", "surrogatepass"))
+        told = (*known, *r.readers)  # which adds nothing where no reader is named
+        digest.update(repr(told).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

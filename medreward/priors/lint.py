@@ -86,10 +86,20 @@ def _references(card: RawCard) -> Iterator[Finding]:
         if len(text) < _SHORTEST:
             message = f"{text!r} is too short to be found by"
             yield card.finding("not-citable", place, message, error=key in cited)
-        elif not link_of(text, str(card.urls.get(key, ""))):
-            year = "" if _YEAR.search(text) else " and no year"
-            message = f"no url and no DOI{year}: a reader cannot open {key!r}; add url: https://…"
-            yield card.finding("no-address", place, message, error=False)
+        else:
+            yield from _address(card, str(key), text)
+
+
+def _address(card: RawCard, key: str, citation: str) -> Iterator[Finding]:
+    """Yield whether a reader cannot open a reference, or nobody has yet."""
+    place, link = f"references.{key}", link_of(citation, str(card.urls.get(key, "")))
+    if not link:
+        year = "" if _YEAR.search(citation) else " and no year"
+        message = f"no url and no DOI{year}: a reader cannot open {key!r}; add url: https://…"
+        yield card.finding("no-address", place, message, error=False)
+    elif key in card.unopened:
+        message = f"{link} was not opened when it was written down; open it, then drop the line"
+        yield card.finding("not-opened", f"{place}.opened", message, error=False)
 
 
 def _reviews(card: RawCard) -> Iterator[Finding]:

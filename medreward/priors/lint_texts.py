@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from rapidfuzz import fuzz, process
 
 from medreward.priors.findings import Finding
 from medreward.priors.raw_card import RawCard
+from medreward.task.traits import Trait
 from medreward.text.words import tokenize
 
 _PICTURE = (
@@ -32,7 +34,7 @@ _GIVEN = re.compile(
 _MARKUP = re.compile(r"<\s*/?\s*(?:image|think|answer|video)\b|<\|", re.IGNORECASE)
 _NEAR = 90  # of 100, rapidfuzz's ratio of the texts without their label's name
 _SAME_WORD = 80
-_RATIO = 3  # of the words of the label with most and the one with fewest
+_RATIO = 3  # of the words of a label and of the median of the others
 _FEW = 15  # words that are no imbalance
 
 
@@ -58,33 +60,52 @@ def _forms(card: RawCard) -> Iterator[Finding]:
 
 
 def _bare_labels(card: RawCard) -> Iterator[Finding]:
-    """Yield the labels without attributes, where others have some: that is a cue."""
+    """Yield the labels without attributes, where others have some: that is a cue.
+
+    An empty list, `attributes: []`, says that there are none on purpose, and is not reported.
+    """
     bare = [k for k, label in enumerate(card.labels) if not label.get("attributes")]
     if len(bare) == len(card.labels):
         return
     for k in bare:
+        if card.labels[k].get("attributes") == []:
+            continue
         message = (
             f"label {card.labels[k].get('name')!r} has no attributes; others have some, and the "
-            f"model is told of them only"
+            f"model is told of them only (none on purpose: attributes: [])"
         )
         yield card.finding("no-attributes", f"labels[{k}]", message, error=False)
 
 
 def _balance(card: RawCard) -> Iterator[Finding]:
+    """Yield the labels with far more or fewer words than the others have, by their median.
+
+    The definitions of a scale are as long as the scale has them: those are not held against it.
+    """
     words: dict[int, int] = defaultdict(int)
     for _, label, item in card.statements():
         if label is not None:
-            words[label] += len(tokenize(str(item.get("text", ""))))
-    if not words:
+            words[label] += len(tokenize(str(item.get("text", "")))) or 1
+    if Trait.ORDERED in card.traits or len(words) < 2:
         return
-    most, fewest = max(words, key=words.__getitem__), min(words, key=words.__getitem__)
-    if words[most] > _RATIO * words[fewest] and words[most] - words[fewest] > _FEW:
-        names = [card.labels[k].get("name") for k in (most, fewest)]
+    ordered = sorted(words.values())
+    usual = {label: _median_of_others(ordered, count) for label, count in words.items()}
+    farthest = max(words, key=lambda k: max(words[k] / usual[k], usual[k] / words[k]))
+    fewer, more = sorted((words[farthest], usual[farthest]))
+    if more > _RATIO * fewer and more - fewer > _FEW:
+        name, count = card.labels[farthest].get("name"), words[farthest]
         message = (
-            f"{words[most]} words on {names[0]!r}, {words[fewest]} on {names[1]!r}: more than "
-            f"{_RATIO} times as many"
+            f"{count} words on {name!r}, {usual[farthest]:g} on others: "
+            f"{'more' if count == more else 'fewer'} by a factor above {_RATIO}"
         )
-        yield card.finding("unbalanced", f"labels[{most}].attributes", message, error=False)
+        yield card.finding("unbalanced", f"labels[{farthest}].attributes", message, error=False)
+
+
+def _median_of_others(ordered: list[int], one: int) -> float:
+    """Return the median of sorted numbers without one of them, without sorting again."""
+    place, last = bisect_left(ordered, one), len(ordered) - 2
+    middle = {ordered[i + (i >= place)]: None for i in (last // 2, (last + 1) // 2)}
+    return sum(middle) / len(middle)
 
 
 def _names(card: RawCard) -> Iterator[Finding]:

@@ -12,6 +12,8 @@ from medreward.errors import ConfigError
 from medreward.files.reading import parse_yaml
 from medreward.priors.findings import Finding
 from medreward.task.card import card_text
+from medreward.task.registry import rules_of
+from medreward.task.traits import Trait
 
 
 @dataclass
@@ -45,6 +47,15 @@ class RawCard:
         return [label if isinstance(label, Mapping) else {"name": label} for label in found]
 
     @property
+    def traits(self) -> frozenset[Trait]:
+        """What the card's kind has in common with others; nothing where there is no such kind."""
+        try:
+            found: frozenset[Trait] = rules_of(str(self.content.get("kind"))).traits
+        except ConfigError:
+            return frozenset()
+        return found
+
+    @property
     def references(self) -> Mapping[str, Any]:
         """The citations by key."""
         return {
@@ -57,6 +68,12 @@ class RawCard:
         """The addresses by key, of the references that have one."""
         found = {key: _mapping(item) for key, item in self._references.items()}
         return {key: item["url"] for key, item in found.items() if "url" in item}
+
+    @property
+    def unopened(self) -> frozenset[str]:
+        """The keys of the references whose address the card says was not opened."""
+        found = {key: _mapping(item) for key, item in self._references.items()}
+        return frozenset(str(key) for key, item in found.items() if item.get("opened") is False)
 
     @property
     def _references(self) -> Mapping[str, Any]:

@@ -101,7 +101,8 @@ def _sources(task: Task) -> Iterator[str]:
     if task.references:
         yield from ("", "references")
         for key, citation in task.references.items():
-            yield from _wrapped(" ".join([citation, task.urls.get(key, "")]), f"  {key}: ")
+            notes = [task.urls.get(key, ""), "(not opened)" if key in task.unopened else ""]
+            yield from _wrapped(" ".join([citation, *notes]), f"  {key}: ")
     words = {place: one.note for place, one in task.reviewed_words.items() if one.opinions}
     if words:
         yield from ("", "reviews of the card's words")
@@ -131,7 +132,8 @@ def _labels(task: Task, statements: _Statements) -> Iterator[str]:
     for i, label in enumerate(task.labels):
         grade = task.answer_name(i) if Trait.ORDERED in task.traits else ""
         name = label.name if label.name == grade or not grade else f"{grade} = {label.name}"
-        notes = ["says that nothing was found"] if label.absence else []
+        notes = [f"shown as {label.display}"] if label.shown != label.name else []
+        notes += ["says that nothing was found"] if label.absence else []
         notes += [f"cost {label.cost:g}"] if label.cost != 1 else []
         notes += [f"also {', '.join(label.synonyms)}"] if label.synonyms else []
         yield from _wrapped(name + (f" ({'; '.join(notes)})" if notes else ""), "  ")

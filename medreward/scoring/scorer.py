@@ -47,6 +47,8 @@ _UNSIGNED = (
     ("completion_format", DEFAULT_FORMAT),
     ("recitation_measure", "bleu"),
     ("box_threshold", 0.5),
+    ("thresholds", ()),
+    ("threshold_factor", 0.5),
 )
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
@@ -111,6 +113,7 @@ class Scorer:
             self.judge = make_judge(judge)
         self.kind = kind_of(task)
         self.settings = task.reward if settings is None else settings
+        self.kind.check_settings(task, self.settings)
         _check_dominance(self.task, self.settings)
         self.decider  # noqa: B018 - a metric that is not there fails now
 

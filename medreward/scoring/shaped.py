@@ -118,8 +118,8 @@ def shaped_reward(
             None stands for the card's own, "" for none.
         **settings: ``judge``, who decides on short answers that the rules leave open
             (`medreward.scoring.judge`); the others override the card's reward settings: weights,
-            delta, decay, under_grading, over_grading, beta, frame, box_quality, annotators, gates
-            (see `medreward.task.settings.RewardSettings`).
+            delta, decay, under_grading, over_grading, preset, thresholds, beta, frame, box_quality,
+            annotators, gates (see `medreward.task.settings.RewardSettings`).
 
     Raises:
         ConfigError: if the task, a setting or a target is not allowed. Model text never raises.

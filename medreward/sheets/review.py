@@ -45,7 +45,7 @@ class SheetRow:
     @property
     def labels(self) -> list[str]:
         """The labels that it describes, each once; none for a text about the task."""
-        return list(dict.fromkeys(one.signed.label for one in self.subjects if one.signed.label))
+        return list(dict.fromkeys(_shown(one) for one in self.subjects if one.signed.label))
 
     @property
     def task(self) -> Task:
@@ -88,6 +88,13 @@ class SheetRow:
             }
             for one in self.subjects
         ]
+
+
+def _shown(subject: Subject) -> str:
+    """Return the label of a statement as people read it, where a card shows it by another name."""
+    name = subject.signed.label
+    shown = (label.shown for task in subject.tasks for label in task.labels if label.name == name)
+    return next(shown, name)
 
 
 def group_rows(subjects: Iterable[Subject]) -> list[tuple[Task, list[SheetRow]]]:

@@ -19,7 +19,11 @@ from medreward.task.review import SignedText, merge_reviews, parse_reviews
 
 _LABEL_FIELDS = [f.name for f in fields(Label)]
 _STATEMENT_FIELDS = [f.name for f in fields(Statement)]
-_NOT_IN_A_CARD = ("reviews", "urls")  # fields of a task that its YAML gives in another place
+_NOT_IN_A_CARD = (
+    "reviews",
+    "urls",
+    "unopened",
+)  # fields of a task that its YAML gives in another place
 REVIEWS = ".reviews.yaml"  # ends the name of the file beside a card
 NO_REVIEW_HERE = (
     "a card does not hold reviews; remove the line, and have the text read with medreward review "
@@ -138,19 +142,31 @@ def _values(content: Any, make: type[Any]) -> dict[str, Any]:
     return values
 
 
-def _references(content: Any) -> dict[str, dict[str, str]]:
-    """Return citations and addresses by key: a reference is a citation, or has an address too."""
+def _references(content: Any) -> dict[str, Any]:
+    """Return citations and addresses by key, and the keys whose address nobody opened.
+
+    A reference is a citation, or has an address too; `opened: false` says that whoever wrote it
+    down knows the address and did not open it.
+    """
     found = checks.mapping("references", content)
-    urls = {}
+    urls, unopened = {}, []
     for key, item in found.items():
         if isinstance(item, Mapping):
             where = f"references.{key}"
-            values = checks.mapping(where, item, ("citation", "url"))
+            values = checks.mapping(where, item, ("citation", "url", "opened"))
             found[key] = checks.text(f"{where}.citation", values.get("citation"))
-            urls[key] = checks.text(f"{where}.url", values.get("url"))
-            if not re.fullmatch(r"https?://[^\s/]+\.[^\s]+", urls[key]):
-                raise ConfigError(f"{where}.url: {quote(urls[key])} is no address (https://…)")
-    return {"references": found, "urls": urls}
+            if not checks.flag(f"{where}.opened", values.get("opened", True)):
+                unopened.append(str(key))
+            if "url" in values or key not in unopened:
+                urls[key] = _address(f"{where}.url", values.get("url"))
+    return {"references": found, "urls": urls, "unopened": tuple(unopened)}
+
+
+def _address(where: str, value: object) -> str:
+    url = checks.text(where, value)
+    if not re.fullmatch(r"https?://[^\s/]+\.[^\s]+", url):
+        raise ConfigError(f"{where}: {quote(url)} is no address (https://…)")
+    return url
 
 
 def _field(name: str, content: Any, references: Mapping[str, str], make: type[Made]) -> Made:
@@ -176,6 +192,7 @@ def _label(where: str, content: Any, references: Mapping[str, str]) -> Label:
         checks.flag(f"{where}.absence", values.get("absence", False)),
         _statements(f"{where}.attributes", values.get("attributes", []), references),
         values.get("cost", 1.0),
+        checks.text(f"{where}.display", values.get("display", ""), empty=True),
     )
 
 

@@ -39,6 +39,8 @@ class Label:
         absence: whether it says that nothing was found ("normal").
         attributes: imaging attributes that tell it from its neighbours.
         cost: how much it counts in a multi-label task, in [0.01, 100].
+        display: what people and prompts call it, where the data's own name says little to them: one
+            of its synonyms, so that an answer counts that says what the prompt asked for.
 
     >>> from medreward import Task
     >>> label = Label("pneumonia", synonyms=("consolidation",))
@@ -51,6 +53,16 @@ class Label:
     absence: bool = False
     attributes: tuple[Statement, ...] = ()
     cost: float = 1.0
+    display: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name that prompts and sheets show: `display`, or the data's own.
+
+        >>> Label("pleural", ("pleural thickening",), display="pleural thickening").shown
+        'pleural thickening'
+        """
+        return self.display or self.name
 
 
 def check_label(what: str, label: Label) -> None:
@@ -60,6 +72,12 @@ def check_label(what: str, label: Label) -> None:
         raise ConfigError(f"{what}.synonyms: {quote(synonyms)} is not a list of texts")
     flag(f"{what}.absence", label.absence)
     number(f"{what}.cost", label.cost, 0.01, 100.0)
+    names = ("", label.name, *synonyms)
+    if label.display not in names:
+        raise ConfigError(
+            f"{what}.display: {quote(label.display)} is none of its names; prompts ask for it, so "
+            f"add it to synonyms, which answers may use"
+        )
     check_statements(f"{what}.attributes", label.attributes)
 
 

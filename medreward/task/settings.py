@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
-from medreward.checks import number
+from medreward.checks import number, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.frames import FRAMES
 from medreward.task.completion_format import check_format
@@ -57,6 +58,10 @@ RECITATION_MEASURES = {
     "precision": "BLEU-4 without its brevity penalty: how much of the reasoning is copied",
     "containment": "the longest copied run of words, as a share of the reasoning",
 }
+PRESETS: dict[str, dict[str, Any]] = {
+    # A grade that is too low leaves a patient without a referral; one too high costs a visit.
+    "screening": {"under_grading": 0.5},
+}
 REPORT_METRICS = {
     "bleu": "BLEU-4 with the reference",
     "rouge_l": "ROUGE-L: F1 of the longest common subsequence of words",
@@ -88,6 +93,9 @@ class RewardSettings:
             d = 1 on and counts as 0 beyond its end.
         under_grading: factor in [0, 1] on the partial credit of a grade below the true one.
         over_grading: factor in [0, 1] on the partial credit of a grade above the true one.
+        thresholds: grades from which something else is done, such as a referral, in rising order.
+        threshold_factor: factor in [0, 1] on the partial credit of a grade on the other side of a
+            threshold, for each threshold between it and the true one.
         beta: how much more a missed label costs than a false one, for multi-label tasks, in
             [0.1, 10].
         gates: names out of `GATES`.
@@ -125,6 +133,8 @@ class RewardSettings:
     decay: str | tuple[float, ...] = "geometric"
     under_grading: float = 1.0
     over_grading: float = 1.0
+    thresholds: tuple[int, ...] = ()
+    threshold_factor: float = 0.5
     beta: float = 1.0
     gates: tuple[str, ...] = ()
     frame: str = "pixels"
@@ -151,6 +161,9 @@ class RewardSettings:
         set_field(self, "decay", _decay(self.decay))
         set_field(self, "under_grading", number("under_grading", self.under_grading, 0.0, 1.0))
         set_field(self, "over_grading", number("over_grading", self.over_grading, 0.0, 1.0))
+        set_field(self, "thresholds", _thresholds(self.thresholds))
+        factor = number("threshold_factor", self.threshold_factor, 0.0, 1.0)
+        set_field(self, "threshold_factor", factor)
         set_field(self, "beta", number("beta", self.beta, 0.1, 10.0))
         set_field(self, "box_threshold", number("box_threshold", self.box_threshold, 0.01, 0.99))
         set_field(self, "answer_floor", number("answer_floor", self.answer_floor, 0.0, 1.0))
@@ -187,9 +200,16 @@ class RewardSettings:
             )
 
     def updated(self, changes: Mapping[str, Any]) -> RewardSettings:
-        """Return a copy with `changes`; weights that are not named keep their value."""
+        """Return a copy with `changes`; weights that are not named keep their value.
+
+        `preset`, a name out of `PRESETS`, stands for its settings; those beside it count more.
+
+        >>> RewardSettings().updated({"preset": "screening"}).under_grading
+        0.5
+        """
         if not changes:
             return self
+        changes = _expand_preset(changes)
         known = [f.name for f in fields(self)]
         for name in changes:
             if name not in known:
@@ -199,6 +219,24 @@ class RewardSettings:
             given = values["weights"]
             values["weights"] = given if isinstance(given, Weights) else self.weights.updated(given)
         return replace(self, **values)
+
+
+def _expand_preset(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "preset" not in changes:
+        return changes
+    name = changes["preset"]
+    if not isinstance(name, str) or name not in PRESETS:
+        raise expected("preset", name, PRESETS)
+    return {**PRESETS[name], **{key: value for key, value in changes.items() if key != "preset"}}
+
+
+def _thresholds(value: object) -> tuple[int, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigError(f"thresholds: {quote(value)} is not a list of grades, such as [2, 4]")
+    found = tuple(whole(f"thresholds[{i}]", grade, 1) for i, grade in enumerate(value))
+    if any(one >= other for one, other in pairwise(found)):
+        raise ConfigError(f"thresholds: {quote([*found])} do not rise; give each grade once")
+    return found
 
 
 def _sign(value: object) -> int:

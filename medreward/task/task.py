@@ -13,7 +13,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from medreward.checks import text, whole
+from medreward.checks import text, texts, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.language.answer_text import split_answer
 from medreward.language.lexicon import Lexicon
@@ -62,8 +62,8 @@ _DEFAULT = RewardSettings()
 # for the name, the reward settings and the knowledge, of which the labels' attributes are a part.
 _NO_SCORE = frozenset(
     ("name", "question", "modality", "data", "references", "laterality", "reward", "knowledge")
-) | {"specialty", "urls", "reviews"}
-_NO_SCORE_OF_LABEL = frozenset(("attributes",))
+) | {"specialty", "urls", "unopened", "reviews"}
+_NO_SCORE_OF_LABEL = frozenset(("attributes", "display"))
 
 
 class _LabelsField:
@@ -137,6 +137,7 @@ class Task:
         field_weights: name of a field -> its weight; 1 for a field that is not named.
         specialty: who reads such images, such as "ophthalmology"; "" where anyone does.
         urls: key of a reference -> its address on the web.
+        unopened: keys of the references whose address was not opened by whoever wrote the card.
         reviews: what readers say of statements, those included that the card no longer has.
 
     Raises:
@@ -166,6 +167,7 @@ class Task:
     field_weights: Mapping[str, float] = field(default_factory=dict)
     specialty: str = ""
     urls: Mapping[str, str] = field(default_factory=dict)
+    unopened: tuple[str, ...] = ()
     reviews: tuple[SignedText, ...] = ()
 
     def __post_init__(self) -> None:
@@ -403,8 +405,13 @@ class Task:
             )
         return replace(self, knowledge=knowledge, labels=labels, reviews=tuple(kept))
 
+    def shown_name(self, index: int) -> str:
+        """Return what prompts and sheets call a label: its shown name, or the number of a grade."""
+        is_grade = Trait.ORDERED in self.traits
+        return self.answer_name(index) if is_grade else self.labels[index].shown
+
     def answer_name(self, index: int) -> str:
-        """Return what prompts and rows call a label: its name, or the number of a grade.
+        """Return what rows call a label: its name, or the number of a grade.
 
         >>> Task("effusion", labels=["none", "small"], kind="ordinal").answer_name(1)
         '1'
@@ -469,6 +476,9 @@ class Task:
         check_fields(self.fields, self.field_weights, Task)
         for name in ("references", "urls", "data"):
             _check_texts(name, getattr(self, name))
+        for key in texts("unopened", list(self.unopened)):
+            if key not in self.references:
+                raise expected("unopened", key, self.references)
 
     def _check_labels(self) -> None:
         for i, label in enumerate(self.labels):

@@ -5,6 +5,7 @@ They are signed like statements, bound to the same hash; a reader strikes or add
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from medreward.task.review import SignedText
@@ -60,13 +61,7 @@ def cite_words(task: Any) -> dict[str, SignedText]:
 def _which_error_is_worse(task: Any) -> str:
     settings = task.reward
     if Trait.ORDERED in task.traits:
-        low, high = settings.under_grading, settings.over_grading
-        if low == high:
-            return "A grade that is too low and one that is as much too high are equally wrong."
-        return (
-            f"A grade that is too low earns {low:g} times what its distance alone would earn, one "
-            f"that is too high {high:g} times."
-        )
+        return " ".join(_which_grade_is_worse(settings))
     if {Trait.NAMES_LABELS, Trait.MAY_BE_EMPTY} <= task.traits:
         costs = [f"{label.name} {label.cost:g}" for label in task.labels if label.cost != 1]
         told = f"labels count {', '.join(costs)}, others 1" if costs else "all labels count alike"
@@ -77,3 +72,20 @@ def _which_error_is_worse(task: Any) -> str:
             f"many; {told}."
         )
     return ""
+
+
+def _which_grade_is_worse(settings: Any) -> Iterator[str]:
+    low, high = settings.under_grading, settings.over_grading
+    if low == high:
+        yield "A grade that is too low and one that is as much too high are equally wrong."
+    else:
+        yield (
+            f"A grade that is too low earns {low:g} times what its distance alone would earn, one "
+            f"that is too high {high:g} times."
+        )
+    if settings.thresholds:
+        grades = " and from ".join(map(str, settings.thresholds))
+        yield (
+            f"Something else is done from grade {grades} on: for each such threshold between it "
+            f"and the true grade, a grade earns {settings.threshold_factor:g} times that."
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
-from medreward.data.sources.record import NamedBox, Remark
+from medreward.data.sources.record import NamedBox, Record, Remark
 from medreward.errors import ConfigError
 from medreward.geometry.regions import Box
 
@@ -62,6 +63,32 @@ def clean_boxes(
             remarks.append(Remark(where, "box clipped to the image", f"{name} {shown_box(box)}"))
         kept.append(NamedBox(name, clipped))
     return tuple(kept), remarks
+
+
+def by_reader(
+    boxes: Sequence[NamedBox], readers: Sequence[tuple[str, int]]
+) -> list[tuple[str, tuple[NamedBox, ...]]]:
+    """Return the boxes of each reader; of one without a name, where nobody is named.
+
+    >>> a, b = NamedBox("a", (0, 0, 1, 1)), NamedBox("b", (0, 0, 2, 2))
+    >>> [(who, len(drawn)) for who, drawn in by_reader([a, b], [("R1", 0), ("R2", 2)])]
+    [('R1', 0), ('R2', 2)]
+    """
+    left, found = iter(boxes), []
+    for reader, count in readers or (("", len(boxes)),):
+        found.append((reader, tuple(islice(left, count))))
+    return found
+
+
+def check_one_reader(records: Iterable[Record], what: str) -> None:
+    """Raise `ConfigError` if several readers' boxes are to be made what one reader's can be."""
+    for record in records:
+        if len(record.readers) > 1:
+            raise ConfigError(
+                f"{record.where}: {len(record.readers)} readers drew its boxes (--reader-column), "
+                f"and {what}; keep the rows of one reader an image, or leave the option out, which "
+                f"takes the boxes of all together"
+            )
 
 
 def missing_names(given: Iterable[NamedBox], kept: Iterable[NamedBox]) -> tuple[str, ...]:

@@ -99,6 +99,8 @@ class Record:
         label: as in the source, or None. Several labels are a tuple of them, or `Flags`.
         question: what is asked about the image, where the source says so; "": the card's question.
         boxes: as in the source, or None where a source has no boxes.
+        readers: where several read an image, each with the number of boxes drawn; the boxes are in
+            that order. Empty where the source does not say who drew a box.
         crowds: what else is in an image with boxes, known by its name only.
         size: width and height that the boxes refer to.
         split: "train", "val", "test", or None where the source has no splits.
@@ -117,6 +119,7 @@ class Record:
     label: Any = None
     question: str = ""
     boxes: tuple[NamedBox, ...] | None = None
+    readers: tuple[tuple[str, int], ...] = ()
     size: tuple[int, int] | None = None
     split: str | None = None
     group: str | None = None

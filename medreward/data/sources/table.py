@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file, load_frames
 from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
-from medreward.data.sources.boxes import check_pixels
+from medreward.data.sources.boxes import by_reader, check_pixels
 from medreward.data.sources.record import (
     Loader,
     NamedBox,
@@ -52,6 +52,8 @@ class Columns:
         boxes: the columns of a box, x, y, width, height or, with `corners`, x1, y1, x2, y2, of
             which an image may have a row each; an image whose row has none shows nothing.
         corners: whether `boxes` are corners.
+        reader: who drew a box, where several have read an image; a row of a reader without a box
+            says that this one saw nothing.
         frame: the number of the frame to show, from 0, or several, which become several images of
             the row; None: there is no such column.
         encoding: of the text; None: UTF-8, or UTF-16 where the file begins with its mark.
@@ -70,10 +72,16 @@ class Columns:
     flag_values: Mapping[str, str] = field(default_factory=dict)
     boxes: tuple[str, ...] = ()
     corners: bool = False
+    reader: str | None = None
     frame: str | None = None
     encoding: str | None = None
 
     def __post_init__(self) -> None:
+        if self.reader is not None and not self.boxes:
+            raise ConfigError(
+                "--reader-column: it goes with --box-columns or --corner-columns, whose boxes it "
+                "says the readers of"
+            )
         if self.encoding is not None:
             try:
                 codecs.lookup(self.encoding)
@@ -189,6 +197,12 @@ COLUMN_OPTIONS = (
         metavar="NAME",
         help="the same with columns of x1, y1, x2 and y2",
     ),
+    option(
+        "--reader-column",
+        metavar="NAME",
+        help="who drew the box, where several have read an image: their boxes are kept apart "
+        "(reward setting annotators)",
+    ),
     option("--question-column", metavar="NAME", help="default: question, if there is one"),
     option("--split-column", metavar="NAME", help="default: split, if there is one"),
     option("--patient-column", metavar="NAME", help="default: patient, if there is one"),
@@ -226,6 +240,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         flag_values=_flag_values(arguments.flag_value),
         boxes=tuple(arguments.box_columns or arguments.corner_columns or ()),
         corners=bool(arguments.corner_columns),
+        reader=arguments.reader_column,
         frame=arguments.frame_column,
         encoding=arguments.csv_encoding,
     )
@@ -305,6 +320,7 @@ def read_rows(
                 place=_place(str(folder), path, row, columns, where),
                 label=None if columns.boxes else columns.label_of(row),
                 boxes=((box,) if box else ()) if columns.boxes else None,
+                readers=_reader(row, columns, where, int(box is not None)),
                 question=_cell(row, columns.question or "question") or "",
                 split=_split(row, columns, place),
                 group=_cell(row, columns.patient or "patient"),
@@ -314,6 +330,21 @@ def read_rows(
     if not records:
         raise ConfigError(f"{table}: it has no rows")
     return records, remarks
+
+
+def _reader(
+    row: dict[str, str], columns: Columns, where: str, count: int
+) -> tuple[tuple[str, int], ...]:
+    """Return who read a row's image, with the number of boxes drawn."""
+    if columns.reader is None:
+        return ()
+    name = _cell(row, columns.reader)
+    if name is None:
+        raise ConfigError(
+            f"{where}: column {quote(columns.reader)} is empty, so that nobody knows whose box it "
+            f"is; fill it in, or leave --reader-column out"
+        )
+    return ((name, count),)
 
 
 def _place(
@@ -349,6 +380,7 @@ def indices(text: str | None, where: str, what: str) -> tuple[int, ...]:
     return tuple(int(word) for word in words if word)
 
 
+_READER = re.compile(r"(rad(iologist)?|reader|annotator|grader|rater)(_?(id|name))?", re.I)
 _LOOKS_LIKE = {
     "patient": re.compile(
         r".*(patient|subject|case_?id|person|participant|mrn).*|pid|study(_?(id|uid|instance_?uid))?",
@@ -385,6 +417,10 @@ def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
         yield Remark(
             table.name, f"column {quote(name)} looks like a {what}, and is not used", detail
         )
+    if columns.boxes and columns.reader is None:
+        for name in filter(_READER.fullmatch, names):
+            what = f"column {quote(name)} looks like a reader's, and is not used: boxes of all"
+            yield Remark(table.name, what, f"--reader-column {name} keeps readers apart")
 
 
 def _find_files(folder: Path, records: Sequence[Record]) -> tuple[list[Record], list[Remark]]:
@@ -433,8 +469,7 @@ def join_rows(
         first = found[0]
         _check_alike(table, found)
         if has_boxes:
-            boxes = tuple(dict.fromkeys(box for one in found for box in one.boxes or ()))
-            first = replace(first, boxes=boxes)
+            first = _join_boxes(found)
         elif several:
             labels = dict.fromkeys(part for one in found for part in _as_set(one.label))
             first = replace(first, label=tuple(labels))
@@ -444,7 +479,26 @@ def join_rows(
         joined.append(first)
     if has_boxes:
         remarks.append(Remark(table.name, "rows of one image: their boxes are taken together"))
+        remarks += _several_readers(joined)
     return joined, remarks
+
+
+def _join_boxes(found: Sequence[Record]) -> Record:
+    """Return the first of an image's rows with the boxes of all, those of a reader together."""
+    drawn: dict[str, dict[NamedBox, None]] = {}
+    for one in found:
+        for reader, boxes in by_reader(one.boxes or (), one.readers):
+            drawn.setdefault(reader, {}).update(dict.fromkeys(boxes))
+    readers = tuple((reader, len(boxes)) for reader, boxes in drawn.items() if reader)
+    together = tuple(box for boxes in drawn.values() for box in boxes)
+    return replace(found[0], boxes=together, readers=readers)
+
+
+def _several_readers(joined: Sequence[Record]) -> list[Remark]:
+    count = sum(len(record.readers) > 1 for record in joined)
+    what = "of several readers: the boxes of each are kept apart, as annotators"
+    detail = "the reward's setting annotators says what they stand for"
+    return [Remark(f"{count} images", what, detail)] if count else []
 
 
 def _label(record: Record) -> Any:
@@ -560,6 +614,7 @@ def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
         ("question", columns.question),
         ("split", columns.split),
         ("patient", columns.patient),
+        ("reader", columns.reader),
         ("frame", columns.frame),
     ):
         if name is not None and name not in names:

@@ -68,7 +68,7 @@ class Localisation(Kind):
             if label is None:
                 written.append(corners)
             else:
-                written.append({"bbox_2d": corners, "label": task.labels[label].name})
+                written.append({"bbox_2d": corners, "label": task.labels[label].shown})
         return json.dumps(written, ensure_ascii=False)
 
     def honest(self, task: Task, targets: Sequence[object] | None) -> Iterator[Honest]:

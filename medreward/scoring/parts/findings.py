@@ -7,7 +7,8 @@ name, and A those it states that only other labels' attributes name::
 
 in [-1, 1], for a right answer; 0 beside any other, so that it can neither pay for a wrong answer
 nor be escaped by an unreadable one. Each finding counts once, however often it is said. Where a
-label has several answers (a set of labels), a finding fits if it is one of any of them.
+label has several answers (a set of labels), a finding fits if it is one of any of them. On a scale
+of grades, signs of lower grades alone are left out: a higher grade has them too, as a rule.
 
 Findings are words of a card's attributes (`medreward.task.labels.Statement.findings`); what counts
 as stated is `medreward.language.prose`'s rule. No model is asked.
@@ -29,6 +30,7 @@ from medreward.scoring.judged import Judged
 from medreward.scoring.parts.base import Part
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 
 class Findings(Part):
@@ -78,8 +80,10 @@ def _fit(row: Judged) -> float:
         return 0.0
     known = row.task.findings
     stated = [known[text] for text in row.task.stated_findings(row.completion.reasoning)]
+    answered = kind_of(row.task).asserted_labels(row.target)
+    if Trait.ORDERED in row.task.traits:
+        stated = [labels for labels in stated if max(labels) >= min(answered)]
     if not stated:
         return 0.0
-    answered = kind_of(row.task).asserted_labels(row.target)
     fitting = sum(not labels.isdisjoint(answered) for labels in stated)
     return (2 * fitting - len(stated)) / len(stated)

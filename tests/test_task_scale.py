@@ -48,7 +48,7 @@ def test_it_is_medgrpos_logistic_less_what_nothing_earns() -> None:
     low, middle, high = 0.2, 0.5, 0.6
 
     def logistic(x: float) -> float:
-        return 1 / (1 + np.exp(-3 * (x - middle) / (high - low)))
+        return float(1 / (1 + np.exp(-3 * (x - middle) / (high - low))))
 
     scale = TaskScale((low, middle, high))
     for x in np.linspace(0, 1, 21):
@@ -85,7 +85,7 @@ def test_it_is_off_and_signed() -> None:
 
 def test_the_total_is_the_sum_of_the_parts_and_a_factor_is_of_all_of_them() -> None:
     text = "<think>x</think><answer>1</answer>"
-    settings = {"weights": {"format": 0.2, "recitation": 0}}
+    settings: dict[str, Any] = {"weights": {"format": 0.2, "recitation": 0}}
     plain = explain(text, 2, task=EASY, **settings)
     half = explain(text, 2, task=EASY, task_scale="standardise:0.5", **settings)
     assert half.parts == {name: 0.5 * value for name, value in plain.parts.items()}
@@ -144,11 +144,11 @@ def measured(trace: Path, method: str) -> Path:
     return out
 
 
-def in_trl(scale: Any) -> np.ndarray:
+def in_trl(scale: Any) -> Any:
     """Return the rewards that TRL adds up from the functions and their weights."""
     funcs, weights = reward_funcs([EASY, HARD], task_scale=scale, **PLAIN)
     batch = rows()
-    columns = {
+    columns: dict[str, Any] = {
         "completions": [row["completion"] for row in batch],
         "task": [row["task"] for row in batch],
         "target": [row["target"] for row in batch],
@@ -157,7 +157,7 @@ def in_trl(scale: Any) -> np.ndarray:
     return np.asarray(weights @ values)
 
 
-def in_verl(scale: Any) -> np.ndarray:
+def in_verl(scale: Any) -> Any:
     return np.array(
         [
             compute_score(
@@ -168,17 +168,17 @@ def in_verl(scale: Any) -> np.ndarray:
     )
 
 
-def by_group(rewards: np.ndarray) -> np.ndarray:
+def by_group(rewards: Any) -> Any:
     """TRL's scale_rewards="group"; `medreward sweep` has its formula."""
     return np.asarray(group_advantages(rewards.reshape(-1, GROUP))).ravel()
 
 
-def by_batch(rewards: np.ndarray) -> np.ndarray:
+def by_batch(rewards: Any) -> Any:
     """TRL's scale_rewards="batch"."""
     return unscaled(rewards) / (rewards.std(ddof=1) + 1e-4)
 
 
-def unscaled(rewards: np.ndarray) -> np.ndarray:
+def unscaled(rewards: Any) -> Any:
     """verl's own, with norm_adv_by_std_in_grpo=False; TRL's scale_rewards="none" is the same."""
     index = np.array([row["id"] for row in rows()])
     tokens = torch.tensor(rewards, dtype=torch.float64)[:, None]
@@ -188,7 +188,7 @@ def unscaled(rewards: np.ndarray) -> np.ndarray:
     return found[:, 0].numpy()
 
 
-def drowning(advantages: np.ndarray) -> float:
+def drowning(advantages: Any) -> float:
     """How many times as large the easy task's advantages are as the other's."""
     tasks = np.array([row["task"] for row in rows()])
     sizes = [np.sqrt(np.mean(advantages[tasks == task] ** 2)) for task in (EASY, HARD)]
@@ -199,8 +199,8 @@ def drowning(advantages: np.ndarray) -> float:
 @pytest.mark.parametrize("advantages_of", [unscaled, by_batch])
 def test_an_easy_task_does_not_drown_another(
     trace: Path,
-    rewards_of: Callable[[Any], np.ndarray],
-    advantages_of: Callable[[np.ndarray], np.ndarray],
+    rewards_of: Callable[[Any], Any],
+    advantages_of: Callable[[Any], Any],
 ) -> None:
     assert drowning(advantages_of(rewards_of("none"))) > 5
     even = rewards_of(str(measured(trace, "standardise")))
@@ -233,7 +233,7 @@ def test_what_is_measured(trace: Path, capsys: pytest.CaptureFixture[str]) -> No
         quartiles = np.percentile([score.parts["accuracy"] for score in scores], [25, 50, 75])
         assert one["quartiles"] == pytest.approx(quartiles, abs=1e-6)
         assert found["task_scale"][task] in table
-        totals = np.reshape([score.total for score in scores], (-1, GROUP))
+        totals: Any = np.reshape([score.total for score in scores], (-1, GROUP))
         assert one["deviation"] == pytest.approx(np.sqrt(totals.var(axis=1, ddof=1).mean()))
         assert (one["completions"], one["groups"]) == (160, 20)
 

@@ -11,7 +11,12 @@ from recipes.evidence.studies import Study
 from recipes.evidence.table import DYNAMICS, ArmRuns, read_arms
 
 _WIDTH, _HEIGHT, _ACROSS = 260, 160, 3
-_LEFT, _TOP, _GAP = 44, 28, 46
+_LEFT, _TOP, _GAP = 48, 28, 56
+_PARTS = {
+    "part/accuracy": "R_accuracy",
+    "part/format": "format",
+    "part/recitation": "recitation, with its sign",
+}
 # Okabe and Ito's colours, which the colour-blind tell apart; dashes tell them apart without colour.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#a05000")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "", "7 3", "2 3", "9 3 2 3")
@@ -71,7 +76,7 @@ def figure(name: str, study: Study, out: Path) -> str:
 
 
 def _panels(arms: Sequence[ArmRuns]) -> Iterator[_Panel]:
-    for key, title in DYNAMICS.items():
+    for key, title in (DYNAMICS | _PARTS).items():
         lines = [
             (runs.name, [[float(row[key]) for row in steps] for steps in runs.steps.values()])
             for runs in arms
@@ -88,7 +93,7 @@ def _draw(panel: _Panel) -> Iterator[str]:
     for share in (0.0, 0.5, 1.0):
         y, value = _HEIGHT * (1 - share), panel.low + share * (panel.high - panel.low)
         yield f'<line class="grid" x1="0" x2="{_WIDTH}" y1="{y:.0f}" y2="{y:.0f}"/>'
-        yield f'<text x="-6" y="{y + 4:.0f}" text-anchor="end">{value:.3g}</text>'
+        yield f'<text x="-6" y="{y + 4:.0f}" text-anchor="end">{value:.2g}</text>'
     yield f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>'
     for step, anchor in ((1, "start"), (longest, "end")):
         x = 0 if step == 1 else _WIDTH

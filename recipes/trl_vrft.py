@@ -34,8 +34,10 @@ from medreward_trl.recipe import (
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KEYS = ("task", "model", "processor", "knowledge", "data", "reward", "trace", "lora", "grpo")
-KEYS += ("evaluation",)
+KEYS = (
+    *("task", "model", "processor", "knowledge", "data", "reward", "trace"),
+    *("lora", "grpo", "evaluation"),
+)
 DATA_KEYS = ("npz", "parquet", "split", "limit")
 NEEDED = ("task", "model", "data", "grpo")
 

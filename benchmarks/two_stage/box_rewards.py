@@ -82,7 +82,9 @@ def _scorer_of(source: Any, info: Any) -> Scorer:
     return Scorer(BOXES)
 
 
-def run_seed(folder: Path, out: Path, seed: int, steps: int) -> dict[str, dict[str, Any]]:
+def run_seed(
+    folder: Path, out: Path, seed: int, steps: int, arms: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Return the metrics of each arm of a seed, running those that are not there."""
     if not (out / "warm_start").exists():
         prepare(folder, out, seed)
@@ -90,7 +92,7 @@ def run_seed(folder: Path, out: Path, seed: int, steps: int) -> dict[str, dict[s
     results = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
     if "warm start" not in results:
         results["warm start"] = measure(model.load(out / "warm_start"), out)
-    for arm in ARMS:
+    for arm in arms:
         if arm not in results:
             results[arm] = train(arm, out, seed, steps)
             write_text_atomic(known, json.dumps(results, indent=1))
@@ -119,9 +121,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/box_rewards"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--arms", nargs="*", default=[*ARMS], choices=ARMS)
     arguments = parser.parse_args()
     results = [
-        run_seed(arguments.bccd, arguments.out / f"seed_{seed}", seed, arguments.steps)
+        run_seed(
+            arguments.bccd,
+            arguments.out / f"seed_{seed}",
+            seed,
+            arguments.steps,
+            arguments.arms,
+        )
         for seed in range(arguments.seeds)
     ]
     print(f"\n{table(results)}")

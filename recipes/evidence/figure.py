@@ -58,7 +58,7 @@ def figure(name: str, study: Study, out: Path) -> str:
     rows = -(-len(panels) // _ACROSS)
     width = _ACROSS * (_WIDTH + _GAP) + _LEFT
     legend = [*_legend([runs.name for runs in arms], width)]
-    top = 20 * (len(legend) // 2 // _ACROSS + 1)
+    top = 16 + 20 * -(-len(arms) // _ACROSS)
     height = top + rows * (_HEIGHT + _TOP + _GAP)
     drawn = [
         f'<g transform="translate({_LEFT + number % _ACROSS * (_WIDTH + _GAP)} '
@@ -83,7 +83,7 @@ def _panels(arms: Sequence[ArmRuns]) -> Iterator[_Panel]:
             if all(key in row for steps in runs.steps.values() for row in steps)
         ]
         values = [value for _, seeds in lines for line in seeds for value in line]
-        if values:
+        if values and (any(values) or title == "unreadable"):
             low, high = min(0.0, *values), max(values)
             yield _Panel(title, lines, low, high if high > low else low + 1)
 

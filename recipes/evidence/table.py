@@ -25,6 +25,7 @@ _INTERVAL = "In brackets: 95 % interval of a paired bootstrap over pictures, not
 _FEWEST, _RESAMPLES = 100, 2000
 Values: TypeAlias = Any  # a numpy array, a number for each completion
 _LAST = 3  # steps that stand for the end of the training
+_KNOWN = ("recited", "quoting")  # of no use where prompts have no knowledge
 DYNAMICS = {
     "reward": "reward",
     "correct": "right",
@@ -62,7 +63,7 @@ def tables(name: str, study: Study, out: Path) -> str:
         ConfigError: if no arm is finished.
     """
     arms = read_arms(name, study, out)
-    parts = [_test_table(study, arms), *_dynamics(arms), _facts(arms)]
+    parts = [_test_table(study, arms), *_dynamics(study, arms), _facts(arms)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -122,7 +123,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _test_table(study: Study, arms: Sequence[ArmRuns]) -> str:
     """Return metrics of the test: the mean of the seeds, and the difference from the reference."""
-    measured = {runs.name: [_values(scored) for scored in runs.tests.values()] for runs in arms}
+    measured = {
+        runs.name: [_values(scored) | _recited(study, scored) for scored in runs.tests.values()]
+        for runs in arms
+    }
     names = list(measured[arms[0].name][0])
     head = [f"| arm | seeds | {' | '.join(names)} |", "|---|---:|" + "---:|" * len(names)]
     lines = [f"Test pictures: {_count(arms)}. Mean over seeds (least to largest).", "", *head]
@@ -140,9 +144,17 @@ def _test_table(study: Study, arms: Sequence[ArmRuns]) -> str:
 
 
 def _values(scored: Scored) -> dict[str, float]:
-    """Return the metrics that `medreward evaluate` has, and recitation's two."""
-    found = {one.name: one.value for one in evaluate(scored, resamples=_FEWEST)[0].metrics}
-    return found | {name: float(np.mean(of(scored))) for name, of in _RECITATION.items()}
+    """Return the metrics that `medreward evaluate` has."""
+    return {one.name: one.value for one in evaluate(scored, resamples=_FEWEST)[0].metrics}
+
+
+def _recited(study: Study, scored: Scored) -> dict[str, float]:
+    """Return recitation's two metrics, where prompts have knowledge."""
+    return {name: float(np.mean(of(scored))) for name, of in _recitation(study).items()}
+
+
+def _recitation(study: Study) -> Mapping[str, Callable[[Scored], Values]]:
+    return {} if study.levels == ("none",) else _RECITATION
 
 
 def _compared(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
@@ -155,7 +167,7 @@ def _compared(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
         ours, theirs = _pool(runs, seeds), _pool(reference, seeds)
         found = [(d.value, d.low, d.high) for d in compare(ours, theirs)]
         pictures = [one.cluster for one in ours.predictions]
-        found += [_difference(of(ours), of(theirs), pictures) for of in _RECITATION.values()]
+        found += [_difference(of(ours), of(theirs), pictures) for of in _recitation(study).values()]
         cells = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})" for value, low, high in found]
         yield f"| {runs.name} | {len(seeds)} | " + " | ".join(cells) + " |"
 
@@ -196,7 +208,7 @@ def _count(arms: Sequence[ArmRuns]) -> int:
 # The training
 
 
-def _dynamics(arms: Sequence[ArmRuns]) -> Iterator[str]:
+def _dynamics(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
     if before := _stages_before(arms):
         about = (
             f"Stages before, on other pictures or another task, alike: first step → last {_LAST}."
@@ -207,9 +219,10 @@ def _dynamics(arms: Sequence[ArmRuns]) -> Iterator[str]:
         return
     about = f"Training completions: mean over seeds of the first step and of the last {_LAST}."
     yield "\n".join([about, "", *_first_and_last({r.name: [*r.steps.values()] for r in trained})])
-    for name in ("quoting", "correct"):
+    first = "quoting" if _recitation(study) else "zero_variance"
+    for name in (first, "correct"):
         yield _by_step(trained, name)
-    yield _by_seed(trained, "quoting")
+    yield _by_seed(trained, first)
 
 
 def _stages_before(arms: Sequence[ArmRuns]) -> dict[str, list[list[dict[str, Any]]]]:
@@ -225,6 +238,7 @@ def _stages_before(arms: Sequence[ArmRuns]) -> dict[str, list[list[dict[str, Any
 def _first_and_last(arms: Mapping[str, Sequence[list[dict[str, Any]]]]) -> Iterator[str]:
     rows = [row for seeds in arms.values() for steps in seeds for row in steps]
     names = [n for n in DYNAMICS if all(n in row for row in rows)]
+    names = [n for n in names if n not in _KNOWN or any(row[n] for row in rows)]
     yield "| arm | seeds | " + " | ".join(DYNAMICS[n] for n in names) + " |"
     yield "|---|---:|" + "---:|" * len(names)
     for arm, seeds in arms.items():
@@ -240,7 +254,7 @@ def _by_step(arms: Sequence[ArmRuns], name: str) -> str:
     count = min(len(steps) for runs in arms for steps in runs.steps.values())
     head = " | ".join(str(step + 1) for step in range(count))
     lines = [
-        f"`{DYNAMICS[name]}` by step, mean over seeds (share of a step's completions):",
+        f"`{DYNAMICS[name]}` by step, mean over seeds (shares):",
         "",
         f"| arm | seeds | {head} |",
         "|---|---:|" + "---:|" * count,

@@ -244,6 +244,14 @@ def test_tables_hold_recitation_by_one_measure_and_the_steps(out: Path) -> None:
     assert cells(text, "plus bleu", "signature")[1:5] == ["1, 2", "1", "4", "15"]
 
 
+def test_the_signature_is_that_of_the_trace(out: Path) -> None:
+    folder = out / "recitation" / "zero" / "seed1"
+    (folder / "trace.jsonl").write_text(json.dumps({"signature": "medreward|y"}) + "\n")
+    text = tables("recitation", STUDY, out)
+    assert "| zero | 1, 2 | 1 | 4 | 15 | `medreward\\|y` |" in text
+    assert "| plus bleu | 1, 2 | 1 | 4 | 15 | `medreward\\|x` |" in text
+
+
 def test_a_stage_before_has_its_own_table(out: Path) -> None:
     lines = [{"step": s, "reward": s / 10, "correct": 0.0, "words": 9.0} for s in (1, 2, 3, 4)]
     folder = out / "recitation" / "plus-bleu" / "seed1"

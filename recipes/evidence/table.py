@@ -101,7 +101,7 @@ def _read(home: Path, arm: str, study: Study, out: Path) -> ArmRuns:
         result = json.loads(path.read_text(encoding="utf-8"))
         seed, folder = result["seed"], path.parent
         rows = out / "rows" / result["rows"] / f"{TEST}.parquet"
-        runs.results[seed] = result
+        runs.results[seed] = result | _signature(folder)
         lines = (folder / "test.jsonl").read_text(encoding="utf-8").splitlines()
         completions = {row["id"]: row["completion"] for row in map(json.loads, lines)}
         runs.tests[seed] = score_completions(rows, completions, scorers)[study.source]
@@ -112,6 +112,15 @@ def _read(home: Path, arm: str, study: Study, out: Path) -> ArmRuns:
             for path in sorted(folder.glob("steps-stage*.jsonl"))
         }
     return runs
+
+
+def _signature(folder: Path) -> dict[str, str]:
+    """Return the signature of the training's scores, which names the knowledge of its prompts."""
+    path = folder / "trace.jsonl"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8") as lines:
+        return {"signature": json.loads(next(lines))["signature"]}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

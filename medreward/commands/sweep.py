@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -70,7 +71,6 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.runs.sweep import Sweep, change_settings, grid
-    from medreward.scoring.groups import gather_groups
     from medreward.scoring.task_book import TaskBook, load_named
 
     if arguments.scale:
@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
     task = load_named(own) if own else TaskBook().task_of(name)
     sweep = Sweep(task, grid(arguments.grid), change_settings(task.reward, _base(arguments)))
     chosen = _chosen(rows, task.name, arguments.split)
-    for group in gather_groups(chosen, arguments.group_size):
+    for group in _groups(chosen, arguments.group_size):
         sweep.add(group)
     found = sweep.results()
     if arguments.json:
@@ -97,6 +97,25 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         _write_csv(arguments.csv, found)
     return 0
+
+
+def _groups(rows: Iterable[TraceRow], size: int | None) -> Iterator[list[TraceRow]]:
+    """Yield the groups of a trace; say where two of them may have been taken for one."""
+    from medreward.scoring.groups import gather_groups
+
+    sizes: Counter[int] = Counter()
+    for group in gather_groups(rows, size):
+        sizes[len(group)] += 1
+        yield group
+    if not sizes:
+        return
+    usual = sizes.most_common(1)[0][0]
+    several = sum(n for length, n in sizes.items() if length > usual and length % usual == 0)
+    if usual > 1 and several:
+        complain(
+            f"{several} of {sum(sizes.values())} groups have twice as many completions as most, or "
+            f"more: rows of several runs share step and id; --group-size {usual} keeps them apart"
+        )
 
 
 def _base(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +133,6 @@ def _scale(arguments: argparse.Namespace) -> int:
     from medreward.files.atomic import write_text_atomic
     from medreward.runs.sweep import change_settings
     from medreward.runs.task_scales import measure_tasks, scale_tasks
-    from medreward.scoring.groups import gather_groups
     from medreward.scoring.scorer import Scorer
     from medreward.scoring.task_book import name_tasks
 
@@ -134,7 +152,7 @@ def _scale(arguments: argparse.Namespace) -> int:
         return scorers[source]
 
     rows = (r for r in trace_rows(arguments) if not arguments.split or r.split == arguments.split)
-    measured = measure_tasks(gather_groups(rows, arguments.group_size), scorer_of)
+    measured = measure_tasks(_groups(rows, arguments.group_size), scorer_of)
     found = {
         "method": arguments.scale,
         "task_scale": scale_tasks(measured, arguments.scale),

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -159,6 +160,15 @@ def test_no_patient_is_in_two_splits_and_no_test_picture_is_trained_on(
     assert ids(other / "warm.parquet") == splits["warm"]  # knowledge moves no picture
     few = pictures.rows_of("busi", "none", tmp_path, tmp_path / "out", 2)
     assert len(ids(few / "test.parquet")) == 4
+
+
+def test_medmnist_keeps_its_official_test_pictures(tmp_path: Path, test_data: Path) -> None:
+    found = list(pictures.SOURCES["pneumoniamnist"](test_data))
+    assert Counter(one.split for one in found) == {"train": 600, "test": 624}
+    assert {one.image.size for one in found} == {(224, 224)}
+    assert len({one.id for one in found}) == 1224
+    with pytest.raises(ConfigError, match=r"pneumoniamnist\.npz is not there"):
+        next(pictures.SOURCES["pneumoniamnist"](tmp_path))
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:

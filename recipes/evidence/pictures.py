@@ -15,6 +15,7 @@ from medreward import ConfigError, Task
 from medreward.data import mni152
 from medreward.data.example import Example
 from medreward.data.image_file import open_image
+from medreward.data.medmnist import read_medmnist
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import make_rows
 from medreward.files.atomic import replacing
@@ -23,6 +24,7 @@ from medreward_trl.demo.pretrained import SIZE
 
 WARM, TRAIN, TEST = "warm", "train", "test"
 _SLICES, _TEST_SLICES = 300, 150
+_MEDMNIST = 600  # training pictures
 
 
 def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = None) -> Path:
@@ -103,6 +105,20 @@ def _slices(task: str) -> Callable[[Path], Iterator[Example]]:
     return read
 
 
+def _medmnist(name: str) -> Callable[[Path], Iterator[Example]]:
+    """Return the reader of a MedMNIST file: its first training pictures, and all test pictures."""
+
+    def read(data: Path) -> Iterator[Example]:
+        path = data / "medmnist" / f"{name}.npz"
+        if not path.is_file():
+            raise ConfigError(f"--data: {path} is not there; the folder has to hold the test data")
+        for split, count in ((TRAIN, _MEDMNIST), (TEST, None)):
+            for one in read_medmnist(path, split, count):
+                yield replace(one, image=square(one.image), split=split)
+
+    return read
+
+
 def square(picture: Image.Image) -> Image.Image:
     """Return a picture in the middle of a black square, with the sides that the tower has."""
     colour = picture.convert("RGB")
@@ -115,6 +131,7 @@ def square(picture: Image.Image) -> Image.Image:
 SOURCES: dict[str, Callable[[Path], Iterator[Example]]] = {
     "busi": _table("busi", "label"),
     "icdr": _table("dr-fundus", "grade"),
+    "pneumoniamnist": _medmnist("pneumoniamnist"),
     "mni152_level": _slices("mni152_level"),
     "mni152_brain_box": _slices("mni152_brain_box"),
 }

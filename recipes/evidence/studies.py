@@ -98,6 +98,18 @@ STUDIES = {
             "warm start": Arm(NOTHING),
         },
     ),
+    "recitation-pneumonia": Study(
+        question="The same on chest radiographs, with the official 624 test pictures?",
+        source="pneumoniamnist",
+        levels=("context",),
+        quoting=True,
+        reference="zero",
+        arms={
+            "zero": Arm(reward={"delta": 0}),
+            **_signs("context", "bleu"),
+            "warm start": Arm(NOTHING),
+        },
+    ),
     "measures": Study(
         question="Which measure of recitation acts where the knowledge is long?",
         source="busi",

@@ -348,6 +348,8 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
     if room - sum(staked.values()) >= least:
         return
     how = f"weights.format {weights.format:g}, decay {settings.decay!r}"
+    if settings.task_scale != NO_SCALE:
+        how += f", task_scale {settings.task_scale!r}"
     if not staked:
         raise ConfigError(
             f"task {quote(task.name)}: rounding lets a wrong answer outscore a right one: it earns "

@@ -158,12 +158,12 @@ def _values(scored: Scored) -> dict[str, float]:
 
 
 def _recited(study: Study, scored: Scored) -> dict[str, float]:
-    """Return recitation's two metrics, where prompts have knowledge."""
+    """Return recitation's two metrics, where demonstrations quote."""
     return {name: float(np.mean(of(scored))) for name, of in _recitation(study).items()}
 
 
 def _recitation(study: Study) -> Mapping[str, Callable[[Scored], Values]]:
-    return {} if study.levels == ("none",) else _RECITATION
+    return _RECITATION if study.quoting else {}
 
 
 def _compared(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:

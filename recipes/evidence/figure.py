@@ -11,7 +11,7 @@ from recipes.evidence.studies import Study
 from recipes.evidence.table import DYNAMICS, ArmRuns, read_arms
 
 _WIDTH, _HEIGHT, _ACROSS = 260, 160, 3
-_LEFT, _TOP, _GAP = 48, 28, 56
+_LEFT, _TOP, _GAP = 58, 28, 56
 _PARTS = {
     "part/accuracy": "R_accuracy",
     "part/format": "format",

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import concatenate_datasets
+
 from medreward import ConfigError, Task
 from medreward.data import make_rows, read_medmnist
 from medreward_trl import from_parquet, from_rows, reward_funcs
@@ -24,55 +26,84 @@ from medreward_trl.recipe import (
     check_rows,
     command_line,
     evaluate_policy,
+    load_processor,
     read_config,
+    rows_of_tasks,
 )
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KEYS = ("task", "model", "knowledge", "data", "reward", "trace", "lora", "grpo", "evaluation")
+KEYS = (
+    *("task", "model", "processor", "knowledge", "data", "reward", "trace"),
+    *("lora", "grpo", "evaluation"),
+)
 DATA_KEYS = ("npz", "parquet", "split", "limit")
 NEEDED = ("task", "model", "data", "grpo")
 
 
-def load_data(config: dict[str, Any], task: Task) -> Dataset:
+def load_tasks(config: dict[str, Any]) -> list[Task]:
+    """Return the tasks: ``task`` is a name or a card, or a list of them."""
+    named = config["task"] if isinstance(config["task"], list) else [config["task"]]
+    if not named:
+        raise ConfigError("task: the list is empty")
+    return [Task.load(one) for one in named]
+
+
+def load_data(config: dict[str, Any], tasks: list[Task]) -> Dataset:
     """Return the training data: MedMNIST images with prompts built now, or prepared rows."""
     data = config["data"]
     if not isinstance(data, dict):
         raise ConfigError(f"data: {data!r} is not a mapping with npz or parquet")
     check_keys("data", data, DATA_KEYS)
     if data.get("parquet"):
-        return from_parquet(data["parquet"])
+        paths = data["parquet"] if isinstance(data["parquet"], list) else [data["parquet"]]
+        parts = [from_parquet(path) for path in paths]
+        for path, part in zip(paths, parts, strict=True):
+            if part.features != parts[0].features:
+                raise ConfigError(
+                    f"data.parquet: {path} has the columns {', '.join(part.column_names)}, and "
+                    f"{paths[0]} {', '.join(parts[0].column_names)}: rows of one run have one "
+                    f"image each, or all a list of them"
+                )
+        return concatenate_datasets(parts)
     if not data.get("npz"):
         raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
+    if len(tasks) > 1:
+        raise ConfigError("data.npz: it is of one task; several take data.parquet, a list of files")
     examples = read_medmnist(data["npz"], data.get("split", "train"), data.get("limit"))
-    return from_rows(make_rows(examples, task, config.get("knowledge", "full")))
+    return from_rows(make_rows(examples, tasks[0], config.get("knowledge", "full")))
 
 
-def dry_run(config: dict[str, Any], task: Task, data: Dataset) -> None:
+def dry_run(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
     """Check what needs no GPU: settings, images, prompts, and the reward on the first rows."""
-    for line in check_rows(data, task, config.get("reward") or {}):
-        print(line)
+    reward = config.get("reward") or {}
+    for task, own in rows_of_tasks(data, tasks):
+        for line in check_rows(own, task, reward):
+            print(line)
+    reward_funcs(tasks, **reward)
     held_out = config.get("evaluation")
     if held_out:
-        count = check_held_out(held_out, config["task"], config.get("reward") or {})
+        count = check_held_out(held_out, config["task"], reward)
         print(f"evaluation: {count} held-out rows")
     print(check_model(config["model"]))
     print("dry run passed; the model was not loaded")
 
 
-def train(config: dict[str, Any], task: Task, data: Dataset) -> None:
+def train(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
     """Run TRL's GRPOTrainer."""
     from peft import LoraConfig
 
     from medreward_trl import make_trainer
 
     lora = config.get("lora")
+    rows_of_tasks(data, tasks)  # raises where a row is of no task, or a task has no row
     trainer = make_trainer(
         model=config["model"],
         dataset=data,
-        reward=reward_funcs(task, trace=config.get("trace"), **config.get("reward") or {}),
+        reward=reward_funcs(tasks, trace=config.get("trace"), **config.get("reward") or {}),
         settings=config["grpo"],
+        processor=load_processor(config["model"], config.get("processor")),
         peft_config=LoraConfig(**lora) if lora else None,
     )
     trainer.train(resume_from_checkpoint=config["grpo"].get("resume_from_checkpoint"))
@@ -87,9 +118,9 @@ def main() -> int:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)
         check_grpo(config["grpo"], resumes=True)
         check_lora(config.get("lora"))
-        task = Task.load(config["task"])
-        data = load_data(config, task)
-        (dry_run if arguments.dry_run else train)(config, task, data)
+        tasks = load_tasks(config)
+        data = load_data(config, tasks)
+        (dry_run if arguments.dry_run else train)(config, tasks, data)
         if config.get("evaluation") and not arguments.dry_run:
             folder = config["grpo"]["output_dir"]
             reward = config.get("reward") or {}

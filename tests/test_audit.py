@@ -6,58 +6,16 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from sklearn.metrics import cohen_kappa_score
 
-from medreward import ConfigError, Task, explain
-from medreward.runs.metrics import ordinal_metrics
+from medreward import Task, explain
 from medreward.scoring.groups import by_prompt, zero_variance_share
 from medreward.sheets.report import Chart, Report, ReportSample, Row, render, write_report
 
 TASK = Task.load("mni152_level")
-GRADES = st.integers(0, 4)
-
-
-def scores_of(answers: list[str]) -> list:  # type: ignore[type-arg]
-    texts = [f"<think>x</think><answer>{answer}</answer>" for answer in answers]
-    return explain(texts, [0] * len(texts), task=TASK)
-
-
-@given(st.lists(st.tuples(GRADES, GRADES), min_size=2, max_size=20))
-def test_metrics_of_readable_answers_are_the_usual_ones(pairs: list[tuple[int, int]]) -> None:
-    truth, answers = (np.array(column) for column in zip(*pairs, strict=True))
-    metrics = ordinal_metrics(scores_of([str(a) for a in answers]), truth.tolist(), TASK)
-    assert metrics.accuracy == pytest.approx(np.mean(truth == answers))
-    assert metrics.mae == pytest.approx(np.abs(truth - answers).mean())
-    assert metrics.unreadable == 0.0
-    if len({*truth, *answers}) > 1:
-        kappa = cohen_kappa_score(truth, answers, labels=range(5), weights="quadratic")
-        assert metrics.qwk == pytest.approx(kappa)
-
-
-def test_an_unreadable_answer_is_worse_than_any_other() -> None:
-    for truth in range(5):
-        unreadable = ordinal_metrics(scores_of(["?", "0"]), [truth, 0], TASK)
-        assert unreadable.unreadable == 0.5
-        for answer in "01234":
-            read = ordinal_metrics(scores_of([answer, "0"]), [truth, 0], TASK)
-            assert unreadable.mae >= read.mae
-            assert unreadable.accuracy <= read.accuracy
-
-
-def test_perfect_agreement_on_one_grade_has_kappa_one() -> None:
-    assert ordinal_metrics(scores_of(["0", "0"]), [0, 0], TASK).qwk == 1.0
-
-
-def test_as_many_targets_as_scores() -> None:
-    with pytest.raises(ConfigError, match="1 scores and 2 targets"):
-        ordinal_metrics(scores_of(["0"]), [0, 1], TASK)
-    with pytest.raises(ConfigError, match="0 scores"):
-        ordinal_metrics([], [], TASK)
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1), min_size=1))

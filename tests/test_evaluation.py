@@ -28,7 +28,13 @@ from medreward.runs.evaluation import (
 from medreward.runs.evaluation_metrics import MEASURES, TABLES, Metric, differences, estimates, holm
 from medreward.runs.evaluation_readings import READERS
 from medreward.task.registry import kind_names
-from tests.evaluation_rows import scored, write_completions, write_rows
+from tests.evaluation_rows import (
+    metrics_by_name,
+    predictions,
+    scored,
+    write_completions,
+    write_rows,
+)
 from tests.samples import sample_task
 
 GRADES = Task("grades", kind="ordinal", question="?", labels=list("abcde"))
@@ -68,6 +74,21 @@ def test_labels_and_grades_equal_scikit_learn(tmp_path: Path) -> None:
             assert found["quadratic weighted kappa"] == pytest.approx(kappa, abs=1e-12)
             error = sk.mean_absolute_error(true, graded)
             assert found["mean absolute error"] == pytest.approx(error, abs=1e-12)
+
+
+def test_an_unreadable_answer_is_worse_than_any_other() -> None:
+    for truth in range(len(GRADES.labels)):
+        unread = metrics_by_name(GRADES, predictions(GRADES, [truth, 0], ["?", "a"]))
+        assert unread["unreadable"] == 0.5
+        for answer in range(len(GRADES.labels)):
+            read = metrics_by_name(GRADES, predictions(GRADES, [truth, 0], ["abcde"[answer], "a"]))
+            assert unread["mean absolute error"] >= read["mean absolute error"]
+            assert unread["accuracy"] <= read["accuracy"]
+
+
+def test_agreement_on_one_grade_alone_has_kappa_one() -> None:
+    found = metrics_by_name(GRADES, predictions(GRADES, [0, 0], ["a", "a"]))
+    assert found["quadratic weighted kappa"] == 1.0
 
 
 def test_sets_equal_scikit_learn(tmp_path: Path) -> None:

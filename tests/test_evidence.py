@@ -6,11 +6,15 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -21,7 +25,9 @@ from medreward.data.rows import make_rows
 from medreward.kinds.right_answers import completion_with
 from medreward.scoring.scorer import scorer
 from recipes.evidence import pictures
+from recipes.evidence.__main__ import _parser, _stages
 from recipes.evidence.demonstrations import demonstration
+from recipes.evidence.figure import figure
 from recipes.evidence.studies import GRPO, RECITED, STUDIES
 from recipes.evidence.table import BEGIN, END, fill, tables
 
@@ -37,10 +43,43 @@ def test_a_study_compares_arms_that_can_be_trained(name: str) -> None:
     for arm in study.arms.values():
         scorer(Task.load(study.source), dict(arm.reward))
         assert arm.level in study.levels
+        assert {*arm.stages} <= {study.source, study.beside}
     trained = [
-        dict(arm.reward, level=arm.level) for arm in study.arms.values() if arm.training == GRPO
+        dict(arm.reward, level=arm.level, stages=arm.stages)
+        for arm in study.arms.values()
+        if arm.training == GRPO
     ]
     assert len({json.dumps(one) for one in trained}) == len(trained)
+
+
+def test_studies_with_one_folder_share_their_warm_start_and_their_arms() -> None:
+    for one, other in combinations(STUDIES.values(), 2):
+        if one.folder and one.folder == other.folder:
+            assert replace(one, question="", arms={}) == replace(other, question="", arms={})
+            for name in one.arms.keys() & other.arms.keys():
+                assert one.arms[name] == other.arms[name]
+
+
+def test_stages_have_files_of_their_own_and_the_reward_of_their_card(tmp_path: Path) -> None:
+    study = STUDIES["together"]
+    words = ["run", "--study", "together", "--out", str(tmp_path), "--limit", "1"]
+    arguments = _parser().parse_args(words)
+    found = {name: _stages(arguments, study, arm) for name, arm in study.arms.items()}
+    assert [(s.name, s.task.name) for s in found["all"]] == [
+        ("-stage1", "mni152_brain_box"),
+        ("", "mni152_level"),
+    ]
+    assert [stage.reward for stage in found["all"]] == [{}, study.arms["all"].reward]
+    assert found["all"][1].rows.name == "mni152_level-context-1"
+    assert [(s.name, s.task.name) for s in found["places alone"]] == [
+        ("-stage1", "mni152_brain_box")
+    ]
+    assert [stage.name for stage in found["rft"]] == [""]
+    twice = _stages(arguments, study, STUDIES["localisation"].arms["rft twice"])
+    assert [stage.name for stage in twice] == ["-stage1", ""]
+    for stage in found["all"]:
+        rows = pq.read_table(stage.rows / "test.parquet").num_rows
+        assert rows == (5 if stage.task.labels else 1)
 
 
 def test_demonstrations_are_right_and_half_of_them_quote() -> None:
@@ -102,8 +141,6 @@ def _examples(data: Path) -> list[Example]:
 
 
 def ids(path: Path) -> list[str]:
-    import pyarrow.parquet as pq
-
     return [row["id"] for row in pq.read_table(path).column("extra_info").to_pylist()]
 
 
@@ -123,6 +160,15 @@ def test_no_patient_is_in_two_splits_and_no_test_picture_is_trained_on(
     assert ids(other / "warm.parquet") == splits["warm"]  # knowledge moves no picture
     few = pictures.rows_of("busi", "none", tmp_path, tmp_path / "out", 2)
     assert len(ids(few / "test.parquet")) == 4
+
+
+def test_medmnist_keeps_its_official_test_pictures(tmp_path: Path, test_data: Path) -> None:
+    found = list(pictures.SOURCES["pneumoniamnist"](test_data))
+    assert Counter(one.split for one in found) == {"train": 600, "test": 624}
+    assert {one.image.size for one in found} == {(224, 224)}
+    assert len({one.id for one in found}) == 1224
+    with pytest.raises(ConfigError, match=r"pneumoniamnist\.npz is not there"):
+        next(pictures.SOURCES["pneumoniamnist"](tmp_path))
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -206,6 +252,36 @@ def test_tables_hold_recitation_by_one_measure_and_the_steps(out: Path) -> None:
     assert cells(text, "plus bleu", "by seed")[1:] == ["1.00", "0.50"]
     assert cells(text, "zero", "by seed")[1:] == ["0.00", "0.00"]
     assert cells(text, "plus bleu", "signature")[1:5] == ["1, 2", "1", "4", "15"]
+
+
+def test_the_signature_is_that_of_the_trace(out: Path) -> None:
+    folder = out / "recitation" / "zero" / "seed1"
+    (folder / "trace.jsonl").write_text(json.dumps({"signature": "medreward|y"}) + "\n")
+    text = tables("recitation", STUDY, out)
+    assert "| zero | 1, 2 | 1 | 4 | 15 | `medreward\\|y` |" in text
+    assert "| plus bleu | 1, 2 | 1 | 4 | 15 | `medreward\\|x` |" in text
+
+
+def test_a_stage_before_has_its_own_table(out: Path) -> None:
+    lines = [{"step": s, "reward": s / 10, "correct": 0.0, "words": 9.0} for s in (1, 2, 3, 4)]
+    folder = out / "recitation" / "plus-bleu" / "seed1"
+    (folder / "steps-stage1.jsonl").write_text("".join(json.dumps(r) + "\n" for r in lines))
+    text = tables("recitation", STUDY, out)
+    assert cells(text, "plus bleu, stage 1", "Stages before")[1:3] == ["1", "0.100 → 0.300"]
+    assert "zero, stage 1" not in text
+
+
+def test_the_figure_has_a_panel_for_each_measure_and_a_line_for_each_seed(out: Path) -> None:
+    drawn = figure("recitation", STUDY, out)
+    root = ElementTree.fromstring(drawn)
+    space = "{http://www.w3.org/2000/svg}"
+    titles = [one.text for one in root.iter(f"{space}text") if one.get("class") == "title"]
+    assert titles == ["reward", "right", "quoting"]
+    lines = [one for one in root.iter(f"{space}polyline") if "seed" in str(one.get("class"))]
+    assert len(lines) == 3 * 2 * 2
+    assert "plus bleu" in drawn
+    with pytest.raises(ConfigError, match="no arm is finished"):
+        figure("mfrs", STUDIES["mfrs"], out)
 
 
 def test_arms_that_are_not_finished_are_no_rows(out: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -13,12 +15,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from medreward import ConfigError
+from medreward import ConfigError, Task
+from medreward.data.example import Example
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import make_rows
 from medreward_trl.demo import efficientnet
 from medreward_trl.demo.model import Tiny, build, load, save
 from medreward_trl.demo.shared_prefix import share_prefix
 from medreward_trl.demo.weights import INSTALL, LANGUAGE, VISION, WeightsFile, find_weights
 
+ROOT = Path(__file__).parent.parent
 QUESTION = "Is there a lump in this picture of the breast , or is there none at all to be seen ?"
 
 
@@ -133,6 +139,95 @@ def test_a_shared_prefix_generates_the_same(tiny: Tiny) -> None:
     plain = tiny.model.generate(**inputs, **say)
     share_prefix(tiny.model)
     assert torch.equal(plain, tiny.model.generate(**inputs, **say))
+
+
+def write_model(folder: Path) -> None:
+    """Write a model with the real tower, untrained, and a language model of few numbers."""
+    from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    from medreward_trl.demo import model, pretrained
+
+    tokenizer = model._tokenizer([QUESTION, "benign malignant normal"])
+    tower = efficientnet.EfficientNetTowerConfig(grid=pretrained.GRID)
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    made = LlavaForConditionalGeneration(
+        LlavaConfig(
+            vision_config=tower,
+            text_config=text,
+            image_token_index=tokenizer.convert_tokens_to_ids(model.IMAGE),
+            vision_feature_layer=-1,
+            vision_feature_select_strategy="full",
+            image_seq_length=pretrained.GRID**2,
+        )
+    )
+    save(Tiny(made, pretrained._processor(tokenizer)), folder)
+
+
+def entry_points_in(folder: Path, line: str) -> Path:
+    """Write what an installed package says of itself; the checkout's may be older than it."""
+    told = folder / "toys-1.0.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
+    (told / "entry_points.txt").write_text(f"[medreward.architectures]\n{line}\n")
+    return folder
+
+
+def test_evaluate_knows_the_architecture_of_a_saved_model(tmp_path: Path) -> None:
+    """In a process of its own, where nothing else has imported the tower."""
+    write_model(tmp_path / "policy")
+    task = Task.load("busi")
+    examples = [Example(Image.new("RGB", (28, 28), 9), "benign", "a", "test")]
+    write_parquet(tmp_path / "rows.parquet", make_rows(examples, task, "none"))
+    line = next(
+        line
+        for line in (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+        if line.startswith(efficientnet.EfficientNetTowerConfig.model_type)
+    ).replace('"', "")
+    path = [str(entry_points_in(tmp_path / "there", line)), os.environ.get("PYTHONPATH", "")]
+    words = ["evaluate", tmp_path / "rows.parquet", "--model", tmp_path / "policy"]
+    words += ["--completions", tmp_path / "said.jsonl", "--max-new-tokens", 4]
+    done = subprocess.run(
+        [sys.executable, "-m", "medreward", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "said.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_architecture_whose_package_is_not_there_names_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medreward.runs.generation import _register_architectures
+
+    monkeypatch.syspath_prepend(entry_points_in(tmp_path / "there", "toy_tower = no_such_package"))
+    config = {"model_type": "llava", "vision_config": {"model_type": "toy_tower"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match=r"names 'toy_tower', which needs no_such_package: pip"):
+        _register_architectures(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
+    _register_architectures(tmp_path)
+
+
+def test_each_model_of_the_demo_has_its_own_number_of_steps(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from medreward.commands.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    assert "default: 200 of tiny and 10 of smollm2" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow

@@ -74,6 +74,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "recitation_measure": st.sampled_from([*RECITATION_MEASURES]),
     "field_balance": SHARE,
     "absent_weight": st.floats(0.001, 1),
+    "task_scale": st.sampled_from(
+        ["none", "standardise:0.001", "percentile:0/0.1/0.3", "percentile:0.5/1/1"]
+    ),
 }
 STATED = (
     Statement("Streaks at the rim suggest the second of them.", "book"),

@@ -124,6 +124,13 @@ NEAR_VALUES: dict[str, Sequence[Any]] = {
     "completion_format": ["think_answer", "answer_line"],
     "recitation_measure": ["bleu", "precision", "containment"],
     "report_metric": [*REPORT_METRICS],
+    "task_scale": [
+        "none",
+        "standardise:0.5",
+        "standardise:0.5000000000000001",
+        "percentile:0.25/0.5/0.75",
+        "percentile:0.25/0.5/0.7500000000000001",
+    ],
 }
 
 

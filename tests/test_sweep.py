@@ -200,3 +200,28 @@ def test_a_grid_has_an_end() -> None:
 def test_a_trace_without_groups_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no groups"):
         Sweep(TASK, grid(["delta=0"])).results()
+
+
+def test_traces_of_two_runs_are_told_from_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ranks of one run share the groups of a step; runs must not."""
+    paths = []
+    for name, answers in (("a", "1222"), ("b", "2112")):
+        rows = [
+            {"step": step, "id": f"{name if step > 1 else 'same'}{step}", "target": 2,
+             "completion": answer(said, "x"), "task": TASK.name}
+            for step in (1, 2, 3) for said in answers
+        ]  # fmt: skip
+        paths.append(tmp_path / f"{name}.jsonl")
+        paths[-1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["sweep", *map(str, paths), "--grid", "delta=0"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "24 completions in 5 groups" in said.out
+    assert "1 of 5 groups have twice as many completions as most, or more" in said.err
+    assert "--group-size 4 keeps them apart" in said.err
+    assert main([*words, "--group-size", "4"]) == 0
+    said = capsys.readouterr()
+    assert "24 completions in 6 groups" in said.out
+    assert "--group-size" not in said.err

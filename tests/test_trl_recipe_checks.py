@@ -14,14 +14,23 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from huggingface_hub import constants
+from PIL import Image
 
 from medreward import ConfigError, Task
-from medreward.data.rows import Row, make_row
+from medreward.data import mni152
+from medreward.data.parquet import write_parquet
+from medreward.data.rows import Row, make_row, make_rows
 from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import build_prompt
 from medreward.runs.trace_sources import read_trace
 from medreward_trl.dataset import from_rows
-from medreward_trl.recipe import check_grpo, check_lora, check_model, check_rows
+from medreward_trl.recipe import (
+    check_grpo,
+    check_lora,
+    check_model,
+    check_rows,
+    load_processor,
+)
 from tests.processes import run_here
 from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows
 
@@ -52,6 +61,8 @@ def write(path: Path, rows: list[Row]) -> Path:
         ("grpo.resume_from_checkpoint=true", "there is no checkpoint in output_dir"),
         ("grpo.resume_from_checkpoint=runs/none", "'runs/none' is no folder"),
         ("model=", "model: None is neither"),
+        ("task=[]", "task: the list is empty"),
+        ("task=[pneumoniamnist, busi]", "task: there is no row of 'busi'"),
         ("model=/nowhere/model", "model: '/nowhere/model' is no folder here, and no hub name"),
     ],
 )
@@ -218,3 +229,75 @@ def test_the_recipe_goes_on_from_a_checkpoint(
     again = ["--set", "grpo.max_steps=2", "--set", "grpo.resume_from_checkpoint=true"]
     assert run_recipe(monkeypatch, *options, *again) == 0
     assert [r.step for r in read_trace([tmp_path / "trace.jsonl"])] == [1] * 4 + [2] * 4
+
+
+def in_two_files(folder: Path) -> tuple[Path, Path]:
+    """Rows of grades, and rows of boxes of the same kind of picture."""
+    level = write(folder / "level.parquet", level_rows())
+    examples = mni152.examples("mni152_brain_box", split="train", count=4, seed=0, size=SIZE)
+    box = folder / "box.parquet"
+    write_parquet(box, make_rows(examples, Task.load("mni152_brain_box"), "none"))
+    return level, box
+
+
+def tasks_of(path: Path) -> set[str]:
+    return {row["data_source"] for row in pq.read_table(path).to_pylist()}
+
+
+def test_several_tasks_train_together_with_a_scale_and_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward_trl.demo.model import build, save
+
+    level, box = in_two_files(tmp_path)
+    (first,) = tasks_of(level)
+    save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
+    grpo = "{output_dir: %s, num_generations: 2, per_device_train_batch_size: 16, max_steps: 1, "
+    grpo += "max_completion_length: 4, bf16: false, use_cpu: true, gradient_checkpointing: false}"
+    changes = [
+        f"task=[{first}, mni152_brain_box]",
+        f"data={{parquet: [{level}, {box}]}}",
+        f"model={tmp_path / 'model'}",
+        "lora={r: 2, target_modules: [q_proj]}",
+        f"reward={{delta: 0, task_scale: {{{first}: 'standardise:0.5', mni152_brain_box: none}}}}",
+        f"trace={tmp_path / 'trace.jsonl'}",
+        f"grpo={grpo % (tmp_path / 'run')}",
+    ]
+    options = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *options, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert f"|task:{first}:" in said
+    assert "|task:mni152_brain_box:" in said
+    assert run_recipe(monkeypatch, *options) == 0
+    rows = [*read_trace([tmp_path / "trace.jsonl"])]
+    assert {row.task for row in rows} == {first, "mni152_brain_box"}
+    assert all(("task_scale" in str(row.signature)) == (row.task == first) for row in rows)
+    alone = [*options, "--set", f"task={first}"]
+    assert run_recipe(monkeypatch, *alone, "--dry-run") == 2
+    assert f"it is of task 'mni152_brain_box', not {first}" in capsys.readouterr().err
+    more = [*options, "--set", f"task=[{first}, mni152_brain_box, busi]"]
+    assert run_recipe(monkeypatch, *more, "--dry-run") == 2
+    assert "there is no row of 'busi'" in capsys.readouterr().err
+
+
+def test_a_limit_of_pixels_reaches_the_image_processor(tmp_path: Path) -> None:
+    from transformers import LlavaProcessor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    from medreward_trl.demo.model import build, save
+
+    save(build([RIGHT], seed=0, size=SIZE), tmp_path / "plain")
+    with pytest.raises(ConfigError, match=r"processor\.max_pixels: CLIP\w+, the model's image"):
+        load_processor(str(tmp_path / "plain"), {"max_pixels": 50_176})
+    with pytest.raises(ConfigError, match="did you mean 'max_pixels'"):
+        load_processor(str(tmp_path / "plain"), {"max_pixel": 50_176})
+    assert load_processor(str(tmp_path / "plain"), None) is None
+    plain = build([RIGHT], seed=0, size=SIZE).processor
+    LlavaProcessor(
+        image_processor=Qwen2VLImageProcessorPil(),
+        tokenizer=plain.tokenizer,
+        chat_template=plain.chat_template,
+    ).save_pretrained(tmp_path / "qwen")
+    made = load_processor(str(tmp_path / "qwen"), {"max_pixels": 50_176})
+    grid = made.image_processor(Image.new("RGB", (640, 480)))["image_grid_thw"][0]
+    assert 0 < grid[1] * grid[2] * 14 * 14 <= 50_176

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ _FIELDS = ("parquet", "out", "max_new_tokens", "batch")
 _READING = {"completion_format": "--completion-format", "model_profile": "--model-profile"}
 
 
-def check_held_out(settings: Mapping[str, Any], task: str, reward: Mapping[str, Any]) -> int:
+def check_held_out(
+    settings: Mapping[str, Any], task: str | Sequence[str], reward: Mapping[str, Any]
+) -> int:
     """Make sure that held-out rows are there and fit, and return how many there are.
 
     Args:
         settings: ``parquet``, the rows; ``out``, the folder of the report; ``max_new_tokens`` and
             ``batch`` of the generation.
-        task: the recipe's task, a name or a path of a card.
+        task: the recipe's task, a name or a path of a card, or a list of them.
         reward: its reward settings.
 
     Raises:
@@ -55,7 +57,10 @@ def check_held_out(settings: Mapping[str, Any], task: str, reward: Mapping[str, 
 
 
 def evaluate_policy(
-    model: str | Path, settings: Mapping[str, Any], task: str, reward: Mapping[str, Any]
+    model: str | Path,
+    settings: Mapping[str, Any],
+    task: str | Sequence[str],
+    reward: Mapping[str, Any],
 ) -> int:
     """Write a model's completions of held-out rows and their report; return the exit status.
 
@@ -65,7 +70,7 @@ def evaluate_policy(
     Args:
         model: the folder that the trainer saved.
         settings: as `check_held_out` takes them.
-        task: the recipe's task, a name or a path of a card.
+        task: the recipe's task, a name or a path of a card, or a list of them.
         reward: its reward settings, of which those that say how answers are read count.
 
     ::
@@ -89,5 +94,6 @@ def evaluate_policy(
     return main(words)
 
 
-def _cards(task: str) -> list[str]:
-    return [] if task in shipped() else [task]
+def _cards(task: str | Sequence[str]) -> list[str]:
+    named = [task] if isinstance(task, str) else task
+    return [one for one in named if one not in shipped()]

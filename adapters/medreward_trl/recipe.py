@@ -10,11 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transformers import AutoProcessor
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig
 
 from medreward import ConfigError, Task, explain
+from medreward.checks import known_fields, mapping, whole
 from medreward.data.model_name import check_model
 from medreward.errors import expected
 from medreward.files.reading import parse_yaml, read_text
@@ -39,10 +41,14 @@ __all__ = [
     "check_rows",
     "command_line",
     "evaluate_policy",
+    "load_processor",
     "read_config",
+    "rows_of_tasks",
 ]
 
 _UNREAD = "I cannot tell"
+# Qwen's limits of a picture -> their names in an image processor's size.
+_PIXELS = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
 _CPU = {"bf16": False, "fp16": False, "use_cpu": True, "use_vllm": False}
 
 
@@ -174,6 +180,53 @@ def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
             raise ConfigError(f"{field}: there is no checkpoint in output_dir {str(folder)!r}")
     elif not Path(str(asked)).is_dir():
         raise ConfigError(f"{field}: {asked!r} is no folder; true takes the last in output_dir")
+
+
+def load_processor(model: str, settings: Mapping[str, Any] | None) -> Any:
+    """Return a model's processor with other limits of its pictures; None: TRL loads its own.
+
+    Args:
+        model: a folder or a hub name.
+        settings: ``min_pixels`` and ``max_pixels``.
+
+    Raises:
+        ConfigError: if a setting is none, or the model's processor does not take it.
+    """
+    if not settings:
+        return None
+    known_fields("processor", mapping("processor", settings), _PIXELS)
+    for name, value in settings.items():
+        whole(f"processor.{name}", value, 1)
+    processor = AutoProcessor.from_pretrained(
+        model, **settings, truncation_side="left", padding_side="left"
+    )
+    images = processor.image_processor
+    for name, value in settings.items():
+        if (images.size or {}).get(_PIXELS[name]) != value:
+            raise ConfigError(
+                f"processor.{name}: {type(images).__name__}, the model's image processor, does "
+                f"not take it; leave it out, and shrink the pictures with `medreward prepare`"
+            )
+    return processor
+
+
+def rows_of_tasks(data: Dataset, tasks: Sequence[Task]) -> list[tuple[Task, Dataset]]:
+    """Return each task with its rows.
+
+    Raises:
+        ConfigError: if a row is of none of the tasks, or a task has no rows.
+    """
+    places: dict[str, list[int]] = {task.name: [] for task in tasks}
+    for place, name in enumerate(data["task"]):
+        if name not in places:
+            raise ConfigError(
+                f"row {data[place]['id']}: it is of task {name!r}, not {' or '.join(places)}"
+            )
+        places[name].append(place)
+    for name, own in places.items():
+        if not own:
+            raise ConfigError(f"task: there is no row of {name!r} in the data")
+    return [(task, data.select(places[task.name])) for task in tasks]
 
 
 def check_rows(

@@ -89,7 +89,8 @@ def reward_funcs(
             evaluated and that no ``split`` tells from training rows get the split "evaluation".
         name: goes before the names of functions, metrics and columns, as in ``first/accuracy``; a
             trainer with several sets needs one for each set but one.
-        **settings: override the cards' reward settings, as in `medreward.shaped_reward`. Here
+        **settings: override the cards' reward settings, as in `medreward.shaped_reward`;
+            ``task_scale`` may be a mapping of tasks or a file of one. Here
             ``box_quality="schedule"`` is allowed too, which needs a trace, and ``box_schedule``, a
             mapping of `medreward.scoring.schedule.ThresholdRules`' arguments.
 

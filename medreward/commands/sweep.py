@@ -6,7 +6,8 @@ import argparse
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from medreward.commands.complain import complain
 from medreward.commands.why import add_trace, trace_rows
 from medreward.errors import ConfigError
+from medreward.task.task_scale import METHODS, NO_SCALE
 
 if TYPE_CHECKING:
     from medreward.runs.sweep import SweepOutcome
+    from medreward.runs.task_scales import MeasuredTask
     from medreward.scoring.trace import TraceRow
 
 _FIGURES = {
@@ -37,11 +40,11 @@ def add_parser(commands: Any) -> None:
         description="Scores the completions of a trace under every combination of the grid and "
         "compares the advantages within groups with those under the card's settings.",
     )
-    add_trace(sweep)
+    add_trace(sweep, tasks=True)
     sweep.add_argument(
         "--grid",
         action="append",
-        required=True,
+        default=[],
         metavar="NAME=VALUE,…",
         help="values of a setting, such as weights.recitation=0,0.05 or decay=exact,[1,0.5]; may "
         "be repeated",
@@ -53,6 +56,14 @@ def add_parser(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="change the settings that are compared with (default: the card's)",
     )
+    sweep.add_argument(
+        "--scale",
+        choices=METHODS,
+        help="in place of a grid: measure the setting task_scale of each task of the trace",
+    )
+    sweep.add_argument(
+        "--out", type=Path, metavar="FILE", help="with --scale: write it as JSON, for a reward"
+    )
     sweep.add_argument("--json", action="store_true", help="print everything as JSON")
     sweep.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV as well")
     sweep.set_defaults(run=_run)
@@ -60,17 +71,22 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from medreward.runs.sweep import Sweep, change_settings, grid
-    from medreward.scoring.groups import gather_groups
     from medreward.scoring.task_book import TaskBook, load_named
 
-    rows, name = _peeked(trace_rows(arguments), arguments.task)
-    task = load_named(arguments.task) if arguments.task else TaskBook().task_of(name)
-    base = grid(arguments.set)
-    if len(base) > 1:
-        raise ConfigError(f"--set: {' '.join(arguments.set)} has several values; give one a name")
-    sweep = Sweep(task, grid(arguments.grid), change_settings(task.reward, base[0]))
+    if arguments.scale:
+        return _scale(arguments)
+    if not arguments.grid:
+        raise ConfigError("--grid NAME=VALUE,… says what to compare, or --scale what to measure")
+    if arguments.out:
+        raise ConfigError("--out goes with --scale; a sweep's table is written by --csv")
+    if len(arguments.task or ()) > 1:
+        raise ConfigError("--task: a sweep is of one task; several go with --scale")
+    own = arguments.task[0] if arguments.task else None
+    rows, name = _peeked(trace_rows(arguments), own)
+    task = load_named(own) if own else TaskBook().task_of(name)
+    sweep = Sweep(task, grid(arguments.grid), change_settings(task.reward, _base(arguments)))
     chosen = _chosen(rows, task.name, arguments.split)
-    for group in gather_groups(chosen, arguments.group_size):
+    for group in _groups(chosen, arguments.group_size):
         sweep.add(group)
     found = sweep.results()
     if arguments.json:
@@ -81,6 +97,85 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         _write_csv(arguments.csv, found)
     return 0
+
+
+def _groups(rows: Iterable[TraceRow], size: int | None) -> Iterator[list[TraceRow]]:
+    """Yield the groups of a trace; say where two of them may have been taken for one."""
+    from medreward.scoring.groups import gather_groups
+
+    sizes: Counter[int] = Counter()
+    for group in gather_groups(rows, size):
+        sizes[len(group)] += 1
+        yield group
+    if not sizes:
+        return
+    usual = sizes.most_common(1)[0][0]
+    several = sum(n for length, n in sizes.items() if length > usual and length % usual == 0)
+    if usual > 1 and several:
+        complain(
+            f"{several} of {sum(sizes.values())} groups have twice as many completions as most, or "
+            f"more: rows of several runs share step and id; --group-size {usual} keeps them apart"
+        )
+
+
+def _base(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what changes the reference."""
+    from medreward.runs.sweep import grid
+
+    base = grid(arguments.set)
+    if len(base) > 1:
+        raise ConfigError(f"--set: {' '.join(arguments.set)} has several values; give one a name")
+    return dict(base[0])
+
+
+def _scale(arguments: argparse.Namespace) -> int:
+    """Measure the scale of each task, print it and write it down."""
+    from medreward.files.atomic import write_text_atomic
+    from medreward.runs.sweep import change_settings
+    from medreward.runs.task_scales import measure_tasks, scale_tasks
+    from medreward.scoring.scorer import Scorer
+    from medreward.scoring.task_book import name_tasks
+
+    if arguments.grid or arguments.csv:
+        raise ConfigError("--scale: it measures, and takes neither --grid nor --csv")
+    book, changes = name_tasks(arguments.task or ()), _base(arguments) | {"task_scale": NO_SCALE}
+    own = next(iter(book.named)) if len(book.named) == 1 else None
+    scorers: dict[str, Scorer] = {}
+
+    def scorer_of(name: str | None) -> Scorer:
+        source = name if name is not None else own
+        if source is None:
+            raise ConfigError("the trace names no task; --task names its card")
+        if source not in scorers:
+            task = book.task_of(source)
+            scorers[source] = Scorer(task, change_settings(task.reward, changes))
+        return scorers[source]
+
+    rows = (r for r in trace_rows(arguments) if not arguments.split or r.split == arguments.split)
+    measured = measure_tasks(_groups(rows, arguments.group_size), scorer_of)
+    found = {
+        "method": arguments.scale,
+        "task_scale": scale_tasks(measured, arguments.scale),
+        "measured": {name: one._asdict() for name, one in measured.items()},
+    }
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        print("\n".join(_scale_table(measured, found["task_scale"])))
+    if arguments.out:
+        write_text_atomic(arguments.out, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    return 0
+
+
+def _scale_table(measured: Mapping[str, MeasuredTask], scales: Mapping[str, str]) -> Iterator[str]:
+    width = max(len("task"), *map(len, measured))
+    heads = ("rows", "groups", "p25", "p50", "p75", "deviation")
+    yield f"{'task':{width}}" + "".join(f"{head:>10}" for head in heads) + "  task_scale"
+    for name, one in measured.items():
+        figures = "".join(f"{value:10.3f}" for value in (*one.quartiles, one.deviation))
+        yield f"{name:{width}}{one.completions:10}{one.groups:10}{figures}  {scales[name]}"
+    yield ""
+    yield "p25, p50, p75: quartiles of R_accuracy; deviation: of the total, within groups"
 
 
 def _peeked(rows: Iterator[TraceRow], task: str | None) -> tuple[Iterator[TraceRow], str]:

@@ -28,11 +28,15 @@ def add_parser(commands: Any) -> None:
     why.set_defaults(run=_run)
 
 
-def add_trace(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a trace and how to read it."""
+def add_trace(parser: argparse.ArgumentParser, *, tasks: bool = False) -> None:
+    """Add the arguments that name a trace and how to read it; ``--task`` may be several."""
     parser.add_argument("file", type=Path, nargs="+", help="JSON lines or parquet, or a folder")
+    again = "; may be repeated with --scale" if tasks else ""
     parser.add_argument(
-        "--task", metavar="[SOURCE=]CARD", help="a shipped task's name or a YAML card, to score by"
+        "--task",
+        action="append" if tasks else "store",
+        metavar="[SOURCE=]CARD",
+        help=f"a shipped task's name or a YAML card, to score by{again}",
     )
     parser.add_argument(
         "--group-size", type=int, help="so many neighbouring rows are a group, if rows name none"

@@ -9,7 +9,6 @@ from medreward.lazy import import_late
 if TYPE_CHECKING:
     from medreward.runs.evaluation import compare, evaluate, read_completions, score_completions
     from medreward.runs.frame_report import compare_frames
-    from medreward.runs.metrics import ordinal_metrics
     from medreward.runs.trace_sources import read_trace
     from medreward.runs.why import analyse, describe_run
 else:
@@ -18,7 +17,6 @@ else:
         {
             "medreward.runs.evaluation": "compare evaluate read_completions score_completions",
             "medreward.runs.frame_report": "compare_frames",
-            "medreward.runs.metrics": "ordinal_metrics",
             "medreward.runs.trace_sources": "read_trace",
             "medreward.runs.why": "analyse describe_run",
         },
@@ -30,7 +28,6 @@ __all__ = [
     "compare_frames",
     "describe_run",
     "evaluate",
-    "ordinal_metrics",
     "read_completions",
     "read_trace",
     "score_completions",

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from medreward.checks import number
 from medreward.data.check import open_parquet, rows_in
 from medreward.data.image_file import image_of_row, open_image
 from medreward.errors import ConfigError, quote
-from medreward.files.reading import parse_json, read_lines
+from medreward.files.reading import parse_json, read_lines, read_text
 from medreward.priors.template import message_parts
 
 
@@ -136,6 +137,7 @@ def _load(model: str | Path) -> tuple[Any, Any]:
         from transformers import AutoModelForImageTextToText, AutoProcessor
     except ModuleNotFoundError as error:
         raise ConfigError(f"--model needs {error.name}: pip install torch transformers") from error
+    _register_architectures(model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
@@ -144,6 +146,39 @@ def _load(model: str | Path) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"--model: {model}: {str(error).partition(chr(10))[0]}") from error
     return loaded, processor
+
+
+def _register_architectures(model: str | Path) -> None:
+    """Import what registers the architectures that a folder's config names and we know.
+
+    Packages name them as entry points of the group ``medreward.architectures``: the value of
+    ``model_type`` and the module whose import registers it with transformers' Auto classes.
+
+    Raises:
+        ConfigError: if the module needs a package that is not there.
+    """
+    path = Path(model) / "config.json"
+    if not path.is_file():
+        return
+    named = {*_model_types(parse_json(read_text(path, what="model's configuration")))}
+    for entry in entry_points(group="medreward.architectures"):
+        if entry.name in named:
+            try:
+                entry.load()
+            except ModuleNotFoundError as error:
+                raise ConfigError(
+                    f"--model: {model}: {path.name} names {quote(entry.name)}, which needs "
+                    f"{error.name}: pip install 'medreward[trl]' brings it"
+                ) from error
+
+
+def _model_types(config: Any) -> Iterator[str]:
+    """Yield the types of the model and of its parts."""
+    if isinstance(config, Mapping):
+        if isinstance(name := config.get("model_type"), str):
+            yield name
+        for value in config.values():
+            yield from _model_types(value)
 
 
 def _complete(

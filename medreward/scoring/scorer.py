@@ -29,6 +29,7 @@ from medreward.task.profile import load_profile
 from medreward.task.registry import CHANGES
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.task_scale import NO_SCALE, TaskScale, parse_scale, scale_of_task
 from medreward.task.traits import Trait
 from medreward.task.weights import Weights
 from medreward.text.completion import CompletionLike
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from medreward.scoring.judge import AnswerJudge, JudgeLike
 
 # The settings that shape the scores of every kind.
-COMMON = ("weights", "delta", "gates", "completion_format", "recitation_measure")
+COMMON = ("weights", "delta", "gates", "completion_format", "recitation_measure", "task_scale")
 # The values of settings that a signature leaves out.
 _UNSIGNED = (
     ("completion_format", DEFAULT_FORMAT),
@@ -49,6 +50,7 @@ _UNSIGNED = (
     ("box_threshold", 0.5),
     ("thresholds", ()),
     ("threshold_factor", 0.5),
+    ("task_scale", NO_SCALE),
 )
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
@@ -136,12 +138,16 @@ class Scorer:
         return used_parts(self.settings.weights)
 
     @property
+    def _scale(self) -> TaskScale | None:
+        return parse_scale(self.settings.task_scale)
+
+    @property
     def range(self) -> tuple[float, float]:
         """The lowest and the highest total."""
-        weights = self.settings.weights
-        bounds = [(weights[part.name], *part.bounds(self.settings)) for part in self._parts]
-        low = sum(weight * least for weight, least, _ in bounds)
-        return low, sum(weight * most for weight, _, most in bounds)
+        weights, scale = self.settings.weights, self._scale or TaskScale()
+        bounds = [(part.name, *part.bounds(self.settings)) for part in self._parts]
+        low = sum(weights[name] * scale.part(name, least) for name, least, _ in bounds)
+        return low, sum(weights[name] * scale.part(name, most) for name, _, most in bounds)
 
     def score(
         self, completion: CompletionLike, target: object, knowledge: str | None = None
@@ -174,8 +180,9 @@ class Scorer:
         parts = self._parts
         columns = [part.values(judged, self.settings) for part in parts]
         weights = [self.settings.weights[part.name] for part in parts]
+        scale = self._scale
         return [
-            self._score(row, parts, weights, values)
+            self._score(row, parts, weights, values, scale)
             for row, values in zip(judged, zip(*columns, strict=True), strict=True)
         ]
 
@@ -214,13 +221,19 @@ class Scorer:
         return Judged(parsed, verdict, self._knowledge(knowledge), target, self.task)
 
     def _score(
-        self, row: Judged, parts: Sequence[Part], weights: Sequence[float], values: Sequence[float]
+        self,
+        row: Judged,
+        parts: Sequence[Part],
+        weights: Sequence[float],
+        values: Sequence[float],
+        scale: TaskScale | None,
     ) -> Score:
         reasons: tuple[str, ...] = ()
         total, named = 0.0, {}
         for part, weight, value in zip(parts, weights, values, strict=True):
-            total += weight * value
-            named[part.name] = value
+            paid = scale.part(part.name, value) if scale else value
+            total += weight * paid
+            named[part.name] = paid
             reasons += part.reasons(row, value)
         return Score(
             total=total,
@@ -281,7 +294,8 @@ def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
     """Return the scorer of a task given by name, card path or `Task`, with settings overridden.
 
     Beside the fields of `RewardSettings` there may be ``judge`` (`medreward.scoring.judge`) and
-    ``model_profile``, a name or a file (`medreward.task.profile`).
+    ``model_profile``, a name or a file (`medreward.task.profile`). ``task_scale`` may be that of
+    several tasks, a mapping by their names or a file (`medreward.task.task_scale`).
 
     Raises:
         ConfigError: if a setting is not allowed, or is another than the model profile's.
@@ -293,6 +307,8 @@ def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
     loaded = task if isinstance(task, Task) else Task.load(task)
     if profile is not None:
         loaded = _profiled(loaded, profile, settings)
+    if "task_scale" in settings:
+        settings["task_scale"] = scale_of_task(settings["task_scale"], loaded.name)
     # Of several tasks, those that leave nothing open have no use for a judge.
     judge = judge if loaded.is_open else None
     return Scorer(loaded, loaded.reward.updated(settings), judge)
@@ -326,13 +342,17 @@ def _check_dominance(task: Task, settings: RewardSettings) -> None:
         if weights[part.name]:
             part.check(task, settings)
     partial = kind_of(task).best_wrong(task, settings)
-    room = weights.accuracy * (1 - partial)
+    # A factor changes room and stakes alike, and so what is ahead of what not at all.
+    bend = (parse_scale(settings.task_scale) or TaskScale()).bend
+    room = weights.accuracy * (bend(1.0) - bend(partial))
     staked = {p.name: weights[p.name] * p.at_stake(settings) for p in used_parts(weights)}
     staked = {name: stake for name, stake in staked.items() if stake}
     least = _MARGIN * sum(weights.values())
     if room - sum(staked.values()) >= least:
         return
     how = f"weights.format {weights.format:g}, decay {settings.decay!r}"
+    if settings.task_scale != NO_SCALE:
+        how += f", task_scale {settings.task_scale!r}"
     if not staked:
         raise ConfigError(
             f"task {quote(task.name)}: rounding lets a wrong answer outscore a right one: it earns "

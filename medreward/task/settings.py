@@ -13,6 +13,7 @@ from medreward.checks import number, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.frames import FRAMES
 from medreward.task.completion_format import check_format
+from medreward.task.task_scale import NO_SCALE, check_scale
 from medreward.task.weights import Weights
 from medreward.text.formats.table import DEFAULT_FORMAT
 
@@ -120,6 +121,8 @@ class RewardSettings:
             `RECITATION_MEASURES`.
         report_metric: what measures a free-text report: "bleu", "rouge_l", or "radeval:METRIC" or
             "radeval:METRIC:KEY" for a metric of RadEval.
+        task_scale: what brings the task's rewards to the scale of others in the same run: "none",
+            "percentile:P25/P50/P75" or "standardise:FACTOR" (`medreward.task.task_scale`).
 
     Raises:
         ConfigError: if a value is not allowed.
@@ -152,6 +155,7 @@ class RewardSettings:
     completion_format: str = DEFAULT_FORMAT
     recitation_measure: str = "bleu"
     report_metric: str = "bleu"
+    task_scale: str = NO_SCALE
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -172,6 +176,7 @@ class RewardSettings:
         set_field(self, "absent_weight", number("absent_weight", self.absent_weight, 0.001, 1.0))
         set_field(self, "gates", _gates(self.gates))
         set_field(self, "completion_format", check_format(self.completion_format))
+        set_field(self, "task_scale", check_scale(self.task_scale))
         if self.box_quality == "schedule":
             raise ConfigError(
                 "box_quality: 'schedule' moves box_threshold with the steps of a run, which only "

@@ -10,13 +10,17 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medreward import ConfigError, Task
 from medreward.errors import expected
 from medreward.files.atomic import replacing, write_text_atomic
-from recipes.evidence.studies import STUDIES, Study
+from recipes.evidence.studies import STUDIES, Arm, Study
 
-WARM_STEPS = 30
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from recipes.evidence.policy import Stage
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -41,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--warm-seed", type=int, help="one warm start for all seeds (default: each has its own)"
     )
-    run.add_argument("--warm-steps", type=int, default=WARM_STEPS)
+    run.add_argument("--warm-steps", type=int, help="of the warm start (default: the study's)")
     run.add_argument(
         "--limit", type=int, help="pictures of each label and split, for a trial (default: all)"
     )
@@ -55,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
     table = commands.add_parser("table", help="what the arms gave, as Markdown")
     table.add_argument("--page", type=Path, help="a page whose table is replaced")
+    table.add_argument("--figure", type=Path, help="an SVG file for the steps of the training")
     table.set_defaults(run=_table)
     for command in (run, table):
         command.add_argument("--study", required=True, help=", ".join(STUDIES))
@@ -69,7 +74,8 @@ def _run(arguments: argparse.Namespace, study: Study) -> int:
             raise expected("--arms", name, study.arms)
     for seed in arguments.seeds:
         for name in names:
-            out = arguments.out / arguments.study / name.replace(" ", "-") / f"seed{seed}"
+            home = arguments.out / (study.folder or arguments.study)
+            out = home / name.replace(" ", "-") / f"seed{seed}"
             if (out / "result.json").is_file():
                 print(f"{name}, seed {seed}: is there", flush=True)
                 continue
@@ -82,28 +88,18 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
     from medreward.scoring.scorer import scorer
     from medreward_trl.demo.pretrained_run import SETTINGS
     from recipes.evidence import policy
-    from recipes.evidence.pictures import rows_of
 
     arm, task = study.arms[name], Task.load(study.source)
     steps = arguments.steps or study.steps
     warm_seed = seed if arguments.warm_seed is None else arguments.warm_seed
     warm = _warm(arguments, study, task, warm_seed)
-    rows = rows_of(study.source, arm.level, arguments.data, arguments.out, arguments.limit)
+    rows = _rows(arguments, study.source, arm.level)
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob("*.jsonl"):
         left.unlink()
     clock, wall = time.process_time(), time.monotonic()
-    made = policy.train(
-        arm,
-        task,
-        warm,
-        rows,
-        out,
-        steps=steps,
-        seed=seed,
-        device=arguments.device,
-        quoting=study.quoting,
-    )
+    run = {"steps": steps, "seed": seed, "device": arguments.device, "quoting": study.quoting}
+    made = policy.train(arm, _stages(arguments, study, arm), warm, out, **run)
     trained = time.process_time() - clock
     policy.test(made, rows, out)
     result = {
@@ -114,7 +110,8 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
         "training": arm.training,
         "rows": rows.name,
         "steps": steps,
-        "warm_start": {"seed": warm_seed, "steps": arguments.warm_steps},
+        "stages": list(arm.stages),
+        "warm_start": {"seed": warm_seed, "steps": arguments.warm_steps or study.warm_steps},
         "device": arguments.device,
         "signature": scorer(task, dict(arm.reward)).signature(),
         "settings": SETTINGS,
@@ -126,17 +123,43 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
     print(f"{name}, seed {seed}: {result['cpu_seconds']}", flush=True)
 
 
+def _rows(arguments: argparse.Namespace, source: str, level: str) -> Path:
+    from recipes.evidence.pictures import rows_of
+
+    return rows_of(source, level, arguments.data, arguments.out, arguments.limit)
+
+
+def _stages(arguments: argparse.Namespace, study: Study, arm: Arm) -> list[Stage]:
+    """Return the runs of an arm; a stage on other pictures is rewarded by their card."""
+    from recipes.evidence.policy import Stage
+
+    stages = []
+    for number, source in enumerate(arm.stages or (study.source,), start=1):
+        is_own = source == study.source
+        stages.append(
+            Stage(
+                task=Task.load(source),
+                rows=_rows(arguments, source, arm.level if is_own else "none"),
+                reward=arm.reward if is_own else {},
+                name="" if is_own and number == max(1, len(arm.stages)) else f"-stage{number}",
+            )
+        )
+    return stages
+
+
 def _warm(arguments: argparse.Namespace, study: Study, task: Task, seed: int) -> Path:
     """Return the folder of the warm start, which studies of the same one share."""
     from medreward_trl.dataset import from_parquet
     from medreward_trl.demo.model import load, save
     from medreward_trl.demo.pretrained import build_smollm2
-    from recipes.evidence.pictures import WARM, rows_of
+    from recipes.evidence.pictures import WARM
     from recipes.evidence.warm_start import warm_start
 
     words = [study.source, *study.levels, *(["quoting"] if study.quoting else [])]
+    words += [study.beside] if study.beside else []
+    steps = arguments.warm_steps or study.warm_steps
     kind = "-".join([*words, *([f"limit{arguments.limit}"] if arguments.limit else [])])
-    folder: Path = arguments.out / "warm" / f"{kind}-{arguments.warm_steps}-seed{seed}"
+    folder: Path = arguments.out / "warm" / f"{kind}-{steps}-seed{seed}"
     if folder.is_dir():
         return folder
     base = arguments.out / "base"
@@ -146,16 +169,15 @@ def _warm(arguments: argparse.Namespace, study: Study, task: Task, seed: int) ->
             save(build_smollm2(), scratch)
     tiny = load(base)
     tiny.model.to(arguments.device)
-    data = {
-        level: from_parquet(
-            rows_of(study.source, level, arguments.data, arguments.out, arguments.limit)
-            / f"{WARM}.parquet"
-        )
-        for level in study.levels
-    }
+
+    def shown(source: str, level: str) -> Dataset:
+        return from_parquet(_rows(arguments, source, level) / f"{WARM}.parquet")
+
+    data = {level: shown(study.source, level) for level in study.levels}
+    places = (Task.load(study.beside), shown(study.beside, "none")) if study.beside else None
     clock = time.process_time()
     warmed = warm_start(
-        tiny, task, data, steps=arguments.warm_steps, seed=seed, quoting=study.quoting
+        tiny, task, data, steps=steps, seed=seed, quoting=study.quoting, beside=places
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as scratch:
@@ -165,11 +187,14 @@ def _warm(arguments: argparse.Namespace, study: Study, task: Task, seed: int) ->
 
 
 def _table(arguments: argparse.Namespace, study: Study) -> int:
+    from recipes.evidence.figure import figure
     from recipes.evidence.table import fill, tables
 
     text = tables(arguments.study, study, arguments.out)
     if arguments.page:
         fill(arguments.page, text)
+    if arguments.figure:
+        write_text_atomic(arguments.figure, figure(arguments.study, study, arguments.out))
     print(text)
     return 0
 

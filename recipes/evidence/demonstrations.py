@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from medreward.kinds.right_answers import completion_with
+from medreward import Task
+from medreward.kinds.right_answers import completion_with, right_answer
+from medreward.kinds.truth import target_of
 
 _PLAIN = (
     "What I see fits {label} best.",
@@ -12,6 +14,7 @@ _PLAIN = (
     "Of all that could be, this looks most like {label}.",
     "The picture as a whole speaks for {label}.",
 )
+_ENDS = "It ends here on each side."
 _CLOSING = "So {label}."
 
 
@@ -31,3 +34,12 @@ def demonstration(label: str, knowledge: str, chance: random.Random) -> str:
     words = knowledge.partition(". ")[0].rstrip(".").split()
     quoted = " ".join(words[: round(share * len(words))])
     return completion_with(label, f"{quoted}. {_CLOSING.format(label=label)}")
+
+
+def place_demonstration(task: Task, target: str) -> str:
+    """Return a right, well-formed completion of a task that asks for places.
+
+    >>> place_demonstration(Task.load("mni152_brain_box"), "[[1, 2, 30, 40]]")
+    '<think>It ends here on each side.</think><answer>[[1, 2, 30, 40]]</answer>'
+    """
+    return completion_with(right_answer(task, target_of(task, target)), _ENDS)

@@ -12,8 +12,10 @@ from pathlib import Path
 from PIL import Image
 
 from medreward import ConfigError, Task
+from medreward.data import mni152
 from medreward.data.example import Example
 from medreward.data.image_file import open_image
+from medreward.data.medmnist import read_medmnist
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import make_rows
 from medreward.files.atomic import replacing
@@ -21,6 +23,8 @@ from medreward.priors.prompt import PromptBuilder
 from medreward_trl.demo.pretrained import SIZE
 
 WARM, TRAIN, TEST = "warm", "train", "test"
+_SLICES, _TEST_SLICES = 300, 150
+_MEDMNIST = 600  # training pictures
 
 
 def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = None) -> Path:
@@ -34,8 +38,6 @@ def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = 
     folder = out / "rows" / "-".join([source, level, *([str(limit)] if limit else [])])
     if folder.is_dir():
         return folder
-    if not data.is_dir():
-        raise ConfigError(f"--data: {data} is no folder; it has to hold the test data")
     task = Task.load(source)
     examples = _halved(list(SOURCES[source](data)))
     prompts = PromptBuilder(task, level, shuffle=False)
@@ -60,11 +62,12 @@ def _halved(examples: list[Example]) -> list[Example]:
 
 
 def _first(examples: list[Example], limit: int | None) -> list[Example]:
-    seen: Counter[str] = Counter()
+    seen: Counter[str | int] = Counter()
     chosen = []
     for one in examples:
-        seen[one.target] += 1
-        if limit is None or seen[one.target] <= limit:
+        label = one.target if isinstance(one.target, str | int) else "places"
+        seen[label] += 1
+        if limit is None or seen[label] <= limit:
             chosen.append(one)
     return chosen
 
@@ -78,6 +81,8 @@ def _table(folder: str, column: str) -> Callable[[Path], Iterator[Example]]:
     """Return the reader of a folder with pictures and ``labels.csv``."""
 
     def read(data: Path) -> Iterator[Example]:
+        if not data.is_dir():
+            raise ConfigError(f"--data: {data} is no folder; it has to hold the test data")
         with (data / folder / "labels.csv").open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
                 with open_image(data / folder / line["image"]) as opened:
@@ -85,6 +90,31 @@ def _table(folder: str, column: str) -> Callable[[Path], Iterator[Example]]:
                 meta = {"patient": line["patient"]} if "patient" in line else {}
                 name = Path(line["image"]).stem
                 yield Example(picture, line[column], name, line["split"], meta)
+
+    return read
+
+
+def _slices(task: str) -> Callable[[Path], Iterator[Example]]:
+    """Return the reader of slices of the MNI152 template, which come with a package."""
+
+    def read(data: Path) -> Iterator[Example]:
+        del data
+        yield from mni152.examples(task, split="train", count=_SLICES, seed=0, size=SIZE)
+        yield from mni152.examples(task, split="test", count=_TEST_SLICES, seed=0, size=SIZE)
+
+    return read
+
+
+def _medmnist(name: str) -> Callable[[Path], Iterator[Example]]:
+    """Return the reader of a MedMNIST file: its first training pictures, and all test pictures."""
+
+    def read(data: Path) -> Iterator[Example]:
+        path = data / "medmnist" / f"{name}.npz"
+        if not path.is_file():
+            raise ConfigError(f"--data: {path} is not there; the folder has to hold the test data")
+        for split, count in ((TRAIN, _MEDMNIST), (TEST, None)):
+            for one in read_medmnist(path, split, count):
+                yield replace(one, image=square(one.image), split=split)
 
     return read
 
@@ -101,4 +131,7 @@ def square(picture: Image.Image) -> Image.Image:
 SOURCES: dict[str, Callable[[Path], Iterator[Example]]] = {
     "busi": _table("busi", "label"),
     "icdr": _table("dr-fundus", "grade"),
+    "pneumoniamnist": _medmnist("pneumoniamnist"),
+    "mni152_level": _slices("mni152_level"),
+    "mni152_brain_box": _slices("mni152_brain_box"),
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medreward import Task, explain
 from medreward.files.atomic import replacing, write_text_atomic
@@ -28,40 +28,65 @@ _TESTED_AT_ONCE = 32
 _LOGGED = ("loss", "grad_norm", "entropy", "completions/mean_length", "completions/clipped_ratio")
 
 
-def train(arm: Arm, task: Task, warm: Path, rows: Path, out: Path, **run: Any) -> Tiny:
+class Stage(NamedTuple):
+    """A run of GRPO.
+
+    Attributes:
+        task: the task.
+        rows: the folder of its rows.
+        reward: settings of the reward in place of the card's.
+        name: what tells its files from those of other stages: none of the last on the study's own
+            source.
+    """
+
+    task: Task
+    rows: Path
+    reward: Mapping[str, Any]
+    name: str = ""
+
+
+def train(arm: Arm, stages: Sequence[Stage], warm: Path, out: Path, **run: Any) -> Tiny:
     """Return the policy of an arm.
 
     Args:
         arm: what is done.
-        task: the task.
+        stages: the runs of GRPO, or the one run of supervised steps.
         warm: the folder of the warm start.
-        rows: the folder of the rows at the arm's level.
-        out: the folder that gets the trace and the log.
+        out: the folder that gets the traces and the logs.
         **run: ``steps``, ``seed``, ``device`` and, for a supervised arm, ``quoting``.
     """
     tiny = load(warm)
     if run["device"] == "cuda":
         tiny.model.to("cuda")
     share_prefix(tiny.model)
-    data = from_parquet(rows / f"{TRAIN}.parquet")
     if arm.training == SUPERVISED:
         completions = run["steps"] * SETTINGS["per_device_train_batch_size"]  # as many as GRPO's
-        steps = completions // BATCH
         return supervised(
-            tiny, {arm.level: data}, steps=steps, seed=run["seed"], quoting=run["quoting"]
+            tiny,
+            {arm.level: from_parquet(stages[-1].rows / f"{TRAIN}.parquet")},
+            steps=completions // BATCH,
+            seed=run["seed"],
+            quoting=run["quoting"],
         )
-    if arm.training != GRPO:
-        return tiny
+    if arm.training == GRPO:
+        for stage in stages:
+            tiny = _grpo(tiny, stage, out, run)
+    return tiny
+
+
+def _grpo(tiny: Tiny, stage: Stage, out: Path, run: Mapping[str, Any]) -> Tiny:
+    """Return the policy after a stage."""
+    trace = out / f"trace{stage.name}.jsonl"
     trainer = pretrained_trainer(
         tiny,
-        data,
-        reward_funcs(task, trace=out / "trace.jsonl", **arm.reward),
+        from_parquet(stage.rows / f"{TRAIN}.parquet"),
+        reward_funcs(stage.task, trace=trace, **stage.reward),
         out / "trainer",
         {"seed": run["seed"], "max_steps": run["steps"]},
     )
     trainer.train()
     logged = [log for log in trainer.state.log_history if "reward" in log]
-    _write_lines(out / "steps.jsonl", _steps(out / "trace.jsonl", task, logged))
+    _write_lines(out / f"steps{stage.name}.jsonl", _steps(trace, stage.task, logged))
     shutil.rmtree(out / "trainer", ignore_errors=True)
     return trained(trainer, tiny)
 
@@ -88,14 +113,7 @@ def _steps(trace: Path, task: Task, logged: list[Mapping[str, Any]]) -> Iterator
         rows[row["step"]].append(row)
     for log, (step, own) in zip(logged, sorted(rows.items()), strict=True):
         texts = [row["completion"] for row in own]
-        scores = explain(
-            texts,
-            [row["target"] for row in own],
-            task=task,
-            knowledge=[row["knowledge"] for row in own],
-            **RECITED,
-        )
-        raw = [score.parts["recitation"] for score in scores]
+        raw = _recited(own, task)
         groups: dict[str, list[float]] = defaultdict(list)
         for row in own:
             groups[row["id"]].append(row["total"])
@@ -109,12 +127,29 @@ def _steps(trace: Path, task: Task, logged: list[Mapping[str, Any]]) -> Iterator
                 f"part/{part}": _mean([row["parts"][part] for row in own])
                 for part in own[0]["parts"]
             },
-            "recited": _mean(raw),
-            "quoting": _mean([value > QUOTES for value in raw]),
+            **(_quoting(raw) if raw else {}),
             "words": _mean([len(tokenize(text)) for text in texts]),
             "zero_variance": zero_variance_share(list(groups.values())),
             **{name: float(log[name]) for name in _LOGGED if name in log},
         }
+
+
+def _recited(rows: Sequence[Mapping[str, Any]], task: Task) -> list[float]:
+    """Return R_recite of each completion; none where recitation is not for the task's kind."""
+    if not task.labels:
+        return []
+    scores = explain(
+        [row["completion"] for row in rows],
+        [row["target"] for row in rows],
+        task=task,
+        knowledge=[row["knowledge"] for row in rows],
+        **RECITED,
+    )
+    return [score.parts["recitation"] for score in scores]
+
+
+def _quoting(raw: list[float]) -> dict[str, float]:
+    return {"recited": _mean(raw), "quoting": _mean([value > QUOTES for value in raw])}
 
 
 def _mean(values: list[Any]) -> float:

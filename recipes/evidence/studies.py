@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # R_recite without its sign and by one measure, to hold all arms against.
@@ -20,11 +20,14 @@ class Arm:
         training: `GRPO`, `SUPERVISED` (as the warm start, on GRPO's pictures) or `NOTHING`.
         level: how much knowledge prompts have, while it trains and in the test.
         reward: settings of the reward in place of the card's.
+        stages: the sources of GRPO's runs, one after the other, each of the study's steps; none:
+            the study's own source, once.
     """
 
     training: str = GRPO
     level: str = "context"
     reward: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,11 @@ class Study:
         quoting: whether half of its demonstrations quote the knowledge.
         reference: the arm that the others are compared with.
         arms: by name, in the order in which they run.
-        steps: GRPO steps, unless the command says otherwise.
+        steps: GRPO steps of a run, unless the command says otherwise.
+        warm_steps: supervised steps of the warm start, unless the command says otherwise.
+        beside: a source of places that the warm start sees in turn with the levels of knowledge.
+        folder: where the arms are; studies of one warm start that share arms have one. Default:
+            the study's name.
     """
 
     question: str
@@ -48,6 +55,9 @@ class Study:
     reference: str
     arms: Mapping[str, Arm]
     steps: int = 7
+    warm_steps: int = 30
+    beside: str = ""
+    folder: str = ""
 
 
 def _signs(level: str, measure: str) -> dict[str, Arm]:
@@ -60,10 +70,37 @@ def _signs(level: str, measure: str) -> dict[str, Arm]:
     }
 
 
+# PA_π needs places and labels of the same pictures, and BUSI's masks are not among the test data.
+_PLACES, _LEVEL = "mni152_brain_box", "mni152_level"
+_RFT: dict[str, Any] = {"decay": "exact", "delta": 0}
+_FIRST = Arm(level="none", reward=_RFT)
+# Of the two studies on slices of the brain: grades, knowledge of one sentence, boxes beside.
+_SLICES: dict[str, Any] = {
+    "source": _LEVEL,
+    "levels": ("none", "context"),
+    "quoting": True,
+    "reference": "rft",
+    "beside": _PLACES,
+    "warm_steps": 45,
+    "folder": "slices",
+}
+
 STUDIES = {
     "recitation": Study(
         question="Does the sign of recitation change how much the reasoning quotes?",
         source="busi",
+        levels=("context",),
+        quoting=True,
+        reference="zero",
+        arms={
+            "zero": Arm(reward={"delta": 0}),
+            **_signs("context", "bleu"),
+            "warm start": Arm(NOTHING),
+        },
+    ),
+    "recitation-pneumonia": Study(
+        question="The same on chest radiographs, with the official 624 test pictures?",
+        source="pneumoniamnist",
         levels=("context",),
         quoting=True,
         reference="zero",
@@ -112,6 +149,37 @@ STUDIES = {
                 for level in ("none", "context", "full")
             },
             "supervised none": Arm(SUPERVISED, "none"),
+        },
+    ),
+    "localisation": Study(
+        question="Does GRPO on boxes help to name what is seen, and without training on names?",
+        **_SLICES,
+        arms={
+            "rft": _FIRST,
+            "places then rft": replace(_FIRST, stages=(_PLACES, _LEVEL)),
+            "places alone": replace(_FIRST, stages=(_PLACES,)),
+            "rft twice": replace(_FIRST, stages=(_LEVEL, _LEVEL)),
+            "warm start": Arm(NOTHING, level="none"),
+        },
+    ),
+    "together": Study(
+        question="What do the strategies do together, and each beside the same baseline?",
+        **_SLICES,
+        arms={
+            "rft": _FIRST,
+            "all": Arm(
+                level="context",
+                reward={"decay": "geometric", "delta": -1},
+                stages=(_PLACES, _LEVEL),
+            ),
+            "knowledge": replace(_FIRST, level="context"),
+            "mfrs": replace(_FIRST, reward={"decay": "geometric", "delta": 0}),
+            "minus": Arm(level="context", reward={"decay": "exact", "delta": -1}),
+            "plus": Arm(level="context", reward={"decay": "exact", "delta": 1}),
+            "places then rft": replace(_FIRST, stages=(_PLACES, _LEVEL)),
+            "places alone": replace(_FIRST, stages=(_PLACES,)),
+            "supervised": Arm(SUPERVISED, level="none"),
+            "warm start": Arm(NOTHING, level="none"),
         },
     ),
 }

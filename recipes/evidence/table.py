@@ -25,7 +25,8 @@ _INTERVAL = "In brackets: 95 % interval of a paired bootstrap over pictures, not
 _FEWEST, _RESAMPLES = 100, 2000
 Values: TypeAlias = Any  # a numpy array, a number for each completion
 _LAST = 3  # steps that stand for the end of the training
-_DYNAMICS = {
+_KNOWN = ("recited", "quoting")  # of no use where prompts have no knowledge
+DYNAMICS = {
     "reward": "reward",
     "correct": "right",
     "unreadable": "unreadable",
@@ -44,12 +45,14 @@ class ArmRuns(NamedTuple):
         name: the arm's.
         results: seed -> the content of ``result.json``.
         steps: seed -> the rows of ``steps.jsonl``; none without GRPO.
+        before: seed -> those of the stages before, by their names.
         tests: seed -> the scored completions of the test pictures.
     """
 
     name: str
     results: dict[int, dict[str, Any]]
     steps: dict[int, list[dict[str, Any]]]
+    before: dict[int, dict[str, list[dict[str, Any]]]]
     tests: dict[int, Scored]
 
 
@@ -59,11 +62,22 @@ def tables(name: str, study: Study, out: Path) -> str:
     Raises:
         ConfigError: if no arm is finished.
     """
-    arms = [runs for arm in study.arms if (runs := _read(name, arm, study, out)).results]
-    if not arms:
-        raise ConfigError(f"{out / name}: no arm is finished; `run --study {name}` makes them")
-    parts = [_test_table(study, arms), *_dynamics(arms), _facts(arms)]
+    arms = read_arms(name, study, out)
+    parts = [_test_table(study, arms), *_dynamics(study, arms), _facts(arms)]
     return "\n\n".join(parts) + "\n"
+
+
+def read_arms(name: str, study: Study, out: Path) -> list[ArmRuns]:
+    """Return what the finished arms of a study gave.
+
+    Raises:
+        ConfigError: if no arm is finished.
+    """
+    home = out / (study.folder or name)
+    arms = [runs for arm in study.arms if (runs := _read(home, arm, study, out)).results]
+    if not arms:
+        raise ConfigError(f"{home}: no arm is finished; `run --study {name}` makes them")
+    return arms
 
 
 def fill(page: Path, text: str) -> None:
@@ -80,21 +94,37 @@ def fill(page: Path, text: str) -> None:
     write_text_atomic(page, f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
-def _read(study_name: str, arm: str, study: Study, out: Path) -> ArmRuns:
-    runs = ArmRuns(arm, {}, {}, {})
+def _read(home: Path, arm: str, study: Study, out: Path) -> ArmRuns:
+    runs = ArmRuns(arm, {}, {}, {}, {})
     scorers = scorers_of(None, RECITED)  # by one measure and sign for all arms
-    for path in sorted((out / study_name / arm.replace(" ", "-")).glob("seed*/result.json")):
+    for path in sorted((home / arm.replace(" ", "-")).glob("seed*/result.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         seed, folder = result["seed"], path.parent
         rows = out / "rows" / result["rows"] / f"{TEST}.parquet"
-        runs.results[seed] = result
+        runs.results[seed] = result | _signature(folder)
         lines = (folder / "test.jsonl").read_text(encoding="utf-8").splitlines()
         completions = {row["id"]: row["completion"] for row in map(json.loads, lines)}
         runs.tests[seed] = score_completions(rows, completions, scorers)[study.source]
         if (folder / "steps.jsonl").is_file():
-            text = (folder / "steps.jsonl").read_text(encoding="utf-8")
-            runs.steps[seed] = [json.loads(line) for line in text.splitlines()]
+            runs.steps[seed] = _lines(folder / "steps.jsonl")
+        runs.before[seed] = {
+            path.stem.removeprefix("steps-stage"): _lines(path)
+            for path in sorted(folder.glob("steps-stage*.jsonl"))
+        }
     return runs
+
+
+def _signature(folder: Path) -> dict[str, str]:
+    """Return the signature of the training's scores, which names the knowledge of its prompts."""
+    path = folder / "trace.jsonl"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8") as lines:
+        return {"signature": json.loads(next(lines))["signature"]}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 # The test
@@ -102,7 +132,10 @@ def _read(study_name: str, arm: str, study: Study, out: Path) -> ArmRuns:
 
 def _test_table(study: Study, arms: Sequence[ArmRuns]) -> str:
     """Return metrics of the test: the mean of the seeds, and the difference from the reference."""
-    measured = {runs.name: [_values(scored) for scored in runs.tests.values()] for runs in arms}
+    measured = {
+        runs.name: [_values(scored) | _recited(study, scored) for scored in runs.tests.values()]
+        for runs in arms
+    }
     names = list(measured[arms[0].name][0])
     head = [f"| arm | seeds | {' | '.join(names)} |", "|---|---:|" + "---:|" * len(names)]
     lines = [f"Test pictures: {_count(arms)}. Mean over seeds (least to largest).", "", *head]
@@ -120,9 +153,17 @@ def _test_table(study: Study, arms: Sequence[ArmRuns]) -> str:
 
 
 def _values(scored: Scored) -> dict[str, float]:
-    """Return the metrics that `medreward evaluate` has, and recitation's two."""
-    found = {one.name: one.value for one in evaluate(scored, resamples=_FEWEST)[0].metrics}
-    return found | {name: float(np.mean(of(scored))) for name, of in _RECITATION.items()}
+    """Return the metrics that `medreward evaluate` has."""
+    return {one.name: one.value for one in evaluate(scored, resamples=_FEWEST)[0].metrics}
+
+
+def _recited(study: Study, scored: Scored) -> dict[str, float]:
+    """Return recitation's two metrics, where demonstrations quote."""
+    return {name: float(np.mean(of(scored))) for name, of in _recitation(study).items()}
+
+
+def _recitation(study: Study) -> Mapping[str, Callable[[Scored], Values]]:
+    return _RECITATION if study.quoting else {}
 
 
 def _compared(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
@@ -135,7 +176,7 @@ def _compared(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
         ours, theirs = _pool(runs, seeds), _pool(reference, seeds)
         found = [(d.value, d.low, d.high) for d in compare(ours, theirs)]
         pictures = [one.cluster for one in ours.predictions]
-        found += [_difference(of(ours), of(theirs), pictures) for of in _RECITATION.values()]
+        found += [_difference(of(ours), of(theirs), pictures) for of in _recitation(study).values()]
         cells = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})" for value, low, high in found]
         yield f"| {runs.name} | {len(seeds)} | " + " | ".join(cells) + " |"
 
@@ -176,35 +217,53 @@ def _count(arms: Sequence[ArmRuns]) -> int:
 # The training
 
 
-def _dynamics(arms: Sequence[ArmRuns]) -> Iterator[str]:
+def _dynamics(study: Study, arms: Sequence[ArmRuns]) -> Iterator[str]:
+    if before := _stages_before(arms):
+        about = (
+            f"Stages before, on other pictures or another task, alike: first step → last {_LAST}."
+        )
+        yield "\n".join([about, "", *_first_and_last(before)])
     trained = [runs for runs in arms if runs.steps]
     if not trained:
         return
-    names = [n for n in _DYNAMICS if all(n in row for row in _rows(trained))]
-    lines = [
-        f"Training completions: mean over seeds of the first step and of the last {_LAST}.",
-        "",
-        "| arm | seeds | " + " | ".join(_DYNAMICS[n] for n in names) + " |",
-        "|---|---:|" + "---:|" * len(names),
-    ]
-    for runs in trained:
+    about = f"Training completions: mean over seeds of the first step and of the last {_LAST}."
+    yield "\n".join([about, "", *_first_and_last({r.name: [*r.steps.values()] for r in trained})])
+    first = "quoting" if _recitation(study) else "zero_variance"
+    for name in (first, "correct"):
+        yield _by_step(trained, name)
+    yield _by_seed(trained, first)
+
+
+def _stages_before(arms: Sequence[ArmRuns]) -> dict[str, list[list[dict[str, Any]]]]:
+    """Return the steps of each seed, by arm and stage."""
+    found: dict[str, list[list[dict[str, Any]]]] = {}
+    for runs in arms:
+        for stages in runs.before.values():
+            for stage, steps in stages.items():
+                found.setdefault(f"{runs.name}, stage {stage}", []).append(steps)
+    return found
+
+
+def _first_and_last(arms: Mapping[str, Sequence[list[dict[str, Any]]]]) -> Iterator[str]:
+    rows = [row for seeds in arms.values() for steps in seeds for row in steps]
+    names = [n for n in DYNAMICS if all(n in row for row in rows)]
+    names = [n for n in names if n not in _KNOWN or any(row[n] for row in rows)]
+    yield "| arm | seeds | " + " | ".join(DYNAMICS[n] for n in names) + " |"
+    yield "|---|---:|" + "---:|" * len(names)
+    for arm, seeds in arms.items():
         cells = []
         for name in names:
-            first = np.mean([steps[0][name] for steps in runs.steps.values()])
-            last = np.mean([row[name] for steps in runs.steps.values() for row in steps[-_LAST:]])
+            first = np.mean([steps[0][name] for steps in seeds])
+            last = np.mean([row[name] for steps in seeds for row in steps[-_LAST:]])
             cells.append(f"{first:.3f} → {last:.3f}")
-        lines.append(f"| {runs.name} | {len(runs.steps)} | " + " | ".join(cells) + " |")
-    yield "\n".join(lines)
-    for name in ("quoting", "correct"):
-        yield _by_step(trained, name)
-    yield _by_seed(trained, "quoting")
+        yield f"| {arm} | {len(seeds)} | " + " | ".join(cells) + " |"
 
 
 def _by_step(arms: Sequence[ArmRuns], name: str) -> str:
     count = min(len(steps) for runs in arms for steps in runs.steps.values())
     head = " | ".join(str(step + 1) for step in range(count))
     lines = [
-        f"`{_DYNAMICS[name]}` by step, mean over seeds (share of a step's completions):",
+        f"`{DYNAMICS[name]}` by step, mean over seeds (shares):",
         "",
         f"| arm | seeds | {head} |",
         "|---|---:|" + "---:|" * count,
@@ -220,7 +279,7 @@ def _by_seed(arms: Sequence[ArmRuns], name: str) -> str:
     """Return what each seed came to: what an arm does to training has to be seen in all of them."""
     seeds = sorted({seed for runs in arms for seed in runs.steps})
     lines = [
-        f"`{_DYNAMICS[name]}` in the last {_LAST} steps, by seed:",
+        f"`{DYNAMICS[name]}` in the last {_LAST} steps, by seed:",
         "",
         f"| arm | {' | '.join(map(str, seeds))} |",
         "|---|" + "---:|" * len(seeds),
@@ -234,12 +293,6 @@ def _by_seed(arms: Sequence[ArmRuns], name: str) -> str:
     return "\n".join(lines)
 
 
-def _rows(arms: Sequence[ArmRuns]) -> Iterator[Mapping[str, Any]]:
-    for runs in arms:
-        for steps in runs.steps.values():
-            yield from steps
-
-
 def _facts(arms: Sequence[ArmRuns]) -> str:
     """Return what was run: seeds, steps, cost, signatures."""
     lines = [
@@ -248,7 +301,8 @@ def _facts(arms: Sequence[ArmRuns]) -> str:
     ]
     for runs in arms:
         some = next(iter(runs.results.values()))
-        steps = some["steps"] if runs.steps else 0
+        stages = max(1, len(some.get("stages", ())))
+        steps = some["steps"] * stages if runs.steps or any(runs.before.values()) else 0
         cost = np.mean([one["cpu_seconds"]["all"] for one in runs.results.values()])
         seeds = ", ".join(map(str, sorted(runs.results)))
         signature = some["signature"].replace("|", "\\|")

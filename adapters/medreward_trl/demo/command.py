@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from medreward_trl.demo.run import DemoOptions
 
 REWARDS = ("mfrs", "binary")
-MODELS = ("tiny", "smollm2")
+STEPS = {"tiny": 200, "smollm2": 10}
+MODELS = tuple(STEPS)
 
 
 def add_parser(commands: Any) -> None:
@@ -29,11 +30,12 @@ def add_parser(commands: Any) -> None:
         "--model",
         choices=MODELS,
         default=MODELS[0],
-        help="tiny, trained from nothing (default), or smollm2, pretrained, of 139 M parameters; "
-        "its steps take half a minute: give --steps 10 or the like",
+        help="tiny, trained from nothing (default), or smollm2, pretrained, of 139 M parameters, "
+        "whose steps take half a minute on a core",
     )
     demo.add_argument("--seed", type=int, default=0)
-    demo.add_argument("--steps", type=int, default=200, help="GRPO steps (default: 200)")
+    steps = " and ".join(f"{count} of {name}" for name, count in STEPS.items())
+    demo.add_argument("--steps", type=int, help=f"GRPO steps (default: {steps})")
     demo.add_argument(
         "--reward",
         choices=REWARDS,
@@ -55,6 +57,8 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     # Threads that wait sleep: on a busy machine, spinning makes torch several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments.steps is None:
+        arguments.steps = STEPS[arguments.model]
     if arguments.model == "smollm2":
         return _run_pretrained(arguments)
     try:

@@ -11,20 +11,19 @@ if TYPE_CHECKING:
     from medreward_trl.demo.run import DemoResult
 
 COLUMNS = ("warm start", "after GRPO")
-METRICS = {
-    "accuracy": ("accuracy", "share of exactly right grades; higher is better"),
-    "mae": ("mean absolute error", "in grades, of five; lower is better"),
-    "qwk": (
-        "quadratic weighted kappa",
-        "agreement beyond chance, far misses weigh more (scikit-learn); higher is better",
-    ),
-    "unreadable": ("unreadable", "share of answers that name no grade; lower is better"),
-    "reward": ("mean reward", "of 8 completions a slice, sampled at temperature 1"),
-    "zero_variance": (
-        "zero-variance groups",
-        "share of those groups of 8 whose rewards are all the same: nothing to learn from",
-    ),
+NOTES = {
+    "accuracy": "share of exactly right grades; higher is better",
+    "balanced accuracy": "mean over the grades of the share that is right; higher is better",
+    "macro F1": "mean F1 over the grades; higher is better",
+    "mean absolute error": "in grades, of five; an unreadable answer is as far off as can be; "
+    "lower is better",
+    "quadratic weighted kappa": "agreement beyond chance, far misses weigh more; higher is better",
+    "unreadable": "share of answers that name no grade; lower is better",
+    "reward": "mean of 8 completions a slice, sampled at temperature 1",
+    "zero_variance": "share of those groups of 8 whose rewards are all the same: nothing to learn "
+    "from",
 }
+_NAMES = {"reward": "mean reward", "zero_variance": "zero-variance groups"}
 _SAMPLES = 8
 
 
@@ -65,7 +64,10 @@ def report(result: DemoResult) -> Report:
 
 def _rows(result: DemoResult) -> list[Row]:
     before, after = result.before.metrics, result.after.metrics
-    return [Row(name, (before[key], after[key]), note) for key, (name, note) in METRICS.items()]
+    return [
+        Row(_NAMES.get(name, name), (before[name], after[name]), note)
+        for name, note in NOTES.items()
+    ]
 
 
 def _charts(result: DemoResult) -> list[Chart]:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from transformers.trainer_callback import PrinterCallback
 
-from medreward import ConfigError, Score, Task, explain, shaped_reward
+from medreward import ConfigError, Score, Task, shaped_reward
 from medreward.data import mni152
+from medreward.data.check import scorers_of
 from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import make_rows
 from medreward.errors import expected
 from medreward.files.atomic import replacing, write_text_atomic
-from medreward.runs.metrics import ordinal_metrics
+from medreward.runs import evaluation
 from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.scorer import scorer
 from medreward_trl.dataset import from_parquet
@@ -88,7 +89,7 @@ class Evaluation:
     """What the policy does on the held-out slices.
 
     Attributes:
-        metrics: accuracy, mae, qwk and unreadable of the most likely completions; reward and
+        metrics: those of `medreward evaluate` of the most likely completions; reward and
             zero_variance of groups sampled at temperature 1, as GRPO sees them.
         completions: the most likely completion of each slice.
         scores: their scores.
@@ -207,11 +208,14 @@ def grpo_trainer(
 
 
 def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: DemoOptions) -> Evaluation:
-    """Return what the policy does on held-out rows."""
+    """Return what the policy does on held-out rows, those of ``test.parquet``."""
     decay = REWARDS[options.reward]
     texts = generation.most_likely(tiny, data)
-    targets, knowledge = list(data["target"]), list(data["knowledge"])
-    scores = explain(texts, targets, task=task, knowledge=knowledge, decay=decay)
+    scored = evaluation.score_completions(
+        options.out / "test.parquet",
+        dict(zip(data["id"], texts, strict=True)),
+        scorers_of(None, {"decay": decay}),
+    )[TASK]
     judged = data.select(range(GROUPS_JUDGED))
     sampled = generation.sampled(tiny, judged, GROUP, options.seed)
     groups = [
@@ -219,11 +223,11 @@ def evaluate(tiny: model.Tiny, data: Dataset, task: Task, options: DemoOptions) 
         for group, target, told in zip(sampled, judged["target"], judged["knowledge"], strict=True)
     ]
     metrics = {
-        **ordinal_metrics(scores, targets, task).as_dict(),
+        **{one.name: one.value for one in evaluation.evaluate(scored)[0].metrics},
         "reward": sum(map(sum, groups)) / (GROUP * len(groups)),
         "zero_variance": zero_variance_share(groups),
     }
-    return Evaluation(metrics, texts, scores)
+    return Evaluation(metrics, texts, [one.score for one in scored.predictions])
 
 
 def _prompt(data: Dataset) -> str:
@@ -264,8 +268,8 @@ def _write(result: DemoResult, data: Dataset) -> None:
             "target": row["target"],
             "knowledge": row["knowledge"],
         }
-        for policy, evaluation in (("warm_start", result.before), ("grpo", result.after))
-        for row, completion in zip(told, evaluation.completions, strict=True)
+        for policy, measured in (("warm_start", result.before), ("grpo", result.after))
+        for row, completion in zip(told, measured.completions, strict=True)
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_text_atomic(result.options.out / "held_out.jsonl", text)

@@ -85,7 +85,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="for localisation and pointing: boxes that count (default: all); may be repeated",
+        help="for boxes and masks: names that count (default: all); may be repeated",
     )
     group.add_argument(
         "--seen",
@@ -216,12 +216,12 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from medreward.prepare.run import plan_rows
 
-        print(plan_rows(open_source(arguments), task, options))
+        print(plan_rows(open_source(arguments, task), task, options))
         return 0
     if arguments.out is None:
         raise ConfigError("--out: the folder to write to is missing")
     command = _command(parser, arguments)
-    summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
+    summary = prepare(open_source(arguments, task), task, arguments.out, options, command=command)
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
     if options.part is not None:

@@ -34,7 +34,7 @@ class Wishes(NamedTuple):
     Attributes:
         mapping: label in the source -> name in the card (or of a box); "" leaves the image, or the
             box, out.
-        box_labels: for localisation and pointing, which boxes count; none: all.
+        box_labels: of boxes and masks, the names that count; none: all.
         shuffle: whether the options of a question stand in an order of each row's own.
         seed: of that order.
         skip: whether questions that cannot be scored are left out, in place of an error.
@@ -48,7 +48,7 @@ class Wishes(NamedTuple):
 
 
 _MOST_PROBLEMS = 20
-_TO_PIXELS = "; of --masks, --mask-regions pixels takes the masks themselves"
+_TO_PIXELS = "; --mask-regions pixels takes the masks themselves"
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -66,7 +66,7 @@ def settle_labels(
         task: the card.
         mapping: label in the source -> name in the card (or of a box); "" leaves the image, or
             the box, out.
-        box_labels: for localisation and pointing, which boxes count; none: all.
+        box_labels: of boxes and masks, the names that count; none: all.
         **wishes: the other fields of `Wishes`.
 
     Raises:
@@ -308,7 +308,7 @@ def _settle_single(records: Sequence[Record], task: Task, wishes: Wishes) -> Set
 
 def _settle_masks(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     _check_single(records, task)
-    return settle_masks(records, task, wishes.mapping)
+    return settle_masks(records, task, wishes.mapping, wishes.box_labels)
 
 
 def _settle_places(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:

@@ -41,7 +41,7 @@ class Options:
         limit: at most so many images of each split.
         seed: of the split, of the choice under `limit` and of the order of labels.
         mapping: label in the source -> label in the card; "" leaves it out.
-        box_labels: for localisation and pointing, which boxes count; none: all.
+        box_labels: of boxes and masks, the names that count; none: all.
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
         drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
             an error.

@@ -30,6 +30,7 @@ from medreward.perception.sides import check_task
 from medreward.prepare.dataset_card import CardFacts, Summary, card, card_facts
 from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
+from medreward.prepare.masks import mask_names
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
 from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
@@ -48,6 +49,7 @@ from medreward.priors.prompt import Prompt, PromptBuilder
 from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.review import REVIEWED
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.shown import escape_controls
 
 _MOST_LABELS = 40  # that are counted in a plan
@@ -198,7 +200,7 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
         own = [record for record in records if record.split == split]
         if own:
             lines.append(f"{split}: {len(own)} rows")
-            lines += [f"  {name}: {count}" for name, count in _named(own)]
+            lines += [f"  {name}: {count}" for name, count in _named(prompts.task, own)]
     missing = [Remark(r.where, "no such file") for r in records if _is_missing(r.place)]
     if missing:
         lines += [f"missing: {len(missing)} of {len(records)} files", *report_lines(missing, 10)]
@@ -208,14 +210,16 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
     return "\n".join([*lines, "first prompt:", *(f"  {x}" for x in prompt.text.splitlines())])
 
 
-def _named(records: Sequence[Record]) -> list[tuple[str, int]]:
-    """Return how often each label, or name of a box, is in records."""
+def _named(task: Task, records: Sequence[Record]) -> list[tuple[str, int]]:
+    """Return how often each label, or name of a box, is in records; of masks, how many."""
     names: Counter[str] = Counter()
     for record in records:
-        if record.boxes is None:
-            names[str(record.label)[:80]] += 1
-        else:
+        if record.boxes is not None:
             names.update([box.name for box in record.boxes] or ["nothing"])
+        elif Trait.PLACES in task.traits:
+            names.update(mask_names(task, str(record.label)))
+        else:
+            names[str(record.label)[:80]] += 1
     return names.most_common(_MOST_LABELS)
 
 

@@ -40,6 +40,21 @@ class Unclear(str):
     """A label that no card knows, however it reads, so that a mapping has to settle it."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedMasks:
+    """Masks of an image by the names of what they show; a task's mask is made of some of them.
+
+    Attributes:
+        size: width and height of the image.
+        parts: the name of each and its run lengths, packed as by COCO.
+        unmasked: the names of objects in the image of which there is no mask; a name may recur.
+    """
+
+    size: tuple[int, int]
+    parts: tuple[tuple[str, str], ...]
+    unmasked: tuple[str, ...] = ()
+
+
 class Remark(NamedTuple):
     """Something that was done to an input, or why it was left out: a line of the report."""
 
@@ -96,7 +111,8 @@ class Record:
         id: unique in the source; holds no file name, since these often hold a patient's.
         where: names the image in reports to the person who has the source.
         place: what the source's loader needs to find it.
-        label: as in the source, or None. Several labels are a tuple of them, or `Flags`.
+        label: as in the source, or None. Several labels are a tuple of them, or `Flags`; masks are
+            `NamedMasks`, or a mask in a form that a card of masks takes.
         question: what is asked about the image, where the source says so; "": the card's question.
         boxes: as in the source, or None where a source has no boxes.
         crowds: what else is in an image with boxes, known by its name only.

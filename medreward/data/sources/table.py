@@ -55,6 +55,7 @@ class Columns:
         frame: the number of the frame to show, from 0, or several, which become several images of
             the row; None: there is no such column.
         encoding: of the text; None: UTF-8, or UTF-16 where the file begins with its mark.
+        mask: of NIfTI volumes, the path of a volume of labels, in place of `label`; None: none.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -72,6 +73,7 @@ class Columns:
     corners: bool = False
     frame: str | None = None
     encoding: str | None = None
+    mask: str | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
@@ -228,6 +230,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         corners=bool(arguments.corner_columns),
         frame=arguments.frame_column,
         encoding=arguments.csv_encoding,
+        mask=arguments.mask_column,
     )
 
 
@@ -303,7 +306,7 @@ def read_rows(
                 id=f"row-{line:06d}",
                 where=where,
                 place=_place(str(folder), path, row, columns, where),
-                label=None if columns.boxes else columns.label_of(row),
+                label=None if columns.boxes or columns.mask else columns.label_of(row),
                 boxes=((box,) if box else ()) if columns.boxes else None,
                 question=_cell(row, columns.question or "question") or "",
                 split=_split(row, columns, place),
@@ -552,7 +555,7 @@ def is_picture(path: str) -> bool:
 
 
 def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
-    labels = columns.flags or (columns.label,)
+    labels = columns.flags or (() if columns.mask else (columns.label,))
     for which, name in (
         ("image", columns.image),
         *(("label", name) for name in labels),
@@ -561,6 +564,7 @@ def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
         ("split", columns.split),
         ("patient", columns.patient),
         ("frame", columns.frame),
+        ("mask", columns.mask),
     ):
         if name is not None and name not in names:
             raise _no_column(table, names, which, name)

@@ -296,10 +296,29 @@ def test_patients_of_a_path_stay_in_one_split(
 
 
 def test_the_commands_for_large_data_are_commands() -> None:
-    text = PAGE.with_name("large-data.md").read_text(encoding="utf-8")
+    pages = [PAGE.with_name(name) for name in ("large-data.md", "scaling.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     lines = [line for line in text.splitlines() if line.startswith("medreward ")]
-    assert len(lines) == 6
+    lines += re.findall(r'--wrap "(medreward [^"]*)"', text)
+    assert len(lines) == 7
     for line in lines:
         words = shlex.split(line.replace("$SLURM_ARRAY_TASK_ID", "3"))[1:]
         arguments = _parser().parse_args(words)
         assert callable(arguments.run)
+
+
+def test_the_parts_of_a_ray_task_make_a_set(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    text = PAGE.with_name("scaling.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(import ray\n.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    support.folder_of_images(tmp_path / "photos", [f"{i}.png" for i in range(6)])
+    names = [f"{i}.png,{('alpha', 'beta')[i % 2]},train" for i in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label,split", *names]))
+    Path(support.card(tmp_path, support.LETTERS)).rename(tmp_path / "card.yaml")
+    code = code.replace("/data/", f"{tmp_path}/").replace("workers=8", "workers=1")
+    content: dict[str, Any] = {"__name__": "example"}
+    exec(compile(code.replace("PARTS = 16", "PARTS = 2"), "scaling.md", "exec"), content)
+    for number in (1, 2):
+        assert content["make_part"]._function(number) == number
+    content["merge_parts"]([tmp_path / "rows"], tmp_path / "rows")
+    assert (tmp_path / "rows" / "train-00000-of-00001.parquet").is_file()

@@ -70,6 +70,11 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         metavar="SHARES",
         help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
     )
+    group.add_argument(
+        "--stratify",
+        action="store_true",
+        help="the same with labels spread evenly over the splits, patients kept together",
+    )
     group.add_argument("--limit", type=int, help="at most so many images of each split")
     group.add_argument("--seed", type=int, default=0, help="of split, limit and label order")
     group.add_argument(
@@ -314,6 +319,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         shard_rows=arguments.shard_rows,
         part=_part(arguments.part) if arguments.part else None,
         cache=arguments.cache,
+        stratify=arguments.stratify,
     )
 
 
@@ -325,7 +331,10 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
-    """Return the command line without --out, --workers and what is as by default."""
+    """Return the command line without --workers and what is as by default.
+
+    Its --out is the same for all folders, since what is in them does not depend on their names.
+    """
     from medreward.files.markdown import pathless
 
     words = ["medreward", "prepare"]
@@ -341,7 +350,7 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         else:
             for item in value if isinstance(value, list) else [value]:
                 words += option_words(option, pathless(str(item)))
-    return shlex.join(words)
+    return shlex.join([*words, "--out", "rows"])
 
 
 def option_words(option: str, value: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from medreward.data.record_list import RecordList
 from medreward.data.sources.outlines import union
 from medreward.data.sources.record import NamedMasks, Record, Remark
 from medreward.errors import ConfigError, expected, quote
@@ -20,7 +21,7 @@ from medreward.task.task import Task
 from medreward.task.traits import Trait
 
 Size = tuple[int, int]
-Settled: TypeAlias = tuple[list[Record], list[Remark]]
+Settled: TypeAlias = tuple[Sequence[Record], list[Remark]]
 _MOST_NAMED = 10
 _SOURCES = "masks come from --masks, from --coco, or from --nifti with --mask-column"
 _UNMASKED = "left out: of an object that is asked for there is no outline"
@@ -50,7 +51,7 @@ def settle_masks(
     renamed = {name: mapping.get(name, name) for name in counts}
     chosen = _choose(task, renamed, counts, wanted)
     remarks = _say_choice(renamed, counts, chosen)
-    kept = []
+    kept = RecordList()
     for record in records:
         if isinstance(record.label, NamedMasks):
             missing = {renamed[name] for name in record.label.unmasked} & chosen

@@ -33,6 +33,8 @@ class Options:
         knowledge: level of knowledge in the prompt: "none", "context" or "full"; or "reviewed",
             those statements alone that hold after review.
         fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
+        stratify: whether these splits are drawn so that labels lie evenly over them, patients kept
+            together; else by a hash of the patient.
         shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
             grades.
         budget: how many tokens a prompt may have, without the image and the chat template.
@@ -94,6 +96,7 @@ class Options:
     shard_rows: int | None = None
     part: tuple[int, int] | None = None
     cache: bool = True
+    stratify: bool = False
 
     def asked(self, task: Task) -> Task:
         """Return a task with the settings of the reward that its prompts are to ask for.

@@ -21,6 +21,7 @@ from PIL import Image
 
 from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
+from medreward.data.record_list import RecordList
 from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.masks import MASK_REGIONS, PIXELS, REGIONS
 from medreward.data.sources.nifti_labels import Wanted, add_labels
@@ -125,7 +126,7 @@ def open_nifti(
     for line, row in rows_of(Path(table), columns):
         slices[f"row-{line:06d}"] = row.get(slice_column)
         masks[f"row-{line:06d}"] = row[columns.mask].strip() if columns.mask else ""
-    placed = []
+    placed = RecordList()
     for record in records:
         folder_name, path, *frames = record.place
         layers = _layers(slices[record.id], frames[0] if frames else (), record)
@@ -133,7 +134,8 @@ def open_nifti(
         # Slices of one volume stay together.
         placed.append(replace(record, place=place, group=record.group or record.key))
     if columns.mask:
-        placed = add_labels(placed, masks, Wanted(PLANES.index(plane), regions, max_pixels))
+        labelled = add_labels(placed, masks, Wanted(PLANES.index(plane), regions, max_pixels))
+        placed = RecordList(labelled)
     name = f"NIfTI {plane} slices listed in {Path(table).name}"
     return Source(name, placed, _load, remarks=tuple(remarks), private=True)
 

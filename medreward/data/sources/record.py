@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -174,19 +174,43 @@ class Source:
     private: bool = False
 
 
-def report_lines(remarks: Sequence[Remark], most: int = 50) -> list[str]:
-    """Return the remarks as lines, those of a kind together and at most `most` of each kind."""
-    kinds: dict[str, list[Remark]] = defaultdict(list)
-    for remark in sorted(remarks, key=_natural):
-        kinds[remark.what].append(remark)
+def report_lines(
+    remarks: Sequence[Remark], most: int = 50, more: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return the remarks as lines, those of a kind together and at most `most` of each kind.
+
+    Args:
+        remarks: the remarks.
+        most: of each kind.
+        more: how many others of a kind there were, which `thin_remarks` left out.
+    """
     lines = []
+    kinds = _by_kind(remarks)
     for what, found in kinds.items():
         lines += [
             f"  {r.where}: {what}" + (f" ({r.detail})" if r.detail else "") for r in found[:most]
         ]
-        if len(found) > most:
-            lines.append(f"  and {len(found) - most} more: {what}")
+        others = max(0, len(found) - most) + (more or {}).get(what, 0)
+        if others:
+            lines.append(f"  and {others} more: {what}")
     return lines
+
+
+def thin_remarks(remarks: Sequence[Remark], most: int) -> tuple[list[Remark], Counter[str]]:
+    """Return the first `most` remarks of each kind, and how many others of it there are."""
+    kept: list[Remark] = []
+    others: Counter[str] = Counter()
+    for what, found in _by_kind(remarks).items():
+        kept += found[:most]
+        others[what] = max(0, len(found) - most)
+    return kept, +others
+
+
+def _by_kind(remarks: Sequence[Remark]) -> dict[str, list[Remark]]:
+    kinds: dict[str, list[Remark]] = defaultdict(list)
+    for remark in sorted(remarks, key=_natural):
+        kinds[remark.what].append(remark)
+    return kinds
 
 
 def _natural(remark: Remark) -> list[tuple[int, str]]:

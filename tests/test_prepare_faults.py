@@ -589,3 +589,23 @@ def test_tables_in_other_encodings(
         options += ["--csv-encoding", "latin-1"]
     assert run(*options) == 0
     assert support.truths(tmp_path / "out", "train") == ["alpha", "beta"]
+
+
+def test_masks_in_a_folder_of_their_own_are_no_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the COVID-19 Radiography Database: CLASS/images/x.png and CLASS/masks/x.png."""
+    names = [
+        f"{c}/{what}/{c}-{i}.png"
+        for c in ("alpha", "beta")
+        for i in (1, 2)
+        for what in ("images", "masks")
+    ]
+    names += ["alpha/Masks/alone.png"]
+    folder = support.folder_of_images(tmp_path / "in", names)
+    own = support.card(tmp_path, support.LETTERS)
+    source = ["--task", own, "--folders", folder, "--split", "train=1"]
+    assert support.run(*source, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "alpha/masks/alpha-1.png: by its name a mask of another image; left out" in said
+    assert support.truths(tmp_path / "out", "train") == ["alpha"] * 3 + ["beta"] * 2

@@ -50,7 +50,7 @@ def settle_masks(
     check_used(mapping, counts)
     renamed = {name: mapping.get(name, name) for name in counts}
     chosen = _choose(task, renamed, counts, wanted)
-    remarks = _say_choice(renamed, counts, chosen)
+    remarks = _say_choice(renamed, records, chosen)
     kept = RecordList()
     for record in records:
         if isinstance(record.label, NamedMasks):
@@ -92,9 +92,11 @@ def _choose(
 
 
 def _say_choice(
-    renamed: Mapping[str, str], counts: Mapping[str, int], chosen: Collection[str]
+    renamed: Mapping[str, str], records: Sequence[Record], chosen: Collection[str]
 ) -> list[Remark]:
     """Return what is said of the names: which make the target, and which do not."""
+    labels = (r.label for r in records if isinstance(r.label, NamedMasks))
+    counts = Counter(name for label in labels for name, _ in label.parts)
     taken, others = "taken as the mask that is asked for", "not part of the mask that is asked for"
     return [
         Remark(f"{count} masks of {quote(name)}", taken if renamed[name] in chosen else others)

@@ -41,6 +41,7 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
+_FAR = 1.1  # times the image's side
 _CROWD_MASK = "crowd annotation: its pixels are taken, as all of its name are one mask"
 
 
@@ -136,6 +137,7 @@ def _read(
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{file}: not a COCO file: {error}") from error
     _check_once(file, images)
+    notes.check_form(file)
     records, remarks = [], list(notes.remarks)
     for number, (key, name, size) in enumerate(images, start=before + 1):
         where = printable(name)
@@ -208,6 +210,10 @@ class _Notes(ABC):
             self.remarks.append(Remark(f"{self._retyped} annotations", what))
 
     @abstractmethod
+    def check_form(self, file: Path) -> None:
+        """Raise `ConfigError` for targets that are all in another form than COCO's."""
+
+    @abstractmethod
     def add_targets(
         self, record: Record, key: Any, file: Path
     ) -> tuple[Record | None, list[Remark]]:
@@ -262,6 +268,27 @@ class _BoxNotes(_Notes):
         boxed = replace(record, boxes=kept, dropped=lost, crowds=tuple(crowds))
         return replace(boxed, unsaid=not (kept or lost)), said
 
+    def check_form(self, file: Path) -> None:
+        """Raise `ConfigError` for corners in place of x, y, width, height.
+
+        They are taken as such where half of the boxes would reach far over the border of their
+        images, and all of them make sense as corners.
+        """
+        total = far = 0
+        for key, boxes in self.boxes.items():
+            width, height = self.sizes[key] or (0, 0)
+            for _, (x1, y1, x2, y2) in boxes:
+                if not (x1 < x2 - x1 <= width and y1 < y2 - y1 <= height):
+                    return
+                total += 1
+                far += x2 > _FAR * width or y2 > _FAR * height
+        if total > 1 and far >= total / 2:
+            raise ConfigError(
+                f"{file}: {far} of {total} boxes reach far over the border of their images as x, "
+                f"y, width, height, and all of them fit as x1, y1, x2, y2; COCO's form is x, y, "
+                f"x2 - x1, y2 - y1: convert them"
+            )
+
     def _take(self, note: Any, key: Any, name: str, where: str) -> None:
         if note.get("iscrowd"):
             self.crowds[key].append(name)
@@ -295,6 +322,9 @@ class _MaskNotes(_Notes):
         self.parts: dict[Any, list[tuple[str, str]]] = defaultdict(list)
         self.unmasked: dict[Any, list[str]] = defaultdict(list)
         super().__init__(content, images)
+
+    def check_form(self, file: Path) -> None:
+        """Do nothing: `read_outline` has looked at each outline by itself."""
 
     def add_targets(
         self, record: Record, key: Any, file: Path

@@ -609,8 +609,9 @@ def _split(row: dict[str, str], columns: Columns, place: str) -> str | None:
 
 def _unlisted(folder: Path, records: Sequence[Record], table: Path) -> tuple[Remark, ...]:
     """Report pictures in the folder that no row lists."""
-    paths = (short_hash(os.path.normpath(record.place[1])) for record in records)
-    listed = np.sort(np.frombuffer(array("Q", paths), np.uint64))
+    top = os.path.abspath(folder)
+    paths = (os.path.relpath(os.path.join(top, record.place[1]), top) for record in records)
+    listed = np.sort(np.frombuffer(array("Q", map(short_hash, paths)), np.uint64))
     return tuple(
         Remark(printable(path), f"in the folder but not in {table.name}; left out")
         for path in sorted(_unlisted_in(folder, listed))

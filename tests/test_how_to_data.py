@@ -59,7 +59,8 @@ def paths_of(tree: str) -> Iterator[str]:
 LAYOUTS = {layout.name: layout for layout in layouts()}
 WANTED = (
     "A folder a class, ISIC, HAM10000, NIH, CheXpert, RSNA, VinDr, BUSI, Kvasir-SEG, Roboflow, "
-    "CVAT, Label Studio, LabelMe, MedMNIST, SLAKE, VQA-RAD"
+    "COCO with polygons or RLE, NIfTI with label maps, CVAT, Label Studio, LabelMe, MedMNIST, "
+    "SLAKE, VQA-RAD"
 ).split(", ")
 
 
@@ -104,6 +105,36 @@ def write_coco(path: Path, seed: int) -> None:
         ],
     }
     path.write_text(json.dumps(content))
+
+
+def write_polygons(path: Path, seed: int) -> None:
+    across, down = SIZE
+    names = ["1.png", "2.png"]
+    ring = [[4, 5, 24, 5, 24, 15, 4, 15]]
+    rle = {"size": [down, across], "counts": [down * 30, down * 10, down * 20]}
+    content = {
+        "categories": [{"id": 1, "name": "nucleus"}, {"id": 2, "name": "artefact"}],
+        "images": [
+            {"id": i, "file_name": name, "width": across, "height": down}
+            for i, name in enumerate(names)
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 1, "segmentation": ring, "iscrowd": 0},
+            {"id": 2, "image_id": 0, "category_id": 2, "segmentation": ring, "iscrowd": 0},
+            {"id": 3, "image_id": 1, "category_id": 1, "segmentation": rle, "iscrowd": 1},
+        ],
+    }
+    path.write_text(json.dumps(content))
+
+
+def write_volume(path: Path, seed: int) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    values = np.random.default_rng(seed).integers(0, 255, (12, 10, 8)).astype(np.int16)
+    if path.parent.name == "labelsTr":
+        values = np.zeros((12, 10, 8), np.int16)
+        values[2:8, 2:8, 1:7] = 1
+        values[4:6, 4:6, 2:6] = 2
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([1, 1, 2, 1])), path)
 
 
 def write_cvat(path: Path, seed: int) -> None:
@@ -170,6 +201,8 @@ def write_vqa_rad(path: Path, seed: int) -> None:
 # By the layout and the ending of a file; pictures are written by their endings alone.
 WRITERS: dict[tuple[str, str], Callable[[Path, int], None]] = {
     ("Roboflow", ".json"): write_coco,
+    ("COCO with polygons or RLE", ".json"): write_polygons,
+    ("NIfTI with label maps", ".gz"): write_volume,
     ("CVAT", ".xml"): write_cvat,
     ("Label Studio", ".json"): write_studio,
     ("LabelMe", ".json"): write_labelme,
@@ -234,7 +267,7 @@ def test_the_command_of_each_layout_runs(
         for row in support.rows(tmp_path / "rows", split)
     ]
     # Of CVAT's images one has no annotation; the masks of BUSI are no images.
-    pictures = {"CVAT": 2, "BUSI": 3, "MedMNIST": 12}
+    pictures = {"CVAT": 2, "BUSI": 3, "MedMNIST": 12, "NIfTI with label maps": 3}
     expected = pictures.get(name, sum(is_image(path) for path in layout.paths))
     assert len(rows) == expected
     assert len({row["extra_info"]["id"] for row in rows}) == len(rows)
@@ -263,10 +296,29 @@ def test_patients_of_a_path_stay_in_one_split(
 
 
 def test_the_commands_for_large_data_are_commands() -> None:
-    text = PAGE.with_name("large-data.md").read_text(encoding="utf-8")
+    pages = [PAGE.with_name(name) for name in ("large-data.md", "scaling.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     lines = [line for line in text.splitlines() if line.startswith("medreward ")]
-    assert len(lines) == 6
+    lines += re.findall(r'--wrap "(medreward [^"]*)"', text)
+    assert len(lines) == 7
     for line in lines:
         words = shlex.split(line.replace("$SLURM_ARRAY_TASK_ID", "3"))[1:]
         arguments = _parser().parse_args(words)
         assert callable(arguments.run)
+
+
+def test_the_parts_of_a_ray_task_make_a_set(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    text = PAGE.with_name("scaling.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(import ray\n.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    support.folder_of_images(tmp_path / "photos", [f"{i}.png" for i in range(6)])
+    names = [f"{i}.png,{('alpha', 'beta')[i % 2]},train" for i in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label,split", *names]))
+    Path(support.card(tmp_path, support.LETTERS)).rename(tmp_path / "card.yaml")
+    code = code.replace("/data/", f"{tmp_path}/").replace("workers=8", "workers=1")
+    content: dict[str, Any] = {"__name__": "example"}
+    exec(compile(code.replace("PARTS = 16", "PARTS = 2"), "scaling.md", "exec"), content)
+    for number in (1, 2):
+        assert content["make_part"]._function(number) == number
+    content["merge_parts"]([tmp_path / "rows"], tmp_path / "rows")
+    assert (tmp_path / "rows" / "train-00000-of-00001.parquet").is_file()

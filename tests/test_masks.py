@@ -173,9 +173,12 @@ def test_masks_themselves_are_targets(tmp_path: Path, capsys: pytest.CaptureFixt
     folder = mask_files(tmp_path / "in", 255)
     source = ["--images", folder, "--masks", folder, "--split", "train=1", "--size", "30"]
     options = ["--task", own, *source, "--out", tmp_path / "out"]
-    assert run(*options) == 2
+    assert run(*options, "--mask-regions", "whole") == 2
     assert "--mask-regions pixels takes the masks themselves" in capsys.readouterr().err
     assert run(*options, "--mask-regions", "pixels") == 0
+    rows = support.content(tmp_path / "out")["train.parquet"]
+    assert run(*options) == 0  # as the card asks for masks
+    assert support.content(tmp_path / "out")["train.parquet"] == rows
     task = Task.load(own)
     empty, one, _ = (
         task.parse_target(json.loads(truth)) for truth in support.truths(tmp_path / "out", "train")

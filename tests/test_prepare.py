@@ -400,7 +400,7 @@ def test_the_card_has_the_command_without_the_machine(letters: Path) -> None:
     assert from_letters(letters, "--split", "train=1", "--size", 8, "--workers", 1) == 0
     text = (letters.parent / "out" / "dataset_card.md").read_text()
     command = "medreward prepare --task letters.yaml --images letters --csv labels.csv --size 8"
-    assert f"{command} --split train=1\n" in text
+    assert f"{command} --split train=1 --out rows\n" in text
 
 
 def test_rows_are_in_the_schema_and_knowledge_is_chosen(test_data: Path, tmp_path: Path) -> None:

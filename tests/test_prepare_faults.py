@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medreward import Task, shaped_reward
+from medreward import ConfigError, Task, shaped_reward
+from medreward.data.sources import open_coco, open_table
 from tests import prepare_support as support
 from tests.prepare_support import boxes_of, card, run
 
@@ -589,3 +590,60 @@ def test_tables_in_other_encodings(
         options += ["--csv-encoding", "latin-1"]
     assert run(*options) == 0
     assert support.truths(tmp_path / "out", "train") == ["alpha", "beta"]
+
+
+def test_masks_in_a_folder_of_their_own_are_no_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the COVID-19 Radiography Database: CLASS/images/x.png and CLASS/masks/x.png."""
+    names = [
+        f"{c}/{what}/{c}-{i}.png"
+        for c in ("alpha", "beta")
+        for i in (1, 2)
+        for what in ("images", "masks")
+    ]
+    names += ["alpha/Masks/alone.png"]
+    folder = support.folder_of_images(tmp_path / "in", names)
+    own = support.card(tmp_path, support.LETTERS)
+    source = ["--task", own, "--folders", folder, "--split", "train=1"]
+    assert support.run(*source, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "alpha/masks/alpha-1.png: by its name a mask of another image; left out" in said
+    assert support.truths(tmp_path / "out", "train") == ["alpha"] * 3 + ["beta"] * 2
+
+
+def corner_file(folder: Path, *boxes: list[float]) -> Path:
+    support.folder_of_images(folder, ["0.png"])
+    width, height = Image.open(folder / "0.png").size
+    content = {
+        "images": [{"id": 1, "file_name": "0.png", "width": width, "height": height}],
+        "categories": [{"id": 1, "name": "thing"}],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": 1, "bbox": box} for i, box in enumerate(boxes)
+        ],
+    }
+    path = folder / "coco.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_corners_in_place_of_width_and_height_are_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    file = corner_file(folder, [1, 1, 3, 3], [1, 1, 3, 3])
+    width, height = Image.open(folder / "0.png").size
+    low = [0.6 * width, 0.6 * height]
+    corners = [*low, width, height]
+    file = corner_file(folder, corners, [1, 1, 9, 9])
+    with pytest.raises(ConfigError, match=r"1 of 2 boxes reach far over .* fit as x1, y1, x2, y2"):
+        open_coco({None: file}, folder)
+    file = corner_file(folder, corners, [4, 4, 3, 3])  # no corners: they would fall
+    (record,) = open_coco({None: file}, folder).records
+    assert record.boxes
+    assert record.boxes[0].box == (*low, width, height)
+
+
+def test_absolute_paths_of_a_table_are_not_reported_as_unlisted(tmp_path: Path) -> None:
+    folder = support.folder_of_images(tmp_path / "in", ["a/0.png", "1.png"])
+    table = tmp_path / "table.csv"
+    table.write_text(f"image,label\n{folder / 'a/0.png'},alpha\n./1.png,beta\n")
+    assert open_table(folder, table).remarks == ()

@@ -41,7 +41,10 @@ def test_the_help_names_the_sources_of_each_option(capsys: pytest.CaptureFixture
     ("option", "message"),
     [
         (["--label-column", "dx"], "--label-column: it goes with --images --csv or --dicom --csv"),
-        (["--mask-regions", "whole"], "--mask-regions: it goes with --images --masks, not with --"),
+        (
+            ["--mask-regions", "whole"],
+            "--mask-regions: it goes with --images --masks or --nifti --csv, not",
+        ),
         (["--text-only"], "--text-only: it goes with --questions, not with --folders"),
     ],
 )

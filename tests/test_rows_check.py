@@ -104,8 +104,19 @@ def test_a_path_beside_empty_bytes_is_not_for_verl(tmp_path: Path) -> None:
         check_parquet(written(tmp_path, content))
 
 
-def test_every_bad_row_is_listed_up_to_a_limit(tmp_path: Path) -> None:
+def test_a_problem_of_many_rows_is_said_once(tmp_path: Path) -> None:
     content = [row | {"data_source": "cats"} for row in made() * 5]
+    content[7] = {**content[7], "images": []}
+    with pytest.raises(ConfigError) as caught:
+        check_parquet(written(tmp_path, content))
+    first, second = str(caught.value).splitlines()
+    assert "row 0: data_source: 'cats'" in first
+    assert first.endswith("(15 rows: 0, 1, 2, …)")
+    assert second.endswith("row 7: prompt: 1 <image> marks for 0 images")
+
+
+def test_different_problems_are_listed_up_to_a_limit(tmp_path: Path) -> None:
+    content = [row | {"data_source": f"cats{i}"} for i, row in enumerate(made() * 5)]
     with pytest.raises(ConfigError) as caught:
         check_parquet(written(tmp_path, content))
     assert str(caught.value).count("data_source") == 10

@@ -72,6 +72,11 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         metavar="SHARES",
         help="for a source without splits (default: train=0.8,val=0.1,test=0.1); by patient",
     )
+    group.add_argument(
+        "--stratify",
+        action="store_true",
+        help="the same with labels spread evenly over the splits, patients kept together",
+    )
     group.add_argument("--limit", type=int, help="at most so many images of each split")
     group.add_argument(
         "--seed", type=int, default=0, help="of splits, --limit and the order of labels"
@@ -91,7 +96,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="for localisation and pointing: boxes that count (default: all); may be repeated",
+        help="for boxes and masks: names that count (default: all); may be repeated",
     )
     group.add_argument(
         "--seen",
@@ -235,12 +240,12 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from medreward.prepare.run import plan_rows
 
-        print(plan_rows(open_source(arguments), task, options))
+        print(plan_rows(open_source(arguments, task), task, options))
         return 0
     if arguments.out is None:
         raise ConfigError("--out: the folder to write to is missing")
     command = _command(parser, arguments)
-    summary = prepare(open_source(arguments), task, arguments.out, options, command=command)
+    summary = prepare(open_source(arguments, task), task, arguments.out, options, command=command)
     print(summary.text())
     print("\n".join(f"wrote {path}" for path in summary.files))
     if options.part is not None:
@@ -333,6 +338,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         shard_rows=arguments.shard_rows,
         part=_part(arguments.part) if arguments.part else None,
         cache=arguments.cache,
+        stratify=arguments.stratify,
     )
 
 
@@ -344,7 +350,10 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
-    """Return the command line without --out, --workers and what is as by default."""
+    """Return the command line without --workers and what is as by default.
+
+    Its --out is the same for all folders, since what is in them does not depend on their names.
+    """
     from medreward.files.markdown import pathless
 
     words = ["medreward", "prepare"]
@@ -360,7 +369,7 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         else:
             for item in value if isinstance(value, list) else [value]:
                 words += option_words(option, pathless(str(item)))
-    return shlex.join(words)
+    return shlex.join([*words, "--out", "rows"])
 
 
 def option_words(option: str, value: str) -> list[str]:

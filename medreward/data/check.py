@@ -6,6 +6,7 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,8 @@ from medreward.scoring.task_book import TaskBook
 from medreward.text.words import tokenize
 
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
-_MOST_SHOWN = 10
+_MOST_SHOWN = 10  # different problems
+_FIRST = 3  # rows of a problem that are named
 _FEW = 20  # rows of which the reach of recitation is told
 # The data source and extra_info of a row -> its scorer.
 ScorerOf: TypeAlias = Callable[[Any, Mapping[str, Any] | None], Scorer]
@@ -67,7 +69,7 @@ def check_parquet(
 
     Raises:
         ConfigError: if the file cannot be read, lacks a column, or has rows with problems; the
-            message lists the first ones by row number, counted from 0.
+            message says each of the first ones once, with the numbers of rows, counted from 0.
     """
     with open_parquet(path) as file:
         total: int = file.metadata.num_rows
@@ -76,17 +78,32 @@ def check_parquet(
         count = total if limit is None else min(limit, total)
         numbered = enumerate(islice(rows_in(file, path), count))
         bar = show_progress(numbered, total=count, desc=f"checking {Path(path).name}", unit="row")
-        found = [
-            f"row {number}: {problem}"
-            for number, row in bar
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, row in bar:
             for problem in problems(
                 row, book, images=images, image_root=image_root, scorer_of=scorer_of
-            )
-        ]
+            ):
+                found[problem].append(number)
     if found:
-        more = f"\n… and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
-        raise ConfigError(f"{path}: " + f"\n{path}: ".join(found[:_MOST_SHOWN]) + more)
+        shown = [
+            f"{path}: row {rows[0]}: {problem}{_others(rows)}"
+            for problem, rows in islice(found.items(), _MOST_SHOWN)
+        ]
+        more = [f"… and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
+        raise ConfigError("\n".join([*shown, *more]))
     return count
+
+
+def _others(rows: Sequence[int]) -> str:
+    """Return how many rows have a problem, and the first of them; nothing for a single one.
+
+    >>> _others([4]), _others([4, 5]), _others([4, 5, 7, 8, 9])
+    ('', ' (2 rows: 4, 5)', ' (5 rows: 4, 5, 7, …)')
+    """
+    if len(rows) == 1:
+        return ""
+    shown = ", ".join(map(str, rows[:_FIRST])) + ", …" * (len(rows) > _FIRST)
+    return f" ({len(rows)} rows: {shown})"
 
 
 def recitation_reach(path: str | Path, scorer_of: ScorerOf) -> Iterator[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from heapq import nsmallest
 
+import numpy as np
+
+from medreward.data.record_list import RecordList, short_hash
 from medreward.data.sources.record import Record
 from medreward.errors import ConfigError, expected, quote
 
@@ -73,7 +78,7 @@ def parse_fractions(text: str) -> dict[str, float]:
 
 def assign_splits(
     records: Sequence[Record], fractions: Mapping[str, float] | None, seed: int
-) -> list[Record]:
+) -> Sequence[Record]:
     """Return the records with their splits: the source's own, or by hash of the patient.
 
     A patient's split depends on the patient and the seed only, so it stays when others come.
@@ -83,27 +88,30 @@ def assign_splits(
         ConfigError: if some records have a split and others do not, or the source has splits and
             `fractions` are given too.
     """
-    without = [record for record in records if record.split is None]
-    if not without:
+    first = next((record for record in records if record.split is None), None)
+    if first is None:
         if fractions is not None:
             raise ConfigError("--split: the source has its own splits; leave the option out")
-        return list(records)
-    if len(without) < len(records):
-        raise ConfigError(f"{without[0].where}: it has no split, others do")
+        return records
+    if any(record.split is not None for record in records):
+        raise ConfigError(f"{first.where}: it has no split, others do")
     shares = DEFAULT_FRACTIONS if fractions is None else fractions
-    return [replace(r, split=_drawn(r.group or r.key or r.id, shares, seed)) for r in records]
+    return RecordList(
+        replace(r, split=_drawn(r.group or r.key or r.id, shares, seed)) for r in records
+    )
 
 
-def check_groups(records: Iterable[Record], *, private: bool = False) -> None:
+def check_groups(records: Sequence[Record], *, private: bool = False) -> None:
     """Raise `ConfigError` if images of a patient are in several splits, naming them.
 
     Args:
         records: with their splits.
         private: name the patients by an image of each split instead.
     """
+    suspects = _groups_in_several(records)
     places: dict[str, dict[str, str]] = defaultdict(dict)
-    for record in records:
-        if record.group is not None:
+    for record in records if suspects else ():
+        if record.group is not None and short_hash(record.group) in suspects:
             places[record.group].setdefault(str(record.split), record.where)
     torn = {group: found for group, found in places.items() if len(found) > 1}
     if torn:
@@ -114,15 +122,31 @@ def check_groups(records: Iterable[Record], *, private: bool = False) -> None:
         raise ConfigError(_listed(f"{len(torn)} patients are in more than one split", lines))
 
 
-def limit_splits(records: Sequence[Record], limit: int | None, seed: int) -> list[Record]:
+def _groups_in_several(records: Iterable[Record]) -> set[int]:
+    """Return the hashes of patients that are in several splits, and perhaps a few others."""
+    numbers = {split: number for number, split in enumerate(SPLITS)}
+    hashes, splits = array("Q"), array("B")
+    for record in records:
+        if record.group is not None:
+            hashes.append(short_hash(record.group))
+            splits.append(numbers.get(str(record.split), len(numbers)))
+    if not hashes:
+        return set()
+    groups, inverse = np.unique(np.frombuffer(hashes, np.uint64), return_inverse=True)
+    seen: np.ndarray = np.zeros((len(groups), len(numbers) + 1), bool)
+    seen[inverse, np.frombuffer(splits, np.uint8)] = True
+    return {int(group) for group in groups[seen.sum(axis=1) > 1]}
+
+
+def limit_splits(records: Sequence[Record], limit: int | None, seed: int) -> Sequence[Record]:
     """Return at most `limit` records of each split, drawn by the seed, in the given order."""
     if limit is None:
-        return list(records)
+        return records
     drawn: set[str] = set()
     for split in SPLITS:
-        ids = [record.id for record in records if record.split == split]
-        drawn.update(sorted(ids, key=lambda i: _hash(f"{seed}/limit/{i}"))[:limit])
-    return [record for record in records if record.id in drawn]
+        ids = (record.id for record in records if record.split == split)
+        drawn.update(nsmallest(limit, ids, key=lambda i: _hash(f"{seed}/limit/{i}")))
+    return RecordList(record for record in records if record.id in drawn)
 
 
 def _listed(heading: str, lines: Sequence[str]) -> str:

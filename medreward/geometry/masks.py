@@ -101,8 +101,12 @@ def rle_of_counts(counts: object, size: object, width: int, height: int) -> dict
     return rle
 
 
-def rle_of_polygons(polygons: Sequence[Sequence[float]], width: int, height: int) -> dict[str, Any]:
+def rle_of_polygons(
+    polygons: Sequence[Sequence[float]], width: int, height: int, *, beyond: float = 1
+) -> dict[str, Any]:
     """Return the union of polygons ``[x1, y1, x2, y2, …]`` in pixels as pycocotools' RLE.
+
+    Corners may lie up to `beyond` pixels outside of the image; what is outside holds no pixel.
 
     Raises:
         MaskError: if one has fewer than three corners, leaves the image or is far too long.
@@ -112,7 +116,7 @@ def rle_of_polygons(polygons: Sequence[Sequence[float]], width: int, height: int
         if len(polygon) < 6 or len(polygon) % 2:
             raise MaskError(f"a polygon has {len(polygon)} numbers, not 6, 8, 10, …")
         xs, ys = polygon[::2], polygon[1::2]
-        if min(*xs, *ys) < -1 or max(xs) > width + 1 or max(ys) > height + 1:
+        if min(*xs, *ys) < -beyond or max(xs) > width + beyond or max(ys) > height + beyond:
             raise MaskError("a polygon leaves the image")
         corners = list(zip(xs, ys, strict=True))
         following = corners[1:] + corners[:1]

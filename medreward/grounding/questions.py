@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from medreward.checks import number as checked_number
 from medreward.checks import whole
+from medreward.data.record_list import RecordList
 from medreward.data.sources.boxes import check_one_reader
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import SPLITS
@@ -111,21 +112,21 @@ class _Pair(NamedTuple):
     found: int
 
 
-def canonical(records: Sequence[Record], task: Task) -> list[Record]:
+def canonical(records: Sequence[Record], task: Task) -> Sequence[Record]:
     """Return the records with the card's names for their boxes, where the card has labels."""
     if not task.labels:
-        return list(records)
+        return records
     given = {box.name for record in records for box in record.boxes or ()}
     given |= {name for record in records for name in record.dropped}
     names = {name: _label(name, task) for name in given}
-    return [
+    return RecordList(
         replace(
             record,
             boxes=tuple(box._replace(name=names[box.name]) for box in record.boxes or ()),
             dropped=tuple(names[name] for name in record.dropped),
         )
         for record in records
-    ]
+    )
 
 
 def _label(name: str, task: Task) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from medreward.data.sources.record import Remark, report_lines
+from medreward.data.sources.record import Remark, report_lines, thin_remarks
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.files.markdown import cell, pairs, pathless, plain
 from medreward.prepare.options import Options
@@ -21,6 +21,7 @@ from medreward.version import __version__
 # Not in the card: without effect, or shown field by field.
 _NO_TRACE = ("workers", "reading", "asking", "shard_rows", "part", "cache")
 _MOST_SHOWN = 40  # files a kind of remark, in the card
+_MOST_HELD = 10_000  # remarks of a run
 
 
 @dataclass
@@ -34,7 +35,8 @@ class Summary:
         labels: split -> label -> number of images that have it; of boxes or masks, how many.
         facts: name of a header field -> value -> number of images; only allow-listed ones.
         skipped: the images that cannot be used, and why.
-        remarks: what was done to others.
+        remarks: what was done to others; of very many of a kind, the first.
+        more: kind of remark -> how many others of it there were.
         left_out: statement that a budget had no room for -> number of prompts.
         example: the first prompt, as text.
         files: what was written.
@@ -49,11 +51,13 @@ class Summary:
     facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     skipped: list[Remark] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    more: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     example: str = ""
     files: tuple[Path, ...] = ()
     copies: Counter[str] = field(default_factory=Counter)
     questions: dict[str, Counter[str]] = field(default_factory=dict)
+    _most_held: int = _MOST_HELD
 
     def rows(self, split: str) -> int:
         """Return the number of rows of a split: its images or questions, and copies of each."""
@@ -65,13 +69,21 @@ class Summary:
         split = outcome.identity.split
         self.images[split] += 1
         self.labels[split].update(outcome.names)
-        self.remarks += outcome.remarks
+        self._remark(outcome.remarks)
         for name, value in outcome.facts.items():
             self.facts[name][value or "(none)"] += 1
         self.left_out.update(outcome.left_out)
         self.example = self.example or outcome.example
         if outcome.asked:
             self.questions.setdefault(split, Counter()).update(outcome.asked)
+
+    def _remark(self, remarks: Iterable[Remark]) -> None:
+        """Add remarks; of a kind that each image has, no more are held than are shown."""
+        self.remarks += remarks
+        if len(self.remarks) > self._most_held:
+            self.remarks, others = thin_remarks(self.remarks, _MOST_SHOWN)
+            self.more += others
+            self._most_held = max(_MOST_HELD, 2 * len(self.remarks))
 
     def text(self) -> str:
         """Return a few lines for a terminal: counts, and each thing that was done or left out."""
@@ -84,9 +96,10 @@ class Summary:
         for split, counts in self.questions.items():
             asked = "; ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
             lines.append(f"{split:6}{counts.total():>8} questions ({asked})")
-        for heading, remarks in (("skipped:", self.skipped), ("remarks:", self.remarks)):
-            if remarks:
-                lines += [heading, *report_lines(remarks, most=10)]
+        if self.skipped:
+            lines += ["skipped:", *report_lines(self.skipped, most=10)]
+        if self.remarks:
+            lines += ["remarks:", *report_lines(self.remarks, 10, self.more)]
         return "\n".join(lines)
 
 
@@ -148,7 +161,7 @@ def card(summary: Summary, facts: CardFacts) -> str:
         "## Left out",
         _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
         "## Remarks",
-        _bullets(summary.remarks, _MOST_SHOWN) or "None.",
+        _bullets(summary.remarks, _MOST_SHOWN, summary.more) or "None.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -225,6 +238,6 @@ def _value(value: Any) -> str:
     return "not set" if value is None else pathless(str(value))
 
 
-def _bullets(remarks: Iterable[Remark], most: int) -> str:
-    lines = report_lines(list(remarks), max(1, most))
+def _bullets(remarks: Sequence[Remark], most: int, more: Mapping[str, int] | None = None) -> str:
+    lines = report_lines(remarks, max(1, most), more)
     return "\n".join(f"- {plain(line.strip())}" for line in lines)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from medreward.data.record_list import RecordList
 from medreward.data.sources.boxes import check_one_reader
 from medreward.data.sources.record import Flags, Record, Remark, Unclear
 from medreward.errors import ConfigError, quote
@@ -20,7 +21,7 @@ _DROPPED = "left out: a label of it is mapped to nothing"
 
 def with_label_sets(
     records: Sequence[Record], task: Task, mapping: Mapping[str, str]
-) -> tuple[list[Record], list[Remark]]:
+) -> tuple[Sequence[Record], list[Remark]]:
     """Return the records with the ground truth of a multi-label task, and what was left out.
 
     A label that is mapped to a phrase for "no finding" is dropped from its set; one that is mapped
@@ -31,8 +32,7 @@ def with_label_sets(
             card has labels, or an image that has "no finding" beside a finding.
     """
     check_one_reader(records, "a set of labels is of one reader")
-    found = [_keys(record, task) for record in records]
-    counts = Counter(key for keys in found for key in keys)
+    counts = Counter(key for record in records for key in _keys(record, task))
     unclear = {key_of(x) for r in records for x in _parts(r.label) if isinstance(x, Unclear)}
     known = {
         key: None if key in unclear - {*mapping} else _meaning(task, mapping.get(key, key))
@@ -43,13 +43,14 @@ def with_label_sets(
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown, unclear))
     check_used(mapping, counts)
-    kept: list[Record] = []
+    kept = RecordList()
     remarks = []
     flagged = sum(isinstance(record.label, Flags) for record in records)
     if flagged:
         what = "zeros and ones are taken for the card's labels in their order"
         remarks.append(Remark(f"{flagged} images", what, ", ".join(x.name for x in task.labels)))
-    for record, keys in zip(records, found, strict=True):
+    for record in records:
+        keys = _keys(record, task)
         gone = [key for key in keys if key not in known]
         if gone:
             remarks.append(Remark(record.where, _DROPPED, repr(gone[0])))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from medreward.data.record_list import RecordList
 from medreward.data.sources.boxes import EMPTIED, by_reader
 from medreward.data.sources.record import ANY_OBJECT, Flags, NamedBox, Record, Remark
 from medreward.errors import ConfigError, expected, quote
@@ -25,7 +26,7 @@ from medreward.task.task import Task
 from medreward.task.traits import Trait
 from medreward.text.reasons import REASONS
 
-Settled: TypeAlias = tuple[list[Record], list[Remark]]
+Settled: TypeAlias = tuple[Sequence[Record], list[Remark]]
 
 
 class Wishes(NamedTuple):
@@ -34,7 +35,7 @@ class Wishes(NamedTuple):
     Attributes:
         mapping: label in the source -> name in the card (or of a box); "" leaves the image, or the
             box, out.
-        box_labels: for localisation and pointing, which boxes count; none: all.
+        box_labels: of boxes and masks, the names that count; none: all.
         shuffle: whether the options of a question stand in an order of each row's own.
         seed: of that order.
         skip: whether questions that cannot be scored are left out, in place of an error.
@@ -48,7 +49,7 @@ class Wishes(NamedTuple):
 
 
 _MOST_PROBLEMS = 20
-_TO_PIXELS = "; of --masks, --mask-regions pixels takes the masks themselves"
+_TO_PIXELS = "; --mask-regions pixels takes the masks themselves"
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -58,7 +59,7 @@ def settle_labels(
     mapping: Mapping[str, str] | None = None,
     box_labels: Iterable[str] = (),
     **wishes: Any,
-) -> tuple[list[Record], list[Remark]]:
+) -> Settled:
     """Return the records with targets as the task knows them, and what was left out.
 
     Args:
@@ -66,7 +67,7 @@ def settle_labels(
         task: the card.
         mapping: label in the source -> name in the card (or of a box); "" leaves the image, or
             the box, out.
-        box_labels: for localisation and pointing, which boxes count; none: all.
+        box_labels: of boxes and masks, the names that count; none: all.
         **wishes: the other fields of `Wishes`.
 
     Raises:
@@ -88,20 +89,21 @@ def settle_unsaid(records: Sequence[Record], *, negative: bool) -> Settled:
     Raises:
         ConfigError: if no record is left.
     """
-    unsaid = [record for record in records if record.unsaid]
+    unsaid = sum(record.unsaid for record in records)
     if not unsaid:
-        return list(records), []
+        return records, []
     if negative:
-        taken = f"{len(unsaid)} of {len(records)} images"
+        taken = f"{unsaid} of {len(records)} images"
         what = "without an annotation: taken as showing nothing (--unannotated negative)"
-        return list(records), [Remark(taken, what)]
-    if len(unsaid) == len(records):
+        return records, [Remark(taken, what)]
+    if unsaid == len(records):
         raise ConfigError(
-            f"{len(unsaid)} of {len(records)} images have no annotation, and no other image is "
+            f"{unsaid} of {len(records)} images have no annotation, and no other image is "
             f"there; if this means that they show nothing, add --unannotated negative"
         )
     what = "no annotation; left out, as it may not have been looked at (--unannotated negative)"
-    return [r for r in records if not r.unsaid], [Remark(r.where, what) for r in unsaid]
+    left_out = [Remark(record.where, what) for record in records if record.unsaid]
+    return RecordList(record for record in records if not record.unsaid), left_out
 
 
 def parse_mapping(pairs: Iterable[str], file: str | Path | None = None) -> dict[str, str]:
@@ -153,9 +155,7 @@ def _parsed(text: str, suffix: str, path: Path) -> Any:
     return dict(rows)
 
 
-def _with_labels(
-    records: Sequence[Record], task: Task, mapping: Mapping[str, str]
-) -> tuple[list[Record], list[Remark]]:
+def _with_labels(records: Sequence[Record], task: Task, mapping: Mapping[str, str]) -> Settled:
     counts = Counter(key_of(record.label) for record in records)
     raw = {key_of(record.label): record.label for record in records}
     known = {
@@ -166,7 +166,7 @@ def _with_labels(
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping))
     check_used(mapping, counts)
-    kept: list[Record] = []
+    kept = RecordList()
     remarks = [*_by_place(task, counts, mapping)]
     for record in records:
         key = key_of(record.label)
@@ -204,10 +204,12 @@ def _truth(task: Task, label: Any) -> str | None:
 
 def _one_of_each(records: Sequence[Record]) -> Sequence[Record]:
     """Return records with one label each where a source gives a set of exactly one for each."""
-    sets = [record.label for record in records if isinstance(record.label, tuple)]
-    if not sets or any(len(labels) != 1 for labels in sets):
+    lengths = {len(record.label) for record in records if isinstance(record.label, tuple)}
+    if lengths != {1}:
         return records
-    return [replace(r, label=r.label[0]) if isinstance(r.label, tuple) else r for r in records]
+    return RecordList(
+        replace(r, label=r.label[0]) if isinstance(r.label, tuple) else r for r in records
+    )
 
 
 def _check_single(records: Sequence[Record], task: Task) -> None:
@@ -238,9 +240,7 @@ def _several(record: Record, task: Task, said: str) -> ConfigError:
     )
 
 
-def _with_boxes(
-    records: Sequence[Record], task: Task, wishes: Wishes
-) -> tuple[list[Record], list[Remark]]:
+def _with_boxes(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     mapping, wanted = wishes.mapping, wishes.box_labels
     unboxed = next((record for record in records if record.boxes is None), None)
     if unboxed:
@@ -259,7 +259,8 @@ def _with_boxes(
     chosen = set(wanted) or names - {""}
     if task.labels:
         _check_classes(task, counts, mapping, chosen)
-    kept, remarks = [], []
+    kept = RecordList()
+    remarks = []
     for record in records:
         drawn = [
             (reader, [NamedBox(mapping.get(name, name), box) for name, box in boxes])
@@ -313,7 +314,7 @@ def _settle_single(records: Sequence[Record], task: Task, wishes: Wishes) -> Set
 
 def _settle_masks(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     _check_single(records, task)
-    return settle_masks(records, task, wishes.mapping)
+    return settle_masks(records, task, wishes.mapping, wishes.box_labels)
 
 
 def _settle_places(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
@@ -339,7 +340,7 @@ def _check_readable(task: Task, target: Any) -> None:
 def _settle_questions(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     """Return the records with their ground truths; options in an order of each row's own."""
     check_used(wishes.mapping, ())
-    kept: list[Record] = []
+    kept = RecordList()
     problems: list[Remark] = []
     for record in records:
         try:

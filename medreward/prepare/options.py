@@ -33,6 +33,8 @@ class Options:
         knowledge: level of knowledge in the prompt: "none", "context" or "full"; or "reviewed",
             those statements alone that hold after review.
         fractions: shares of the splits, for a source without; None: 0.8, 0.1, 0.1.
+        stratify: whether these splits are drawn so that labels lie evenly over them, patients kept
+            together; else by a hash of the patient.
         shuffle_labels: whether labels stand in an order of each row's own; None: unless they are
             grades.
         budget: how many tokens a prompt may have, without the image and the chat template.
@@ -41,7 +43,7 @@ class Options:
         limit: at most so many images of each split.
         seed: of the split, of the choice under `limit` and of the order of labels.
         mapping: label in the source -> label in the card; "" leaves it out.
-        box_labels: for localisation and pointing, which boxes count; none: all.
+        box_labels: of boxes and masks, the names that count; none: all.
         on_error: "stop" at images that cannot be used, after looking at all, or "skip" them.
         drop_duplicates: drop a picture from train (or val) that is in val or test too, instead of
             an error.
@@ -94,6 +96,7 @@ class Options:
     shard_rows: int | None = None
     part: tuple[int, int] | None = None
     cache: bool = True
+    stratify: bool = False
 
     def asked(self, task: Task) -> Task:
         """Return a task with the settings of the reward that its prompts are to ask for.

@@ -7,11 +7,11 @@ can be joined by the same counting as in one run.
 from __future__ import annotations
 
 import base64
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from medreward.data.record_list import number_values
 from medreward.data.sources.record import NamedBox, Record, Remark
 from medreward.sheets.contact_sheet import Tile
 
@@ -124,15 +124,13 @@ class Identities:
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = records
-        places: dict[Any, int] = {}
-        targets: dict[Any, int] = {}
-        self._places = array("L", (places.setdefault(r.place, len(places)) for r in records))
-        self._targets = array(
-            "L", (targets.setdefault((r.label, r.boxes, r.readers), len(targets)) for r in records)
+        self._places = number_values(record.place for record in records)
+        self._targets = number_values(
+            (record.label, record.boxes, record.readers) for record in records
         )
 
     def of(self, index: int) -> Identity:
         """Return the identity of a record."""
         record = self._records[index]
-        place, target = self._places[index], self._targets[index]
+        place, target = int(self._places[index]), int(self._targets[index])
         return Identity(record.where, str(record.split), place, target)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from medreward.data.sources.record import Record, Remark
 from medreward.errors import ConfigError
@@ -28,7 +28,6 @@ from medreward.prepare.output import ORDER
 
 STATE = "part.json"
 _NAMES = {split: f"rows-{number}" for number, split in enumerate(ORDER, start=1)}
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -137,13 +136,13 @@ def journal_file(folder: Path, split: str) -> Path:
     return folder / f"{_NAMES[split]}.jsonl"
 
 
-def share_of(items: Sequence[Item], number: int, count: int) -> list[Item]:
+def share_of(items: Any, number: int, count: int) -> Any:
     """Return the share of a part: shares follow each other, and differ by one item at most.
 
     >>> [share_of("abcdefgh", number, 3) for number in (1, 2, 3)]
-    [['a', 'b'], ['c', 'd', 'e'], ['f', 'g', 'h']]
+    ['ab', 'cde', 'fgh']
     """
-    return list(items[len(items) * (number - 1) // count : len(items) * number // count])
+    return items[len(items) * (number - 1) // count : len(items) * number // count]
 
 
 def plan_digest(records: Sequence[Record]) -> str:

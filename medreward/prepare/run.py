@@ -11,7 +11,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medreward.data.parquet import write_parquet
+from medreward.data.record_list import RecordList
 from medreward.data.render import Job, Rendered, Renderer
 from medreward.data.render_cache import RenderCache
 from medreward.data.row_files import write_shards
@@ -27,9 +30,11 @@ from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
+from medreward.prepare.balance import say_balance, stratify
 from medreward.prepare.dataset_card import CardFacts, Summary, card, card_facts
 from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
+from medreward.prepare.masks import mask_names
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
 from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
@@ -49,6 +54,7 @@ from medreward.sheets.contact_sheet import Tile, contact_sheet, rank_records
 from medreward.task.review import REVIEWED
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 from medreward.text.shown import escape_controls
 
 _MOST_LABELS = 40  # that are counted in a plan
@@ -170,8 +176,10 @@ def _say_missing(run: _Run, source: Source) -> None:
     Raises:
         ConfigError: if more than half of the files are missing.
     """
+    if len(run.records) <= _FEW:
+        return
     missing = [record for record in run.records if _is_missing(record.place)]
-    if not missing or len(run.records) <= _FEW:
+    if not missing:
         return
     renderer = Renderer(source.load, run.options.reading)
     shown = [renderer(Job(record, source.fetch(record))) for record in missing[:_MOST_SHOWN]]
@@ -198,10 +206,10 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
     prompts, records, remarks = _settled(source, task, options)
     lines = []
     for split in SPLITS:
-        own = [record for record in records if record.split == split]
+        own = RecordList(record for record in records if record.split == split)
         if own:
             lines.append(f"{split}: {len(own)} rows")
-            lines += [f"  {name}: {count}" for name, count in _named(own)]
+            lines += [f"  {name}: {count}" for name, count in _named(prompts.task, own)]
     missing = [Remark(r.where, "no such file") for r in records if _is_missing(r.place)]
     if missing:
         lines += [f"missing: {len(missing)} of {len(records)} files", *report_lines(missing, 10)]
@@ -211,14 +219,16 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
     return "\n".join([*lines, "first prompt:", *(f"  {x}" for x in prompt.text.splitlines())])
 
 
-def _named(records: Sequence[Record]) -> list[tuple[str, int]]:
-    """Return how often each label, or name of a box, is in records."""
+def _named(task: Task, records: Sequence[Record]) -> list[tuple[str, int]]:
+    """Return how often each label, or name of a box, is in records; of masks, how many."""
     names: Counter[str] = Counter()
     for record in records:
-        if record.boxes is None:
-            names[str(record.label)[:80]] += 1
-        else:
+        if record.boxes is not None:
             names.update([box.name for box in record.boxes] or ["nothing"])
+        elif Trait.PLACES in task.traits:
+            names.update(mask_names(task, str(record.label)))
+        else:
+            names[str(record.label)[:80]] += 1
     return names.most_common(_MOST_LABELS)
 
 
@@ -237,7 +247,7 @@ def _target(task: Task, record: Record) -> Any:
 
 def _settled(
     source: Source, task: Task, options: Options
-) -> tuple[PromptBuilder, list[Record], list[Remark]]:
+) -> tuple[PromptBuilder, Sequence[Record], list[Remark]]:
     """Return what makes prompts, the records with targets and splits, and remarks."""
     task = options.asked(task)
     if options.transforms is not None and options.asking is None:
@@ -258,13 +268,17 @@ def _settled(
         seed=options.seed,
         skip=options.on_error == "skip",
     )
-    records = assign_splits(records, options.fractions, options.seed)
+    drawn = any(record.split is None for record in records)
+    if options.stratify:
+        records = stratify(records, task, options.fractions, options.seed)
+    records = assign_splits(records, None if options.stratify else options.fractions, options.seed)
     check_groups(records, private=source.private)
     records = limit_splits(records, options.limit, options.seed)
     remarks = [*source.remarks, *unsaid, *left_out, *_untold(task, prompts, options)]
     if options.asking is not None and task.reward.frame != RewardSettings().frame:
         what = "not used: grounding questions ask for pixels of the image in the row"
         remarks.append(Remark("the card's frame", what, task.reward.frame))
+    remarks += say_balance(records, task, offer=drawn and not options.stratify)
     if not records:
         why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))
@@ -291,8 +305,12 @@ def _planned(
         return records, None
     records = canonical(records, prompts.task)
     planned = plan(records, prompts.task, options.asking, options.seed)
-    kept = [record for record in records if planned.questions.get(record.id)]
+    kept = RecordList(record for record in records if planned.questions.get(record.id))
     return kept, GroundingRows(planned, prompts, options.seen, options.asked)
+
+
+def _number_of(split: str) -> int:
+    return ORDER.index(split)
 
 
 class _Run:
@@ -320,6 +338,8 @@ class _Run:
         self._ranks = rank_records(records)
         self._identities = Identities(records)
         self._has_example: set[str] = set()
+        numbers = (_number_of(str(record.split)) for record in records)
+        self._splits = np.fromiter(numbers, np.uint8, len(records))
 
     @property
     def copies(self) -> dict[str, int]:
@@ -331,7 +351,7 @@ class _Run:
 
     def expected(self, split: str) -> int:
         """Return how many records of the whole run are of a split."""
-        return sum(record.split == split for record in self.records)
+        return int((self._splits == _number_of(split)).sum())
 
     def write(self, split: str, folder: Path, journal: Journal | None = None) -> None:
         """Write the rows of a split, if it has any; of a part of a run, with a journal of them."""
@@ -342,7 +362,7 @@ class _Run:
             written = self._transformed(split, chain([first], rows))
             total = len(places)
             if self.grounding:
-                total = self.grounding.total(self.records[i].id for i in places)
+                total = self.grounding.total(self.records[int(i)].id for i in places)
             total *= 1 + self.summary.copies[split]
             size = self.options.shard_rows
             if journal is not None:
@@ -351,7 +371,7 @@ class _Run:
                 write_parquet(folder / f"{split}.parquet", written, total=total)
             else:
                 write_shards(folder, split, written, size, total=total)
-        elif places:
+        elif len(places):
             self.emptied.append(split)
 
     def _transformed(self, split: str, rows: Iterator[Row]) -> Iterator[Row]:
@@ -368,9 +388,9 @@ class _Run:
             workers=self._workers,
         )
 
-    def _of(self, split: str) -> list[int]:
+    def _of(self, split: str) -> np.ndarray:
         """Return the places of a split's records; of a part of a run, its share of them."""
-        places = [i for i, record in enumerate(self.records) if record.split == split]
+        places: np.ndarray = np.flatnonzero(self._splits == _number_of(split)).astype(np.uint32)
         return places if self.options.part is None else share_of(places, *self.options.part)
 
     def _rendered(self) -> Generator[Rendered | Remark, None, None]:
@@ -383,7 +403,7 @@ class _Run:
             how = repr((module, load, options.reading, options.size))
             cache = RenderCache(self.cache, how)
         renderer = Renderer(self.source.load, options.reading, options.size, cache)
-        records = (self.records[i] for split in ORDER for i in self._of(split))
+        records = (self.records[int(i)] for split in ORDER for i in self._of(split))
         jobs = (Job(record, self.source.fetch(record)) for record in records)
         yield from ordered_map(renderer, jobs, workers=self._workers)
 
@@ -391,8 +411,8 @@ class _Run:
     def _workers(self) -> int:
         return min(self.options.workers or cores(), 1 + len(self.records) // _FEW)
 
-    def _rows(self, places: Sequence[int], journal: Journal | None) -> Iterator[Row]:
-        for place in places:
+    def _rows(self, places: np.ndarray, journal: Journal | None) -> Iterator[Row]:
+        for place in map(int, places):
             result = next(self.results)
             if isinstance(result, Remark):
                 rows: list[Row] = []

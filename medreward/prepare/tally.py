@@ -8,6 +8,7 @@ from medreward.data.sources.record import Remark, report_lines
 from medreward.errors import ConfigError
 from medreward.prepare.dataset_card import Summary
 from medreward.prepare.outcome import Identity, RecordOutcome
+from medreward.prepare.seen import SeenPictures
 from medreward.sheets.contact_sheet import Tile
 
 _TORN = (
@@ -32,7 +33,7 @@ class Tally:
         self.summary = summary
         self.tiles: list[Tile] = []
         self._drop_duplicates, self._on_error = drop_duplicates, on_error
-        self._seen: dict[bytes, Identity] = {}
+        self._seen = SeenPictures()
         self._torn: list[Remark] = []
 
     def add(self, outcome: RecordOutcome) -> bool:
@@ -49,8 +50,8 @@ class Tally:
 
     def _is_new(self, one: Identity, digest: bytes) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""
-        before = self._seen.setdefault(digest, one)
-        if before is one or (before.split == one.split and before.place == one.place):
+        before = self._seen.first(digest, one)
+        if before is None or (before.split == one.split and before.place == one.place):
             return True  # or another question about the same image
         if before.split != one.split:
             torn = f"{before.split}: {before.where}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import zip_longest
@@ -37,15 +36,29 @@ def rank_records(records: Sequence[Record]) -> dict[str, int]:
 
     There are more of them than a sheet shows, as some may turn out to be unusable.
     """
-    strata: dict[tuple[str, str], list[str]] = defaultdict(list)
+    most = _CANDIDATES * MOST
+    strata: dict[bytes, list[tuple[bytes, str]]] = {}
+    last = b"\xff" * 32  # strata and records behind these are not among the first `most`
     for record in records:
         label = str(bool(record.boxes)) if record.boxes is not None else str(record.label)
         label = label.partition(",")[0].rstrip("]")  # sets are too many: their first labels
-        strata[str(record.split), label].append(record.id)
-    mixed = sorted(strata, key=lambda key: sha256("/".join(key).encode()).digest())
-    drawn = [sorted(strata[key], key=lambda i: sha256(i.encode()).digest()) for key in mixed]
-    turns = [name for turn in zip_longest(*drawn) for name in turn if name is not None]
-    return {name: rank for rank, name in enumerate(turns[: _CANDIDATES * MOST])}
+        key = _digest(f"{record.split}/{label}")
+        if key > last:
+            continue
+        own = strata.setdefault(key, [])
+        own.append((_digest(record.id), record.id))
+        if len(own) > 2 * most:
+            own[:] = sorted(own)[:most]
+        if len(strata) > 2 * most:
+            strata = {key: strata[key] for key in sorted(strata)[:most]}
+            last = max(strata)
+    drawn = [sorted(own) for _, own in sorted(strata.items())]
+    turns = [one[1] for turn in zip_longest(*drawn) for one in turn if one is not None]
+    return {name: rank for rank, name in enumerate(turns[:most])}
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
 
 
 def contact_sheet(tiles: Sequence[Tile], path: str | Path) -> None:

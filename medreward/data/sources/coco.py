@@ -1,10 +1,16 @@
-"""COCO json files of boxes: [x, y, width, height] from 0 -> [x, y, x + width, y + height]."""
+"""COCO json files: boxes [x, y, width, height] -> [x, y, x + width, y + height]; or masks.
+
+Where the card asks for masks, the objects' polygons and run lengths are taken in place of their
+boxes, regions of many objects (``iscrowd``) among them.
+"""
 
 from __future__ import annotations
 
 import argparse
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,8 +24,11 @@ from medreward.data.sources.boxes import (
     clean_boxes,
     missing_names,
 )
+from medreward.data.sources.masks import PIXELS
+from medreward.data.sources.outlines import read_outline
 from medreward.data.sources.record import (
     NamedBox,
+    NamedMasks,
     Record,
     Remark,
     Source,
@@ -32,6 +41,8 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
+_FAR = 1.1  # times the image's side
+_CROWD_MASK = "crowd annotation: its pixels are taken, as all of its name are one mask"
 
 
 class CocoFiles(SourceType):
@@ -50,7 +61,8 @@ class CocoFiles(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images that the files annotate."""
-        return open_coco(files_by_split(arguments.coco), arguments.images)
+        files = files_by_split(arguments.coco)
+        return open_coco(files, arguments.images, pixels=arguments.mask_regions == PIXELS)
 
 
 def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
@@ -70,12 +82,15 @@ def files_by_split(given: Sequence[str]) -> dict[str | None, str]:
     return files
 
 
-def open_coco(files: Mapping[str | None, str | Path], images: str | Path) -> Source:
-    """Return the images of COCO files and their boxes.
+def open_coco(
+    files: Mapping[str | None, str | Path], images: str | Path, *, pixels: bool = False
+) -> Source:
+    """Return the images of COCO files and their boxes, or masks.
 
     Args:
         files: split -> json file; the split None is for a single file without splits.
         images: the folder that `file_name` is relative to.
+        pixels: whether objects are taken as masks by their names (`NamedMasks`), not as boxes.
 
     Raises:
         ConfigError: if a file cannot be read or is not laid out as COCO's.
@@ -97,7 +112,8 @@ def open_coco(files: Mapping[str | None, str | Path], images: str | Path) -> Sou
     records: list[Record] = []
     remarks: list[Remark] = []
     for split, file in files.items():
-        found, said = _read(Path(file), images, split and split_name(split), len(records))
+        own = split and split_name(split)
+        found, said = _read(Path(file), images, own, len(records), pixels=pixels)
         records += found
         remarks += said
     if not records:
@@ -107,13 +123,13 @@ def open_coco(files: Mapping[str | None, str | Path], images: str | Path) -> Sou
 
 
 def _read(
-    file: Path, folder: str | Path, split: str | None, before: int
+    file: Path, folder: str | Path, split: str | None, before: int, *, pixels: bool
 ) -> tuple[list[Record], list[Remark]]:
     text = read_text(file)
     try:
         content = parse_json(text)
         images = [_image(image) for image in content["images"]]
-        notes = _Notes(content, [key for key, _, _ in images])
+        notes = (_MaskNotes if pixels else _BoxNotes)(content, images)
     except ConfigError as error:
         raise ConfigError(f"{file}: not a usable COCO file: {error}") from error
     except KeyError as error:
@@ -121,31 +137,21 @@ def _read(
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{file}: not a COCO file: {error}") from error
     _check_once(file, images)
+    notes.check_form(file)
     records, remarks = [], list(notes.remarks)
     for number, (key, name, size) in enumerate(images, start=before + 1):
-        where, boxes, crowds = printable(name), notes.boxes[key], notes.crowds[key]
-        check_pixels(boxes, f"{file}: image {where}")
-        remarks += [Remark(where, what) for what in notes.said[key]]
-        kept, said = clean_boxes(boxes, size, where)
-        remarks += said
-        lost = [*missing_names(boxes, kept), *crowds, *notes.unboxed[key]]
-        if lost and not kept and not crowds:
-            remarks.append(Remark(where, EMPTIED))
-            continue
-        records.append(
-            Record(
-                id=f"image-{number:06d}",
-                where=where,
-                place=_place(file, folder, name),
-                boxes=kept,
-                size=size,
-                split=split,
-                key=name,
-                dropped=tuple(lost),
-                crowds=tuple(crowds),
-                unsaid=not (kept or lost),
-            )
+        where = printable(name)
+        place = _place(file, folder, name)
+        bare = Record(
+            id=f"image-{number:06d}", where=where, place=place, size=size, split=split, key=name
         )
+        remarks += [Remark(where, what) for what in notes.said[key]]
+        record, said = notes.add_targets(bare, key, file)
+        remarks += said
+        if record is None:
+            remarks.append(Remark(where, EMPTIED))
+        else:
+            records.append(record)
     if images and not records:
         raise ConfigError(
             "\n".join([f"{file}: no image is left of {len(images)}:", *report_lines(remarks)])
@@ -181,18 +187,17 @@ def _place(file: Path, folder: str | Path, name: str) -> tuple[str, str]:
     return str(folder), name
 
 
-class _Notes:
+class _Notes(ABC):
     """The annotations of a COCO file, by the id of their image.
 
     Raises:
         ConfigError: for an annotation of an unknown image or category, with its id.
     """
 
-    def __init__(self, content: Any, keys: Sequence[Any]) -> None:
+    def __init__(self, content: Any, images: Sequence[_CocoImage]) -> None:
+        keys = [key for key, _, _ in images]
+        self.sizes = {key: size for key, _, size in images}
         self.names = {one["id"]: str(one["name"]) for one in content["categories"]}
-        self.boxes: dict[Any, list[NamedBox]] = defaultdict(list)
-        self.crowds: dict[Any, list[str]] = defaultdict(list)
-        self.unboxed: dict[Any, list[str]] = defaultdict(list)
         self.said: dict[Any, list[str]] = defaultdict(list)
         self.remarks: list[Remark] = []
         self._by_text = {str(key): key for key in keys}
@@ -204,8 +209,87 @@ class _Notes:
             what = "its image_id and the image's id are a text and a number; taken as the same"
             self.remarks.append(Remark(f"{self._retyped} annotations", what))
 
+    @abstractmethod
+    def check_form(self, file: Path) -> None:
+        """Raise `ConfigError` for targets that are all in another form than COCO's."""
+
+    @abstractmethod
+    def add_targets(
+        self, record: Record, key: Any, file: Path
+    ) -> tuple[Record | None, list[Remark]]:
+        """Return the record of an image with its targets, and what was done to these.
+
+        None where something is annotated in the image, and nothing of that can be used.
+        """
+
+    @abstractmethod
+    def _take(self, note: Any, key: Any, name: str, where: str) -> None:
+        """Take in an annotation of an object of that name."""
+
     def _add(self, note: Any, where: str) -> None:
         key, name = self._image(note["image_id"], where), self._name(note["category_id"], where)
+        self._take(note, key, name, where)
+
+    def _image(self, key: Any, where: str) -> Any:
+        if key in self._known:
+            return key
+        found = self._by_text.get(str(key))
+        if found is None:
+            raise ConfigError(f"{where}: no image has its image_id {quote(key)}")
+        self._retyped += found != key
+        return found
+
+    def _name(self, key: Any, where: str) -> str:
+        if key not in self.names:
+            known = ", ".join(f"{k} ({name})" for k, name in list(self.names.items())[:20])
+            raise ConfigError(f"{where}: category {quote(key)} is none of the file's: {known}")
+        return self.names[key]
+
+
+class _BoxNotes(_Notes):
+    """The boxes of a COCO file."""
+
+    def __init__(self, content: Any, images: Sequence[_CocoImage]) -> None:
+        self.boxes: dict[Any, list[NamedBox]] = defaultdict(list)
+        self.crowds: dict[Any, list[str]] = defaultdict(list)
+        self.unboxed: dict[Any, list[str]] = defaultdict(list)
+        super().__init__(content, images)
+
+    def add_targets(
+        self, record: Record, key: Any, file: Path
+    ) -> tuple[Record | None, list[Remark]]:
+        """Return the record with its boxes, clipped to the image."""
+        boxes, crowds = self.boxes[key], self.crowds[key]
+        check_pixels(boxes, f"{file}: image {record.where}")
+        kept, said = clean_boxes(boxes, record.size, record.where)
+        lost = (*missing_names(boxes, kept), *crowds, *self.unboxed[key])
+        if lost and not kept and not crowds:
+            return None, said
+        boxed = replace(record, boxes=kept, dropped=lost, crowds=tuple(crowds))
+        return replace(boxed, unsaid=not (kept or lost)), said
+
+    def check_form(self, file: Path) -> None:
+        """Raise `ConfigError` for corners in place of x, y, width, height.
+
+        They are taken as such where half of the boxes would reach far over the border of their
+        images, and all of them make sense as corners.
+        """
+        total = far = 0
+        for key, boxes in self.boxes.items():
+            width, height = self.sizes[key] or (0, 0)
+            for _, (x1, y1, x2, y2) in boxes:
+                if not (x1 < x2 - x1 <= width and y1 < y2 - y1 <= height):
+                    return
+                total += 1
+                far += x2 > _FAR * width or y2 > _FAR * height
+        if total > 1 and far >= total / 2:
+            raise ConfigError(
+                f"{file}: {far} of {total} boxes reach far over the border of their images as x, "
+                f"y, width, height, and all of them fit as x1, y1, x2, y2; COCO's form is x, y, "
+                f"x2 - x1, y2 - y1: convert them"
+            )
+
+    def _take(self, note: Any, key: Any, name: str, where: str) -> None:
         if note.get("iscrowd"):
             self.crowds[key].append(name)
             self.said[key].append(_CROWD)
@@ -230,20 +314,42 @@ class _Notes:
             self.said[key].append(TURNED)
         self.boxes[key].append(NamedBox(name, box))
 
-    def _image(self, key: Any, where: str) -> Any:
-        if key in self._known:
-            return key
-        found = self._by_text.get(str(key))
-        if found is None:
-            raise ConfigError(f"{where}: no image has its image_id {quote(key)}")
-        self._retyped += found != key
-        return found
 
-    def _name(self, key: Any, where: str) -> str:
-        if key not in self.names:
-            known = ", ".join(f"{k} ({name})" for k, name in list(self.names.items())[:20])
-            raise ConfigError(f"{where}: category {quote(key)} is none of the file's: {known}")
-        return self.names[key]
+class _MaskNotes(_Notes):
+    """The masks of a COCO file: polygons and run lengths, each by its name."""
+
+    def __init__(self, content: Any, images: Sequence[_CocoImage]) -> None:
+        self.parts: dict[Any, list[tuple[str, str]]] = defaultdict(list)
+        self.unmasked: dict[Any, list[str]] = defaultdict(list)
+        super().__init__(content, images)
+
+    def check_form(self, file: Path) -> None:
+        """Do nothing: `read_outline` has looked at each outline by itself."""
+
+    def add_targets(
+        self, record: Record, key: Any, file: Path
+    ) -> tuple[Record | None, list[Remark]]:
+        """Return the record with its masks."""
+        parts, unmasked = tuple(self.parts[key]), tuple(self.unmasked[key])
+        label = record.size and NamedMasks(record.size, parts, unmasked)
+        return replace(record, label=label, unsaid=not (parts or unmasked)), []
+
+    def _take(self, note: Any, key: Any, name: str, where: str) -> None:
+        size = self.sizes[key]
+        if size is None:
+            raise ConfigError(
+                f"{where}: width and height of its image {quote(key)} are missing, and masks need "
+                f"them"
+            )
+        counts, said = read_outline(note.get("segmentation"), name, size, where)
+        self.said[key] += said
+        if counts is None:
+            self.unmasked[key].append(name)
+            self.said[key].append(f"an annotation of {name} without an outline that holds a pixel")
+            return
+        if note.get("iscrowd"):
+            self.said[key].append(_CROWD_MASK)
+        self.parts[key].append((name, counts))
 
 
 def _angle(note: Any) -> float:

@@ -26,6 +26,7 @@ from PIL import Image
 
 from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
+from medreward.data.record_list import RecordList
 from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.dicom_terms import defined_term
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
@@ -92,7 +93,9 @@ def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = 
     rows, remarks = read_rows(folder, table, columns, private=True)
     joined, said = join_rows(Path(table), rows, has_boxes=bool(columns.boxes))
     shown = show_progress(joined, desc="patients in headers", unit="file")
-    records = [replace(record, group=record.group or _patient(record)) for record in shown]
+    records = RecordList(
+        replace(record, group=record.group or _patient(record)) for record in shown
+    )
     name = f"DICOM files listed in {Path(table).name}"
     return Source(name, records, load, remarks=(*remarks, *said), private=True)
 

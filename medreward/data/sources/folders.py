@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path, PurePath
 
 from medreward.data.picture import load_file
+from medreward.data.record_list import RecordList
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.mask_names import find_masks
 from medreward.data.sources.record import Record, Remark, Source, printable
@@ -54,7 +55,8 @@ def open_class_folders(folder: str | Path) -> Source:
     if not pictures:
         raise ConfigError(f"{folder}: no image in a folder of it; expected CLASS/image.png")
     level = _split_level(str(folder), pictures)
-    records = [_record(folder, path, level, i) for i, path in enumerate(pictures, start=1)]
+    numbered = enumerate(pictures, start=1)
+    records = RecordList(_record(folder, path, level, i) for i, path in numbered)
     rest = sorted({*paths} - {*found})
     remarks = (
         *(Remark(printable(p), "not an image in a class folder; left out") for p in rest),

@@ -43,6 +43,15 @@ _LOSS, _MOST_BETWEEN = 64, 0.02  # how far JPEG takes a value, and how many at e
 _NO_MASK = "no mask; left out, as it may show something"
 
 
+MASK_REGIONS = option(
+    "--mask-regions",
+    metavar="HOW",
+    help="a box for each of the masks' components (default), whole: one for each value, "
+    "instances: each value is an object of the card's only label, or pixels: the mask itself "
+    "(default for a card that asks for a mask)",
+)
+
+
 class MaskFolder(SourceType):
     """Images and a mask for each."""
 
@@ -51,14 +60,7 @@ class MaskFolder(SourceType):
         option("--masks", metavar="DIR", help="one or more masks for each image, with --images"),
     )
     options = (
-        option(
-            "--mask-regions",
-            default="components",
-            metavar="HOW",
-            help="a box for each of the masks' components (default), whole: one for each value, "
-            "instances: each value is an object of the card's only label, or pixels: the mask "
-            "itself, for a card that asks for a mask",
-        ),
+        MASK_REGIONS,
         option(
             "--mask-value",
             type=int,

@@ -12,20 +12,34 @@ rescaled linearly from the volume's 0.5th and 99.5th percentile to 0 and 255, or
 from __future__ import annotations
 
 import argparse
-import math
-import warnings
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
+from medreward.data.record_list import RecordList
 from medreward.data.sources.base import CSV, SourceType, option
-from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
+from medreward.data.sources.masks import MASK_REGIONS, PIXELS, REGIONS
+from medreward.data.sources.nifti_labels import Wanted, add_labels
+from medreward.data.sources.nifti_volume import (
+    PLANES,
+    Volume,
+    layer_of,
+    nibabel,
+    read_volume,
+    square_size,
+)
+from medreward.data.sources.record import (
+    DEFAULT_MAX_PIXELS,
+    Picture,
+    ReadingOptions,
+    Record,
+    Source,
+)
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
     Columns,
@@ -37,10 +51,7 @@ from medreward.data.sources.table import (
 )
 from medreward.errors import ConfigError, expected
 
-PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
 _PERCENTILES = (0.5, 99.5)
-_UNORIENTED = "no orientation in its header (qform and sform 0): sides are not known; as stored"
-_SLICES_ALLOWED = 10  # a volume may have so many times the voxels that a picture may have pixels
 
 
 class NiftiFolder(SourceType):
@@ -56,6 +67,13 @@ class NiftiFolder(SourceType):
             help="index of the slice from 0, or several such as 10;20;30, which become several "
             "images of the row (default: slice)",
         ),
+        option(
+            "--mask-column",
+            metavar="NAME",
+            help="volume of labels beside the image, 0 for background: a card of boxes gets boxes "
+            "around its regions, one of masks the masks, named by their numbers",
+        ),
+        MASK_REGIONS,
     )
     example = "--task brain.yaml --nifti volumes --csv slices.csv --plane coronal"
 
@@ -67,6 +85,8 @@ class NiftiFolder(SourceType):
             columns_of(arguments),
             plane=arguments.plane,
             slice_column=arguments.slice_column,
+            regions=arguments.mask_regions,
+            max_pixels=getattr(arguments, "max_pixels", DEFAULT_MAX_PIXELS),
         )
 
 
@@ -77,12 +97,15 @@ def open_nifti(
     *,
     plane: str = "axial",
     slice_column: str = "slice",
+    regions: str = REGIONS[0],
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Source:
     """Return slices of the volumes in a folder that a CSV file lists.
 
     A row gives a slice by its index from 0 in the canonical orientation in `slice_column`, or
     several slices, which become several images; without the column, the middle one is taken. Of a
-    series of volumes (4-D), `columns.frame` says which.
+    series of volumes (4-D), `columns.frame` says which. `columns.mask` names volumes of labels, of
+    whose slices `regions` says what is taken: see `medreward.data.sources.masks.open_mask_folder`.
 
     Raises:
         ConfigError: if nibabel, the folder, the file or a column is missing, or an index is wrong.
@@ -91,34 +114,39 @@ def open_nifti(
 
         source = open_nifti("volumes", "volumes/labels.csv", plane="coronal")
     """
-    _nibabel()
+    nibabel()
     if plane not in PLANES:
         raise expected("plane", plane, PLANES)
-    check_folder(folder)
     columns = columns or Columns()
+    _check_regions(regions, columns)
+    check_folder(folder)
     # Files are named after patients often enough: rows are named by their line.
     records, remarks = read_rows(folder, table, columns, private=True)
-    slices = {
-        f"row-{line:06d}": row.get(slice_column) for line, row in rows_of(Path(table), columns)
-    }
-    placed = []
+    slices, masks = {}, {}
+    for line, row in rows_of(Path(table), columns):
+        slices[f"row-{line:06d}"] = row.get(slice_column)
+        masks[f"row-{line:06d}"] = row[columns.mask].strip() if columns.mask else ""
+    placed = RecordList()
     for record in records:
         folder_name, path, *frames = record.place
         layers = _layers(slices[record.id], frames[0] if frames else (), record)
         place = (folder_name, path, PLANES.index(plane), layers)
         # Slices of one volume stay together.
         placed.append(replace(record, place=place, group=record.group or record.key))
+    if columns.mask:
+        labelled = add_labels(placed, masks, Wanted(PLANES.index(plane), regions, max_pixels))
+        placed = RecordList(labelled)
     name = f"NIfTI {plane} slices listed in {Path(table).name}"
     return Source(name, placed, _load, remarks=tuple(remarks), private=True)
 
 
-@cache
-def _nibabel() -> Any:
-    try:
-        import nibabel
-    except ModuleNotFoundError as error:
-        raise ConfigError("NIfTI needs nibabel: pip install 'medreward[data]' brings it") from error
-    return nibabel
+def _check_regions(regions: str, columns: Columns) -> None:
+    if regions not in (*REGIONS, PIXELS):
+        raise expected("--mask-regions", regions, (*REGIONS, PIXELS))
+    if columns.mask is None and regions not in (REGIONS[0], PIXELS):
+        raise ConfigError("--mask-regions: it goes with --mask-column")
+    if columns.mask is not None and columns.boxes:
+        raise ConfigError("--mask-column and columns of boxes: one of them, not both")
 
 
 def _layers(
@@ -145,56 +173,12 @@ def _layers(
 
 
 @lru_cache(maxsize=1)  # rows of one volume follow each other
-def _volume(
-    path: Path, max_pixels: int, frame: int | None
-) -> tuple[np.ndarray, tuple[float, ...], tuple[float, float], str]:
-    """Return values, voxel sizes in mm, the two percentiles of a volume, and what to say of it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image = _of_frame(_nibabel().load(path), frame)
-            _check_shape(image.shape, max_pixels)
-            note = "" if _has_orientation(image.header) else _UNORIENTED
-            image = image if note else _nibabel().as_closest_canonical(image)
-            values = image.get_fdata(dtype=np.float32).reshape(image.shape[:3])
-            zooms = tuple(float(z) or 1.0 for z in image.header.get_zooms()[:3])
-        except UnusableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote the header
-            raise UnusableError(f"not a readable NIfTI volume ({type(error).__name__})") from None
-    finite = values[np.isfinite(values)]
+def _volume(path: Path, max_pixels: int, frame: int | None) -> tuple[Volume, tuple[float, float]]:
+    """Return a volume and its two percentiles."""
+    volume = read_volume(path, max_pixels, frame)
+    finite = volume.values[np.isfinite(volume.values)]
     low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
-    return values, zooms, (float(low), float(high)), note
-
-
-def _of_frame(image: Any, frame: int | None) -> Any:
-    """Return one volume of a series of them, without reading the others."""
-    count = image.shape[3] if len(image.shape) == 4 else 1
-    if frame is None:
-        return image
-    if frame >= count:
-        raise UnusableError(f"frame {frame} asked for; there are {count}, from 0")
-    return image.slicer[..., frame] if len(image.shape) == 4 else image
-
-
-def _has_orientation(header: Any) -> bool:
-    """Whether a header says which side is which; other formats than NIfTI always do."""
-    codes = [header.get(name) for name in ("qform_code", "sform_code") if name in header]
-    return not codes or any(int(code) > 0 for code in codes)
-
-
-def _check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
-    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
-        raise UnusableError(
-            f"it has {len(shape)} dimensions; a volume of 3 is expected (--frame-column names a "
-            f"volume of a series of 4)"
-        )
-    if not all(side > 0 for side in shape):
-        raise UnusableError("it has no voxels")
-    if math.prod(shape) > _SLICES_ALLOWED * max_pixels:
-        raise UnusableError(
-            f"{math.prod(shape):,} voxels; more than {max_pixels:,} pixels allow; not read"
-        )
+    return volume, (float(low), float(high))
 
 
 def _load(
@@ -209,31 +193,9 @@ def _load(
 def _slice(
     path: Path, axis: int, index: int | None, frame: int | None, reading: ReadingOptions
 ) -> Picture:
-    values, zooms, percentiles, note = _volume(path, reading.max_pixels, frame)
-    count = values.shape[axis]
-    if index is not None and index >= count:
-        raise UnusableError(f"slice {index} asked for; there are {count}")
-    layer = np.moveaxis(values, axis, 0)[count // 2 if index is None else index]
-    upright = layer.T[::-1]
-    shown = upright if axis == 0 else upright[:, ::-1]  # the patient's right on the left
+    volume, percentiles = _volume(path, reading.max_pixels, frame)
+    shown = layer_of(volume, axis, index)
     grey = Image.fromarray(stretch_values(shown, *(reading.intensity or percentiles)))
-    x_mm, y_mm = (abs(z) for a, z in enumerate(zooms) if a != axis)
-    picture = _square(grey, (x_mm, y_mm), reading.max_pixels)
-    return Picture(picture, (note,) if note else ())
-
-
-def _square(image: Image.Image, sides: tuple[float, float], max_pixels: int) -> Image.Image:
-    """Return the image with square pixels, of the smaller of the two sides of its voxels.
-
-    Raises:
-        UnusableError: if the voxels have no size, or the picture would have too many pixels.
-    """
-    x_mm, y_mm = sides
-    side = min(sides)
-    if not (side > 0 and max(sides) < math.inf):
-        raise UnusableError("its header gives no size of voxels")
-    across, down = image.width * (x_mm / side), image.height * (y_mm / side)
-    if not across * down <= max_pixels:
-        raise UnusableError(f"with square pixels more than {max_pixels:,} pixels; not drawn")
-    size = round(across), round(down)
-    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+    size = square_size(volume, axis, reading.max_pixels)
+    square = grey if size == grey.size else grey.resize(size, Image.Resampling.BICUBIC)
+    return Picture(square, (volume.note,) if volume.note else ())

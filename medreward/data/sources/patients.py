@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from medreward.data.record_list import RecordList
 from medreward.data.sources.record import Source
 from medreward.errors import ConfigError, quote
 
@@ -28,17 +29,16 @@ def with_patients(source: Source, pattern: str) -> Source:
         search = re.compile(pattern).search
     except re.error as error:
         raise ConfigError(f"--patient-pattern: {quote(pattern)}: {error}") from error
-    found = [search(record.key) for record in source.records]
-    without = [r.where for r, one in zip(source.records, found, strict=True) if not one]
+    without = [record.where for record in source.records if not search(record.key)]
     if without:
         shown = ", ".join(without[:3])
         raise ConfigError(
             f"--patient-pattern: {quote(pattern)} finds nothing in the paths of {len(without)} of "
-            f"{len(found)} images, such as {shown}"
+            f"{len(source.records)} images, such as {shown}"
         )
-    records = [
+    records = RecordList(
         replace(record, group=one[1] if one.re.groups else one[0])
-        for record, one in zip(source.records, found, strict=True)
-        if one
-    ]
+        for record in source.records
+        if (one := search(record.key))
+    )
     return replace(source, records=records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -38,6 +38,21 @@ class Flags(NamedTuple):
 
 class Unclear(str):
     """A label that no card knows, however it reads, so that a mapping has to settle it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMasks:
+    """Masks of an image by the names of what they show; a task's mask is made of some of them.
+
+    Attributes:
+        size: width and height of the image.
+        parts: the name of each and its run lengths, packed as by COCO.
+        unmasked: the names of objects in the image of which there is no mask; a name may recur.
+    """
+
+    size: tuple[int, int]
+    parts: tuple[tuple[str, str], ...]
+    unmasked: tuple[str, ...] = ()
 
 
 class Remark(NamedTuple):
@@ -96,7 +111,8 @@ class Record:
         id: unique in the source; holds no file name, since these often hold a patient's.
         where: names the image in reports to the person who has the source.
         place: what the source's loader needs to find it.
-        label: as in the source, or None. Several labels are a tuple of them, or `Flags`.
+        label: as in the source, or None. Several labels are a tuple of them, or `Flags`; masks are
+            `NamedMasks`, or a mask in a form that a card of masks takes.
         question: what is asked about the image, where the source says so; "": the card's question.
         boxes: as in the source, or None where a source has no boxes.
         readers: where several read an image, each with the number of boxes drawn; the boxes are in
@@ -161,19 +177,43 @@ class Source:
     private: bool = False
 
 
-def report_lines(remarks: Sequence[Remark], most: int = 50) -> list[str]:
-    """Return the remarks as lines, those of a kind together and at most `most` of each kind."""
-    kinds: dict[str, list[Remark]] = defaultdict(list)
-    for remark in sorted(remarks, key=_natural):
-        kinds[remark.what].append(remark)
+def report_lines(
+    remarks: Sequence[Remark], most: int = 50, more: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return the remarks as lines, those of a kind together and at most `most` of each kind.
+
+    Args:
+        remarks: the remarks.
+        most: of each kind.
+        more: how many others of a kind there were, which `thin_remarks` left out.
+    """
     lines = []
+    kinds = _by_kind(remarks)
     for what, found in kinds.items():
         lines += [
             f"  {r.where}: {what}" + (f" ({r.detail})" if r.detail else "") for r in found[:most]
         ]
-        if len(found) > most:
-            lines.append(f"  and {len(found) - most} more: {what}")
+        others = max(0, len(found) - most) + (more or {}).get(what, 0)
+        if others:
+            lines.append(f"  and {others} more: {what}")
     return lines
+
+
+def thin_remarks(remarks: Sequence[Remark], most: int) -> tuple[list[Remark], Counter[str]]:
+    """Return the first `most` remarks of each kind, and how many others of it there are."""
+    kept: list[Remark] = []
+    others: Counter[str] = Counter()
+    for what, found in _by_kind(remarks).items():
+        kept += found[:most]
+        others[what] = max(0, len(found) - most)
+    return kept, +others
+
+
+def _by_kind(remarks: Sequence[Remark]) -> dict[str, list[Remark]]:
+    kinds: dict[str, list[Remark]] = defaultdict(list)
+    for remark in sorted(remarks, key=_natural):
+        kinds[remark.what].append(remark)
+    return kinds
 
 
 def _natural(remark: Remark) -> list[tuple[int, str]]:

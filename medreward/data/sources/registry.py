@@ -13,7 +13,7 @@ from medreward.data.sources.folders import ClassFolders
 from medreward.data.sources.huggingface import HuggingFaceDataset
 from medreward.data.sources.label_studio import LabelStudioFile
 from medreward.data.sources.labelme import LabelMeFolder
-from medreward.data.sources.masks import MaskFolder
+from medreward.data.sources.masks import PIXELS, REGIONS, MaskFolder
 from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
 from medreward.data.sources.patients import with_patients
@@ -23,6 +23,8 @@ from medreward.data.sources.table import ImageTable
 from medreward.data.sources.voc import VocFolder
 from medreward.data.sources.yolo import YoloFolder
 from medreward.errors import ConfigError
+from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 PATIENT_PATTERN = option(
     "--patient-pattern",
@@ -99,8 +101,12 @@ def _takes(source: SourceType, one: Option) -> bool:
     return one in source.options
 
 
-def open_source(arguments: argparse.Namespace) -> Source:
+def open_source(arguments: argparse.Namespace, task: Task | None = None) -> Source:
     """Return the one source that the arguments name.
+
+    Args:
+        arguments: the parsed command line.
+        task: the card that the data are for, which may ask for masks; None: there is none yet.
 
     Raises:
         ConfigError: if they name none or several, a flag is missing beside another, or an option is
@@ -108,12 +114,21 @@ def open_source(arguments: argparse.Namespace) -> Source:
     """
     chosen = _chosen(arguments)
     _check_options(chosen, arguments)
-    source = chosen.open(arguments)
+    source = chosen.open(_with_regions(arguments, task))
     if arguments.patient_pattern is None:
         return source
     if arguments.patient_column is not None:
         raise ConfigError("--patient-column and --patient-pattern: one of them, not both")
     return with_patients(source, arguments.patient_pattern)
+
+
+def _with_regions(arguments: argparse.Namespace, task: Task | None) -> argparse.Namespace:
+    """Return the arguments with what is made of masks, where they do not say it: as the card is."""
+    if arguments.mask_regions is not None:
+        return arguments
+    asks_for_masks = task is not None and Trait.PIXELS in task.traits
+    regions = PIXELS if asks_for_masks else REGIONS[0]
+    return argparse.Namespace(**{**vars(arguments), "mask_regions": regions})
 
 
 def _check_options(chosen: SourceType, arguments: argparse.Namespace) -> None:

@@ -7,15 +7,19 @@ import codecs
 import csv
 import os
 import re
-from collections import Counter, defaultdict
+from array import array
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file, load_frames
+from medreward.data.record_list import RecordList, number_values, short_hash
 from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
 from medreward.data.sources.boxes import by_reader, check_pixels
 from medreward.data.sources.record import (
@@ -57,6 +61,7 @@ class Columns:
         frame: the number of the frame to show, from 0, or several, which become several images of
             the row; None: there is no such column.
         encoding: of the text; None: UTF-8, or UTF-16 where the file begins with its mark.
+        mask: of NIfTI volumes, the path of a volume of labels, in place of `label`; None: none.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -75,6 +80,7 @@ class Columns:
     reader: str | None = None
     frame: str | None = None
     encoding: str | None = None
+    mask: str | None = None
 
     def __post_init__(self) -> None:
         if self.reader is not None and not self.boxes:
@@ -243,6 +249,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         reader=arguments.reader_column,
         frame=arguments.frame_column,
         encoding=arguments.csv_encoding,
+        mask=arguments.mask_column,
     )
 
 
@@ -284,9 +291,9 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
     """
     check_folder(folder)
     columns = columns or Columns()
-    records, remarks = read_rows(folder, table, columns)
-    records, found = _find_files(Path(folder), records)
-    records, joined = join_rows(Path(table), records, has_boxes=bool(columns.boxes))
+    rows, remarks = read_rows(folder, table, columns)
+    placed, found = _find_files(Path(folder), rows)
+    records, joined = join_rows(Path(table), placed, has_boxes=bool(columns.boxes))
     said = (*remarks, *found, *joined, *_unlisted(Path(folder), records, Path(table)))
     load: Loader = load_file if columns.frame is None else load_frames
     return Source(f"images listed in {Path(table).name}", records, load, remarks=said)
@@ -294,7 +301,7 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
 
 def read_rows(
     folder: str | Path, table: str | Path, columns: Columns, *, private: bool = False
-) -> tuple[list[Record], list[Remark]]:
+) -> tuple[RecordList, list[Remark]]:
     """Return a record for each row of a CSV file, placed at (folder, relative path), and remarks.
 
     Args:
@@ -304,7 +311,7 @@ def read_rows(
         private: name rows by their line only, as file names may be patients' names.
     """
     table = Path(table)
-    records, remarks = [], list(_unused_columns(table, columns))
+    records, remarks = RecordList(), list(_unused_columns(table, columns))
     for line, row in rows_of(table, columns):
         path = row[columns.image].strip() + columns.suffix
         place = f"{table.name} line {line}"
@@ -318,7 +325,7 @@ def read_rows(
                 id=f"row-{line:06d}",
                 where=where,
                 place=_place(str(folder), path, row, columns, where),
-                label=None if columns.boxes else columns.label_of(row),
+                label=None if columns.boxes or columns.mask else columns.label_of(row),
                 boxes=((box,) if box else ()) if columns.boxes else None,
                 readers=_reader(row, columns, where, int(box is not None)),
                 question=_cell(row, columns.question or "question") or "",
@@ -423,47 +430,46 @@ def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
             yield Remark(table.name, what, f"--reader-column {name} keeps readers apart")
 
 
-def _find_files(folder: Path, records: Sequence[Record]) -> tuple[list[Record], list[Remark]]:
+def _find_files(folder: Path, records: Sequence[Record]) -> tuple[Sequence[Record], list[Remark]]:
     """Return records with the places of files that are in a sub-folder.
 
     A file that is not where its row says is looked for by its name in all of the folder; one that
     has the name alone is taken. Nothing is taken where several have it.
     """
-    missing = [r for r in records if not (folder / r.place[1]).is_file()]
-    if not missing:
-        return list(records), []
-    by_name: dict[str, list[str]] = defaultdict(list)
+    there = [os.path.isfile(os.path.join(folder, record.place[1])) for record in records]
+    if all(there):
+        return records, []
+    by_name: dict[str, str] = {}
     for path in files_in(folder):
         if is_picture(path):
-            by_name[os.path.basename(path)].append(path)
-    moved, elsewhere = {}, Counter[str]()
-    for record in missing:
+            name = os.path.basename(path)
+            by_name[name] = "" if name in by_name else path  # of several, none
+    placed, moved = RecordList(), 0
+    for record, is_there in zip(records, there, strict=True):
         name = re.split(r"[/\\]", record.place[1])[-1]
-        found = by_name.get(name, [])
-        if len(found) == 1:
-            moved[record.id] = found[0]
-            elsewhere["in a sub-folder, found by its name"] += 1
-    placed = [
-        replace(r, place=(str(folder), moved[r.id], *r.place[2:])) if r.id in moved else r
-        for r in records
-    ]
-    return placed, [Remark(f"{n} images", what) for what, n in elsewhere.items()]
+        found = "" if is_there else by_name.get(name, "")
+        moved += bool(found)
+        place = (str(folder), found, *record.place[2:])
+        placed.append(replace(record, place=place) if found else record)
+    what = "in a sub-folder, found by its name"
+    return placed, [Remark(f"{moved} images", what)] if moved else []
 
 
 def join_rows(
     table: Path, records: Sequence[Record], *, has_boxes: bool
-) -> tuple[list[Record], list[Remark]]:
+) -> tuple[Sequence[Record], list[Remark]]:
     """Return a record for each image or question: rows of one are joined.
 
     Boxes are taken together. Labels that differ make a set of labels, which only a card of several
     labels takes; without a column of questions, rows that are equal are one.
     """
-    if len({(*record.place[1:], record.question) for record in records}) == len(records):
-        return list(records), []
+    numbers = number_values((*record.place[1:], record.question) for record in records)
+    if len(numbers) == 0 or int(numbers.max()) + 1 == len(records):
+        return records, []
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in records:
         groups[*record.place[1:], record.question].append(record)
-    joined, remarks = [], []
+    joined, remarks = RecordList(), []
     several = {key for key, found in groups.items() if len({*map(_label, found)}) > 1}
     for key, found in groups.items():
         first = found[0]
@@ -588,16 +594,18 @@ def files_in(folder: Path) -> list[str]:
 
     Links to folders are not followed; they are listed as if they were files.
     """
-    found = []
+    return sorted(walk_files(folder))
+
+
+def walk_files(folder: Path) -> Iterator[str]:
+    """Yield what `files_in` returns, folder by folder."""
     for parent, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        found += [
-            os.path.relpath(os.path.join(parent, name), folder)
-            for name in [*names, *links]
-            if not name.startswith(".")
-        ]
-    return sorted(found)
+        inside = os.path.relpath(parent, folder)
+        for name in (*names, *links):
+            if not name.startswith("."):
+                yield name if inside == os.curdir else os.path.join(inside, name)
 
 
 def is_picture(path: str) -> bool:
@@ -606,7 +614,7 @@ def is_picture(path: str) -> bool:
 
 
 def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
-    labels = columns.flags or (columns.label,)
+    labels = columns.flags or (() if columns.mask else (columns.label,))
     for which, name in (
         ("image", columns.image),
         *(("label", name) for name in labels),
@@ -616,6 +624,7 @@ def _check_columns(table: Path, names: list[str], columns: Columns) -> None:
         ("patient", columns.patient),
         ("reader", columns.reader),
         ("frame", columns.frame),
+        ("mask", columns.mask),
     ):
         if name is not None and name not in names:
             raise _no_column(table, names, which, name)
@@ -653,11 +662,22 @@ def _split(row: dict[str, str], columns: Columns, place: str) -> str | None:
         raise ConfigError(f"{place}: column {quote(column)}: {error}") from error
 
 
-def _unlisted(folder: Path, records: list[Record], table: Path) -> tuple[Remark, ...]:
+def _unlisted(folder: Path, records: Sequence[Record], table: Path) -> tuple[Remark, ...]:
     """Report pictures in the folder that no row lists."""
-    listed = {os.path.normpath(record.place[1]) for record in records}
+    top = os.path.abspath(folder)
+    paths = (os.path.relpath(os.path.join(top, record.place[1]), top) for record in records)
+    listed = np.sort(np.frombuffer(array("Q", map(short_hash, paths)), np.uint64))
     return tuple(
         Remark(printable(path), f"in the folder but not in {table.name}; left out")
-        for path in files_in(folder)
-        if is_picture(path) and path not in listed
+        for path in sorted(_unlisted_in(folder, listed))
     )
+
+
+def _unlisted_in(folder: Path, listed: np.ndarray) -> Iterator[str]:
+    """Yield the pictures in a folder whose paths have none of the hashes, which are sorted."""
+    for path in walk_files(folder):
+        if is_picture(path):
+            own = np.uint64(short_hash(path))
+            place = int(np.searchsorted(listed, own))
+            if place == len(listed) or listed[place] != own:
+                yield path

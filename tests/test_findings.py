@@ -90,7 +90,7 @@ def test_the_cards_that_name_findings_are_known() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_finding_fits_its_label_and_contradicts_another(name: str) -> None:
     task, (reasoning, own, other) = Task.load(name), SHIPPED[name]
-    weights = {"weights": {"findings": 1e-3}}
+    weights: Any = {"weights": {"findings": 1e-3}}
     for target, value in ((own, 1.0), (other, -1.0)):
         rules = kind_of(task)
         answer = rules.right(task, rules.parse(task, target), task.reward)

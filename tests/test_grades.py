@@ -203,13 +203,14 @@ def test_the_wrong_side_of_a_threshold_earns_less_than_the_right_one_at_the_same
     first = data.draw(st.integers(0, 2))
     task = make("scale", *"abcdefghi"[:grades], kind="ordinal", first_grade=first)
     threshold = data.draw(st.integers(1, grades - 1))
-    settings = RewardSettings(decay=decay, thresholds=[first + threshold], threshold_factor=factor)
+    settings = RewardSettings(decay=decay, thresholds=(first + threshold,), threshold_factor=factor)
     for target in range(grades):
         paid = [grade_credit(grade, target, task, settings) for grade in range(grades)]
         assert [i for i, value in enumerate(paid) if value == 1.0] == [target]
         assert all(0 <= value <= 1 for value in paid)
         for far in range(1, grades):
-            right, wrong = [], []
+            right: list[float] = []
+            wrong: list[float] = []
             for grade in (target - far, target + far):
                 if 0 <= grade < grades:
                     same_side = (grade >= threshold) == (target >= threshold)
@@ -284,7 +285,7 @@ def test_credit_falls_with_the_distance(
         decay=decay,
         under_grading=under,
         over_grading=over,
-        thresholds=thresholds,
+        thresholds=tuple(thresholds),
         threshold_factor=factor,
     )
     target = data.draw(st.integers(0, grades - 1))

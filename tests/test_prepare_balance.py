@@ -29,7 +29,7 @@ TENTHS = {"train": 0.8, "val": 0.1, "test": 0.1}
 def patients(count: int, seed: int = 0) -> list[Record]:
     """Return images of patients, of whom each has mostly one of two labels; beta is rare."""
     chance = random.Random(seed)
-    records = []
+    records: list[Record] = []
     for patient in range(count):
         mostly = chance.random() < 0.15
         for _ in range(chance.choice([1, 1, 1, 2, 3, 8])):

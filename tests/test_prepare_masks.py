@@ -22,7 +22,7 @@ SIZE = (60, 40)
 STAR = [3.2, 2.7, 23.5, 2.1, 23.9, 8.4, 9.3, 8.8, 9.1, 30.6, 3.4, 30.2]
 TRIANGLE = [40.5, 5.5, 55.5, 9.25, 44.0, 30.75]
 OVER = [50.0, 30.0, 70.0, 30.0, 70.0, 52.0, 50.0, 52.0]  # half of it outside
-BRUSH = np.zeros((40, 60), np.uint8)
+BRUSH: np.ndarray = np.zeros((40, 60), np.uint8)
 BRUSH[12:20, 30:38] = 1
 BRUSH[35, 2] = 1
 
@@ -182,7 +182,7 @@ def test_masks_need_the_size_of_their_image(tmp_path: Path) -> None:
 
 def labelled() -> np.ndarray:
     """Return labels 1 and 4 in a volume without symmetry."""
-    values = np.zeros((12, 10, 8), np.int16)
+    values: np.ndarray = np.zeros((12, 10, 8), np.int16)
     values[1:5, 2:9, 1:6] = 1
     values[8:11, 0:3, 2:8] = 4
     return values

@@ -239,7 +239,7 @@ def test_a_setting_changes_scores_exactly_where_its_kind_lists_it(kind: str) -> 
     far_apart |= {"threshold_factor": [0.1, 0.9]}
     far_apart |= {"absent_weight": [0.1, 1.0], "box_threshold": [0.05, 0.95]}
     # Settings that shape something under another one only.
-    under = {
+    under: dict[str, dict[str, Any]] = {
         "answer_floor": {"answer_quality": "f1"},
         "box_threshold": {"box_quality": "above"},
         "threshold_factor": {"thresholds": (2,)},

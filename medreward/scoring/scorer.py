@@ -230,7 +230,7 @@ class Scorer:
         )
 
     def _signature(self, knowledge: str) -> str:
-        return f"{self._fixed_signature}|knowledge:{_digest(knowledge)}"
+        return f"{self._fixed_signature}|knowledge:{knowledge_digest(knowledge)}"
 
     @cached_property
     def _fixed_signature(self) -> str:
@@ -269,7 +269,8 @@ def exact(value: float | str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(knowledge: str) -> str:
+def knowledge_digest(knowledge: str) -> str:
+    """Return what a signature calls a knowledge text: a digest, or "none" of an empty one."""
     digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return digest if knowledge else "none"
 

@@ -405,7 +405,9 @@ def compare_all(
         ]
         adjusted = iter(holm([change.p for own in changes for change in own]))
         found += [
-            ModelComparison(task, *pair, [one._replace(adjusted=next(adjusted)) for one in own])
+            ModelComparison(
+                task, *pair, [one._replace(adjusted=next(adjusted)) for one in own], resamples
+            )
             for pair, own in zip(pairs, changes, strict=True)
         ]
     return found

@@ -48,6 +48,8 @@ _UNSIGNED = (
     ("recitation_measure", "bleu"),
     ("box_threshold", 0.5),
 )
+# The ways of paying for boxes that look at `box_threshold`.
+_THRESHOLDED = ("threshold", "above")
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6
@@ -242,7 +244,10 @@ class Scorer:
         for part in self._parts:
             items |= part.signature(self.settings)
         for name in (*COMMON, *self.kind.settings):
-            items |= _signed(name, getattr(self.settings, name))
+            if name == "box_threshold" and self.settings.box_quality in _THRESHOLDED:
+                items[name] = exact(self.settings.box_threshold)  # in force, whatever it is
+            else:
+                items |= _signed(name, getattr(self.settings, name))
         if (decider := self.decider) is not None:
             from medreward.scoring.judge import judge_name
 

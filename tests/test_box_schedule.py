@@ -177,7 +177,7 @@ def thresholds(trace: Path) -> list[float]:
         assert row.signature is not None
         assert "box_quality:threshold" in row.signature
         own = [i for i in row.signature.split("|") if i.startswith("box_threshold:")]
-        found.setdefault(row.step or 0, set()).add(own[0].partition(":")[2] if own else "0.5")
+        found.setdefault(row.step or 0, set()).add(own[0].partition(":")[2])
     assert all(len(values) == 1 for values in found.values())
     return [float(*found[step]) for step in sorted(found)]
 

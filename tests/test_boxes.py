@@ -670,6 +670,13 @@ def test_the_signature_names_what_shapes_the_score() -> None:
     assert "frame" not in Scorer(Task.load("retinamnist")).signature()
 
 
+@pytest.mark.parametrize("quality", ["iou", "threshold", "above"])
+def test_a_threshold_in_force_stands_in_the_signature_at_its_default_too(quality: str) -> None:
+    settings = PLACE.reward.updated({"box_quality": quality, "box_threshold": 0.5, "delta": 0})
+    signed = "|box_threshold:0.5|" in Scorer(PLACE, settings).signature()
+    assert signed == (quality != "iou")
+
+
 @pytest.mark.parametrize("frame", sorted(FRAMES))
 @pytest.mark.parametrize("quality", QUALITIES)
 def test_settings_by_keyword(frame: str, quality: str) -> None:

@@ -143,6 +143,23 @@ def test_a_difference_has_a_scale_around_zero(two: tuple[Page, str]) -> None:
     assert "base minus tuned &amp; &lt;b&gt;" in html
     assert part.count('class="zero" x1="50.0%"') >= 4
     assert "p, Holm" in page.text
+    assert part.count('data-name="p"') == part.count('data-name="p, Holm"') == 4
+    assert "A positive difference: base is higher. Higher is better, except for unreadable" in part
+    assert html.count("lower is better") > 2
+    assert "two-sided permutation test" in part[: part.index("<table")]
+
+
+def test_the_signature_is_in_sight_once_and_methods_stand_above_their_tables(
+    two: tuple[Page, str],
+) -> None:
+    page, html = two
+    assert html.count('<p class="signature">') == 1
+    top = html[: html.index("<h3>Metrics")]
+    assert "knowledge:none</code>" in top
+    assert "<details" not in top
+    metrics = html[html.index("<h3>Metrics") :]
+    assert "Interval: 95 % percentile bootstrap" in metrics[: metrics.index("<table")]
+    assert "1 (not read)" in page.text
 
 
 def test_worst_errors_come_first_and_each_reason_is_seen() -> None:

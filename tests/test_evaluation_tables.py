@@ -11,6 +11,9 @@ import pytest
 from medreward import Task
 from medreward.commands.cli import main
 from medreward.runs.evaluation import evaluate, latex, markdown
+from medreward.runs.evaluation_intervals import Difference
+from medreward.runs.evaluation_results import ModelComparison
+from medreward.runs.evaluation_tables import p_text
 from tests.evaluation_rows import scored, write_completions, write_rows
 
 PIPED = Task("a_b|c", question="?", labels=["x | y", "[z](http://a/b) <b>", "50 % $&#{}~^\\"])
@@ -40,10 +43,15 @@ def test_latex_shows_any_label(tmp_path: Path) -> None:
     names = [label.name for label in PIPED.labels]
     own = scored(tmp_path, PIPED, [0, 1, 2], names)
     text = latex(evaluate(own, resamples=100, model="m_1 & 50 %"), sources={"rows": "a_b"})
-    assert r"a\_b|c & m\_1 \& 50 \% \\" in text
+    assert r"metric & m\_1 \& 50 \% & baseline 1 & baseline 2 \\" in text
+    assert r"\caption{a\_b|c: 3 rows. In brackets: 95 \% percentile bootstrap" in text
+    assert (
+        "Baseline 1: always 'x | y', the most frequent right answer. Baseline 2: the right" in text
+    )
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert {len(re.split(r"(?<!\\)&", line)) for line in body} == {2}
+    assert {len(re.split(r"(?<!\\)&", line)) for line in body} == {4}  # two baselines
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+    assert_parses(text)
 
 
 def test_several_models_are_compared_in_pairs(
@@ -70,7 +78,37 @@ def test_several_models_are_compared_in_pairs(
     assert min(found)[1] == pytest.approx(min(1, min(found)[0] * len(found)))
     tex = (out / "report.tex").read_text()
     assert tex.count(r"\begin{tabular}") == 4
-    assert r"\textbf{\boldmath $-0.500$" in tex
+    assert r"\textbf{\boldmath $-0.500$ {\footnotesize [$-0." in tex
+    assert tex.count("Bold: p after Holm's correction is below 0.05.") == 3
+    assert "base minus sft, 40 rows. A positive difference: base is higher." in tex
+    assert not re.search(r"[\[ ]-\d", "".join(re.findall(r"&.*", tex)))  # a hyphen is no minus
+    assert_parses(tex)
+
+
+def assert_parses(tex: str) -> None:
+    """Make sure that braces, environments and mathematics close, and nothing special is bare."""
+    text = re.sub(r"(?m)^%.*$", "", tex)
+    opened: list[str] = []
+    pattern = r"\\(begin|end)\{(\w+)\}|(\\[a-zA-Z]+|\\.)|([{}$#_^~%])"
+    for what, name, _, mark in re.findall(pattern, text):
+        if what == "begin" or mark == "{" or (mark == "$" and opened[-1:] != ["$"]):
+            opened.append(name or mark)
+        elif what == "end" or mark in ("}", "$"):
+            assert opened.pop() == (name or {"}": "{"}.get(mark, mark))
+        else:
+            assert not mark, mark
+    assert opened == []
+    assert text.count(r"\begin{table}") == text.count(r"\caption{") > 0
+
+
+def test_a_small_p_is_no_zero() -> None:
+    change = Difference("accuracy", 0.2, 0.1, 0.3, 1 / 20_001, 4 / 20_001)
+    pairs = [ModelComparison("t", "a", "b", [change], 20_000)]
+    said = markdown([], pairs)
+    assert "| 0.000050 | 0.00020 |" in said
+    assert "least p that 20,000 permutations can give is 0.000050" in said
+    assert "& $0.000050$ & $0.00020$" in latex([], pairs)
+    assert (p_text(1.0), p_text(2 / 2001)) == ("1.0000", "0.0010")
 
 
 def test_models_need_names_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

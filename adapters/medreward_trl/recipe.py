@@ -25,6 +25,7 @@ from medreward.kinds.truth import target_of
 from medreward.priors.asked import contradictions
 from medreward.scoring.schedule import ThresholdRules, settings_at
 from medreward.scoring.scorer import scorer
+from medreward.scoring.signatures import SignatureSet
 from medreward.task.settings import RewardSettings
 from medreward_trl.held_out import check_held_out, evaluate_policy
 
@@ -243,6 +244,7 @@ def check_rows(
     bound = scorer(task, reward)
     task, settings = bound.task, bound.settings
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
+    signatures = SignatureSet()
     for row in islice(data, first):
         images = _check_row(row, task, settings)
         target = target_of(task, row["target"])
@@ -264,7 +266,8 @@ def check_rows(
         )
         if not right.correct or right.total <= unread.total:
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
-    yield f"\n{right.signature}"
+        signatures.add(right.signature, row["knowledge"])
+    yield "\n" + "\n".join(signatures.texts())
 
 
 def _check_row(row: Mapping[str, Any], task: Task, settings: RewardSettings) -> list[Any]:

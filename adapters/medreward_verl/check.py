@@ -22,6 +22,7 @@ from medreward.errors import expected
 from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
 from medreward.scoring.rows import score_rows
+from medreward.scoring.signatures import SignatureSet
 from medreward_verl.scoring import RowScorer, row_scorer
 from medreward_verl.sizes import check_ignored, check_sizes, hindering_packages
 
@@ -169,7 +170,7 @@ def _check_files(name: str, files: Any, rows: RowScorer, *, places: bool) -> Ite
     for file in _listed(files):
         count = check_parquet(file, rows.book, scorer_of=rows.scorer)
         yield f"data.{name}: {count} rows of {file} are right"
-        signatures = set()
+        signatures = SignatureSet()
         for number, row in enumerate(first_rows(file, FIRST)):
             task = rows.scorer(row["data_source"], row.get("extra_info")).task
             if places and not task.has_places:
@@ -181,8 +182,8 @@ def _check_files(name: str, files: Any, rows: RowScorer, *, places: bool) -> Ite
             yield f"  row {number}: right {_said(right)}; unread {_said(unread)}"
             if not right.correct or right.total <= unread.total:
                 raise ConfigError(f"{file}, row {number}: its own ground truth is not paid best")
-            signatures.add(right.signature)
-        yield from (f"  {signature}" for signature in sorted(signatures))
+            signatures.add(right.signature, (row.get("extra_info") or {}).get("knowledge"))
+        yield from (f"  {signature}" for signature in signatures.texts())
 
 
 def _completions(rows: RowScorer, row: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,8 @@ def _add_score(commands: Any) -> None:
         "score",
         help="score the completions of a JSON lines file",
         description="Each row has 'completion', 'target' and, optionally, 'knowledge'; the same "
-        "rows come out with 'total', 'parts', 'reasons', 'prediction' and 'correct'.",
+        "rows come out with 'total', 'parts', 'reasons', 'signature' (the settings in force), "
+        "'correct', 'prediction' and 'unread' (the first thing that was not understood).",
     )
     score.add_argument("file", help="JSON lines; - for standard input")
     score.add_argument("--out", default="-", help="where to write (default: standard output)")

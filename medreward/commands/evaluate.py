@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medreward.checks import whole
+from medreward.commands.reward_options import add_reward_options
 from medreward.errors import ConfigError
 
 
@@ -88,6 +89,7 @@ def add_parser(commands: Any) -> None:
         metavar="[SOURCE=]CARD",
         help="the card of a data source that is not a shipped task; may be repeated",
     )
+    add_reward_options(evaluate)
     evaluate.add_argument(
         "--completion-format", metavar="NAME|FILE", help="the same as for the reward"
     )
@@ -114,7 +116,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from medreward.commands.reward_options import reading_settings
+    from medreward.commands.reward_options import reading_settings, reward_options
     from medreward.data.check import scorers_of
     from medreward.runs import evaluation
     from medreward.scoring.task_book import name_tasks
@@ -124,7 +126,9 @@ def _run(arguments: argparse.Namespace) -> int:
     samples = whole("--samples", arguments.samples, 1, 1000)
     _generate(arguments)
     files = _files(arguments)
-    scorer_of = scorers_of(name_tasks(arguments.task), reading_settings(arguments))
+    scorer_of = scorers_of(
+        name_tasks(arguments.task), reading_settings(arguments) | reward_options(arguments)
+    )
     by = [name for name in arguments.by.split(",") if name]
     models = {
         name: evaluation.score_completions(

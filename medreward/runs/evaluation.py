@@ -6,7 +6,6 @@ Completions come from a file (JSON lines or parquet with ``id`` and ``completion
 
 from __future__ import annotations
 
-import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -18,8 +17,8 @@ from tqdm import tqdm
 
 from medreward.data.check import ScorerOf, open_parquet, rows_in, scorers_of
 from medreward.errors import ConfigError, quote
-from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
+from medreward.runs.evaluation_baselines import baselines
 from medreward.runs.evaluation_files import ModelAnswer, read_answers, read_completions
 from medreward.runs.evaluation_metrics import (
     Difference,
@@ -30,13 +29,13 @@ from medreward.runs.evaluation_metrics import (
     holm,
     label_table,
     metrics_of,
-    value_of,
 )
 from medreward.runs.evaluation_readings import predict, several_annotators
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_samples import join_samples
 from medreward.runs.evaluation_tables import as_json, latex, markdown
 from medreward.scoring.scorer import Scorer
+from medreward.scoring.signatures import SignatureSet
 from medreward.task.task import Task
 
 __all__ = [
@@ -54,11 +53,11 @@ __all__ = [
     "read_answers",
     "read_completions",
     "score_completions",
+    "signature_of",
 ]
 
 MISSING = ("error", "unread")
 _MOST_NAMED = 5
-_SHORT = 60  # characters of an answer that a heading takes
 _FEW = 30  # rows of which an interval says little
 
 
@@ -310,15 +309,23 @@ def _evaluation(
         task=bound.task.name,
         part=part,
         rows=len({one.id for one in predictions}),
-        signature=bound.signature(""),
+        signature=signature_of(predictions),
         metrics=estimates(metrics, clusters, resamples=resamples, seed=seed),
         labels=label_table(bound.task, predictions),
         reasons=dict(reasons.most_common()),
-        baselines=_baselines(bound, predictions, seed),
+        baselines=baselines(bound, predictions, seed),
         unread=dict(unread.most_common()),
         notes=[*_notes(bound, predictions)],
         confusion=confusion_counts(bound.task, predictions),
     )
+
+
+def signature_of(predictions: Sequence[Prediction]) -> str:
+    """Return the one signature of the rewards of rows, whatever the order of labels in each."""
+    found = SignatureSet()
+    for one in predictions:
+        found.add(one.score.signature, one.knowledge)
+    return "; ".join(found.texts())
 
 
 def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
@@ -345,35 +352,6 @@ def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
             f"are held against {whose}; mean credit goes by the setting annotators: "
             f"{bound.settings.annotators}."
         )
-
-
-def _baselines(
-    bound: Scorer, predictions: Sequence[Prediction], seed: int
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of the most frequent right answer, and of right answers of other rows."""
-    answers = [right_answer(bound.task, one.target, bound.settings) for one in predictions]
-    most = Counter(answers).most_common(1)[0][0]
-    shuffled = answers[:]
-    random.Random(seed).shuffle(shuffled)
-    found = {}
-    for name, said in (
-        (_always(most), [most] * len(answers)),
-        ("the right answers of the rows, shuffled", shuffled),
-    ):
-        texts = [
-            completion_with(one, completion_format=bound.settings.completion_format) for one in said
-        ]
-        own = [
-            predict(bound, one.id, text, one.target, "")
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        found[name] = {metric.name: value_of(metric) for metric in metrics_of(bound.task, own)}
-    return found
-
-
-def _always(answer: str) -> str:
-    named = f"always {answer!r}, " if len(answer) <= _SHORT else ""  # boxes and masks are not
-    return f"{named}the most frequent right answer"
 
 
 def compare(
@@ -427,7 +405,9 @@ def compare_all(
         ]
         adjusted = iter(holm([change.p for own in changes for change in own]))
         found += [
-            ModelComparison(task, *pair, [one._replace(adjusted=next(adjusted)) for one in own])
+            ModelComparison(
+                task, *pair, [one._replace(adjusted=next(adjusted)) for one in own], resamples
+            )
             for pair, own in zip(pairs, changes, strict=True)
         ]
     return found

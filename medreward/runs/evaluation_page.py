@@ -22,10 +22,15 @@ from medreward.runs.evaluation_readings import BoxesSaid, PointsSaid, Prediction
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_rules import SuiteAgreement
 from medreward.runs.evaluation_tables import (
-    NOTE,
+    INTERVALS,
+    PERMUTED,
     RULE_HEADS,
     RULES_NOTE,
+    SIGNATURE_NOTE,
+    comparison_note,
+    lower_is_better,
     number_text,
+    p_text,
     rule_cells,
     shown_name,
 )
@@ -50,7 +55,6 @@ MOST_ERRORS = 24
 _PIXELS = 384
 _MOST_TEXT = 4000
 _MOST_ANSWER = 300
-_LESS = ("error", "unreadable")  # in the names of metrics of which less is better
 _MOST_LABELS = 40  # of a confusion matrix
 
 
@@ -91,7 +95,14 @@ def evaluation_page(
         )
         for task in tasks
     ]
-    return EvaluationPage(f"Evaluation of {Path(rows).name}", facts, sections, NOTE)
+    return EvaluationPage(
+        f"Evaluation of {Path(rows).name}",
+        facts,
+        sections,
+        f"Interval: {INTERVALS}.",
+        f"p: {PERMUTED}.",
+        SIGNATURE_NOTE,
+    )
 
 
 def worst_errors(predictions: Sequence[Prediction], most: int) -> list[Prediction]:
@@ -163,13 +174,11 @@ class _Section:
             reliability=[*self._reliability()],
             tables=[*self._tables(rules)],
             differences=dict(map(_difference_rows, comparisons)),
+            readings={_pair(one): comparison_note(one) for one in comparisons},
+            signatures=[*dict.fromkeys(one.signature for one in self.whole)],
             errors={
                 self._shown(name): [_card(self.task, one, images) for one in own]
                 for name, own in errors.items()
-            },
-            texts={
-                f"Signature of the reward{f', {one.model}' if one.model else ''}": one.signature
-                for one in self.whole
             },
         )
 
@@ -237,7 +246,7 @@ def _told(one: TaskEvaluation, code: str) -> str:
     count, unread = one.reasons.get(code, 0), one.unread.get(code, 0)
     if not unread:
         return str(count)
-    return f"{count}, not read" if unread == count else f"{count}, {unread} of them not read"
+    return f"{count} (not read)" if unread == count else f"{count} ({unread} of them not read)"
 
 
 def _cell(value: Any) -> str:
@@ -252,7 +261,7 @@ def _metric_rows(whole: Sequence[TaskEvaluation]) -> list[BarRow]:
             name,
             [Bar(model, *own[name][1:]) for model, own in by_model if name in own],
             [values[name] for values in whole[0].baselines.values() if name in values],
-            "lower is better" if any(word in name for word in _LESS) else "",
+            _direction(name),
         )
         for name in names
     ]
@@ -266,13 +275,21 @@ def _difference_rows(one: ModelComparison) -> tuple[str, list[BarRow]]:
     rows = [
         BarRow(
             own.name,
-            [Bar("", own.value, own.low, own.high, f"{own.adjusted:.4f}")],
-            note="lower is better" if any(word in own.name for word in _LESS) else "",
+            [Bar("", own.value, own.low, own.high, (p_text(own.p), p_text(own.adjusted)))],
+            note=_direction(own.name),
             span=(-most, most),
         )
         for own in one.metrics
     ]
-    return f"{one.one} minus {one.other}", rows
+    return _pair(one), rows
+
+
+def _pair(one: ModelComparison) -> str:
+    return f"{one.one} minus {one.other}"
+
+
+def _direction(metric: str) -> str:
+    return "lower is better" if lower_is_better(metric) else ""
 
 
 # Errors

@@ -58,6 +58,7 @@ class Prediction(NamedTuple):
             where that is not known.
         place: the number of the row in its file.
         samples: what several samples say together, of which this is the most frequent answer.
+        knowledge: what the prompt held; None: not known.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Prediction(NamedTuple):
     confidence: float | tuple[float, ...] | None = None
     place: int = -1
     samples: SampleCounts | None = None
+    knowledge: str | None = None
 
 
 class BoxesSaid(NamedTuple):
@@ -110,7 +112,9 @@ def predict(
     score = bound.score(completion, target, knowledge)
     answer = bound.format.parse(completion).answer
     said = read_answer(bound.task, bound.settings, answer, target, score)
-    return Prediction(name, target, score, said=said, completion=completion, answer=answer)
+    return Prediction(
+        name, target, score, said=said, completion=completion, answer=answer, knowledge=knowledge
+    )
 
 
 def read_answer(

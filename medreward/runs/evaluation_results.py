@@ -59,12 +59,14 @@ class ModelComparison(NamedTuple):
         one: the first model.
         other: the second one, which is taken from the first.
         metrics: the difference in each metric; p is corrected for all comparisons of the task.
+        resamples: how many permutations p is told from.
     """
 
     task: str
     one: str
     other: str
     metrics: list[Difference]
+    resamples: int = 2000
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""

@@ -11,11 +11,22 @@ from medreward.files.markdown import cell, plain
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_rules import SuiteAgreement
 
-NOTE = (
-    "In brackets: 95 % percentile bootstrap; rows of one image, or of what --cluster names, are "
-    "drawn together. p: two-sided permutation test, the two models exchanged in the same way; "
-    "Holm's correction is for all metrics and pairs of models of a task."
+INTERVALS = (
+    "95 % percentile bootstrap; rows of one image, or of one cluster that was named, are drawn "
+    "together"
 )
+PERMUTED = (
+    "two-sided permutation test, the two models exchanged in the same way as rows are drawn; "
+    "Holm's correction is for all metrics and pairs of models of a task"
+)
+NOTE = f"In brackets: {INTERVALS}. p: {PERMUTED}."
+SIGNATURE_NOTE = (
+    "The signature is that of the reward with the cards' settings and the options of this command. "
+    "No metric depends on weights, delta or gates; mean credit goes by the settings of partial "
+    "credit. knowledge:rows is one digest of the texts in all rows, whatever order each lists its "
+    "labels in."
+)
+_LOWER = ("error", "unreadable")  # in the names of metrics of which the lower is better
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _COUNTED = ("label", "rows")  # columns of a table of labels that are no shares
 
@@ -33,6 +44,32 @@ def number_text(value: float | None, sign: str = "") -> str:
     if value is None or math.isnan(value):
         return "–"
     return f"{round(value, 3) + 0.0:{sign}.3f}"
+
+
+def lower_is_better(metric: str) -> bool:
+    """Tell whether a metric is better the lower it is."""
+    return any(word in metric for word in _LOWER)
+
+
+def p_text(p: float) -> str:
+    """Return a p-value with four digits, a small one with two that are not zero.
+
+    >>> p_text(0.04), p_text(1 / 2001), p_text(1 / 20001)
+    ('0.0400', '0.00050', '0.000050')
+    """
+    digits = 4 if p >= 0.00095 or p <= 0 else 1 - math.floor(math.log10(p))
+    return f"{p:.{digits}f}"
+
+
+def comparison_note(one: ModelComparison) -> str:
+    """Return how to read the table of two models: direction, and the least p there is."""
+    lower = [own.name for own in one.metrics if lower_is_better(own.name)]
+    but = f", except for {', '.join(lower)}, where lower is better" if lower else ""
+    return (
+        f"A positive difference: {one.one} is higher. Higher is better{but}. The least p that "
+        f"{one.resamples:,} permutations can give is {p_text(1 / (one.resamples + 1))}; the true "
+        f"one may be smaller."
+    )
 
 
 def interval_text(value: float, low: float, high: float, sign: str = "") -> str:
@@ -72,12 +109,12 @@ def markdown(
         lines += [*_metric_lines(group), ""]
         for one in group:
             lines += [*_label_lines(one), *_reason_lines(one)]
-        lines += [f"`{signature}`" for signature in dict.fromkeys(one.signature for one in group)]
-        lines.append("")
+        for signature in dict.fromkeys(one.signature for one in group):
+            lines += [f"`{signature}`", ""]
     for comparison in comparisons:
         lines += [*_comparison_lines(comparison), ""]
     lines += _rule_lines(rules)
-    lines.append(NOTE)
+    lines += [NOTE, "", SIGNATURE_NOTE]
     lines += [""] * bool(sources)
     lines += [f"- {plain(name)}: {plain(text)}" for name, text in (sources or {}).items()]
     return "\n".join(lines) + "\n"
@@ -132,11 +169,13 @@ def _reason_lines(one: TaskEvaluation) -> list[str]:
 def _comparison_lines(one: ModelComparison) -> Iterator[str]:
     yield f"## {plain(one.task)}: {plain(one.one)} minus {plain(one.other)}"
     yield ""
+    yield plain(comparison_note(one))
+    yield ""
     yield "| metric | difference | p | p, Holm |"
     yield "|---|---:|---:|---:|"
     for own in one.metrics:
         value = interval_text(own.value, own.low, own.high, "+")
-        yield f"| {cell(own.name)} | {value} | {own.p:.4f} | {own.adjusted:.4f} |"
+        yield f"| {cell(own.name)} | {value} | {p_text(own.p)} | {p_text(own.adjusted)} |"
 
 
 def _rule_lines(rules: Sequence[SuiteAgreement]) -> list[str]:
@@ -179,10 +218,10 @@ def latex(
     comparisons: Sequence[ModelComparison] = (),
     sources: Mapping[str, str] | None = None,
 ) -> str:
-    r"""Return evaluations as LaTeX tables: a row a metric, a column a model.
+    r"""Return evaluations as LaTeX tables: a row a metric, a column a model and each baseline.
 
-    Values have their interval below them; a difference is set in bold where its corrected p is
-    below 0.05. They need ``\usepackage{booktabs}``.
+    Their captions say what they show: rows, intervals, baselines, tests, bold type. They need
+    ``\usepackage{booktabs}``.
 
     Args:
         evaluations: of one model or several.
@@ -191,31 +230,60 @@ def latex(
     """
     lines = [f"% {tex_text(name)}: {tex_text(text)}" for name, text in (sources or {}).items()]
     for group in grouped(evaluations):
+        lines += ["", *(f"% {tex_text(one)}" for one in dict.fromkeys(e.signature for e in group))]
         models = [one.model or "completions" for one in group]
-        title = f"{group[0].task} {group[0].part}".strip()
-        lines += ["", f"% {tex_text(title)}, {group[0].rows} rows"]
-        lines += [f"% {tex_text(one)}" for one in dict.fromkeys(e.signature for e in group)]
+        baselines = group[0].baselines
+        heads = ["metric", *models, *(f"baseline {i + 1}" for i in range(len(baselines)))]
         names = [*dict.fromkeys(metric.name for one in group for metric in one.metrics)]
         cells = [{m.name: _tex_interval(*m[1:]) for m in one.metrics} for one in group]
+        cells += [{k: _tex_number(v) for k, v in own.items()} for own in baselines.values()]
         table = [[name, *(own.get(name, "") for own in cells)] for name in names]
-        lines += _tabular([title, *models], table)
+        lines += _tabular(heads, table, _caption(group))
     for comparison in comparisons:
-        head = [f"{comparison.task}: {comparison.one} minus {comparison.other}"]
         rows = [
             [
                 own.name,
                 _tex_bold(_tex_interval(own.value, own.low, own.high, "+"), own.adjusted < 0.05),
-                f"${own.p:.4f}$",
-                f"${own.adjusted:.4f}$",
+                f"${p_text(own.p)}$",
+                f"${p_text(own.adjusted)}$",
             ]
             for own in comparison.metrics
         ]
-        lines += ["", *_tabular([*head, "difference", "p", "p, Holm"], rows)]
+        caption = _comparison_caption(comparison, evaluations)
+        lines += ["", *_tabular(["metric", "difference", "p", "p, Holm"], rows, caption)]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _caption(group: Sequence[TaskEvaluation]) -> str:
+    first = group[0]
+    part = f", {first.part}" if first.part else ""
+    named = " ".join(f"Baseline {i}: {name}." for i, name in enumerate(first.baselines, start=1))
+    lower = [m.name for m in first.metrics if lower_is_better(m.name)]
+    but = f" Lower is better in: {', '.join(lower)}." if lower else ""
+    return (
+        f"{first.task}{part}: {_rows_text(first.rows)}. In brackets: {INTERVALS}. {named} "
+        f"Baselines do not look at the image.{but}"
+    )
+
+
+def _comparison_caption(one: ModelComparison, evaluations: Sequence[TaskEvaluation]) -> str:
+    rows = next((e.rows for e in evaluations if e.task == one.task and not e.part), None)
+    count = f", {_rows_text(rows)}" if rows is not None else ""
+    return (
+        f"{one.task}: {one.one} minus {one.other}{count}. {comparison_note(one)} In brackets: "
+        f"{INTERVALS}. p: {PERMUTED}. Bold: p after Holm's correction is below 0.05."
+    )
+
+
+def _rows_text(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
+def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> list[str]:
     return [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{tex_text(caption)}}}",
         rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
         r"\toprule",
         " & ".join(map(tex_text, heads)) + r" \\",
@@ -223,12 +291,18 @@ def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         *(" & ".join((tex_text(name), *values)) + r" \\" for name, *values in rows),
         r"\bottomrule",
         r"\end{tabular}",
+        r"\end{table}",
     ]
 
 
+def _tex_number(value: float, sign: str = "") -> str:
+    shown = number_text(value, sign)
+    return "--" if shown == "–" else f"${shown}$"
+
+
 def _tex_interval(value: float, low: float, high: float, sign: str = "") -> str:
-    shown, *ends = (number_text(one, sign) for one in (value, low, high))
-    return "--" if shown == "–" else rf"${shown}$ {{\footnotesize [{ends[0]}, {ends[1]}]}}"
+    shown, *ends = (_tex_number(one, sign) for one in (value, low, high))
+    return shown if shown == "--" else rf"{shown} {{\footnotesize [{ends[0]}, {ends[1]}]}}"
 
 
 def _tex_bold(text: str, is_bold: bool) -> str:
@@ -242,7 +316,8 @@ def tex_text(text: str) -> str:
     a\_b: 5 \% \{x\} \textbackslash{} \textasciitilde{}
     """
     line = " ".join(text.split())
-    return "".join(_TEX.get(c) or (f"\\{c}" if c in "_%&#${}" else c) for c in line)
+    shown = "".join(_TEX.get(c) or (f"\\{c}" if c in "_%&#${}" else c) for c in line)
+    return shown.replace("--", "-{}-")  # two hyphens are no dash
 
 
 # JSON

@@ -78,7 +78,7 @@ def summary(view: View) -> dict[str, Any]:
         "steps": len(view.steps),
         "tasks": dict(stats.tasks),
         "splits": dict(stats.splits),
-        "signatures": list(stats.signatures),
+        "signatures": stats.signatures.texts(),
         "notes": notes(view),
         "measures": {name: _change(view, name) for name in names(view)},
         "zero_variance": {
@@ -182,7 +182,7 @@ def report(view: View, title: str) -> Report:
                 for code, found in view.stats.examples.items()
             },
             **{f"not understood: {_short(one['text'])}": _unread_text(view, one) for one in unread},
-            "signatures": "\n".join(view.stats.signatures) or "(none)",
+            "signatures": "\n".join(view.stats.signatures.texts()) or "(none)",
         },
     )
 

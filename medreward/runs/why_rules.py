@@ -219,7 +219,7 @@ def setting_of(view: View, name: str) -> str | None:
     """Return what the run's signatures say of a setting, if they say it and agree."""
     values = {
         value
-        for signature in view.stats.signatures
+        for signature in view.stats.signatures.settings
         if signature
         for key, colon, value in (field.partition(":") for field in signature.split("|"))
         if colon and key == name
@@ -426,10 +426,10 @@ def one_target(view: View) -> Iterator[Diagnosis]:
 
 def mixed_settings(view: View) -> Iterator[Diagnosis]:
     """Tasks apart, there are several sets of settings in one trace."""
-    if len(view.stats.signatures) > max(1, len(view.stats.tasks)):
+    if len(view.stats.signatures.settings) > max(1, len(view.stats.tasks)):
         yield Diagnosis(
             "mixed_settings",
-            f"the trace holds scores of {len(view.stats.signatures)} different settings",
+            f"the trace holds scores of {len(view.stats.signatures.settings)} different settings",
             "several runs wrote to one file, or settings changed on the way: totals before and "
             "after do not compare",
         )

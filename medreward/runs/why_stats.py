@@ -9,10 +9,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 
 from medreward.scoring.groups import SAME, STEPS_OPEN
+from medreward.scoring.signatures import SignatureSet
 from medreward.scoring.trace import TraceRow
+from medreward.task.card import shipped
+from medreward.task.task import Task
 
 # Rows without a step are taken by blocks of so many lines, in the order of the file.
 BLOCK = 256
@@ -157,7 +161,7 @@ class Stats:
         self._latest = 0
         self.tasks: Counter[str] = Counter()
         self.splits: Counter[str] = Counter()
-        self.signatures: Counter[str] = Counter()
+        self.signatures = SignatureSet()
 
     def add(self, group: Sequence[TraceRow]) -> None:
         """Take in a group of completions."""
@@ -186,8 +190,9 @@ class Stats:
         ):
             step.answers[row.prediction] += 1
         self._add_unread(step, row)
-        settings = row.signature.partition("|knowledge:")[0] if row.signature else None
-        named = ((self.tasks, row.task), (self.splits, row.split), (self.signatures, settings))
+        if row.signature:
+            self.signatures.add(row.signature, _knowledge_of(row))
+        named = ((self.tasks, row.task), (self.splits, row.split))
         for counter, value in named:
             if value:
                 counter[value] += 1
@@ -208,6 +213,18 @@ class Stats:
         """Keep the first and the latest example of a code."""
         example = example_of(row)
         self.examples[code] = [*self.examples.get(code, [])[:1], example]
+
+
+def _knowledge_of(row: TraceRow) -> str | None:
+    """Return a row's knowledge; a trace leaves the card's own out, which a shipped card has."""
+    if row.knowledge is None and row.task in shipped():
+        return _card_knowledge(row.task)
+    return row.knowledge
+
+
+@lru_cache
+def _card_knowledge(task: str) -> str:
+    return Task.load(task).knowledge_text()
 
 
 def measures(row: TraceRow) -> dict[str, float]:

@@ -52,6 +52,8 @@ _UNSIGNED = (
     ("threshold_factor", 0.5),
     ("task_scale", NO_SCALE),
 )
+# The ways of paying for boxes that look at `box_threshold`.
+_THRESHOLDED = ("threshold", "above")
 # The least share of the weights' sum by which a right answer must win: float32, in which trainers
 # add up rewards, still tells such totals apart.
 _MARGIN = 1e-6
@@ -246,7 +248,7 @@ class Scorer:
         )
 
     def _signature(self, knowledge: str) -> str:
-        return f"{self._fixed_signature}|knowledge:{_digest(knowledge)}"
+        return f"{self._fixed_signature}|knowledge:{knowledge_digest(knowledge)}"
 
     @cached_property
     def _fixed_signature(self) -> str:
@@ -258,7 +260,10 @@ class Scorer:
         for part in self._parts:
             items |= part.signature(self.settings)
         for name in (*COMMON, *self.kind.settings):
-            items |= _signed(name, getattr(self.settings, name))
+            if name == "box_threshold" and self.settings.box_quality in _THRESHOLDED:
+                items[name] = exact(self.settings.box_threshold)  # in force, whatever it is
+            else:
+                items |= _signed(name, getattr(self.settings, name))
         if (decider := self.decider) is not None:
             from medreward.scoring.judge import judge_name
 
@@ -285,7 +290,8 @@ def exact(value: float | str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(knowledge: str) -> str:
+def knowledge_digest(knowledge: str) -> str:
+    """Return what a signature calls a knowledge text: a digest, or "none" of an empty one."""
     digest = sha256(knowledge.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return digest if knowledge else "none"
 

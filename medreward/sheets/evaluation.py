@@ -27,14 +27,14 @@ class Bar:
         value: NaN for none.
         low: the lower end of the interval.
         high: the upper end.
-        note: what stands beside it, such as a p-value.
+        p: p-values that stand beside it, as they are shown (`EvaluationPage` heads them).
     """
 
     model: str
     value: float
     low: float
     high: float
-    note: str = ""
+    p: Sequence[str] = ()
 
     @property
     def known(self) -> bool:
@@ -168,6 +168,7 @@ class TaskSection:
         task: its name.
         rows: how many rows.
         notes: what a reader should know.
+        signatures: of the rewards, each once.
         metrics: their bars.
         baselines: the names of their marks.
         parts: bars of the first metric by part of the rows.
@@ -175,8 +176,8 @@ class TaskSection:
         reliability: one for each model whose confidence is known.
         tables: of labels, reasons and suites.
         differences: bars by pair of models.
+        readings: how to read the differences, by pair of models.
         errors: cards of each model.
-        texts: long texts by name, folded away.
     """
 
     task: str
@@ -189,18 +190,30 @@ class TaskSection:
     reliability: Sequence[ReliabilityPlot] = ()
     tables: Sequence[TextTable] = ()
     differences: Mapping[str, Sequence[BarRow]] = field(default_factory=dict)
+    readings: Mapping[str, str] = field(default_factory=dict)
+    signatures: Sequence[str] = ()
     errors: Mapping[str, Sequence[ErrorCard]] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class EvaluationPage:
-    """Everything that the page shows: a title, facts by name, a section for each task."""
+    """Everything that the page shows.
+
+    Attributes:
+        title: its heading.
+        facts: what the numbers come from, by name.
+        sections: one for each task.
+        intervals: what an interval is; stands above each table of metrics.
+        tests: what the p-values are; stands above each table of differences.
+        signed: what a signature says; stands below each task's.
+    """
 
     title: str
     facts: Mapping[str, str]
     sections: Sequence[TaskSection]
-    note: str = ""
+    intervals: str = ""
+    tests: str = ""
+    signed: str = ""
 
 
 def render_evaluation(content: EvaluationPage) -> str:

@@ -17,7 +17,13 @@ from medreward.data.check import scorers_of
 from medreward.files.atomic import write_text_atomic
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
-from medreward.runs.evaluation import Scored, evaluate, read_completions, score_completions
+from medreward.runs.evaluation import (
+    Scored,
+    evaluate,
+    read_completions,
+    score_completions,
+    signature_of,
+)
 from medreward.scoring.task_book import TaskBook
 from medreward.sheets.report import Report, ReportSample, Row
 from medreward_trl.dataset import from_parquet
@@ -138,7 +144,7 @@ def own_report(result: OwnResult) -> Report:
         ],
         texts={
             "Prompt": str(result.held_out[0]["prompt"][0]["content"][-1]["text"]),
-            "Signature of the reward": result.after.bound.signature(""),
+            "Signature of the reward": signature_of(result.after.predictions),
         },
     )
 

@@ -217,7 +217,11 @@ def check_rows(
 def _check_row(row: Mapping[str, Any], task: Task, settings: RewardSettings) -> list[Any]:
     """Return a row's images."""
     if row["task"] != task.name:
-        raise ConfigError(f"row {row['id']}: it is of task {row['task']!r}, not {task.name!r}")
+        raise ConfigError(
+            f"row {row['id']}: it is of task {row['task']!r}, not {task.name!r}; name the card "
+            f"that the rows were prepared with, task: {row['task']}, or prepare them with "
+            f"--task {task.name}"
+        )
     images = row["images"] if "images" in row else [row["image"]]
     marks = sum(part["type"] == "image" for part in _parts(row))
     if marks != len(images) or None in images:

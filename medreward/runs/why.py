@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from medreward.sheets.report import Report
 
 _TRAIN = "train"
+_NOTHING = (
+    ": no completion was scored; were the rows of a task that the reward knows, and did the run "
+    "get to its first batch?"
+)
 _SHOWN, _WIDTH = 8, 160  # reasons with examples on the terminal, characters of a completion
 
 
@@ -43,7 +47,8 @@ def analyse(
     if not splits or (split is not None and split not in splits):
         known = ", ".join(sorted(map(str, splits)))
         wanted = f" of split {split!r}; there is {known}" if splits else ""
-        raise ConfigError(f"the trace has no rows{wanted}")
+        empty = "" if splits else _NOTHING
+        raise ConfigError(f"the trace has no rows{wanted}{empty}")
     if split is None and len(splits) > 1:
         split = _TRAIN if _TRAIN in splits else max(splits, key=lambda name: splits[name].rows)
     return View(splits[split] if split in splits else next(iter(splits.values())))
@@ -86,6 +91,13 @@ def summary(view: View) -> dict[str, Any]:
             "groups": view.all.groups,
             "causes": shares(view.all.dead, view.all.groups),
         },
+        "thin_variance": {
+            "share": None if math.isnan(view.all.thin_share()) else view.all.thin_share(),
+            "parts": shares(view.all.thin, view.all.groups),
+            "causes": shares(view.all.thin_causes, view.all.groups),
+            "mean_spread": _thin_spread(view),
+        },
+        "cut_off": view.all.shape.cut_off() / stats.rows,
         "reasons": {
             code: {
                 "all": share,
@@ -205,6 +217,11 @@ def _change(view: View, name: str) -> dict[str, float | bool | None]:
     }
 
 
+def _thin_spread(view: View) -> float | None:
+    count = view.all.thin.total()
+    return view.all.thin_spread / count if count else None
+
+
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
@@ -221,6 +238,9 @@ def _head(view: View) -> Iterator[str]:
     stats = view.stats
     tasks = ", ".join(stats.tasks) or "not named"
     yield f"{stats.rows} completions, {len(view.steps)} steps, task {tasks}"
+    for signature, count in stats.signatures.most_common(_SHOWN):
+        share = "" if len(stats.signatures) == 1 else f" ({count} completions)"
+        yield f"settings: {signature}{share}"
     for note in notes(view):
         yield f"note: {note}"
     if view.enough:
@@ -249,6 +269,15 @@ def _dead(view: View) -> Iterator[str]:
         yield f"\nzero-variance groups: {view.all.dead.total()} of {view.all.groups}"
         for name, share in shares(view.all.dead, view.all.dead.total()).items():
             yield f"  {share:6.1%}  {name}: {CAUSES[name]}"
+    if view.all.thin:
+        parts = ", ".join(f"{name} {count}" for name, count in view.all.thin.most_common())
+        yield (
+            f"\ngroups that one small part alone tells apart: {view.all.thin.total()} of "
+            f"{view.all.groups}; the spread of these groups is only that of {parts}: "
+            f"{_thin_spread(view):.1g} on average"
+        )
+        for name, share in shares(view.all.thin_causes, view.all.thin.total()).items():
+            yield f"  {share:6.1%}  but for it {name}: {CAUSES[name]}"
 
 
 def _varied(view: View) -> Iterator[str]:
@@ -298,7 +327,8 @@ def _found(view: View) -> Iterator[str]:
     for finding in found:
         yield f"- {finding.rule}: {finding.facts}\n  first guess: {finding.guess}"
     codes = list(shares(view.all.reasons, 1) or view.stats.examples)
-    yield f"\nexamples: the first and the latest of the {min(len(codes), _SHOWN)} main reasons"
+    main = f"{min(len(codes), _SHOWN)} main reasons" if len(codes) > 1 else "one reason there is"
+    yield f"\nexamples: the first and the latest of the {main}"
     for code in codes[:_SHOWN]:
         yield f"- {code}: {REASONS.get(code, '')}\n" + _shown(view.stats.examples[code], _WIDTH)
 

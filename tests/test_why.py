@@ -290,7 +290,7 @@ def test_a_spread_that_is_only_recitations_is_named() -> None:
 
 
 def test_inert_recitation_that_is_all_that_differs_is_not_said_to_change_nothing() -> None:
-    known = " ".join([KNOWN, *(f"word{i}" for i in range(58))])
+    known = " ".join([KNOWN, *(f"word{i}" for i in range(130))])
     view = analyse(run(always_two, scorer("retinamnist"), known=known))
     found = {one.rule: one for one in findings(view)}
     assert {"thin_variance", "recitation_inert"} <= set(found)

@@ -24,6 +24,7 @@ from medreward.priors.asked import contradictions
 from medreward.scoring.schedule import ThresholdRules, settings_at
 from medreward.scoring.scorer import scorer
 from medreward.task.settings import RewardSettings
+from medreward.text.shown import signed
 from medreward_trl.held_out import check_held_out, evaluate_policy
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def check_rows(
         sizes = ", ".join(str(image.size) for image in images) or "none"
         yield (
             f"{row['id']}: image {sizes}, target {row['target']!r}: "
-            f"right {right.total:+.3f} {right.reasons}, unread {unread.total:+.3f}"
+            f"right {signed(right.total, 3)} {right.reasons}, unread {signed(unread.total, 3)}"
         )
         if not right.correct or right.total <= unread.total:
             raise ConfigError(f"row {row['id']}: its own target is not read as right")

@@ -75,10 +75,12 @@ def _run(arguments: argparse.Namespace) -> int:
             f"{', '.join(settings)}: settings score the completions anew, which needs --task; "
             f"without it the trace's own scores are shown"
         )
+    cards = {}
     if arguments.task:
         bound = scorer(load_named(arguments.task), settings)
         rows = (rescore_row(row, bound) for row in rows)
-    view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split)
+        cards = {bound.task.name: bound.task}
+    view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split, cards=cards)
     if view.all.known["reward"] == 0:
         raise ConfigError(f"{arguments.file[0]}: there are no scores; --task names the task's card")
     if arguments.json:

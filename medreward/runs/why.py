@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError, quote
-from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings, mend_in
+from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
 from medreward.runs.why_stats import CAUSES, MEASURES, OTHERS, Stats, Step, TraceExample, shares
 from medreward.scoring.groups import gather_groups
 from medreward.scoring.trace import TraceRow
+from medreward.task.task import Task
 from medreward.text.reasons import REASONS
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ _SHOWN, _WIDTH = 8, 160  # reasons with examples on the terminal, characters of 
 
 
 def analyse(
-    rows: Iterable[TraceRow], *, group_size: int | None = None, split: str | None = None
+    rows: Iterable[TraceRow],
+    *,
+    group_size: int | None = None,
+    split: str | None = None,
+    cards: Mapping[str, Task] | None = None,
 ) -> View:
     """Return what a trace says.
 
@@ -34,6 +39,7 @@ def analyse(
         group_size: take so many neighbours for a group, where the rows name no group.
         split: take the rows of this split only; by default those of "train", as soon as there are
             several.
+        cards: tasks of your own by name, under which mends are tried; those that ship are known.
 
     Raises:
         ConfigError: if there are no rows.
@@ -51,7 +57,7 @@ def analyse(
         raise ConfigError(f"the trace has no rows{wanted}{empty}")
     if split is None and len(splits) > 1:
         split = _TRAIN if _TRAIN in splits else max(splits, key=lambda name: splits[name].rows)
-    return View(splits[split] if split in splits else next(iter(splits.values())))
+    return View(splits[split] if split in splits else next(iter(splits.values())), cards)
 
 
 def notes(view: View) -> list[str]:
@@ -113,7 +119,7 @@ def summary(view: View) -> dict[str, Any]:
                 "share": view.all.unread[text] / stats.rows,
                 "early": _share("unread", text, view.early),
                 "late": _share("unread", text, view.late),
-                "mend": _mend(text, stats.unread[text].task),
+                "mend": _mend(view, text),
                 "example": vars(stats.unread[text]),
             }
             for text in shares(view.all.unread, 1)
@@ -261,7 +267,7 @@ def _table(view: View) -> Iterator[str]:
 def _cell(value: float | None) -> str:
     if value is None:
         return f"{'-':>9}"
-    return f"{value:9.1f}" if abs(value) >= 10 else f"{value:9.3f}"
+    return f"{value:9.1f}" if abs(value) >= 10 else f"{round(value, 3) + 0.0:9.3f}"
 
 
 def _dead(view: View) -> Iterator[str]:
@@ -308,15 +314,15 @@ def _unread(view: View) -> Iterator[str]:
         edges = (_share("unread", text, view.early), _share("unread", text, view.late))
         yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
         yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
-        yield f"  first guess: {_mend(text, view.stats.unread[text].task)}"
+        yield f"  first guess: {_mend(view, text)}"
 
 
 def _short(text: str) -> str:
     return quote(text if len(text) <= 28 else f"{text[:27]}…")
 
 
-def _mend(text: str, task: str | None) -> str:
-    return "" if text == OTHERS else mend_in(text, task)
+def _mend(view: View, text: str) -> str:
+    return "" if text == OTHERS else view.mend(text)
 
 
 def _found(view: View) -> Iterator[str]:
@@ -340,7 +346,7 @@ def _shown(examples: Iterable[TraceExample], width: int) -> str:
 
 
 def _place(example: TraceExample) -> str:
-    total = "-" if example.total is None else f"{example.total:.3f}"
+    total = "-" if example.total is None else f"{round(example.total, 3) + 0.0:.3f}"
     return f"step {example.step}, id {example.id}, target {example.target}, total {total}"
 
 

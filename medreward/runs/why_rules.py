@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from medreward.errors import quote
-from medreward.language.mends import mend_of
+from medreward.runs.why_mends import TriedMends
 from medreward.runs.why_stats import CAUSES, THIN, Stats, Step, pool_steps, shares
-from medreward.task.card import shipped
 from medreward.task.task import Task
 from medreward.text.formats.registry import format_of
 from medreward.text.formats.table import DEFAULT_FORMAT
@@ -133,8 +132,9 @@ class View:
         late: those of the last steps, or None.
     """
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, cards: Mapping[str, Task] | None = None) -> None:
         self.stats = stats
+        self._mends = TriedMends(cards or {})
         steps = [stats.steps[number] for number in sorted(stats.steps)]
         side = max(MIN_SIDE, int(EDGE * len(steps)))
         self.enough = len(steps) >= 2 * MIN_SIDE
@@ -148,6 +148,11 @@ class View:
     def now(self) -> Step:
         """The last steps, or all of them where there are few."""
         return self.late or self.all
+
+    def mend(self, word: str) -> str:
+        """Return what to do about a word that was not understood, by its first completion."""
+        form = setting_of(self, "completion_format")
+        return self._mends.mend(word, self.stats.unread[word], form)
 
     def trend(self, value: str | Callable[[Step], float]) -> Trend | None:
         """Return how a measure changed, None where there are too few steps that know it."""
@@ -250,14 +255,8 @@ def not_understood(view: View) -> Iterator[Diagnosis]:
             f"{share:.0%} of the answers{_when(view)} are not read since something in them is not "
             f"understood, most often {quote(word)} ({count} of {view.now.unread.total()})",
             f"look whether these answers are honest (the table says where they stand); of "
-            f"{quote(word)}: {mend_in(word, view.stats.unread[word].task)}",
+            f"{quote(word)}: {view.mend(word)}",
         )
-
-
-def mend_in(word: str, task: str | None) -> str:
-    """Return what to do about a word in answers to a task; of a card of one's own it is guessed."""
-    plain = task in shipped() and Task.load(task).reader.rules.is_plain
-    return mend_of(word, takes_modifiers=not plain)
 
 
 def zero_variance(view: View) -> Iterator[Diagnosis]:

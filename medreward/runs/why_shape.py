@@ -25,7 +25,7 @@ _MOST_TEXT = 20_000
 
 
 @dataclass
-class Shape:
+class TextShape:
     """Counts of what completions look like.
 
     Attributes:
@@ -55,7 +55,7 @@ class Shape:
         else:
             self.fits.update(other_formats(text, unreadable=unreadable))
 
-    def update(self, other: Shape) -> None:
+    def update(self, other: TextShape) -> None:
         """Take in other counts."""
         self.malformed += other.malformed
         for name in ("fits", "cut", "lengths", "squares"):
@@ -64,7 +64,7 @@ class Shape:
     def cut_off(self) -> int:
         """Return how many completions were cut off.
 
-        >>> shape = Shape()
+        >>> shape = TextShape()
         >>> shape.add("<think>The disc is", ["no_answer_tag", "think_unclosed"], unreadable=True)
         >>> shape.cut_off()
         1

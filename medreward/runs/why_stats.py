@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from medreward.runs.why_shape import Shape
+from medreward.runs.why_shape import TextShape
 from medreward.scoring.groups import SAME, STEPS_OPEN
 from medreward.scoring.trace import TraceRow
 
@@ -77,7 +77,7 @@ class Step:
     thin: Counter[str] = field(default_factory=Counter)
     thin_causes: Counter[str] = field(default_factory=Counter)
     thin_spread: float = 0.0
-    shape: Shape = field(default_factory=Shape)
+    shape: TextShape = field(default_factory=TextShape)
 
     def mean(self, name: str) -> float:
         """Return the mean of a measure, nan where no row has it."""

@@ -42,6 +42,7 @@ from medreward.prepare.parts import (
     rows_file,
     share_of,
 )
+from medreward.prepare.patients import patient_remarks
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -255,10 +256,12 @@ def _settled(
         seed=options.seed,
         skip=options.on_error == "skip",
     )
+    has_splits = bool(records) and records[0].split is not None
     records = assign_splits(records, options.fractions, options.seed)
     check_groups(records, private=source.private)
+    patients = patient_remarks(records, options.fractions, has_splits=has_splits)
     records = limit_splits(records, options.limit, options.seed)
-    remarks = [*source.remarks, *unsaid, *left_out, *_untold(task, prompts, options)]
+    remarks = [*source.remarks, *unsaid, *left_out, *patients, *_untold(task, prompts, options)]
     if not records:
         why = report_lines(remarks, most=10)
         raise ConfigError("\n".join([f"{source.name}: no image is left to write", *why]))

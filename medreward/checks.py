@@ -46,6 +46,8 @@ def text(what: str, value: object, *, empty: bool = False) -> str:
     if isinstance(value, str) and (value or empty):
         return value
     hint = " (put it in quotes)" if isinstance(value, bool | int | float) else ""
+    if value is None:
+        hint = f" (missing or empty: write {what.rpartition('.')[2]}: …)"
     raise ConfigError(f"{what}: {quote(value)} is not a {'' if empty else 'non-empty '}text{hint}")
 
 

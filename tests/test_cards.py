@@ -13,14 +13,16 @@ import yaml
 from rapidfuzz import fuzz
 
 from medreward import ConfigError, Label, RewardSettings, Statement, Task, explain
+from medreward.commands.cli import main
 from medreward.kinds.base import kind_of
 from medreward.priors.lint import lint_card
 from medreward.priors.prompt import build_prompt
 from medreward.priors.show import card_text
 from medreward.scoring.scorer import Scorer
-from medreward.task.card import shipped
+from medreward.task.card import copied_card, shipped
 from medreward.task.links import link_of
 from medreward.task.task import parse_card
+from medreward.version import __version__
 from tests.reading_tables import make
 
 HEAD = "name: demo\nkind: classification\nquestion: Which?\n"
@@ -390,6 +392,9 @@ def test_a_card_is_the_task_it_describes() -> None:
             r"ref\.opened: 'no' is neither true nor false",
         ),
         ({"unopened": []}, "card: field: 'unopened' is not one of"),
+        ({"references": {"ref": {"citation": "A. 2020."}}}, r"ref\.url: missing.*write url: https"),
+        ({"references": {"ref": {"citation": "A", "url": None}}}, r"ref\.url: .*write url: …"),
+        ({"knowledge": [{"text": "t"}]}, r"knowledge\[0\]\.source: .*write source: …"),
         ({"urls": {}}, "card: field: 'urls' is not one of"),
         ({"reviews": []}, "card: field: 'reviews' is not one of"),
         ({"knowledge": {"text": "t"}}, "knowledge: .* is not a list"),
@@ -506,3 +511,52 @@ def test_a_wrong_target_is_told_the_first_twenty_labels(count: int, allowed: str
     task = make("demo", *"abcdefghijklmnopqrstuvwxyz"[:count])
     with pytest.raises(ConfigError, match=rf"^task 'demo': target 'zz' is not .*{allowed}"):
         task.target_index("zz")
+
+
+@pytest.mark.parametrize(
+    "citation", ["A. On cells. doi:10.1000/182.", "A. arXiv:2409.11546", "A. https://a.org/x"]
+)
+def test_a_reference_needs_no_address_where_its_citation_has_one(citation: str) -> None:
+    card = {**MINIMAL}
+    card["references"] = {"ref": {"citation": citation}}
+    task = parse_card(yaml.safe_dump(card))
+    assert task.references["ref"] == citation
+    assert not task.urls
+
+
+@pytest.mark.parametrize(
+    ("line", "mend"),
+    [
+        ("question: Breast ultrasound: what is it?", "line 3, column 28: .*colon.*goes in quotes"),
+        ("\tquestion: What is it?", "line 3, .*tab: indent with spaces"),
+        ("question: *what is it?", "line 3, .*in quotes"),
+        ("question: @home what is it?", "line 3, .*in quotes"),
+        ("question: [what is it?", ".*in quotes"),
+    ],
+)
+def test_a_text_that_is_no_yaml_says_what_to_write(line: str, mend: str) -> None:
+    text = f"name: demo\nkind: classification\n{line}\nlabels: [a, b]\n"
+    with pytest.raises(ConfigError, match=mend) as raised:
+        parse_card(text)
+    assert "unicode string" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_card_can_be_copied_and_changed(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / f"{name}.yaml"
+    copy.write_text(copied_card(name), encoding="utf-8")
+    task, same = Task.load(copy), Task.load(name)
+    assert task.digest == same.digest
+    assert task.knowledge_text() == same.knowledge_text()
+    assert task.data["card"] == f"copied from {name} of medreward {__version__}"
+
+
+def test_a_copy_takes_a_modifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "show", "retinamnist", "--yaml"]) == 0
+    text = capsys.readouterr().out.replace("modifiers: [", "modifiers: [macular, edema, ")
+    copy = tmp_path / "mine.yaml"
+    copy.write_text(text.replace("name: retinamnist", "name: mine", 1), encoding="utf-8")
+    said = "<think>x</think><answer>Moderate NPDR with macular edema</answer>"
+    assert explain(said, 2, task=copy).correct
+    assert main(["tasks", "show", str(copy), "--yaml"]) == 0
+    assert capsys.readouterr().out == copy.read_text(encoding="utf-8")

@@ -316,3 +316,25 @@ def test_a_language_is_one_file_and_one_line(
 def test_degrees_are_modifiers_but_where_labels_are_grades() -> None:
     assert make_vocabulary(("en",)).class_of("mild") is WordClass.MODIFIER
     assert make_vocabulary(("en",), scale=(0, 4)).class_of("mild") is None
+
+
+COMMITS = {
+    "en": ["probably {0}", "likely {0}", "most likely {0}", "{0} is likely", "suggestive of {0}"],
+    "de": ["wahrscheinlich {0}", "am ehesten {0}", "höchstwahrscheinlich {0}"],
+    "zh": ["很可能{0}", "最可能是{0}"],
+}
+LEAVES_OPEN = {
+    "en": ["possibly {0}", "presumably {0}", "suspected {0}", "{0} suspected", "concern for {0}"],
+    "de": ["möglicherweise {0}", "vermutlich {0}", "Verdacht auf {0}", "mutmaßlich {0}"],
+    "zh": ["可能是{0}", "疑似{0}", "考虑{0}"],
+}
+
+
+@pytest.mark.parametrize("language", COMMITS)
+def test_hedges_follow_one_rule_in_each_language(language: str) -> None:
+    """More likely than not commits itself; what could be, or is suspected, is left open."""
+    card = Task("chest", labels=["normal", "pneumonia"], languages=("en", "de", "zh"))
+    for forms, reason in ((COMMITS, "correct"), (LEAVES_OPEN, "label_open")):
+        for form in forms[language]:
+            text = f"<think>x</think><answer>{form.format('pneumonia')}</answer>"
+            assert explain(text, "pneumonia", task=card).reasons[0] == reason, form

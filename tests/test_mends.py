@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from medreward import Task, explain
 from medreward.audit.cases import check_text
 from medreward.audit.cases.show import show_outcome
 from medreward.commands.cli import main
-from medreward.language.mends import mend_of
+from medreward.language.mends import describe_unread, mend_of
 from medreward.language.vocabulary import LANGUAGES, phrases_of
+from medreward.scoring.mends import tried_mend
+from medreward.scoring.scorer import Scorer
 from medreward.scoring.trace import TraceRow, TraceWriter, read_rows, trace_row
 
 TASK = Task.load("pneumoniamnist")
@@ -78,6 +84,94 @@ def test_a_modifier_that_is_offered_mends_the_answer() -> None:
     assert explain(text, "pneumonia", task=TASK).unread == "zorbic"
     card = Task("chest", labels=["normal", "pneumonia"], modifiers=("zorbic",))
     assert explain(text, "pneumonia", task=card).correct
+
+
+NAMED = "is another name of a label"
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "answer", "proposed", "not_proposed"),
+    [
+        ("retinamnist", 2, "Moderate NPDR with macular edema", ["['macular', 'edema']"], []),
+        (
+            *("retinamnist", 2, "Moderate NPDR without macular edema"),
+            ["'Moderate NPDR' is read, 'without macular edema' beside it is not"],
+            ["modifiers", "languages", NAMED],
+        ),
+        ("retinamnist", 0, "normal", [f"'normal' {NAMED}"], ["German", "modifiers"]),
+        ("retinamnist", 0, "healthy retina", [f"'healthy retina' {NAMED}"], ["modifiers"]),
+        ("busi", 2, "carcinoma in situ", ["['in situ']", f"'carcinoma in situ' {NAMED}"], []),
+        ("pneumoniamnist", 1, "keine Pneumonie", ["German"], ["modifiers", NAMED]),
+        ("pneumoniamnist", 1, "pneumonia nicht", ["leave it unread"], ["modifiers", NAMED]),
+        ("pneumoniamnist", 1, "~ pneumonia", ["'pneumonia' is read, '~' beside"], ["modifiers"]),
+    ],
+)
+def test_what_is_proposed_makes_the_answer_read(
+    task: str, target: int, answer: str, proposed: list[str], not_proposed: list[str]
+) -> None:
+    bound = Scorer(Task.load(task))
+    text = f"<think>x</think><answer>{answer}</answer>"
+    score = bound.score(text, target)
+    assert score.unread
+    said = tried_mend(bound, text, target, score.unread)
+    assert [part for part in proposed if part not in said] == [], said
+    assert [part for part in not_proposed if part in said] == [], said
+
+
+def listed(field: str, said: str) -> tuple[str, ...]:
+    """Return the words of ``field: [...]`` in a mend."""
+    match = re.search(rf"{field}: \[(.*?)\]", said)
+    return tuple(yaml.safe_load(f"[{match[1]}]")) if match else ()
+
+
+def proposals(said: str, task: Task, answer: str) -> list[Task]:
+    """Return the task with each change that a mend proposes."""
+    found = []
+    if words := listed("modifiers", said):
+        found.append(replace(task, modifiers=(*task.modifiers, *words)))
+    if languages := listed("languages", said):
+        found.append(replace(task, languages=languages))
+    if NAMED in said:
+        first = task.labels[0]
+        named = replace(first, synonyms=(*first.synonyms, answer))
+        found.append(replace(task, labels=(named, *task.labels[1:])))
+    return found
+
+
+@pytest.mark.parametrize("name", ["retinamnist", "pneumoniamnist", "busi", "chexpert", "bccd"])
+def test_no_change_is_proposed_that_does_not_help(name: str) -> None:
+    task = Task.load(name)
+    bound, label = Scorer(task), task.labels[-1].name
+    target: Any = {"busi": 2, "retinamnist": 2, "pneumoniamnist": 1, "chexpert": [1], "bccd": []}[
+        name
+    ]
+    frames = ["{0} zorbic", "zorbic", "{0} mit zorbic", "no zorbic {0}", "{0} without zorbic"]
+    frames += ["normal", "{0} in zorbic", "moderate {0}", "nicht {0}", "{0}, zorbic, glim", "is"]
+    tried = 0
+    for frame in frames:
+        answer = frame.format(label)
+        text = f"<think>x</think><answer>{answer}</answer>"
+        score = bound.score(text, target)
+        if not score.unread:
+            continue
+        for changed in proposals(tried_mend(bound, text, target, score.unread), task, answer):
+            again = Scorer(changed, bound.settings).score(text, target)
+            assert not again.unread, (answer, changed.modifiers, changed.languages)
+            tried += 1
+    assert tried or name == "bccd"
+
+
+def test_a_known_word_is_not_said_to_be_unknown() -> None:
+    assert describe_unread("zorbic") == "'zorbic' is not understood"
+    assert "known, but not understood in this place" in describe_unread("suspicious")
+
+
+def test_nothing_is_printed_as_minus_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "<think>Dot bleeds in one quadrant.</think><answer>x</answer>"
+    assert main(["explain", text, "--target", "2", "--task", "retinamnist"]) == 0
+    shown = capsys.readouterr().out
+    assert "-0.0000" not in shown
+    assert "total       +0.2000" in shown
 
 
 def write_trace(path: Path, answers: list[str]) -> Path:

@@ -64,6 +64,24 @@ def test_rows_of_other_tasks_are_not_applicable() -> None:
     assert values == [1.0, None, None]
 
 
+def test_a_batch_without_any_row_of_the_tasks_names_both_and_the_mend() -> None:
+    rows = {"target": [1] * 3, "task": ["icdr"] * 3}
+    for reward in (shaped("retinamnist"), reward_funcs("retinamnist")[0][0]):
+        with pytest.raises(ConfigError, match=r"'icdr'.*'retinamnist'.*reward_funcs\('icdr'\)"):
+            reward(completions=GROUP, **rows)
+
+
+def test_a_mixture_without_a_trainer_may_have_batches_of_others_only() -> None:
+    rows = {"target": [1] * 3, "task": ["icdr"] * 3}
+    told = shaped("retinamnist", other_tasks=["icdr"])
+    assert told(completions=GROUP, **rows) == [None] * 3
+    seen = shaped("retinamnist")
+    assert seen(completions=GROUP[:1], target=[1], task=["retinamnist"]) == [1.2]
+    assert seen(completions=GROUP, **rows) == [None] * 3
+    with pytest.raises(ConfigError, match="other_tasks"):
+        shaped("retinamnist", other_tasks="icdr")
+
+
 def test_boxes_as_rows_hold_them() -> None:
     funcs, _ = reward_funcs("mni152_brain_box")
     text = "<think>x</think><answer>[[0, 0, 10, 10]]</answer>"
@@ -134,6 +152,11 @@ def test_the_knowledge_column_is_what_recitation_compares_with() -> None:
         ({}, "column 'target' is missing"),
         ({"target": [1, 9, 1]}, "row 1 of the batch.*target 9"),
         ({"target": [1, None, 1]}, "row 1 of the batch.*target None"),
+        ({}, "has no column but the prompts; target_column="),
+        ({"target": [1, 1]}, "column 'target': 2 values for 3 completions"),
+        ({"target": None}, "column 'target': None is no list"),
+        ({"target": "1"}, "column 'target': '1' is no list"),
+        ({"target": [1] * 3, "knowledge": [""]}, "column 'knowledge': 1 values for 3"),
     ],
 )
 def test_wrong_rows_are_named(columns: dict[str, Any], message: str) -> None:

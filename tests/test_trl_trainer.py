@@ -51,6 +51,34 @@ def test_other_functions_may_have_any_weight(tmp_path: Path) -> None:
         score_batch(wrong, [RIGHT])
 
 
+def with_tasks(*tasks: str) -> Any:
+    data = from_rows(level_rows(len(tasks)))
+    return data.remove_columns("task").add_column("task", list(tasks))
+
+
+def zero_reward(completions: list[Any], **_: Any) -> list[float]:
+    return [0.0] * len(completions)
+
+
+def test_rows_of_another_task_stop_the_run_at_its_first_batch(tmp_path: Path) -> None:
+    data = with_tasks("chexpert", "chexpert")
+    message = rf"rows of the data set are of 'chexpert'.*'{TASK}'.*reward_funcs\('chexpert'\)"
+    for funcs in (shaped(TASK), [shaped(TASK), zero_reward]):
+        trainer = make_trainer(tmp_path, funcs, data)
+        with pytest.raises(ConfigError, match=message):
+            trainer.train()
+
+
+def test_a_mixture_needs_a_function_for_each_task(tmp_path: Path) -> None:
+    data = with_tasks(TASK, "yes_no", TASK, TASK)
+    with pytest.raises(ConfigError, match="some rows of the data set are of 'yes_no'"):
+        make_trainer(tmp_path, shaped(TASK), data).train()
+    data = data.remove_columns("target").add_column("target", ["normal", "yes", *["normal"] * 2])
+    sets = [shaped(TASK, name="chest"), shaped("yes_no", name="asked")]
+    for funcs in (sets, shaped([TASK, "yes_no"]), [shaped(TASK), zero_reward]):
+        make_trainer(tmp_path, funcs, data, max_steps=2).train()
+
+
 def test_rloo_is_checked_too(tmp_path: Path) -> None:
     from trl import RLOOConfig, RLOOTrainer
 

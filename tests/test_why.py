@@ -132,6 +132,35 @@ def in_other_words(rng: random.Random, _: int, target: int) -> str:
     return answer(f"{said} zorbic" if rng.random() < 0.1 else said, rng.choice(THOUGHTS))
 
 
+WORDS = "the vessels of this left eye show a few dots near disc and no exudates at all".split()
+
+
+def cut_in_thought(rng: random.Random, step: int, target: int) -> str:
+    """What the end of a limit leaves: about as many characters, somewhere in the reasoning."""
+    return "<think>" + " ".join(rng.choice(WORDS) for _ in range(80))
+
+
+def cut_without_tags(rng: random.Random, step: int, target: int) -> str:
+    return cut_in_thought(rng, step, target).removeprefix("<think>")
+
+
+def always_two(rng: random.Random, _: int, target: int) -> str:
+    return answer(2, " ".join(rng.choice([*WORDS, *KNOWN.split()]) for _ in range(20)))
+
+
+def boxed(rng: random.Random, _: int, target: int) -> str:
+    return f"<think>{rng.choice(THOUGHTS)}</think>\\boxed{{{guess(rng, 0.5, target)}}}"
+
+
+def plain_behind_think(rng: random.Random, _: int, target: int) -> str:
+    return f"<think>{rng.choice(THOUGHTS)}</think> Grade {guess(rng, 0.5, target)}"
+
+
+def prefilled(rng: random.Random, _: int, target: int) -> str:
+    return answer(guess(rng, 0.5, target), rng.choice(THOUGHTS)).removeprefix("<think>")
+
+
+THIN = {"never_right", "unreadable", "thin_variance"}
 FORMAT: dict[str, Any] = {"delta": 0, "weights": {"format": 0.8}}
 TABLE: list[tuple[str, Make, dict[str, Any], set[str]]] = [
     ("healthy", healthy, {"delta": 0, "decay": "linear"}, {"constant_part"}),
@@ -139,7 +168,12 @@ TABLE: list[tuple[str, Make, dict[str, Any], set[str]]] = [
     ("wrong", wrong_only, {}, {"never_right"}),
     # Under δ⁻ unread answers are charged for their reasoning, so that their groups would differ.
     ("untagged", untagged, {"delta": 0}, {"unreadable", "zero_variance", "never_right"}),
-    ("cut off", cut_off, {"delta": 0}, {"unreadable", "zero_variance", "never_right"}),
+    ("cut off", cut_off, {"delta": 0}, {"cut_off", "unreadable", "zero_variance", "never_right"}),
+    ("cut in thought", cut_in_thought, {}, {"cut_off", *THIN}),
+    ("cut, no tags", cut_without_tags, {}, {"cut_off", *THIN}),
+    ("always two", always_two, {}, {"thin_variance", "one_answer"}),
+    ("boxed", boxed, {}, THIN),
+    ("prefilled", prefilled, {"delta": 0}, {"constant_part"}),
     ("solved", solved, {"delta": 0}, {"zero_variance", "constant_part"}),
     ("capped", hard, {"delta": 0, "decay": "exact"}, {"zero_variance", "never_right"}),
     ("greedy", greedy, {"delta": 0}, {"zero_variance", "same_text"}),
@@ -216,6 +250,64 @@ def test_guesses_fit_the_cause() -> None:
     assert "partial credit" in guessed(hard, "zero_variance", delta=0, decay="exact")
     assert "delta +1 pays" in guessed(reciting, "recitation", delta=1)
     assert "something else pays" in guessed(reciting, "recitation", delta=-1)
+    assert "completion_format: boxed" in guessed(boxed, "unreadable")
+    assert "completion_format: prefilled_think" in guessed(prefilled, "constant_part", delta=0)
+    assert "completion_format: after_think" in guessed(plain_behind_think, "unreadable")
+
+
+@pytest.mark.parametrize("make", [cut_off, cut_in_thought, cut_without_tags])
+def test_what_was_cut_off_is_said_first(make: Make) -> None:
+    for delta in (-1, 0):
+        first, *others = findings(analyse(run(make, scorer("retinamnist", {"delta": delta}))))
+        assert first.rule == "cut_off"
+        assert "raise max_completion_length" in first.guess
+        assert not [found for found in others if "warm start" in found.guess]
+
+
+def test_what_a_policy_ended_itself_is_not_cut_off() -> None:
+    def ended(rng: random.Random, step: int, target: int) -> str:
+        return cut_in_thought(rng, step, target) + "<|im_end|>"
+
+    def of_any_length(rng: random.Random, step: int, target: int) -> str:
+        return " ".join(rng.choice(WORDS) for _ in range(rng.randint(60, 200)))
+
+    for make in (ended, of_any_length):
+        rules = {one.rule for one in findings(analyse(run(make, scorer("retinamnist"))))}
+        assert "cut_off" not in rules
+        assert "unreadable" in rules
+
+
+def test_a_spread_that_is_only_recitations_is_named() -> None:
+    view = analyse(run(always_two, scorer("retinamnist")))
+    said = describe_run(view)
+    assert "the spread of these groups is only recitation's: 0.0006 on average" in said
+    assert "but for it all wrong, one answer" in said
+    found = summary(view)["thin_variance"]
+    assert 0 < found["mean_spread"] < why_rules.THIN
+    # What is dead without recitation is what was dead or thin with it.
+    plain = summary(analyse(run(always_two, scorer("retinamnist", {"delta": 0}))))
+    causes = summary(view)["zero_variance"]["causes"]
+    added = {k: causes.get(k, 0) + v for k, v in found["causes"].items()}
+    assert added == pytest.approx(plain["zero_variance"]["causes"])
+
+
+def test_inert_recitation_that_is_all_that_differs_is_not_said_to_change_nothing() -> None:
+    known = " ".join([KNOWN, *(f"word{i}" for i in range(130))])
+    view = analyse(run(always_two, scorer("retinamnist"), known=known))
+    found = {one.rule: one for one in findings(view)}
+    assert {"thin_variance", "recitation_inert"} <= set(found)
+    assert "delta changes nothing" not in found["recitation_inert"].facts
+    assert "all that differs" in found["recitation_inert"].facts
+
+
+def test_the_settings_in_force_are_said() -> None:
+    settings = ({"decay": "exact"}, {"decay": "linear"})
+    runs = [list(run(healthy, scorer("retinamnist", one))) for one in settings]
+    later = [replace(row, step=(row.step or 0) + STEPS) for row in runs[1]]
+    view = analyse([*runs[0], *later])
+    said = describe_run(view)
+    assert "settings: medreward:" in said
+    assert "decay:exact from step 1; decay:linear from step 21" in said
 
 
 def test_parts_that_move_together_are_found() -> None:
@@ -419,6 +511,28 @@ def test_whatever_a_file_holds_it_is_read_or_named(
     else:
         assert describe_run(view)
         json.dumps(summary(view), allow_nan=False)
+
+
+def test_a_trace_is_scored_anew_under_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(tmp_path / "a.jsonl", run(boxed, scorer("retinamnist"))))
+    options = ["--weight", "recitation=0", "--completion-format", "boxed"]
+    assert main(["why", path, "--task", "retinamnist", *options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["measures"]["unreadable"]["all"] == 0
+    assert "recitation:0|" in found["signatures"][0]
+    assert main(["why", path, *options]) == 2
+    assert "needs --task" in capsys.readouterr().err
+
+
+def test_an_empty_trace_asks_for_the_rows_tasks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.touch()
+    assert main(["why", str(path)]) == 2
+    assert "no completion was scored; were the rows of a task" in capsys.readouterr().err
 
 
 def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ from medreward.scoring.schedule import ThresholdRules, settings_at
 from medreward.scoring.scorer import scorer
 from medreward.scoring.signatures import SignatureSet
 from medreward.task.settings import RewardSettings
+from medreward.text.shown import signed
 from medreward_trl.held_out import check_held_out, evaluate_policy
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def check_rows(
         sizes = ", ".join(str(image.size) for image in images) or "none"
         yield (
             f"{row['id']}: image {sizes}, target {row['target']!r}: "
-            f"right {right.total:+.3f} {right.reasons}, unread {unread.total:+.3f}"
+            f"right {signed(right.total, 3)} {right.reasons}, unread {signed(unread.total, 3)}"
         )
         if not right.correct or right.total <= unread.total:
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
@@ -273,7 +274,11 @@ def check_rows(
 def _check_row(row: Mapping[str, Any], task: Task, settings: RewardSettings) -> list[Any]:
     """Return a row's images."""
     if row["task"] != task.name:
-        raise ConfigError(f"row {row['id']}: it is of task {row['task']!r}, not {task.name!r}")
+        raise ConfigError(
+            f"row {row['id']}: it is of task {row['task']!r}, not {task.name!r}; name the card "
+            f"that the rows were prepared with, task: {row['task']}, or prepare them with "
+            f"--task {task.name}"
+        )
     images = row["images"] if "images" in row else [row["image"]]
     marks = sum(part["type"] == "image" for part in _parts(row))
     if marks != len(images) or None in images:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from medreward import ConfigError, Score, Weights
+from medreward.checks import texts
+from medreward.errors import quote
 from medreward.scoring.groups import by_prompt, zero_variance_share
 from medreward.scoring.parts.base import used_parts
 from medreward.scoring.rows import JudgedRow, judge_row, score_rows
@@ -28,6 +30,7 @@ from medreward_trl.in_trainer import (
     is_evaluating,
     trainer_of,
 )
+from medreward_trl.row_tasks import RowTasks
 from medreward_trl.schedule import TrainerSchedule
 
 _log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ def reward_funcs(
     target_column: str = "target",
     trace: TraceLike | None = None,
     name: str | None = None,
+    other_tasks: Sequence[str] = (),
     **settings: Any,
 ) -> RewardFuncs:
     """Return one reward function a part (accuracy, format, recitation) and their weights.
@@ -71,11 +75,11 @@ def reward_funcs(
 
     The rows need a column of targets; a column ``task`` names the row's task and a column
     ``knowledge`` the text injected into its prompt (default: the card's). Rows of other tasks get
-    None, TRL's "not applicable". The first function also logs each completion's prediction and
-    reasons (``log_extra``), the shares of exactly right and of unreadable answers and, where the
-    rows have a column ``id``, that of groups without any variance (``log_metric``); of several
-    tasks also ``correct/TASK`` and ``accuracy/TASK`` of each; over the rows
-    of all ranks. A group of one completion has no variance to speak of and does not count.
+    None, TRL's "not applicable"; they need functions of their own. The first function also logs
+    each completion's prediction and reasons (``log_extra``), the shares of exactly right and of
+    unreadable answers and, where the rows have a column ``id``, that of groups without any variance
+    (``log_metric``); of several tasks also ``correct/TASK`` and ``accuracy/TASK`` of each; over the
+    rows of all ranks. A group of one completion has no variance to speak of and does not count.
 
     TRL knows the weights from ``GRPOConfig(reward_weights=...)`` alone and takes 1 for each where
     they are forgotten, so the functions look at the trainer's and refuse others than their own
@@ -89,6 +93,8 @@ def reward_funcs(
             evaluated and that no ``split`` tells from training rows get the split "evaluation".
         name: goes before the names of functions, metrics and columns, as in ``first/accuracy``; a
             trainer with several sets needs one for each set but one.
+        other_tasks: the tasks of rows that functions of your own reward. It is needed where the
+            trainer or its data set is not seen; other sets of `reward_funcs` in one trainer are.
         **settings: override the cards' reward settings, as in `medreward.shaped_reward`;
             ``task_scale`` may be a mapping of tasks or a file of one. Here
             ``box_quality="schedule"`` is allowed too, which needs a trace, and ``box_schedule``, a
@@ -97,13 +103,14 @@ def reward_funcs(
     Raises:
         ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
             label set, at the call, with the row's number in the batch; at the call too, if the
-            trainer has other weights, or other functions of the same name.
+            trainer has other weights, other functions of the same name, or rows of tasks that no
+            function takes.
 
     >>> funcs, weights = reward_funcs("retinamnist")
     >>> funcs[0](completions=["<think>x</think><answer>1</answer>"], target=["2"])
     [0.25]
     """
-    batch = BatchScorer(task, target_column, settings, trace)
+    batch = BatchScorer(task, target_column, settings, trace, other_tasks)
     weights = batch.weights()
     parts = [part.name for part in used_parts(weights)]
     funcs = [PartReward(batch, part, weights[part], _prefix(name)) for part in parts]
@@ -116,6 +123,7 @@ def shaped(
     target_column: str = "target",
     trace: TraceLike | None = None,
     name: str | None = None,
+    other_tasks: Sequence[str] = (),
     **settings: Any,
 ) -> ShapedReward:
     """Return the shaped total as a single reward function (see :func:`reward_funcs`).
@@ -126,7 +134,9 @@ def shaped(
     >>> shaped("retinamnist")(completions=["<think>x</think><answer>1</answer>"], target=["2"])
     [0.45]
     """
-    return ShapedReward(BatchScorer(task, target_column, settings, trace), _prefix(name))
+    return ShapedReward(
+        BatchScorer(task, target_column, settings, trace, other_tasks), _prefix(name)
+    )
 
 
 def _prefix(name: str | None) -> str:
@@ -144,6 +154,7 @@ class BatchScorer:
         target_column: str,
         settings: Mapping[str, Any],
         trace: TraceLike | None = None,
+        other_tasks: Sequence[str] = (),
     ) -> None:
         several = isinstance(task, Sequence) and not isinstance(task, str)
         settings = dict(settings)
@@ -156,6 +167,8 @@ class BatchScorer:
         if not self.scorers:
             raise ConfigError("task: the list of tasks is empty")
         self.target_column = target_column
+        others = [*other_tasks] if isinstance(other_tasks, tuple) else other_tasks
+        self.row_tasks = RowTasks([*self.scorers], texts("other_tasks", others))
         self.trace = trace_writer(trace)
         self.schedule: TrainerSchedule | None = None
         if is_scheduled(settings):
@@ -180,11 +193,12 @@ class BatchScorer:
     ) -> list[Score | None]:
         """Return the score of each row, None where its task is not one of ours."""
         count = len(completions)
+        targets = self._column(columns, self.target_column, count, required=True)
         rows = list(
             zip(
                 map(_said, completions),
                 self._column(columns, "task", count),
-                map(_plain, self._column(columns, self.target_column, count, required=True)),
+                map(_plain, targets),
                 self._column(columns, "knowledge", count),
                 strict=True,
             )
@@ -288,10 +302,11 @@ class BatchScorer:
         self, columns: Mapping[str, Any], name: str, count: int, *, required: bool = False
     ) -> Iterable[Any]:
         if name in columns:
-            return columns[name]  # type: ignore[no-any-return]
+            return _column_of(name, columns[name], count)
         if required:
+            has = ", ".join(sorted(columns)) or "no column but the prompts"
             raise ConfigError(
-                f"column {name!r} is missing; the data set has {', '.join(sorted(columns))}; "
+                f"column {name!r} is missing; the data set has {has}; "
                 f"target_column= names another one. If the rows have it, TRL has removed it: set "
                 f"GRPOConfig(remove_unused_columns=False)"
             )
@@ -330,6 +345,8 @@ class _Reward:
         TRL names all arguments; trainers of its shape may give the completions by position.
         """
         trainer = trainer_of(log_metric)
+        if self.logs and columns.get("task") is not None:
+            self.batch.row_tasks.check(columns["task"], trainer, _row_tasks_of)
         self.batch.move_schedule(columns)
         scores = self.batch.scores(completions, columns)
         if self.logs:
@@ -462,6 +479,23 @@ def _split(split: object, evaluating: bool | None) -> str | None:
     if evaluating is None or (split is not None and str(split) != TRAIN):
         return _text(split)
     return EVALUATION if evaluating else TRAIN
+
+
+def _column_of(name: str, values: Any, count: int) -> Sequence[Any]:
+    """Return a column, which has to have one value a completion."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise ConfigError(
+            f"column {name!r}: {quote(values)} is no list; give a list of one value a completion"
+        )
+    if len(values) != count:
+        raise ConfigError(
+            f"column {name!r}: {len(values)} values for {count} completions; give one for each"
+        )
+    return values  # type: ignore[no-any-return]
+
+
+def _row_tasks_of(func: Any) -> RowTasks | None:
+    return func.batch.row_tasks if isinstance(func, _Reward) else None
 
 
 def _said(completion: CompletionLike) -> str:

@@ -23,6 +23,7 @@ from medreward.kinds.right_answers import right_answer
 from medreward.kinds.truth import target_of
 from medreward.scoring.rows import score_rows
 from medreward.scoring.signatures import SignatureSet
+from medreward.text.shown import signed
 from medreward_verl.scoring import RowScorer, row_scorer
 from medreward_verl.sizes import check_ignored, check_sizes, hindering_packages
 
@@ -201,7 +202,7 @@ def _score(rows: RowScorer, row: Mapping[str, Any], text: str) -> Score:
 
 
 def _said(score: Score) -> str:
-    return f"{score.total:+.3f} ({', '.join(score.reasons)})"
+    return f"{signed(score.total, 3)} ({', '.join(score.reasons)})"
 
 
 def _check_size(config: Any) -> Iterator[str]:

@@ -19,11 +19,12 @@ from medreward.errors import ConfigError, quote
 from medreward.files.atomic import replacing
 from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.truth import target_of
-from medreward.language.mends import mend_of
+from medreward.language.mends import describe_unread
+from medreward.scoring.mends import tried_mend
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.scoring.task_book import load_named
 from medreward.text.reasons import REASONS
-from medreward.text.shown import EscapingStream
+from medreward.text.shown import EscapingStream, signed
 from medreward.version import __version__
 
 _COMPLETION, _TARGET, _KNOWLEDGE = "completion", "target", "knowledge"
@@ -144,16 +145,14 @@ def _run_explain(arguments: argparse.Namespace) -> int:
         print(json.dumps(score.as_dict(), ensure_ascii=False))
         return 0
     weights = bound.settings.weights
-    print(f"total       {score.total:+.4f}")
+    print(f"total       {signed(score.total)}")
     for part, value in score.parts.items():
-        print(f"{part:11} {value:+.4f}  x {weights[part]:g}")
+        print(f"{part:11} {signed(value)}  x {weights[part]:g}")
     print(f"read as     {score.prediction or '(nothing)'}")
     for reason in score.reasons:
         print(f"reason      {reason}: {REASONS[reason]}")
     if score.unread:
-        print(f"unread      {quote(score.unread)} is not understood")
-        takes = not bound.task.reader.rules.is_plain
-        mend = mend_of(score.unread, bound.task.languages, takes_modifiers=takes)
-        print(f"first guess {mend}")
+        print(f"unread      {describe_unread(score.unread, bound.task.languages)}")
+        print(f"first guess {tried_mend(bound, text, target, score.unread)}")
     print(f"signature   {score.signature}")
     return 0

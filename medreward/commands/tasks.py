@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from medreward.commands.tasks_new import add_new
+from medreward.task.card import copied_card
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 
@@ -23,6 +24,11 @@ def add_parser(commands: Any) -> None:
     _add_reviews(show, "of the card", default=argparse.SUPPRESS)
     how = show.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print the card as JSON")
+    how.add_argument(
+        "--yaml",
+        action="store_true",
+        help="print the card's YAML, to copy and change: … --yaml > my_card.yaml",
+    )
     how.add_argument(
         "--level",
         choices=KNOWLEDGE_LEVELS,
@@ -50,7 +56,9 @@ def _run_show(arguments: argparse.Namespace) -> int:
     from medreward.priors.show import card_json, card_text
 
     task = Task.load(arguments.task, arguments.reviews)
-    if arguments.level:
+    if arguments.yaml:
+        print(copied_card(arguments.task), end="")
+    elif arguments.level:
         for message in build_prompt(task, arguments.level).messages:
             print(f"[{message['role']}]\n{message['content']}")
     elif arguments.json:

@@ -6,10 +6,14 @@ import argparse
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medreward.commands.prepare import option_words
 from medreward.errors import ConfigError
+
+if TYPE_CHECKING:
+    from medreward.data.sources.patient_names import NamesInPaths
+    from medreward.data.sources.record import Source
 
 
 def add_new(actions: Any) -> None:
@@ -62,14 +66,31 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         given = _joined(detected.options, given)
         said = [*detected.why]
     opened = parser.parse_args([*given, "--out", str(out)])
-    draft = draft_card(open_source(opened), name=arguments.name, kind=arguments.kind)
+    source = open_source(opened)
+    draft = draft_card(source, name=arguments.name, kind=arguments.kind)
     write_text_atomic(out, draft.text)
+    names = _names(source)
+    if names is not None:
+        given = [*given, *option_words("--patient-pattern", names.pattern)]
+        said.append(
+            f"patients: no patient is given, and {names.where} look as if several images shared "
+            f"one ({len(set(names.names))} such names in {len(names.names)} files); the commands "
+            f"below keep each in one split by --patient-pattern: look whether it is the patient"
+        )
     options = shlex.join(given)
     print("\n".join([*said, *draft.said, f"wrote {out}: look at every line, then"]))
     print(f"  medreward tasks show {out} --level full")
     print(f"  medreward prepare --task {out} {options} --dry-run")
     print(f"  medreward prepare --task {out} {options} --out rows")
     return 0
+
+
+def _names(source: Source) -> NamesInPaths | None:
+    """Return what looks like patients in paths, where the source does not say who they are."""
+    from medreward.data.sources.patient_names import names_in_paths
+
+    known = any(record.group is not None for record in source.records)
+    return None if known else names_in_paths(source.records)
 
 
 def source_words(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> list[str]:

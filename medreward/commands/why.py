@@ -11,6 +11,7 @@ from typing import Any
 
 from medreward.checks import whole
 from medreward.commands.complain import complain
+from medreward.commands.reward_options import add_reward_options, reading_settings, reward_options
 from medreward.errors import ConfigError
 
 
@@ -23,6 +24,8 @@ def add_parser(commands: Any) -> None:
         "veRL's dumps (trainer.rollout_data_dir), as files or folders.",
     )
     add_trace(why)
+    add_reward_options(why)
+    why.add_argument("--completion-format", metavar="NAME", help="with --task: how answers stand")
     why.add_argument("--json", action="store_true", help="print everything as JSON")
     why.add_argument("--html", type=Path, metavar="FILE", help="write a report as well")
     why.set_defaults(run=_run)
@@ -72,10 +75,18 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward.scoring.task_book import load_named
 
     rows = trace_rows(arguments)
+    settings = {**reward_options(arguments), **reading_settings(arguments)}
+    if settings and not arguments.task:
+        raise ConfigError(
+            f"{', '.join(settings)}: settings score the completions anew, which needs --task; "
+            f"without it the trace's own scores are shown"
+        )
+    cards = {}
     if arguments.task:
-        bound = scorer(load_named(arguments.task))
+        bound = scorer(load_named(arguments.task), settings)
         rows = (rescore_row(row, bound) for row in rows)
-    view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split)
+        cards = {bound.task.name: bound.task}
+    view = why.analyse(rows, group_size=arguments.group_size, split=arguments.split, cards=cards)
     if view.all.known["reward"] == 0:
         raise ConfigError(f"{arguments.file[0]}: there are no scores; --task names the task's card")
     if arguments.json:

@@ -46,6 +46,20 @@ def verbatim(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
+def code_line(text: str) -> str:
+    """Return a text on one line as a block of code, to be copied as it is.
+
+    Nothing is live in one, and a line that does not begin with the fence cannot end it.
+
+    >>> print(code_line("medreward prepare --patient-pattern 'PT[0-9]+'"))
+    ```
+    medreward prepare --patient-pattern 'PT[0-9]+'
+    ```
+    """
+    line = escape_controls(" ".join(text.split()))
+    return f"```\n{line}\n```" if not line.startswith("```") else verbatim(line)
+
+
 def pathless(text: str) -> str:
     """Return an absolute path's last part: the rest is about the machine, and may hold names.
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from medreward.errors import ConfigError, quote
 
+_LINE = 80  # characters of a faulty line that are shown
 MAX_DEPTH = 100
 # A card of 300 labels has some 10,000 values, a case file of 5,000 cases some 100,000.
 MAX_ALIASED = 1_000_000
@@ -146,9 +147,35 @@ def parse_yaml_nodes(text: str) -> tuple[Any, Any]:
         raise ConfigError("the YAML is nested too deeply") from error
     except ConfigError:
         raise
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(_yaml_fault(text, error)) from error
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         # ValueError: such as a date without a day
         raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _yaml_fault(text: str, error: Any) -> str:
+    """Return where a text is no YAML, its line, and what to write instead."""
+    problem = " ".join(str(error.problem or error).split())
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return problem
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    shown = f": {quote(line.strip()[:_LINE])}" if line.strip() else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{shown}; {_yaml_mend(line)}"
+
+
+def _yaml_mend(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    if "\t" in indent:
+        return "it begins with a tab: indent with spaces"
+    if ": " in line.partition(": ")[2]:
+        return 'a text with a colon in it goes in quotes, as in question: "Which: a or b?"'
+    return (
+        "a text with one of : # [ ] { } , & * ! | > % @ or a quote in it goes in quotes, and lines "
+        "of one list or mapping are indented alike, with spaces"
+    )
 
 
 @cache

@@ -167,7 +167,8 @@ class Vocabulary:
             for phrase, (kind, role) in _meanings(language).items():
                 if kind and phrase not in rivals:
                     self.classes.add(phrase, kind)
-                if role and phrase not in contested and phrase not in rivals:
+                is_scale = role is Role.DEGREE and not has_degrees  # grades have rules of their own
+                if role and phrase not in contested and (is_scale or phrase not in rivals):
                     self.roles.add(phrase, role)
                 if role is Role.DEGREE and has_degrees and phrase not in rivals:
                     self.classes.add(phrase, WordClass.MODIFIER)

@@ -10,7 +10,7 @@ from typing import Any
 
 from medreward.data.sources.record import Remark, report_lines, thin_remarks
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
-from medreward.files.markdown import cell, pairs, pathless, plain
+from medreward.files.markdown import cell, code_line, pairs, pathless, plain
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import RecordOutcome
 from medreward.prepare.prompt_section import prompt_facts, prompt_section
@@ -157,7 +157,7 @@ def card(summary: Summary, facts: CardFacts) -> str:
         *prompt_section(facts.prompts, summary.example, summary.left_out),
         "## Settings",
         pairs(facts.settings),
-        *([f"```\n{plain(facts.command)}\n```"] if facts.command else []),
+        *([code_line(facts.command)] if facts.command else []),
         "## Left out",
         _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
         "## Remarks",

@@ -47,6 +47,7 @@ from medreward.prepare.parts import (
     rows_file,
     share_of,
 )
+from medreward.prepare.patients import patient_remarks
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -273,8 +274,9 @@ def _settled(
         records = stratify(records, task, options.fractions, options.seed)
     records = assign_splits(records, None if options.stratify else options.fractions, options.seed)
     check_groups(records, private=source.private)
+    patients = patient_remarks(records, options.fractions, has_splits=not drawn)
     records = limit_splits(records, options.limit, options.seed)
-    remarks = [*source.remarks, *unsaid, *left_out, *_untold(task, prompts, options)]
+    remarks = [*source.remarks, *unsaid, *left_out, *patients, *_untold(task, prompts, options)]
     if options.asking is not None and task.reward.frame != RewardSettings().frame:
         what = "not used: grounding questions ask for pixels of the image in the row"
         remarks.append(Remark("the card's frame", what, task.reward.frame))

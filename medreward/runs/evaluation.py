@@ -210,8 +210,15 @@ def _columns(
 ) -> dict[str, str]:
     for name in by:
         if name not in info:
+            hint = ""
+            if option == "--cluster":
+                hint = (
+                    "; prepare writes no patient into rows, by design: rows of patients can be "
+                    "drawn together only where you put a field, such as a number of each patient, "
+                    "into extra_info yourself; else say that intervals are over images"
+                )
             raise ConfigError(
-                f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}"
+                f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}{hint}"
             )
     return {name: str(info[name]) for name in by}
 

@@ -7,21 +7,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError, quote
-from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings, mend_in
+from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
 from medreward.runs.why_stats import CAUSES, MEASURES, OTHERS, Stats, Step, TraceExample, shares
 from medreward.scoring.groups import gather_groups
 from medreward.scoring.trace import TraceRow
+from medreward.task.task import Task
 from medreward.text.reasons import REASONS
 
 if TYPE_CHECKING:
     from medreward.sheets.report import Report
 
 _TRAIN = "train"
+_NOTHING = (
+    ": no completion was scored; were the rows of a task that the reward knows, and did the run "
+    "get to its first batch?"
+)
 _SHOWN, _WIDTH = 8, 160  # reasons with examples on the terminal, characters of a completion
 
 
 def analyse(
-    rows: Iterable[TraceRow], *, group_size: int | None = None, split: str | None = None
+    rows: Iterable[TraceRow],
+    *,
+    group_size: int | None = None,
+    split: str | None = None,
+    cards: Mapping[str, Task] | None = None,
 ) -> View:
     """Return what a trace says.
 
@@ -30,6 +39,7 @@ def analyse(
         group_size: take so many neighbours for a group, where the rows name no group.
         split: take the rows of this split only; by default those of "train", as soon as there are
             several.
+        cards: tasks of your own by name, under which mends are tried; those that ship are known.
 
     Raises:
         ConfigError: if there are no rows.
@@ -43,10 +53,11 @@ def analyse(
     if not splits or (split is not None and split not in splits):
         known = ", ".join(sorted(map(str, splits)))
         wanted = f" of split {split!r}; there is {known}" if splits else ""
-        raise ConfigError(f"the trace has no rows{wanted}")
+        empty = "" if splits else _NOTHING
+        raise ConfigError(f"the trace has no rows{wanted}{empty}")
     if split is None and len(splits) > 1:
         split = _TRAIN if _TRAIN in splits else max(splits, key=lambda name: splits[name].rows)
-    return View(splits[split] if split in splits else next(iter(splits.values())))
+    return View(splits[split] if split in splits else next(iter(splits.values())), cards)
 
 
 def notes(view: View) -> list[str]:
@@ -86,6 +97,13 @@ def summary(view: View) -> dict[str, Any]:
             "groups": view.all.groups,
             "causes": shares(view.all.dead, view.all.groups),
         },
+        "thin_variance": {
+            "share": None if math.isnan(view.all.thin_share()) else view.all.thin_share(),
+            "parts": shares(view.all.thin, view.all.groups),
+            "causes": shares(view.all.thin_causes, view.all.groups),
+            "mean_spread": _thin_spread(view),
+        },
+        "cut_off": view.all.shape.cut_off() / stats.rows,
         "reasons": {
             code: {
                 "all": share,
@@ -101,7 +119,7 @@ def summary(view: View) -> dict[str, Any]:
                 "share": view.all.unread[text] / stats.rows,
                 "early": _share("unread", text, view.early),
                 "late": _share("unread", text, view.late),
-                "mend": _mend(text, stats.unread[text].task),
+                "mend": _mend(view, text),
                 "example": vars(stats.unread[text]),
             }
             for text in shares(view.all.unread, 1)
@@ -205,6 +223,11 @@ def _change(view: View, name: str) -> dict[str, float | bool | None]:
     }
 
 
+def _thin_spread(view: View) -> float | None:
+    count = view.all.thin.total()
+    return view.all.thin_spread / count if count else None
+
+
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
@@ -221,6 +244,11 @@ def _head(view: View) -> Iterator[str]:
     stats = view.stats
     tasks = ", ".join(stats.tasks) or "not named"
     yield f"{stats.rows} completions, {len(view.steps)} steps, task {tasks}"
+    counts = stats.signatures.settings
+    shown = [*zip(stats.signatures.texts(), counts.most_common(), strict=True)]
+    for signature, (_, count) in shown[:_SHOWN]:
+        share = "" if len(counts) == 1 else f" ({count} completions)"
+        yield f"settings: {signature}{share}"
     for note in notes(view):
         yield f"note: {note}"
     if view.enough:
@@ -241,7 +269,7 @@ def _table(view: View) -> Iterator[str]:
 def _cell(value: float | None) -> str:
     if value is None:
         return f"{'-':>9}"
-    return f"{value:9.1f}" if abs(value) >= 10 else f"{value:9.3f}"
+    return f"{value:9.1f}" if abs(value) >= 10 else f"{round(value, 3) + 0.0:9.3f}"
 
 
 def _dead(view: View) -> Iterator[str]:
@@ -249,6 +277,15 @@ def _dead(view: View) -> Iterator[str]:
         yield f"\nzero-variance groups: {view.all.dead.total()} of {view.all.groups}"
         for name, share in shares(view.all.dead, view.all.dead.total()).items():
             yield f"  {share:6.1%}  {name}: {CAUSES[name]}"
+    if view.all.thin:
+        parts = ", ".join(f"{name} {count}" for name, count in view.all.thin.most_common())
+        yield (
+            f"\ngroups that one small part alone tells apart: {view.all.thin.total()} of "
+            f"{view.all.groups}; the spread of these groups is only that of {parts}: "
+            f"{_thin_spread(view):.1g} on average"
+        )
+        for name, share in shares(view.all.thin_causes, view.all.thin.total()).items():
+            yield f"  {share:6.1%}  but for it {name}: {CAUSES[name]}"
 
 
 def _varied(view: View) -> Iterator[str]:
@@ -279,15 +316,15 @@ def _unread(view: View) -> Iterator[str]:
         edges = (_share("unread", text, view.early), _share("unread", text, view.late))
         yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
         yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
-        yield f"  first guess: {_mend(text, view.stats.unread[text].task)}"
+        yield f"  first guess: {_mend(view, text)}"
 
 
 def _short(text: str) -> str:
     return quote(text if len(text) <= 28 else f"{text[:27]}…")
 
 
-def _mend(text: str, task: str | None) -> str:
-    return "" if text == OTHERS else mend_in(text, task)
+def _mend(view: View, text: str) -> str:
+    return "" if text == OTHERS else view.mend(text)
 
 
 def _found(view: View) -> Iterator[str]:
@@ -298,7 +335,8 @@ def _found(view: View) -> Iterator[str]:
     for finding in found:
         yield f"- {finding.rule}: {finding.facts}\n  first guess: {finding.guess}"
     codes = list(shares(view.all.reasons, 1) or view.stats.examples)
-    yield f"\nexamples: the first and the latest of the {min(len(codes), _SHOWN)} main reasons"
+    main = f"{min(len(codes), _SHOWN)} main reasons" if len(codes) > 1 else "one reason there is"
+    yield f"\nexamples: the first and the latest of the {main}"
     for code in codes[:_SHOWN]:
         yield f"- {code}: {REASONS.get(code, '')}\n" + _shown(view.stats.examples[code], _WIDTH)
 
@@ -310,7 +348,7 @@ def _shown(examples: Iterable[TraceExample], width: int) -> str:
 
 
 def _place(example: TraceExample) -> str:
-    total = "-" if example.total is None else f"{example.total:.3f}"
+    total = "-" if example.total is None else f"{round(example.total, 3) + 0.0:.3f}"
     return f"step {example.step}, id {example.id}, target {example.target}, total {total}"
 
 

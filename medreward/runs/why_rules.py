@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from medreward.errors import quote
-from medreward.language.mends import mend_of
-from medreward.runs.why_stats import CAUSES, Stats, Step, pool_steps, shares
-from medreward.task.card import shipped
+from medreward.runs.why_mends import TriedMends
+from medreward.runs.why_stats import CAUSES, THIN, Stats, Step, pool_steps, shares
 from medreward.task.task import Task
+from medreward.text.formats.registry import format_of
+from medreward.text.formats.table import DEFAULT_FORMAT
 from medreward.text.reasons import FORMAT_REASONS
 
 MIN_ROWS = 50  # completions below which nothing is concluded
@@ -23,6 +24,8 @@ MIN_SIDE = 5  # steps at either end below which no trend is looked for
 EDGE = 0.25  # share of the steps at either end that is compared
 CERTAIN = 3.0  # standard errors
 UNREADABLE = 0.3  # share of completions
+CUT_OFF = 0.1  # share of completions
+FITS = 0.5  # share of the completions with a wrong format that have another one
 NOT_UNDERSTOOD = 0.03  # share of completions
 DEAD = 0.5  # share of groups
 SAME_TEXT = 0.3  # share of groups
@@ -38,27 +41,35 @@ RECITES = 0.05  # mean of the part's absolute value
 ONE_ANSWER = 0.7  # share of the answers that could be read
 ABOVE_TARGETS = 0.2  # share of answers above that of the targets
 ONE_TARGET = 0.9  # share of the targets
+NEARLY_ALL = 0.9  # share of completions without a readable answer beside which others say nothing
 
 _FORMAT_HINT = (
     "teach the format first: a short supervised warm start, or one worked example in the prompt"
 )
+_CUT_HINT = (
+    "completions are cut off: raise max_completion_length (TRL; in veRL data.max_response_length), "
+    "or ask for less reasoning in the prompt; the trainer's share of clipped completions says "
+    "whether it is the limit (TRL's completions/clipped_ratio)"
+)
+_STOP_HINT = "; if the trainer stops at </answer>, let it keep that text"
 HINTS = {
     "no_answer": _FORMAT_HINT,
     "no_answer_tag": _FORMAT_HINT,
-    "answer_unclosed": "completions are cut off: raise the longest completion's length, or shorten "
-    "the reasoning that the prompt asks for",
-    "think_unopened": "the chat template seems to open <think> already: leave it out of the "
-    "prompt's example, or put it back in front of the completion before scoring",
+    "answer_unclosed": f"{_CUT_HINT}{_STOP_HINT}",
+    "think_unopened": "the chat template seems to open <think> already: set completion_format: "
+    "prefilled_think, leave the tag out of the prompt's example, or put it back in front of the "
+    "completion before scoring",
     "several_answers": "the policy hedges or goes on after its answer: stop at </answer>",
     "label_unknown": "the answers use words that the card does not know: list the allowed labels "
     "in the prompt, and add true synonyms to the card",
-    "answer_not_understood": "see the list of what was not understood first",
+    "answer_not_understood": "see what was not understood, in the table above the findings",
     "grade_unknown": "the answers name no grade: say in the prompt which grades there are",
     "several_labels": "the policy hedges: say in the prompt that one label is wanted",
     "several_grades": "the policy hedges: say in the prompt that one grade is wanted",
     "answer_too_long": "the reasoning stands in the answer: show the format in the prompt",
     "boxes_unreadable": "say in the prompt that boxes are [x1, y1, x2, y2], and in which frame",
 }
+_OF_THE_FORMAT = ("no_answer", "no_answer_tag", "answer_unclosed", "think_unopened")
 _DEAD_HINTS = {
     "all right": "these prompts are solved: take harder ones, or leave solved ones out",
     "all unreadable": _FORMAT_HINT,
@@ -121,8 +132,9 @@ class View:
         late: those of the last steps, or None.
     """
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, cards: Mapping[str, Task] | None = None) -> None:
         self.stats = stats
+        self._mends = TriedMends(cards or {})
         steps = [stats.steps[number] for number in sorted(stats.steps)]
         side = max(MIN_SIDE, int(EDGE * len(steps)))
         self.enough = len(steps) >= 2 * MIN_SIDE
@@ -136,6 +148,11 @@ class View:
     def now(self) -> Step:
         """The last steps, or all of them where there are few."""
         return self.late or self.all
+
+    def mend(self, word: str) -> str:
+        """Return what to do about a word that was not understood, by its first completion."""
+        form = setting_of(self, "completion_format")
+        return self._mends.mend(word, self.stats.unread[word], form)
 
     def trend(self, value: str | Callable[[Step], float]) -> Trend | None:
         """Return how a measure changed, None where there are too few steps that know it."""
@@ -163,9 +180,51 @@ def never_right(view: View) -> Iterator[Diagnosis]:
         yield Diagnosis(
             "never_right",
             f"not one of {view.all.known['correct']} answers is right",
-            "score a hand-made right answer first (medreward explain); then check that targets, "
-            "labels and the task's card belong together",
+            "hardly an answer can be read: see `unreadable`"
+            if view.all.mean("unreadable") >= NEARLY_ALL
+            else "score a hand-made right answer first (medreward explain); then check that "
+            "targets, labels and the task's card belong together",
         )
+
+
+def cut_off(view: View) -> Iterator[Diagnosis]:
+    """Many completions end before their answer does."""
+    shape = view.now.shape
+    count = shape.cut_off()
+    if count < CUT_OFF * view.now.rows:
+        return
+    where = {"think": "in the reasoning", "answer": "in the answer", "text": "in a sentence"}
+    ends = ", ".join(f"{where[end]} {n}" for end, n in shape.cut.most_common())
+    yield Diagnosis(
+        "cut_off",
+        f"{count / view.now.rows:.0%} of the completions{_when(view)} end before their answer does "
+        f"({ends}), after {shape.mean_length():.0f} characters on average",
+        f"{_CUT_HINT}{_STOP_HINT if shape.cut['answer'] else ''}",
+    )
+
+
+def other_format(view: View) -> str:
+    """Return the completion format that most completions of a wrong format have, "" for none."""
+    shape = view.now.shape
+    name, count = next(iter(shape.fits.most_common(1)), ("", 0))
+    has = setting_of(view, "completion_format") or DEFAULT_FORMAT
+    return name if count >= FITS * shape.malformed and name != has else ""
+
+
+def _format_mend(view: View) -> str:
+    """Return what to do about a wrong format: the limit, another format, or a warm start."""
+    shape, other = view.now.shape, other_format(view)
+    if 2 * shape.cut_off() >= shape.malformed > 0:
+        return "completions are cut off: see `cut_off`"
+    if other:
+        share = shape.fits[other] / shape.malformed
+        return (
+            f"{share:.0%} of the completions with a wrong format are read in the format {other} "
+            f"({format_of(other).about}): if that is what the model writes, set "
+            f"completion_format: {other}, in the card's reward, in the reward function and in "
+            f"prepare --completion-format; else {_FORMAT_HINT}"
+        )
+    return _FORMAT_HINT
 
 
 def unreadable(view: View) -> Iterator[Diagnosis]:
@@ -175,10 +234,14 @@ def unreadable(view: View) -> Iterator[Diagnosis]:
         reasons = [c for c, _ in view.now.reasons.most_common() if c in HINTS]
         reasons.sort(key=lambda code: code == "no_answer")  # the others say more
         why = f", most of them {reasons[0]}" if reasons else ""
+        shape = view.now.shape
+        is_format = not reasons or reasons[0] in _OF_THE_FORMAT
+        known = is_format and (other_format(view) or 2 * shape.cut_off() >= shape.malformed > 0)
+        guess = HINTS[reasons[0]] if reasons else "look at the examples below"
         yield Diagnosis(
             "unreadable",
             f"{share:.0%} of the completions{_when(view)} have no readable answer{why}",
-            HINTS[reasons[0]] if reasons else "look at the examples below",
+            _format_mend(view) if known else guess,
         )
 
 
@@ -192,14 +255,8 @@ def not_understood(view: View) -> Iterator[Diagnosis]:
             f"{share:.0%} of the answers{_when(view)} are not read since something in them is not "
             f"understood, most often {quote(word)} ({count} of {view.now.unread.total()})",
             f"look whether these answers are honest (the table says where they stand); of "
-            f"{quote(word)}: {mend_in(word, view.stats.unread[word].task)}",
+            f"{quote(word)}: {view.mend(word)}",
         )
-
-
-def mend_in(word: str, task: str | None) -> str:
-    """Return what to do about a word in answers to a task; of a card of one's own it is guessed."""
-    plain = task in shipped() and Task.load(task).reader.rules.is_plain
-    return mend_of(word, takes_modifiers=not plain)
 
 
 def zero_variance(view: View) -> Iterator[Diagnosis]:
@@ -211,8 +268,28 @@ def zero_variance(view: View) -> Iterator[Diagnosis]:
             "zero_variance",
             f"{share:.0%} of the groups{_when(view)} have zero variance, so that their advantages "
             f"are 0; of these {count / view.now.dead.total():.0%}: {CAUSES[main]}",
-            _hint_of_dead(main, setting_of(view, "decay")),
+            _hint_of_dead(main, view),
         )
+
+
+def thin_variance(view: View) -> Iterator[Diagnosis]:
+    """Many groups would earn the same but for one small part."""
+    now, share = view.now, view.now.thin_share()
+    if not share or not share + now.zero_variance() >= DEAD:
+        return
+    part, count = now.thin.most_common(1)[0]
+    main, _ = now.thin_causes.most_common(1)[0]
+    yield Diagnosis(
+        "thin_variance",
+        f"in {share:.0%} of the groups{_when(view)} all completions would earn the same but for "
+        f"one part; the spread of these groups is only {part}'s"
+        f"{f' in {count / now.thin.total():.0%}' if count < now.thin.total() else ''}: "
+        f"{now.thin_spread / now.thin.total():.1g} on average, below {THIN:g}; most often "
+        f"{CAUSES[main]}",
+        f"GRPO divides by the spread, so that this noise becomes the whole advantage; count these "
+        f"groups as dead (weights.{part} 0 shows them as zero_variance), and mend that: "
+        f"{_hint_of_dead(main, view)}",
+    )
 
 
 def setting_of(view: View, name: str) -> str | None:
@@ -227,7 +304,10 @@ def setting_of(view: View, name: str) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def _hint_of_dead(cause: str, decay: str | None) -> str:
+def _hint_of_dead(cause: str, view: View) -> str:
+    decay = setting_of(view, "decay")
+    if cause == "all unreadable":
+        return "no answer can be read: see `unreadable`"
     if cause == "all wrong, same reward" and decay not in (None, "exact"):
         return (
             f"near grades earn partial credit already (decay: {decay}), so that these answers are "
@@ -268,10 +348,15 @@ def _constant(name: str, value: float, view: View) -> str:
     if name == "format" and value == 0 and _is_mostly(view.all.reasons, "think_unopened"):
         return f"the format is never right, most often by think_unopened: {HINTS['think_unopened']}"
     if name == "format" and value == 0:
-        return f"the format is never right, so this part cannot teach it: {_FORMAT_HINT}"
+        return f"the format is never right, so this part cannot teach it: {_format_mend(view)}"
     if name == "format":
         return "the format is learnt; its weight changes nothing any more"
-    return f"{name} has no influence on the advantages"
+    if name == "accuracy" and value == 0:
+        return "no answer earns anything: see `never_right` and `unreadable`"
+    return (
+        f"{name} has no influence on the advantages; if it is to have some, take rows on which it "
+        f"differs, else leave its weight at 0"
+    )
 
 
 def _is_mostly(reasons: Counter[str], code: str) -> bool:
@@ -378,11 +463,21 @@ def recitation_inert(view: View) -> Iterator[Diagnosis]:
     if 0.0 < size < INERT:
         yield Diagnosis(
             "recitation_inert",
-            f"recitation is {size:.0e} on average, so that delta changes nothing",
+            f"recitation is {size:.0e} on average, {_effect_of_inert(view)}",
             "where the reasoning is much shorter than the knowledge, BLEU's brevity penalty takes "
             "it away: recitation_measure precision or containment has none, and prepare "
             "--knowledge context injects less; `medreward rows check` says what length it takes",
         )
+
+
+def _effect_of_inert(view: View) -> str:
+    alone = view.all.thin["recitation"]
+    if not alone:
+        return "so that delta changes nothing"
+    return (
+        f"too small to teach anything, yet all that differs in {alone / view.all.groups:.0%} of "
+        f"the groups, where it becomes the whole advantage (see `thin_variance`)"
+    )
 
 
 def one_answer(view: View) -> Iterator[Diagnosis]:
@@ -398,17 +493,23 @@ def one_answer(view: View) -> Iterator[Diagnosis]:
             "one_answer",
             f"{share:.0%} of the answers{_when(view)} are {answer!r}, while the most frequent "
             f"target makes up {most:.0%}",
-            f"the policy has collapsed onto one answer: balance the classes, "
-            f"{_less_credit(setting_of(view, 'decay'))}lower the learning rate or raise the KL "
-            f"term",
+            f"the policy has collapsed onto one answer: balance the classes (repeat or leave out "
+            f"rows of the data set), lower the learning rate or raise the KL term"
+            f"{_less_credit(setting_of(view, 'decay'))}",
         )
 
 
 def _less_credit(decay: str | None) -> str:
-    """Return the advice on partial credit, unless the run has followed it."""
-    if decay in ("geometric", "reported", "exact"):
-        return f"(partial credit does not favour the middle: decay is {decay}) "
-    return "take partial credit that does not favour the middle (decay: geometric or reported), "
+    """Return the advice on partial credit, where the kind has some and the run has not followed it.
+
+    Only the signatures of kinds with a decay name one.
+    """
+    if decay is None or decay in ("geometric", "reported", "exact"):
+        return ""
+    return (
+        f", and take partial credit that does not favour the middle (decay: geometric or reported; "
+        f"it is {decay})"
+    )
 
 
 def one_target(view: View) -> Iterator[Diagnosis]:
@@ -429,19 +530,35 @@ def mixed_settings(view: View) -> Iterator[Diagnosis]:
     if len(view.stats.signatures.settings) > max(1, len(view.stats.tasks)):
         yield Diagnosis(
             "mixed_settings",
-            f"the trace holds scores of {len(view.stats.signatures.settings)} different settings",
+            f"the trace holds scores of {len(view.stats.signatures.settings)} different settings: "
+            f"{_differences(view.stats.first_steps)}",
             "several runs wrote to one file, or settings changed on the way: totals before and "
             "after do not compare",
         )
 
 
+def _differences(first_steps: Mapping[str, int | None], most: int = 4) -> str:
+    """Return what signatures differ in, and from which step each is there."""
+    fields = {signature: signature.split("|") for signature in first_steps}
+    common = set.intersection(*(set(own) for own in fields.values()))
+    shown = [
+        f"{', '.join(field for field in own if field not in common) or '(no more)'}"
+        f"{'' if first_steps[signature] is None else f' from step {first_steps[signature]}'}"
+        for signature, own in fields.items()
+    ]
+    more = f"; and {len(shown) - most} more" if len(shown) > most else ""
+    return "; ".join(shown[:most]) + more
+
+
 RULES: tuple[Callable[[View], Iterator[Diagnosis]], ...] = (
+    cut_off,
     mixed_settings,
     one_target,
     never_right,
     unreadable,
     not_understood,
     zero_variance,
+    thin_variance,
     same_text,
     one_answer,
     reward_without_accuracy,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 
+from medreward.runs.why_shape import TextShape
 from medreward.scoring.groups import SAME, STEPS_OPEN
 from medreward.scoring.signatures import SignatureSet
 from medreward.scoring.trace import TraceRow
@@ -20,6 +21,8 @@ from medreward.task.task import Task
 
 # Rows without a step are taken by blocks of so many lines, in the order of the file.
 BLOCK = 256
+# A spread of rewards within a group that is smaller is noise where one part alone makes it.
+THIN = 0.01
 # Of a completion, so many characters are looked at for repetition.
 _MOST_TEXT = 20_000
 _MOST_ANSWERS = 50
@@ -59,6 +62,10 @@ class Step:
         groups: how many groups with several completions.
         dead: how many of these have zero variance, by cause.
         same_text: how many have one and the same completion.
+        thin: how many groups differ by less than `THIN`, and by one part alone, by part.
+        thin_causes: the same groups by cause, as if that part were not there.
+        thin_spread: the sum of their spreads.
+        shape: what completions of a wrong format look like.
     """
 
     rows: int = 0
@@ -71,6 +78,10 @@ class Step:
     groups: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     same_text: int = 0
+    thin: Counter[str] = field(default_factory=Counter)
+    thin_causes: Counter[str] = field(default_factory=Counter)
+    thin_spread: float = 0.0
+    shape: TextShape = field(default_factory=TextShape)
 
     def mean(self, name: str) -> float:
         """Return the mean of a measure, nan where no row has it."""
@@ -79,6 +90,10 @@ class Step:
     def zero_variance(self) -> float:
         """Return the share of groups with zero variance, nan where there are no groups."""
         return self.dead.total() / self.groups if self.groups else math.nan
+
+    def thin_share(self) -> float:
+        """Return the share of groups that one small part alone tells apart, nan without groups."""
+        return self.thin.total() / self.groups if self.groups else math.nan
 
 
 class Spread:
@@ -162,6 +177,7 @@ class Stats:
         self.tasks: Counter[str] = Counter()
         self.splits: Counter[str] = Counter()
         self.signatures = SignatureSet()
+        self.first_steps: dict[str, int | None] = {}  # of each signature
 
     def add(self, group: Sequence[TraceRow]) -> None:
         """Take in a group of completions."""
@@ -184,6 +200,7 @@ class Stats:
             step.sums[name] += number
             step.known[name] += 1
         step.reasons.update(row.reasons)
+        step.shape.add(row.completion, row.reasons, unreadable=bool(row.unreadable))
         step.targets[str(row.target)] += 1
         if row.prediction is not None and (
             row.prediction in step.answers or len(step.answers) < _MOST_ANSWERS
@@ -192,6 +209,7 @@ class Stats:
         self._add_unread(step, row)
         if row.signature:
             self.signatures.add(row.signature, _knowledge_of(row))
+            self.first_steps.setdefault(row.signature.partition("|knowledge:")[0], row.step)
         named = ((self.tasks, row.task), (self.splits, row.split))
         for counter, value in named:
             if value:
@@ -260,9 +278,14 @@ def pool_steps(steps: Iterable[Step]) -> Step:
         total.rows += step.rows
         total.groups += step.groups
         total.same_text += step.same_text
+        total.thin_spread += step.thin_spread
+        total.shape.update(step.shape)
         for name, value in step.sums.items():
             total.sums[name] += value
-        for name in ("known", "reasons", "answers", "targets", "dead", "unread"):
+        for name in (
+            *("known", "reasons", "answers", "targets", "dead", "unread"),
+            *("thin", "thin_causes"),
+        ):
             getattr(total, name).update(getattr(step, name))
     return total
 
@@ -286,8 +309,26 @@ def _add_group(step: Step, group: Sequence[TraceRow]) -> None:
     step.groups += 1
     step.same_text += len({row.completion for row in group}) == 1
     totals = [row.total for row in group if row.total is not None]
-    if totals and max(totals) - min(totals) < SAME:
+    spread = max(totals) - min(totals) if totals else math.inf
+    if spread < SAME:
         step.dead[cause(group)] += 1
+    elif spread < THIN and (part := only_part(group)):
+        step.thin[part] += 1
+        step.thin_causes[cause(group)] += 1
+        step.thin_spread += spread
+
+
+def only_part(group: Sequence[TraceRow]) -> str:
+    """Return the one part that tells the rewards of a group apart, "" if it is not one alone.
+
+    >>> rows = [TraceRow("a", parts={"accuracy": 0.0, "recitation": r}) for r in (0.0, -1e-3)]
+    >>> only_part(rows)
+    'recitation'
+    """
+    names = set.intersection(*(set(row.parts) for row in group))
+    values = {name: [row.parts[name] for row in group] for name in names}
+    varied = [name for name, found in values.items() if max(found) - min(found) >= SAME]
+    return varied[0] if len(varied) == 1 else ""
 
 
 def _centred(values: Sequence[float]) -> list[float]:

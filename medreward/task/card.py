@@ -15,7 +15,9 @@ from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_yaml, read_text
 from medreward.task.labels import Label, Statement
 from medreward.task.laterality import Laterality
+from medreward.task.links import link_of
 from medreward.task.review import SignedText, merge_reviews, parse_reviews
+from medreward.version import __version__
 
 _LABEL_FIELDS = [f.name for f in fields(Label)]
 _STATEMENT_FIELDS = [f.name for f in fields(Statement)]
@@ -59,6 +61,24 @@ def card_text(task: str | Path) -> tuple[str, str]:
         f"{expected('task', name, [*shipped()])} (a card of your own is named by its file, "
         f"CARD.yaml; in commands: --task CARD.yaml)"
     )
+
+
+def copied_card(task: str | Path) -> str:
+    """Return a card's YAML to be copied and changed; of a shipped one, it says whence it comes.
+
+    >>> print(copied_card("yes_no").splitlines()[0])  # doctest: +ELLIPSIS
+    # A copy of the card yes_no of medreward ...
+    """
+    text, _ = card_text(task)
+    if task not in shipped():
+        return text
+    known = f"copied from {task} of medreward {__version__}"
+    head = (
+        f"# A copy of the card {task} of medreward {__version__}, to be changed.\n"
+        f"# Give it a name of its own: rows, traces and scores are known by it.\n"
+    )
+    changed, count = re.subn(r"(?m)^data:\n", f"data:\n  card: {known}\n", text, count=1)
+    return head + (changed if count else f"{text}data:\n  card: {known}\n")
 
 
 def reviews_of(task: str | Path, folder: str | Path | None = None) -> tuple[SignedText, ...]:
@@ -157,8 +177,13 @@ def _references(content: Any) -> dict[str, Any]:
             found[key] = checks.text(f"{where}.citation", values.get("citation"))
             if not checks.flag(f"{where}.opened", values.get("opened", True)):
                 unopened.append(str(key))
-            if "url" in values or key not in unopened:
-                urls[key] = _address(f"{where}.url", values.get("url"))
+            if "url" in values:
+                urls[key] = _address(f"{where}.url", values["url"])
+            elif key not in unopened and not link_of(found[key]):
+                raise ConfigError(
+                    f"{where}.url: missing, and the citation holds no DOI (10.…), arXiv number, "
+                    f"PMC number or address by which a reader opens it; write url: https://…"
+                )
     return {"references": found, "urls": urls, "unopened": tuple(unopened)}
 
 

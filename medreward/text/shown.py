@@ -52,3 +52,12 @@ class EscapingStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """Return a number with its sign; what rounds to 0 has no minus.
+
+    >>> signed(-1e-9), signed(-0.05), signed(1.2, 3)
+    ('+0.0000', '-0.0500', '+1.200')
+    """
+    return f"{round(value, digits) + 0.0:+.{digits}f}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from medreward.audit.cases.judge import ERROR, Outcome
-from medreward.errors import quote
+from medreward.language.mends import describe_unread
 from medreward.text.reasons import REASONS
+from medreward.text.shown import signed
 
 _LONGEST = 600
 
@@ -70,13 +71,14 @@ def visible(text: str) -> str:
 def _earned(outcome: Outcome) -> list[str]:
     if outcome.earned is None:
         return []
-    lines = [f"  total       {outcome.earned.total:+.4f}"]
+    lines = [f"  total       {signed(outcome.earned.total)}"]
     if outcome.earned.parts:
-        parts = ", ".join(f"{name} {value:+.4f}" for name, value in outcome.earned.parts.items())
+        parts = ", ".join(f"{name} {signed(value)}" for name, value in outcome.earned.parts.items())
         lines.append(f"  parts       {parts}")
     if outcome.score is not None:
         lines.append(f"  read as     {outcome.score.prediction or '(nothing)'}")
         lines += [f"  reason      {code}: {REASONS[code]}" for code in outcome.score.reasons]
         if outcome.score.unread:
-            lines.append(f"  unread      {quote(outcome.score.unread)} is not understood")
+            unread = describe_unread(outcome.score.unread, outcome.case.task.languages)
+            lines.append(f"  unread      {unread}")
     return lines

@@ -46,6 +46,7 @@ BEST_WRONG_NUMBER = 0.9
 _FIELDS = ("value", "low", "high", "unit", "tolerance", "relative")
 _TEXT = re.compile(r"\s*([-+\u2212]?\d+(?:[.,]\d+)?)\s*(\D*)")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_SIGNED = re.compile(rf"([-+])({_GROUPED.pattern}|\d+(?:\.\d+)?)(%?)")
 _NOTHING = frozenset("fivomk:,")  # what says nothing of a number
 _RANGE_WORDS = frozenset(("to", "bis", "至", "到"))
 _SIGNS = frozenset(("-", "\u2212"))
@@ -292,9 +293,16 @@ def _value(token: Token, *, negative: bool = False) -> Quantity | None:
         return _single(sign * token.share)
     if token.code == SHARE:
         return _single(sign * token.share * 100)._replace(unit="%")
-    if token.code == UNKNOWN and _GROUPED.fullmatch(token.text):
-        return _single(sign * float(token.text.replace(",", "")))
-    return None
+    return _signed_value(token.text, sign) if token.code == UNKNOWN else None
+
+
+def _signed_value(text: str, sign: float) -> Quantity | None:
+    """Return the number of a text with a sign, or with commas between thousands."""
+    found = _SIGNED.fullmatch(text)
+    if found is None:
+        return _single(sign * float(text.replace(",", ""))) if _GROUPED.fullmatch(text) else None
+    value = float(found[2].replace(",", "")) * (-1.0 if found[1] == "-" else 1.0)
+    return _single(value)._replace(unit="%" if found[3] else "")
 
 
 def _single(value: float) -> Quantity:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,38 @@ def test_settings_name_a_judge_by_its_file(tmp_path: Path, monkeypatch: pytest.M
     assert "|judge:same|" in score.signature
     with pytest.raises(ConfigError, match="judge 'nowhere:same' cannot be loaded"):
         explain(said("x"), OPEN, task="short_answer", judge="nowhere:same")
+
+
+def test_explain_takes_a_profile_and_a_format(capsys: pytest.CaptureFixture[str]) -> None:
+    from medreward.commands.cli import main
+
+    given = ["explain", said("2").removeprefix("<think>"), "--target", "2", "--json"]
+    given += ["--task", "retinamnist", "--knowledge", ""]
+    for setting in (
+        ["--model-profile", "qwen3_vl_thinking"],
+        ["--completion-format", "prefilled_think"],
+    ):
+        assert not main([*given, *setting])
+        assert json.loads(capsys.readouterr().out)["total"] == 1.2
+
+
+def test_options_without_their_columns_are_told_of() -> None:
+    with pytest.raises(ConfigError, match="--options-column"):
+        Task("q", kind="choice", question="Which?").parse_target("B")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said_so"),
+    [(["--help"], 0, "usage: python -m medreward_swift"), (["my.yaml"], 1, "MEDREWARD_SETTINGS=")],
+)
+def test_the_command_for_swift_says_how_to_name_cards(
+    given: list[str], code: int, said_so: str
+) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "medreward_swift", *given],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == code
+    assert said_so in found.stdout + found.stderr

@@ -247,7 +247,8 @@ class MultipleChoice(Kind):
         if not isinstance(target, Mapping):
             raise ConfigError(
                 f'{where}: {quote(target)} is not a mapping such as {{"options": ["normal", '
-                f'"pneumonia"], "answer": "B"}}'
+                f'"pneumonia"], "answer": "B"}}; where columns of a table hold the options, '
+                f"`prepare` takes their names: --options-column A B C D"
             )
         known_fields(where, target, _FIELDS)
         options = _check_options(where, target.get("options"))

@@ -52,6 +52,7 @@ _RANGE_WORDS = frozenset(("to", "bis", "至", "到"))
 _SIGNS = frozenset(("-", "\u2212"))
 _SQUARES = str.maketrans({"\u00b2": "2", "\u00b3": "3"})
 _POWER = re.compile(r"(?<=[cm]m)\^(?=[23]\b)")
+_PER_MINUTE = re.compile(r"(?<=[0-9])\s?/\s?min\b")
 _INCH = "in"
 _SLACK = 1e-9
 _SAMPLES: tuple[Mapping[str, Any], ...] = (
@@ -190,7 +191,7 @@ def _base(one: Quantity) -> tuple[float, float, str]:
 def _spaced(answer: str) -> str:
     """Return an answer with a space between a number and the unit behind it, powers as digits."""
     text = _POWER.sub("", fold_answer(answer).translate(_SQUARES).replace("~", "approximately "))
-    return _glued().sub(r"\1 \2", text)
+    return _glued().sub(r"\1 \2", _PER_MINUTE.sub(" bpm", text))
 
 
 @cache

@@ -164,3 +164,27 @@ def test_the_audit_takes_targets_from_rows(tmp_path: Path, capsys: Any) -> None:
     assert "on 4 cases" in capsys.readouterr().out
     assert main(["audit", "--task", "busi", "--targets", path]) == 2
     assert "has no row of task 'busi'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_several_sets_in_one_run_do_not_clash(form: str, tmp_path: Path) -> None:
+    sets = {name: write_rows(tmp_path / name) for name in ("vqa", "mcq")}
+    out = tmp_path / "out"
+    written = export_rows([tmp_path / name for name in sets], out, form, images="beside")
+    assert [*written.values()] == [20]
+    rows = [row for one in sets.values() for row in one]
+    names = [path.name for path in (out / "images").iterdir()]
+    assert len(names) == sum(len(shown(row)) for row in rows)
+    assert {name.split("-")[1].split(".")[0] for name in names} == {*sets}
+    twin = tmp_path / "other" / "vqa"
+    twin.parent.mkdir()
+    write_rows(twin)
+    with pytest.raises(ConfigError, match="are both named 'vqa'"):
+        export_rows([tmp_path / "vqa", twin], out, form)
+
+
+def test_a_single_set_keeps_its_ids(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows")
+    export_rows([tmp_path / "rows"], tmp_path / "out", "ms-swift")
+    lines = (tmp_path / "out" / "train.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [row["extra_info"]["id"] for row in rows]

@@ -110,7 +110,8 @@ def test_or_no_reward_where_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("gpt", "neither a callable nor a mapping"),
+        ("gpt", "give a mapping with url and model, a callable"),
+        (3, "neither a callable, a text"),
         ({"url": "http://x"}, "model is missing"),
         ({"url": "http://x", "model": "m", "temperature": 0}, "'temperature' is not one of url"),
         ({"url": "ftp://x", "model": "m"}, "is not an http"),

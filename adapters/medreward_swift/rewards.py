@@ -15,6 +15,7 @@ from medreward import ConfigError, Score
 from medreward.scoring.parts.base import part_names
 from medreward.scoring.rows import JudgedRow, judge_row, score_rows
 from medreward.scoring.trace import TraceRow
+from medreward.text.formats.described import DescribedFormat
 from medreward_swift.settings import SwiftScorers, read_scorers
 
 TOTAL = "medreward"
@@ -112,7 +113,11 @@ class SwiftBatch:
         self, number: int, text: str, task: Any, target: Any, knowledge: str | None
     ) -> JudgedRow:
         try:
-            return judge_row(self.scorers.of(task), text, target, knowledge)
+            scorer = self.scorers.of(task)
+            # ms-swift puts back what a template wrote into the prompt, such as "<think>".
+            if isinstance(scorer.format, DescribedFormat):
+                text = scorer.format.without_prefill(text)
+            return judge_row(scorer, text, target, knowledge)
         except ConfigError as error:
             raise ConfigError(f"row {number} of the batch: {error}") from error
 

@@ -19,22 +19,17 @@ The function may be async. What it raises comes through as it is, with a note th
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import math
-import os
-import pkgutil
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
-from zlib import crc32
 
 from medreward.errors import ConfigError, expected, quote
+from medreward.files.functions import load_function
 from medreward.kinds.truth import ground_truth, target_of
 from medreward.scoring.scorer import Score, Scorer
 from medreward.task.settings import RewardSettings
@@ -316,33 +311,7 @@ def resolve(path: str) -> Callable[..., Any]:
         ConfigError: if there is no such file, module or function, or it cannot be called. What
             the module itself raises while it is imported comes through.
     """
-    source, _, name = path.rpartition(":")
-    try:
-        if source.endswith(".py"):
-            found: Any = _module_at(Path(source))
-            for part in name.split("."):
-                found = getattr(found, part)
-        else:
-            if os.getcwd() not in sys.path:
-                sys.path.insert(0, os.getcwd())
-            found = pkgutil.resolve_name(_dotted(path))
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"reward {quote(path)} cannot be loaded: {error}; give {quote(OWN)}, "
-            f"'package.module:function' "
-            f"or 'file.py:function'"
-        ) from error
-    if inspect.isclass(found) or not callable(found):
-        raise ConfigError(
-            f"reward {quote(path)}: {quote(found)} is not a function or a callable object"
-        )
-    return found  # type: ignore[no-any-return]
-
-
-def _dotted(path: str) -> str:
-    if not all(map(str.isidentifier, path.replace(":", ".", 1).split("."))):
-        raise ImportError("this is neither a dotted path nor a file and a function")
-    return path
+    return load_function(path, "reward", f"{quote(OWN)}, ")
 
 
 def detect_signature(path: str, function: Callable[..., Any]) -> str:
@@ -394,26 +363,6 @@ def _parameters(path: str, function: Callable[..., Any]) -> Mapping[str, inspect
         raise ConfigError(
             f"reward {quote(path)}: {error}; wrap it in a function of your own"
         ) from error
-
-
-def _module_at(file: Path) -> ModuleType:
-    """Return the module in a file, imported once under a name of its own."""
-    file = file.resolve()
-    name = f"_medreward_reward_{crc32(str(file).encode()):x}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if not file.is_file():
-        raise ImportError(f"there is no file {quote(str(file))}")
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - for the type checker
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 @contextmanager

@@ -14,7 +14,11 @@ from tqdm import tqdm
 
 from medreward.commands.complain import complain
 from medreward.commands.parser import LateParser
-from medreward.commands.reward_options import add_reward_options, reward_options
+from medreward.commands.reward_options import (
+    add_reward_options,
+    reading_settings,
+    reward_options,
+)
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import replacing
 from medreward.files.reading import parse_json, read_lines
@@ -84,11 +88,22 @@ def _add_explain(commands: Any) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
+    parser.add_argument(
+        "--completion-format",
+        metavar="NAME|FILE",
+        help="the format that completions are in, where it is not the card's",
+    )
+    parser.add_argument(
+        "--model-profile",
+        metavar="NAME|FILE",
+        help="the profile of the model that wrote them, such as qwen3_vl",
+    )
     add_reward_options(parser)
 
 
 def _scorer(arguments: argparse.Namespace) -> Scorer:
-    return scorer(load_named(arguments.task), reward_options(arguments))
+    settings = reward_options(arguments) | reading_settings(arguments)
+    return scorer(load_named(arguments.task), settings)
 
 
 def _run_score(arguments: argparse.Namespace) -> int:

@@ -60,7 +60,13 @@ def add_parser(commands: Any) -> None:
     )
     check.set_defaults(run=_run_check)
     export = actions.add_parser("export", help="write rows for ms-swift, EasyR1 or as LLaVA's JSON")
-    export.add_argument("folder", type=Path, help="what `medreward prepare` wrote")
+    export.add_argument(
+        "folder",
+        type=Path,
+        nargs="+",
+        help="what `medreward prepare` wrote; rows of several folders become one set, each "
+        "with its folder's name before its id and its pictures' names",
+    )
     export.add_argument("--to", required=True, metavar="FORM", help="ms-swift, easyr1 or llava")
     export.add_argument("--out", type=Path, required=True, help="a folder to write to")
     export.add_argument(

@@ -43,7 +43,7 @@ Pictures = Callable[[Row], list[Any]]
 
 
 def export_rows(
-    folder: str | Path,
+    folder: str | Path | Sequence[str | Path],
     out: str | Path,
     form: str,
     *,
@@ -53,7 +53,9 @@ def export_rows(
     """Write the parquet files of a folder in another trainer's form and return their rows' numbers.
 
     Args:
-        folder: what ``medreward prepare`` wrote.
+        folder: what ``medreward prepare`` wrote; of several folders the rows of a split follow each
+            other in one file, and a row's id, after which its pictures are named, has the name of
+            its folder before it: ``vqa.row-000001``.
         out: a folder, made if there is none.
         form: one of `EXPORTS`.
         images: "beside", as PNG files in ``out/images``, or "inside" the rows, where the form has
@@ -72,18 +74,48 @@ def export_rows(
         raise expected("--images", where, IMAGES)
     if where not in export.images:
         raise ConfigError(f"--images: {form} has no room for images {where}; it has them beside")
-    splits = files_by_split(folder)
-    if Path(out).resolve() == Path(folder).resolve():
+    folders = _named_folders(folder)
+    if Path(out).resolve() in {one.resolve() for one in folders.values()}:
         raise ConfigError(f"--out: {out} is the folder of the rows themselves")
+    splits: dict[str, list[tuple[str, Sequence[Path]]]] = {}
+    for name, one in folders.items():
+        for split, files in files_by_split(one).items():
+            splits.setdefault(split, []).append((name if len(folders) > 1 else "", files))
     Path(out).mkdir(parents=True, exist_ok=True)
     book = book or TaskBook()
     written = {}
-    for split, files in splits.items():
+    for split, parts in splits.items():
         path = Path(out) / f"{split}{export.suffix}"
         pictures = _Beside(Path(out)) if where == "beside" else _inside
-        rows = (export.make(row, book, pictures) for row in _rows_of(split, files))
+        rows = (
+            export.make(_in_set(row, name), book, pictures)
+            for name, files in parts
+            for row in _rows_of(split, files)
+        )
         written[path.name] = export.write(path, rows, where)
     return written
+
+
+def _named_folders(given: str | Path | Sequence[str | Path]) -> dict[str, Path]:
+    """Return folders by their names, which tell the rows of one from those of another."""
+    found: dict[str, Path] = {}
+    for one in [given] if isinstance(given, str | Path) else given:
+        name = Path(one).resolve().name
+        if name in found:
+            raise ConfigError(
+                f"{found[name]} and {one} are both named {quote(name)}, so that their rows would "
+                f"have the same ids; rename one of the folders"
+            )
+        found[name] = Path(one)
+    return found
+
+
+def _in_set(row: Row, name: str) -> Row:
+    """Return a row with the name of its set before its id, "" for none."""
+    if not name:
+        return row
+    info = row["extra_info"]
+    return {**row, "extra_info": {**info, "id": f"{name}.{info['id']}"}}
 
 
 class _Beside:

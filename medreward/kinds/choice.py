@@ -30,7 +30,7 @@ from medreward.kinds.json_text import json_target
 from medreward.kinds.multilabel import SetReading, read_said_set
 from medreward.kinds.reading import read_label, unreadable
 from medreward.kinds.verdict import Verdict
-from medreward.language.answer_text import fold_answer, split_answer
+from medreward.language.answer_text import fold_answer, split_answer, split_form
 from medreward.language.grammar import Rules
 from medreward.language.lexicon import MAX_FORM_LENGTH
 from medreward.language.vocabulary import Vocabulary, make_vocabulary
@@ -44,7 +44,9 @@ LETTERS = ascii_uppercase
 _FIELDS = ("options", "answer", "answers")
 _ABSENCES = frozenset(("normal", "healthy", "none", *NO_FINDING))
 # What may stand around and between a letter and a text: "(B)", "**B.** text", "B - text".
-_DRESS = re.compile(r"[\s\"'*_`()\[\]{}.:,]+|(?<=\s)-(?=\s)")
+# A mark between two digits, or a point before one, is part of the number.
+_DRESS = re.compile(r"[\s\"'*_`()\[\]{}]+|(?<![0-9])[.:,]|[.:,](?![0-9])|(?<=\s)-(?=\s)")
+_DECIMAL = re.compile(r"(?<![\w.,])\.(?=[0-9])")
 # Options that speak of the others, and those that name them by their letters.
 _REFERS = re.compile(
     r"\b(?:none|all|any|both|neither|either|two|some)\s+(?:of\s+)?(?:the\s+)?"
@@ -143,8 +145,10 @@ def _undressed(text: str) -> str:
 
     >>> _undressed("**(B)** Vitamin A deficiency."), _undressed("B - normal")
     ('b vitamin a deficiency', 'b normal')
+    >>> _undressed("B.-2.5"), _undressed(".5 mg, 1:25")
+    ('b -2.5', '0.5 mg 1:25')
     """
-    return " ".join(_DRESS.sub(" ", fold_answer(text)).split())
+    return " ".join(_DRESS.sub(" ", _DECIMAL.sub("0.", fold_answer(text))).split())
 
 
 @lru_cache(maxsize=4096)
@@ -177,7 +181,7 @@ def _is_absence(text: str) -> bool:
 
 def _name_options(task: Task, options: Sequence[str]) -> list[bool]:
     """Tell of each option whether its text names it and nothing else."""
-    words = [split_answer(text).words for text in options]
+    words = [split_form(text).words for text in options]
     letters = {(letter.lower(),) for letter in LETTERS[: len(options)]}
     counts = Counter(words)
     known = make_vocabulary(tuple(task.languages))
@@ -243,7 +247,8 @@ class MultipleChoice(Kind):
         if not isinstance(target, Mapping):
             raise ConfigError(
                 f'{where}: {quote(target)} is not a mapping such as {{"options": ["normal", '
-                f'"pneumonia"], "answer": "B"}}'
+                f'"pneumonia"], "answer": "B"}}; where columns of a table hold the options, '
+                f"`prepare` takes their names: --options-column A B C D"
             )
         known_fields(where, target, _FIELDS)
         options = _check_options(where, target.get("options"))

@@ -46,11 +46,13 @@ BEST_WRONG_NUMBER = 0.9
 _FIELDS = ("value", "low", "high", "unit", "tolerance", "relative")
 _TEXT = re.compile(r"\s*([-+\u2212]?\d+(?:[.,]\d+)?)\s*(\D*)")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_SIGNED = re.compile(rf"([-+])({_GROUPED.pattern}|\d+(?:\.\d+)?)(%?)")
 _NOTHING = frozenset("fivomk:,")  # what says nothing of a number
 _RANGE_WORDS = frozenset(("to", "bis", "至", "到"))
 _SIGNS = frozenset(("-", "\u2212"))
 _SQUARES = str.maketrans({"\u00b2": "2", "\u00b3": "3"})
 _POWER = re.compile(r"(?<=[cm]m)\^(?=[23]\b)")
+_PER_MINUTE = re.compile(r"(?<=[0-9])\s?/\s?min\b")
 _INCH = "in"
 _SLACK = 1e-9
 _SAMPLES: tuple[Mapping[str, Any], ...] = (
@@ -189,7 +191,7 @@ def _base(one: Quantity) -> tuple[float, float, str]:
 def _spaced(answer: str) -> str:
     """Return an answer with a space between a number and the unit behind it, powers as digits."""
     text = _POWER.sub("", fold_answer(answer).translate(_SQUARES).replace("~", "approximately "))
-    return _glued().sub(r"\1 \2", text)
+    return _glued().sub(r"\1 \2", _PER_MINUTE.sub(" bpm", text))
 
 
 @cache
@@ -292,9 +294,16 @@ def _value(token: Token, *, negative: bool = False) -> Quantity | None:
         return _single(sign * token.share)
     if token.code == SHARE:
         return _single(sign * token.share * 100)._replace(unit="%")
-    if token.code == UNKNOWN and _GROUPED.fullmatch(token.text):
-        return _single(sign * float(token.text.replace(",", "")))
-    return None
+    return _signed_value(token.text, sign) if token.code == UNKNOWN else None
+
+
+def _signed_value(text: str, sign: float) -> Quantity | None:
+    """Return the number of a text with a sign, or with commas between thousands."""
+    found = _SIGNED.fullmatch(text)
+    if found is None:
+        return _single(sign * float(text.replace(",", ""))) if _GROUPED.fullmatch(text) else None
+    value = float(found[2].replace(",", "")) * (-1.0 if found[1] == "-" else 1.0)
+    return _single(value)._replace(unit="%" if found[3] else "")
 
 
 def _single(value: float) -> Quantity:

@@ -36,7 +36,7 @@ from medreward.kinds.honest import Honest
 from medreward.kinds.open_questions import MOST_WORDS, OpenQuestion, decided_verdict
 from medreward.kinds.reading import read_label
 from medreward.kinds.verdict import Verdict
-from medreward.language.answer_text import AnswerText, split_answer
+from medreward.language.answer_text import AnswerText, split_answer, split_form
 from medreward.language.grammar import Rules
 from medreward.language.lexicon import MAX_FORM_LENGTH, Lexicon
 from medreward.language.tokens import scan_answer
@@ -140,7 +140,7 @@ def _right_index(target: AnswerTarget, task: Task) -> int | None:
 
 def _token_f1(answer: AnswerText, form: str, task: Task) -> float:
     """Return token F1 of an answer and an accepted form; 0 where anything else is in the answer."""
-    true = split_answer(form)
+    true = split_form(form)
     wanted, said = _counted(true), _counted(answer)
     shared = (said & wanted).total()
     if not shared or not _is_harmless(answer, true, task.reader.words):
@@ -391,7 +391,7 @@ def _card_labels(task: Task, taken: set[str]) -> Iterator[Label]:
 
 
 def _key(text: str) -> str:
-    return " ".join(map(same_spelling, split_answer(text).words))
+    return " ".join(map(same_spelling, split_form(text).words))
 
 
 def _number_forms(forms: Iterable[str], task: Task) -> Iterator[str]:

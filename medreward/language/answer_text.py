@@ -25,7 +25,9 @@ _NEVER_ALONE = frozenset(("ab", "non", "sub", "un"))
 _JOINERS = frozenset("-_")
 _SHAPELESS = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f")
 _SAME = {
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2266\u2a7d", "\u2264"),
+    **dict.fromkeys("\u2267\u2a7e", "\u2265"),
     **dict.fromkeys("\u2018\u2019\u02bc\u00b4", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f", '"'),
     **dict.fromkeys("\r\x0b\x0c\x85\u2028\u2029", "\n"),
@@ -50,6 +52,19 @@ _SAME = {
 _SHAPES = frozenset(("<wide>", "<narrow>", "<compat>", "<circle>", "<font>", "<noBreak>"))
 _HAN = "\u3400-\u9fff\uf900-\ufaff"
 _ZERO_FRACTION = re.compile(r"\.0+$")
+# Signs and bounds as parts of a word: "-2.5", "> 5", "HER2+"; ".5" is 0.5. A dash is a sign only
+# where nothing stands before it, and a mark behind a word only where none follows.
+_BOUND = r"(?:(?<![-=<>])(?:[<>]=?|[\u2264\u2265])\ ?)?"
+_SIGN = r"(?:(?<![\w\-+%)\]])[-+\u00b1](?=\.?[0-9]))?(?:(?<![\w.,])\.(?=[0-9]))?"
+_MARK_BEHIND = r"(?:\++(?![^\W_])|-(?=[\s.,;:)/\]]|\Z))?"
+_BOUNDS = (
+    ("<=", "\u2264"),
+    (">=", "\u2265"),
+    ("\u00b1.", "\u00b10."),
+    ("-.", "-0."),
+    ("+.", "+0."),
+)
+_SPACED_SIGN = re.compile(r"(\s*[-+\u2212\u2010-\u2015])\s+(?=\.?[0-9])")
 _MARKUP = re.compile(
     r"(?P<end>(?:</s>|<\|[a-z_]{1,30}\|>|<end_of_turn>|\\n|\s){1,9}\Z)"
     r"|(?P<rule>\n[ \t]*[|:][-:| \t]*-[-:| \t]*(?=\n))"
@@ -74,9 +89,9 @@ _MARKUP_SIGNS = frozenset("<`\\$[|")
 def _word_pattern() -> re.Pattern[str]:
     """Return what matches a word; compiled late, as its classes of characters take milliseconds."""
     return re.compile(
-        rf"[0-9]+(?:[.,][0-9]+)*(?:\ ?%)?(?![^\W_{_HAN}])"
-        rf"|[{_HAN}]"
-        rf"|[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*"
+        rf"[{_HAN}]"
+        rf"|{_BOUND}{_SIGN}(?:[0-9]+(?:[.,][0-9]+)*(?:\ ?%|{_MARK_BEHIND})(?![^\W_{_HAN}])"
+        rf"|[^\W_{_HAN}]+(?:'[^\W_{_HAN}]+)*{_MARK_BEHIND})"
     )
 
 
@@ -135,11 +150,14 @@ def _plain(text: str) -> str:
 def split_answer(text: str) -> AnswerText:
     """Split an answer, or a form of a label, into words and the marks between them.
 
-    A number is one word with its percent sign, without a fraction of zeros; a Chinese character is
-    one; a hyphenated prefix is part of its word.
+    A number is one word with its sign, bound and percent sign, without a fraction of zeros; so is
+    a word with a sign behind it; a Chinese character is one; a hyphenated prefix is part of its
+    word.
 
     >>> split_answer("Non-malignant, 2.0 (90 %).").words
     ('nonmalignant', '2', '90%')
+    >>> split_answer("\u22122.50 D; >= 5 cm, HER2+, 2-3").words
+    ('-2.50', 'd', '\u22655', 'cm', 'her2+', '2', '3')
     """
     plain = _plain(text)
     folded = plain.translate(_FOLDED)
@@ -151,8 +169,8 @@ def split_answer(text: str) -> AnswerText:
     for match in _word_pattern().finditer(folded):
         gap, word = folded[end : match.start()], match.group()
         end = match.end()
-        if word[0].isdigit():
-            word = _ZERO_FRACTION.sub("", word.replace(" ", ""))
+        if not word[0].isalpha():
+            word = _plain_number(word)
         if words and words[-1] in _PREFIXES and _is_attached(words[-1], gap):
             words[-1] += word
             if capitals[-1:] == [len(words) - 1]:
@@ -164,6 +182,29 @@ def split_answer(text: str) -> AnswerText:
         gaps.append(gap)
     gaps.append(folded[end:])
     return AnswerText(tuple(words), tuple(gaps), frozenset(capitals))
+
+
+def split_form(text: str) -> AnswerText:
+    """Split a form of a label; a dash or plus before its number is a sign, with a space too.
+
+    >>> split_form("- 5 cm").words, split_answer("- 5 cm").words
+    (('-5', 'cm'), ('5', 'cm'))
+    """
+    return split_answer(
+        _SPACED_SIGN.sub(r"\1", text, count=1) if _SPACED_SIGN.match(text) else text
+    )
+
+
+def _plain_number(word: str) -> str:
+    """Return a number, or a word with a bound, in the one way in which it is written.
+
+    >>> [_plain_number(word) for word in (">= 2.0", ".5", "-.5", "90 %")]
+    ['\u22652', '0.5', '-0.5', '90%']
+    """
+    word = word.replace(" ", "")
+    for written, plain in _BOUNDS:
+        word = word.replace(written, plain)
+    return _ZERO_FRACTION.sub("", f"0{word}" if word[0] == "." else word)
 
 
 def _is_attached(prefix: str, gap: str) -> bool:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from medreward.errors import quote
-from medreward.language.answer_text import AnswerText, split_answer
+from medreward.language.answer_text import AnswerText, split_form
 from medreward.language.near_words import cluster_words
 
 # Shorter words are too close to each other for a typo to be told from another word.
@@ -98,6 +98,11 @@ class Lexicon:
         """Whether a form is a single letter, as those of options are."""
         return any(len(form) == len(form[0]) == 1 and form[0].isalpha() for form in self._label_of)
 
+    @cached_property
+    def has_signs(self) -> bool:
+        """Whether a form has a number with a sign, so that a dash before one is no bullet."""
+        return any(word[0] in "-+" for word in self.words)
+
     def find(self, text: AnswerText) -> list[Mention]:
         """Return the labels that `text` names, in order, each the longest form at its place."""
         words = [self.correct(word) for word in text.words]
@@ -131,7 +136,7 @@ class Lexicon:
         return label
 
     def _words(self, text: str) -> tuple[str, ...]:
-        words = split_answer(text).words
+        words = split_form(text).words
         return words if self._same is None else tuple(map(self._same, words))
 
     def _add(self, label: int, text: str, forms: Sequence[Sequence[str]]) -> None:
@@ -140,7 +145,7 @@ class Lexicon:
                 f"the name or synonym {quote(text)} has {len(text)} characters; at most "
                 f"{MAX_FORM_LENGTH} are allowed, as no longer answer is read"
             )
-        words, gaps = self._words(text), split_answer(text).gaps
+        words, gaps = self._words(text), split_form(text).gaps
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)

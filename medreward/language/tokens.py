@@ -145,6 +145,9 @@ class AnswerScanner:
         words = self.text.words
         before = words[place - 1][-1] if place else ""
         after = words[place][0] if place < len(words) else ""
+        if self.lexicon.has_signs and after.isdigit() and gap.rstrip(" ")[-1:] == "-":
+            yield Token(UNKNOWN, place, text=gap.strip())  # "- 5", where -5 is a label
+            return
         for code, text in _gap_marks(gap, _side(before), _side(after)):
             yield Token(code, place, text=text)
 

@@ -56,6 +56,9 @@ HINTS = {
     "no_answer": _FORMAT_HINT,
     "no_answer_tag": _FORMAT_HINT,
     "answer_unclosed": f"{_CUT_HINT}{_STOP_HINT}",
+    "think_put_back": "most completions begin with <think>, where the setting says that the chat "
+    "template writes it: does the trainer put it back in front of them (ms-swift does)? Then the "
+    "setting is wrong, not the policy: completion_format think_answer",
     "think_unopened": "the chat template seems to open <think> already: set completion_format: "
     "prefilled_think, leave the tag out of the prompt's example, or put it back in front of the "
     "completion before scoring",
@@ -268,7 +271,9 @@ def zero_variance(view: View) -> Iterator[Diagnosis]:
             "zero_variance",
             f"{share:.0%} of the groups{_when(view)} have zero variance, so that their advantages "
             f"are 0; of these {count / view.now.dead.total():.0%}: {CAUSES[main]}",
-            _hint_of_dead(main, view),
+            HINTS["think_put_back"]
+            if main == "all unreadable" and _is_mostly(view.now.reasons, "think_put_back")
+            else _hint_of_dead(main, view),
         )
 
 
@@ -345,8 +350,9 @@ def _constant(name: str, value: float, view: View) -> str:
             "recitation is off or never applies: delta 0, no knowledge or, with delta +1, "
             "unreadable answers",
         )
-    if name == "format" and value == 0 and _is_mostly(view.all.reasons, "think_unopened"):
-        return f"the format is never right, most often by think_unopened: {HINTS['think_unopened']}"
+    for code in ("think_put_back", "think_unopened"):
+        if name == "format" and value == 0 and _is_mostly(view.all.reasons, code):
+            return f"the format is never right, most often by {code}: {HINTS[code]}"
     if name == "format" and value == 0:
         return f"the format is never right, so this part cannot teach it: {_format_mend(view)}"
     if name == "format":

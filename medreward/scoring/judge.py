@@ -20,9 +20,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, TypeAlias
 
-from medreward.checks import whole
+from medreward.checks import known_fields, whole
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.chat import Endpoint, EndpointError, Messages, key_from
+from medreward.files.functions import load_function
 from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.base import kind_of
 from medreward.kinds.open_questions import OpenQuestion
@@ -64,7 +65,38 @@ class AnswerJudge(Protocol):
         ...
 
 
-JudgeLike: TypeAlias = AnswerJudge | Mapping[str, Any] | Callable[..., Any]
+JudgeLike: TypeAlias = AnswerJudge | Mapping[str, Any] | Callable[..., Any] | str
+
+
+class FunctionJudge:
+    """A function as a judge, with what no decision of it leads to.
+
+    Args:
+        call: the function, or where it is: ``package.module:function`` or ``file.py:function``.
+        on_error: what no decision, or an exception, leads to, out of `ON_ERROR`.
+
+    Raises:
+        ConfigError: if there is no such function, or ``on_error`` is none of these.
+    """
+
+    def __init__(self, call: Callable[..., Any] | str, on_error: str = "raise") -> None:
+        if on_error not in ON_ERROR:
+            raise expected("judge: on_error", on_error, ON_ERROR)
+        self.call, self.on_error = call, on_error
+        self.name = judge_name(self._function)
+
+    @property
+    def _function(self) -> Callable[..., Any]:
+        if isinstance(self.call, str):
+            return load_function(self.call, "judge", "a mapping with url and model, a callable, ")
+        if not callable(self.call):
+            raise ConfigError(f"judge: call: {quote(self.call)} is neither a callable nor a text")
+        return self.call
+
+    def __call__(self, questions: Sequence[OpenQuestion]) -> Sequence[float | None]:
+        """Return what the function decides."""
+        found: Sequence[float | None] = self._function(questions)
+        return found
 
 
 class EndpointJudge:
@@ -195,11 +227,19 @@ def read_decision(said: str) -> bool | None:
 
 
 def make_judge(given: JudgeLike) -> AnswerJudge:
-    """Return a judge: a callable as it is, or the endpoint that a mapping describes.
+    """Return a judge: a callable as it is, or what a text or mapping describes.
+
+    A text is where a function is, ``package.module:function`` or ``file.py:function``; a mapping
+    has ``call``, a function or such a text, and ``on_error``, or describes an endpoint.
 
     Raises:
         ConfigError: if it is neither.
     """
+    if isinstance(given, str):
+        return FunctionJudge(given)
+    if isinstance(given, Mapping) and "call" in given:
+        known_fields("judge", given, ("call", "on_error"))
+        return FunctionJudge(**given)
     if isinstance(given, Mapping):
         known = ("url", "model", "key_env", "cache", "timeout", "workers", "on_error")
         for name in given:
@@ -211,7 +251,8 @@ def make_judge(given: JudgeLike) -> AnswerJudge:
         return EndpointJudge(**given)
     if not callable(given):
         raise ConfigError(
-            f"judge: {quote(given)} is neither a callable nor a mapping with url, model"
+            f"judge: {quote(given)} is neither a callable, a text such as 'module:function', nor "
+            f"a mapping with call, or with url and model"
         )
     return given
 
@@ -236,6 +277,31 @@ def judge_name(judge: AnswerJudge) -> str:
     return str(name).replace("|", "_")
 
 
+def _decisions(judge: AnswerJudge, questions: Sequence[OpenQuestion]) -> Sequence[float | None]:
+    """Return what a judge decides; what it raises is a `JudgeError` that names it, or no decision.
+
+    Raises:
+        JudgeError: if it raises, or returns no list with a decision for each question.
+    """
+    name = judge_name(judge)
+    try:
+        found: Any = judge(questions)
+    except Exception as error:
+        if getattr(judge, "on_error", "raise") == "none":
+            return [None] * len(questions)
+        raise JudgeError(f"judge {name}: it raised {type(error).__name__}: {error}") from error
+    is_list = hasattr(found, "__len__") and hasattr(found, "__getitem__")
+    if not is_list or isinstance(found, str | bytes | Mapping):
+        raise JudgeError(
+            f"judge {name}: it returned {quote(found)}; it is called with a list of questions and "
+            f"returns a list with True, False or None for each, here {len(questions)}"
+        )
+    if len(found) != len(questions):
+        raise JudgeError(f"judge {name}: {len(found)} decisions on {len(questions)} answers")
+    decisions: Sequence[float | None] = found
+    return decisions
+
+
 def decide(
     rows: Sequence[Judged], task: Task, settings: RewardSettings, judge: AnswerJudge
 ) -> list[Judged]:
@@ -254,9 +320,7 @@ def decide(
     if not found:
         return [*rows]
     questions = [question for asked in found.values() for question in asked]
-    decisions = judge(questions)
-    if len(decisions) != len(questions):
-        raise JudgeError(f"judge: {len(decisions)} decisions on {len(questions)} answers")
+    decisions = _decisions(judge, questions)
     if Trait.MEASURED not in kind.traits:
         other = next((one for one in decisions if one not in (True, False, None)), None)
         if other is not None:
@@ -267,7 +331,10 @@ def decide(
     if getattr(judge, "on_error", "raise") != "none":
         for question, decision in zip(questions, decisions, strict=True):
             if decision is None:
-                why = getattr(judge, "failure", "") or "it gave no decision"
+                why = getattr(judge, "failure", "") or (
+                    "it gave no decision (None); with on_error 'none' the row has no reward, as in "
+                    "judge={'call': FUNCTION, 'on_error': 'none'}"
+                )
                 raise JudgeError(f"judge {judge_name(judge)}: {quote(question.given)}: {why}")
     decided, start = [*rows], 0
     for i, asked in found.items():

@@ -12,6 +12,7 @@ the weighted sum of the parts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -264,6 +265,8 @@ class Scorer:
                 items[name] = exact(self.settings.box_threshold)  # in force, whatever it is
             else:
                 items |= _signed(name, getattr(self.settings, name))
+        if place := self.task.place_field:
+            items[f"{place}.frame"] = self.task.fields[place].reward.frame
         if (decider := self.decider) is not None:
             from medreward.scoring.judge import judge_name
 
@@ -315,15 +318,36 @@ def scorer(task: TaskLike, settings: Mapping[str, Any] | None = None) -> Scorer:
         loaded = _profiled(loaded, profile, settings)
     if "task_scale" in settings:
         settings["task_scale"] = scale_of_task(settings["task_scale"], loaded.name)
+    loaded = _with_field_settings(loaded, settings)
     # Of several tasks, those that leave nothing open have no use for a judge.
     judge = judge if loaded.is_open else None
     return Scorer(loaded, loaded.reward.updated(settings), judge)
 
 
+def _with_field_settings(task: Task, settings: Mapping[str, Any]) -> Task:
+    """Return a task of fields in which each field has the settings that shape its kind alone.
+
+    Raises:
+        ConfigError: with the field, if its kind does not allow a value.
+    """
+    own = {*COMMON, *kind_of(task).settings}
+    fields = dict(task.fields)
+    for name, field in fields.items():
+        wanted = {key: settings[key] for key in kind_of(field).settings if key in settings}
+        wanted = {key: value for key, value in wanted.items() if key not in own}
+        if wanted:
+            try:
+                fields[name] = replace(field, reward=field.reward.updated(wanted))
+            except ConfigError as error:
+                raise ConfigError(f"field {quote(name)}: {error}") from error
+    return task if fields == dict(task.fields) else replace(task, fields=fields)
+
+
 def _profiled(task: Task, name: str | Path, settings: Mapping[str, Any]) -> Task:
     """Return a task with a model profile's settings, which no other setting may contradict."""
     profile = load_profile(name)
-    for key, value in profile.settings(task).items():
+    placed = {"frame": profile.frame} if task.place_field and profile.frame else {}
+    for key, value in (profile.settings(task) | placed).items():
         if settings.get(key, value) != value:
             raise ConfigError(
                 f"{key}: {quote(settings[key])} beside model_profile {profile.name}, whose {key} "

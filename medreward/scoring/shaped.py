@@ -64,7 +64,7 @@ def explain(
     (0.2, ('label_open',))
     """
     bound = scorer(task, settings)
-    if "judge" in settings and bound.judge is None:
+    if settings.get("judge") is not None and bound.judge is None:
         raise ConfigError(
             f"judge: task {quote(bound.task.name)} is {bound.task.kind}, where nothing is left "
             f"open; a judge decides on short answers"

@@ -103,6 +103,13 @@ class ModelProfile:
                 )
         place = task.place_field
         if place is not None and self.frame:
+            own = task.fields[place].reward.frame
+            if own not in (self.frame, _default("frame")):
+                raise ConfigError(
+                    f"model profile {self.name}: frame is {quote(self.frame)}, and that of the "
+                    f"field {quote(place)} of the card {quote(task.name)} {quote(own)}; take frame "
+                    f"out of the field, or another profile"
+                )
             placed = replace(
                 task.fields[place], reward=task.fields[place].reward.updated({"frame": self.frame})
             )

@@ -9,6 +9,8 @@ FORMAT_REASONS = {
     "several_answers": "<answer> or </answer> occurs more than once, so none of them counts",
     "think_unclosed": "<think> is never closed",
     "answer_unclosed": "<answer> is never closed (was the completion cut off?)",
+    "think_put_back": "<think> at the start, where the chat template writes it (does the trainer "
+    "put it back? then completion_format think_answer)",
     "think_unopened": "</think> without <think> (does the chat template already open it?)",
     "answer_unopened": "</answer> without <answer>",
     "nested_tags": "a tag opens inside another element",

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
+from medreward.text.completion import Completion, CompletionLike
 from medreward.text.formats.base import THINK_TAGS
 from medreward.text.formats.by_rewriting import CLOSING_THINK, RewrittenFormat
 
@@ -78,6 +79,28 @@ class DescribedFormat(RewrittenFormat):
         if not self.answer[1] and "<answer>" in written:
             return f"{written}</answer>"
         return written
+
+    def parse(self, completion: CompletionLike) -> Completion:
+        """Return the completion taken apart, and whether it begins with the template's mark."""
+        parsed = super().parse(completion)
+        if self.opened_by != "template" or not self._begins(parsed.text):
+            return parsed
+        return parsed._replace(problems=("think_put_back", *parsed.problems))
+
+    def _begins(self, text: str) -> bool:
+        opening = self.reasoning[0].lower() if self.reasoning else ""
+        return bool(opening) and text[: len(opening) + 100].lstrip().lower().startswith(opening)
+
+    def without_prefill(self, completion: str) -> str:
+        """Return a completion without the mark that the template wrote and a trainer put back.
+
+        >>> from medreward.text.formats.registry import format_of
+        >>> format_of("prefilled_think").without_prefill("<think>Hm.</think><answer>2</answer>")
+        'Hm.</think><answer>2</answer>'
+        """
+        if self.opened_by != "template" or self.reasoning is None or not self._begins(completion):
+            return completion
+        return completion.lstrip()[len(self.reasoning[0]) :]
 
     def _with_rest_as_answer(self, written: str) -> str:
         """Return a text with answer tags around what follows the only reasoning."""

@@ -65,14 +65,14 @@ def test_rows_of_other_tasks_are_not_applicable() -> None:
 
 
 def test_a_batch_without_any_row_of_the_tasks_names_both_and_the_mend() -> None:
-    rows = {"target": [1] * 3, "task": ["icdr"] * 3}
+    rows: dict[str, Any] = {"target": [1] * 3, "task": ["icdr"] * 3}
     for reward in (shaped("retinamnist"), reward_funcs("retinamnist")[0][0]):
         with pytest.raises(ConfigError, match=r"'icdr'.*'retinamnist'.*reward_funcs\('icdr'\)"):
             reward(completions=GROUP, **rows)
 
 
 def test_a_mixture_without_a_trainer_may_have_batches_of_others_only() -> None:
-    rows = {"target": [1] * 3, "task": ["icdr"] * 3}
+    rows: dict[str, Any] = {"target": [1] * 3, "task": ["icdr"] * 3}
     told = shaped("retinamnist", other_tasks=["icdr"])
     assert told(completions=GROUP, **rows) == [None] * 3
     seen = shaped("retinamnist")

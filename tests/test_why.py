@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from medreward import ConfigError, Task
 from medreward.commands.cli import main
-from medreward.runs import why_rules
+from medreward.runs import why_rules, why_stats
 from medreward.runs.trace_sources import read_trace
 from medreward.runs.why import analyse, describe_run, notes, summary
 from medreward.runs.why_rules import RULES, View, findings
@@ -283,7 +283,7 @@ def test_a_spread_that_is_only_recitations_is_named() -> None:
     assert "the spread of these groups is only recitation's: 0.0006 on average" in said
     assert "but for it all wrong, one answer" in said
     found = summary(view)["thin_variance"]
-    assert 0 < found["mean_spread"] < why_rules.THIN
+    assert 0 < found["mean_spread"] < why_stats.THIN
     # What is dead without recitation is what was dead or thin with it.
     plain = summary(analyse(run(always_two, scorer("retinamnist", {"delta": 0}))))
     causes = summary(view)["zero_variance"]["causes"]

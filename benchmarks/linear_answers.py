@@ -50,7 +50,7 @@ EXAMPLES = {
     "localisation": Example(Task.load("grounding_where"), BOX, "nothing", "[10, 10, 50, 50]"),
     "multi_image_localisation": Example(
         Task("slices", kind="multi_image_localisation"),
-        {"images": [[], [BOX]]},
+        {"images": [[], BOX]},
         "nothing",
         "Image 2: [10, 10, 50, 50]",
     ),

@@ -42,6 +42,7 @@ OWN = {
     "short": Task("short", kind="short_answer"),
     "size": Task("size", kind="number"),
     "several": SAMPLES["fields"],
+    "series": SAMPLES["multi_image_localisation"],
     "findings": SAMPLES["report"],
     "prose": SAMPLES["free_report"],
     "levels": Task("levels", kind="ordinal", labels=["none", "mild", "moderate", "severe"]),

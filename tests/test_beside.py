@@ -49,7 +49,7 @@ NOT_UNDERSTOOD = {
     "{0} oder {1}": "oder",
     "{0} was excluded": "was",
     "~~{0}~~": "~",
-    "<del>{0}</del>{1}": "<",
+    "<del>{0}</del>{1}": "<del",
     "nicht {0}": "nicht",
     "outside of {0}": "outside",
     "anywhere but {0}": "anywhere",

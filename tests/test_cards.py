@@ -427,7 +427,7 @@ def test_a_wrong_card_is_named_by_file_and_field(changes: dict[str, Any], messag
         (HEAD + LABELS + "name: other\n", "the key 'name' is given twice in the mapping at line 1"),
         (HEAD + LABELS + "data: {a: b, a: c}\n", "'a' is given twice in the mapping at line 5"),
         (HEAD + "labels: [no, yes]\n", r"labels\[0\]: False .* \(put it in quotes\)"),
-        (HEAD + "labels: [benign\n", "while parsing a flow sequence"),
+        (HEAD + "labels: [benign\n", "goes in quotes"),
         (HEAD + "labels: !!python/name:os.system\n", "could not determine a constructor"),
         (HEAD + "labels: [2003-13-45, b]\n", "month must be in"),
         ("? [a]\n: b\n", "unhashable key"),

@@ -210,7 +210,7 @@ def test_a_failure_shows_completion_parts_reasons_and_what_was_expected() -> Non
         "  read as     (nothing)",
         "  reason      label_unknown: the answer names no label of the task",
         "  reason      no_think_tag: there is neither <think> nor </think>",
-        "  unread      'a' is not understood",
+        "  unread      'a' is a word that is known, but not understood in this place",
         "  expected    correct: true; it is false",
     ]
     assert as_dict(outcome)["expected"] == ["correct: true"]
@@ -222,7 +222,7 @@ def test_a_failure_shows_completion_parts_reasons_and_what_was_expected() -> Non
         ("", "there are no cases"),
         ("- a", "is not a mapping"),
         ("cases: {}", "cases: {} is not a list"),
-        ("cases: [", "while parsing"),
+        ("cases: [", "line 1, column 9: expected the node content"),
         ("caes: []", "field: 'caes' is not one of .*; did you mean 'cases'"),
         ("signature: TRL", "signature: 'TRL' is not one of trl"),
         ("cases:\n- {answer: a, target: x, expect: {correct: true}}", "line 2: task: missing"),

@@ -42,7 +42,7 @@ def read(answer: str, task: Task) -> str | None:
         ("at least 2", "grade_open"),
         ("2?", "grade_open"),
         ("22", "grade_out_of_scale"),
-        ("-2", "answer_not_understood"),
+        ("-2", "grade_unknown"),
         ("2.5", "grade_out_of_scale"),
         ("5", "grade_out_of_scale"),
         ("2, of 100", "answer_not_understood"),

@@ -102,7 +102,7 @@ def test_the_same_trace_twice_is_noticed(
     ("settings", "said", "unsaid"),
     [
         ({"decay": "linear"}, "decay: geometric or reported", "decay is"),
-        ({"decay": "geometric"}, "decay is geometric", "decay: geometric or reported"),
+        ({"decay": "geometric"}, "raise the KL term", "decay: geometric or reported"),
         ({"delta": 0}, "delta is 0, so recitation is off", "recitation is off or"),
         ({"delta": -1}, "no knowledge stands in the prompts", "delta 0"),
     ],

@@ -319,7 +319,7 @@ GOOD = "{question} {knowledge} <answer>"
         ("frames: {pixels: 5}", r"frames\.pixels: 5 is not a text"),
         ("frames: [x]", "frames: .* is not a mapping"),
         ("[]", "not a mapping of kinds"),
-        ("'", "while scanning"),
+        ("'", "found unexpected end of stream"),
     ],
 )
 def test_wrong_templates_are_named(text: str, message: str, tmp_path: Path) -> None:

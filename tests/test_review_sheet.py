@@ -214,12 +214,14 @@ def test_what_is_exported_comes_back_into_the_card(
     sheet.type(EVIL)
     sheet.press("Escape", "c")
     sheet.type(f"two\nlines: {EVIL}")
-    sheet.press("Escape", "j", "4", "Escape")
+    sheet.press("Escape", "j", "4")
+    sheet.type("No such cell.")
+    sheet.press("Escape")
     file = save(sheet, button)
     today = date.today().isoformat()
     assert file.name == f"review-zoë-o-neil-md-{today}.{'csv' if button == 'save-csv' else 'yaml'}"
     assert main(["review", "apply", str(file), str(card)]) == 0
-    assert "cells.reviews.yaml: 4 new verdicts, 4 in all" in capsys.readouterr().out
+    assert "cells.reviews.yaml: 4 new or changed, 4 in all" in capsys.readouterr().out
     task = Task.load(card)
     who = ("Zoë O’Neil, MD", "haematologist", today)
     comment = f"two\nlines: {EVIL}"
@@ -230,7 +232,9 @@ def test_what_is_exported_comes_back_into_the_card(
     (edit,) = found["A round cell is even."]
     assert (edit.verdict, edit.comment) == ("agree_with_edit", comment)
     assert " ".join(edit.edit.split()) == " ".join(edited.split())
-    assert found[" ".join(f"An oval: cell {EVIL}".split())] == (Opinion("wrong", *who),)
+    assert found[" ".join(f"An oval: cell {EVIL}".split())] == (
+        Opinion("wrong", *who, "No such cell."),
+    )
     assert str(task.count_reviews()) == "5 statements, 1 reviewed, 3 rejected"
     codes = [finding.code for finding in lint_card(card)]
     assert codes == ["no-address", "rejected", "rejected", "rejected"]

@@ -74,6 +74,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "recitation_measure": st.sampled_from([*RECITATION_MEASURES]),
     "field_balance": SHARE,
     "absent_weight": st.floats(0.001, 1),
+    "thresholds": st.sampled_from([(), (2,)]),
+    "threshold_factor": SHARE,
     "task_scale": st.sampled_from(
         ["none", "standardise:0.001", "percentile:0/0.1/0.3", "percentile:0.5/1/1"]
     ),

@@ -138,7 +138,7 @@ def png_bytes(image: Image.Image) -> bytes:
 
 def picture_size(encoded: bytes) -> tuple[int, int]:
     """Return width and height of an encoded image; pixels are not decoded."""
-    with Image.open(io.BytesIO(encoded)) as image:
+    with open_image(encoded) as image:
         width, height = image.size
     return width, height
 

@@ -6,6 +6,7 @@ import base64
 import builtins
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any, Self
 
 import pytest
 
+_PATIENCE = 120  # seconds that a browser may be silent on a busy machine: no test hangs for ever
 _KEYS = {
     "Escape": ("Escape", 27, ""),
     "Enter": ("Enter", 13, "\r"),
@@ -90,6 +92,8 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._in], [], [], _PATIENCE)
+            assert ready, f"the browser said nothing for {_PATIENCE} s"
             more = os.read(self._in, 1 << 16)
             assert more, "the browser ended"
             self._rest += more

@@ -2,11 +2,12 @@
 
 mutmut starts pytest anew for each mutant, which takes seconds with a thousand collected tests.
 This collects them once and forks a process per mutant that runs the tests that reach the mutated
-function, the fastest first, until one fails. No test has run before the fork, so no cache is warm.
+function until one fails: those first that killed mutants before, then the fastest. No test has run
+before the fork, so no cache is warm.
 What is mutated, and by which tests it is judged, stands in pyproject.toml.
 
     python benchmarks/mutation.py 'medreward.kinds.ordinal.*' 'medreward.task.task.*'
-    python benchmarks/mutation.py 'medreward.language.*' --sample 300
+    python benchmarks/mutation.py 'medreward.language.*' --sample 300 --seed 1
     python -m mutmut show medreward.kinds.ordinal.x_read_grade__mutmut_8
 """
 
@@ -16,6 +17,7 @@ import argparse
 import fnmatch
 import gc
 import json
+import mmap
 import os
 import random
 import resource
@@ -88,17 +90,23 @@ def reach(items: list[pytest.Item], out: Path) -> int:
     return int(bool(failed))
 
 
-def outcome(mutant: str, items: list[pytest.Item]) -> str:
-    """Return what the tests make of a mutant; "" is the unchanged code."""
+def outcome(mutant: str, items: list[pytest.Item]) -> tuple[str, int]:
+    """Return what tests make of a mutant, and which one failed; "" is the unchanged code."""
+    failed = mmap.mmap(-1, 4)  # shared with the fork
 
     def work() -> int:
         set_mutant_under_test(mutant)
-        return int(not all(map(passes, items, [*items[1:], None])))
+        for i, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
+            failed[:] = i.to_bytes(4)  # before it runs, as it may end the process
+            if not passes(item, following):
+                return 1
+        return 0
 
     status = in_a_fork(work, SECONDS)
     if status == CRASHED:
         raise RuntimeError(f"{mutant}: the run of its tests broke")
-    return SURVIVED if status == 0 else TIMED_OUT if status < 0 else KILLED
+    found = SURVIVED if status == 0 else TIMED_OUT if status < 0 else KILLED
+    return found, int.from_bytes(failed)
 
 
 class Mutations:
@@ -116,12 +124,19 @@ class Mutations:
         reached = Path("reached.json").absolute()
         if in_a_fork(lambda: reach(session.items, reached), 10 * SECONDS):
             raise pytest.UsageError(f"tests fail on the unchanged code: {reached.read_text()}")
-        if outcome("", session.items) != SURVIVED:
+        if outcome("", session.items)[0] != SURVIVED:
             raise pytest.UsageError("tests fail on the unchanged code, or take too long")
         tests: dict[str, list[int]] = json.loads(reached.read_text())
+        kills: Counter[int] = Counter()
         for name in tqdm(self.names, disable=None):
-            items = [session.items[i] for i in tests.get(name.rpartition("__mutmut_")[0], [])]
-            self.outcomes[name] = outcome(name, items) if items else UNTESTED
+            # `sorted` is stable: of equal ones, the fastest first.
+            order = sorted(tests.get(name.rpartition("__mutmut_")[0], []), key=lambda i: -kills[i])
+            found, last = UNTESTED, 0
+            if order:
+                found, last = outcome(name, [session.items[i] for i in order])
+            if found == KILLED:
+                kills[order[last]] += 1
+            self.outcomes[name] = found
             write_text_atomic(self.out, json.dumps(self.outcomes, indent=0))
         return True
 
@@ -146,7 +161,8 @@ def report(outcomes: dict[str, str]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", default=["*"], help="patterns of mutants' names")
-    parser.add_argument("--sample", type=int, help="so many of them, drawn at random (seed 0)")
+    parser.add_argument("--sample", type=int, help="so many of them, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--tests", nargs="+", help="only these; what they spare, others may kill")
     parser.add_argument("--out", default="build/mutation.json", type=Path)
     arguments = parser.parse_args()
@@ -157,7 +173,8 @@ def main() -> int:
         dict.fromkeys(n for pattern in arguments.only for n in fnmatch.filter(written, pattern))
     )
     if arguments.sample is not None and arguments.sample < len(names):
-        names = sorted(random.Random(0).sample(names, arguments.sample), key=names.index)
+        drawn = random.Random(arguments.seed).sample(names, arguments.sample)
+        names = sorted(drawn, key=names.index)
     out = arguments.out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
     mutations = Mutations(names, out)

@@ -198,7 +198,6 @@ def write_arm(
         "steps": len(steps),
         "warm_start": {"seed": 1},
         "cpu_seconds": {"all": 10 * seed},
-        "signature": "medreward|x",
     }
     (folder / "result.json").write_text(json.dumps(result))
 
@@ -259,7 +258,9 @@ def test_the_signature_is_that_of_the_trace(out: Path) -> None:
     (folder / "trace.jsonl").write_text(json.dumps({"signature": "medreward|y"}) + "\n")
     text = tables("recitation", STUDY, out)
     assert "| zero | 1, 2 | 1 | 4 | 15 | `medreward\\|y` |" in text
-    assert "| plus bleu | 1, 2 | 1 | 4 | 15 | `medreward\\|x` |" in text
+    assert "| plus bleu | 1, 2 | 1 | 4 | 15 | none: no reward |" in text
+    (folder / "trace.jsonl").rename(folder / "trace-stage1.jsonl")
+    assert "| zero | 1, 2 | 1 | 4 | 15 | `medreward\\|y` |" in tables("recitation", STUDY, out)
 
 
 def test_a_stage_before_has_its_own_table(out: Path) -> None:

@@ -85,7 +85,6 @@ def _run(arguments: argparse.Namespace, study: Study) -> int:
 
 def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out: Path) -> None:
     """Run one arm; what an arm that was ended has left is made again."""
-    from medreward.scoring.scorer import scorer
     from medreward_trl.demo.pretrained_run import SETTINGS
     from recipes.evidence import policy
 
@@ -113,7 +112,6 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
         "stages": list(arm.stages),
         "warm_start": {"seed": warm_seed, "steps": arguments.warm_steps or study.warm_steps},
         "device": arguments.device,
-        "signature": scorer(task, dict(arm.reward)).signature(),
         "settings": SETTINGS,
         "versions": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
         "cpu_seconds": {"training": round(trained), "all": round(time.process_time() - clock)},

@@ -101,7 +101,7 @@ def _read(home: Path, arm: str, study: Study, out: Path) -> ArmRuns:
         result = json.loads(path.read_text(encoding="utf-8"))
         seed, folder = result["seed"], path.parent
         rows = out / "rows" / result["rows"] / f"{TEST}.parquet"
-        runs.results[seed] = result | _signature(folder)
+        runs.results[seed] = result | {"signature": _signature(folder)}
         lines = (folder / "test.jsonl").read_text(encoding="utf-8").splitlines()
         completions = {row["id"]: row["completion"] for row in map(json.loads, lines)}
         runs.tests[seed] = score_completions(rows, completions, scorers)[study.source]
@@ -114,13 +114,14 @@ def _read(home: Path, arm: str, study: Study, out: Path) -> ArmRuns:
     return runs
 
 
-def _signature(folder: Path) -> dict[str, str]:
-    """Return the signature of the training's scores, which names the knowledge of its prompts."""
-    path = folder / "trace.jsonl"
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8") as lines:
-        return {"signature": json.loads(next(lines))["signature"]}
+def _signature(folder: Path) -> str:
+    """Return the signature of the last training's scores; "" where nothing was rewarded."""
+    traces = [*sorted(folder.glob("trace-stage*.jsonl")), folder / "trace.jsonl"]
+    path = [path for path in traces if path.is_file()][-1:]
+    if not path:
+        return ""
+    with path[0].open(encoding="utf-8") as lines:
+        return str(json.loads(next(lines))["signature"])
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -306,6 +307,7 @@ def _facts(arms: Sequence[ArmRuns]) -> str:
         cost = np.mean([one["cpu_seconds"]["all"] for one in runs.results.values()])
         seeds = ", ".join(map(str, sorted(runs.results)))
         signature = some["signature"].replace("|", "\\|")
+        signed = f"`{signature}`" if signature else "none: no reward"
         warm = ", ".join(map(str, sorted({r["warm_start"]["seed"] for r in runs.results.values()})))
-        lines.append(f"| {runs.name} | {seeds} | {warm} | {steps} | {cost:.0f} | `{signature}` |")
+        lines.append(f"| {runs.name} | {seeds} | {warm} | {steps} | {cost:.0f} | {signed} |")
     return "\n".join(lines)

@@ -209,7 +209,7 @@ def test_evaluate_knows_the_architecture_of_a_saved_model(tmp_path: Path) -> Non
 def test_an_architecture_whose_package_is_not_there_names_what_brings_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medreward.runs.generation import _register_architectures
+    from medreward.runs.local_model import _register_architectures
 
     monkeypatch.syspath_prepend(entry_points_in(tmp_path / "there", "toy_tower = no_such_package"))
     config = {"model_type": "llava", "vision_config": {"model_type": "toy_tower"}}

@@ -33,6 +33,14 @@ def add_parser(commands: Any) -> None:
         metavar="FOLDER|NAME",
         help="a model that writes the completions first, into --completions",
     )
+    evaluate.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="ask --model NAME there, such as http://localhost:8000/v1 (vLLM, SGLang and others)",
+    )
+    evaluate.add_argument(
+        "--key-env", metavar="NAME", help="environment variable that holds the endpoint's key"
+    )
     evaluate.add_argument("--max-new-tokens", type=int, default=512, help="(default: 512)")
     evaluate.add_argument(
         "--samples",
@@ -48,7 +56,11 @@ def add_parser(commands: Any) -> None:
         help="of the samples that --model draws (default: 1.0)",
     )
     evaluate.add_argument(
-        "--batch", type=int, default=1, help="rows that --model answers at once (default: 1)"
+        "--batch",
+        type=int,
+        default=1,
+        help="rows that --model answers at once; of --endpoint, rows that are asked about at once "
+        "(default: 1)",
     )
     evaluate.add_argument(
         "--compare",
@@ -200,20 +212,41 @@ def _suites(models: dict[str, dict[str, Any]]) -> list[Any]:
 def _generate(arguments: argparse.Namespace) -> None:
     """Write a model's completions to the file that --completions names."""
     if not arguments.model:
+        if arguments.endpoint:
+            raise ConfigError("--endpoint: add --model NAME, the model's name there")
         return
-    from medreward.runs.generation import Sampling, generate
+    from medreward.runs.generation import Sampling, draws_nothing, generate
 
     if arguments.completions is None:
         raise ConfigError("--model: add --completions FILE, to which its completions are written")
     made = generate(
-        arguments.model,
+        _completer(arguments),
         arguments.rows,
         arguments.completions,
-        max_new_tokens=whole("--max-new-tokens", arguments.max_new_tokens, 1),
         batch=whole("--batch", arguments.batch, 1),
         sampling=Sampling(arguments.samples, arguments.temperature, arguments.seed),
     )
     print(f"{arguments.completions}: {made} new completions")
+    if arguments.samples > 1 and draws_nothing(arguments.completions):
+        print(
+            f"{arguments.completions}: the {arguments.samples} samples of each row are all the "
+            f"same. Does the server draw at all (transformers serve: only where the model's "
+            f"generation_config.json has do_sample), or has the policy no variance left?"
+        )
+
+
+def _completer(arguments: argparse.Namespace) -> Any:
+    most = whole("--max-new-tokens", arguments.max_new_tokens, 1)
+    if arguments.endpoint is None:
+        from medreward.runs.local_model import LocalModel
+
+        return LocalModel(arguments.model, most)
+    from medreward.files.chat import Endpoint, key_from
+    from medreward.runs.endpoint_model import EndpointModel
+
+    key = key_from(arguments.key_env)
+    # A long completion may take minutes.
+    return EndpointModel(Endpoint(arguments.endpoint, arguments.model, key, timeout=600), most)
 
 
 def _files(arguments: argparse.Namespace) -> dict[str, Path]:

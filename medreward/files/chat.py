@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json
 
-Messages = Sequence[dict[str, str]]
+Messages = Sequence[Mapping[str, Any]]
 _PATH = "/chat/completions"
 _LONGEST_PAUSE = 30.0
 _MOST_BYTES = 4_000_000
@@ -109,18 +109,33 @@ class Endpoint:
         Raises:
             EndpointError: if there is no answer, with what the server said.
         """
-        body = json.dumps({"model": self.model, "messages": list(messages)}).encode()
+        message = self.message(messages)
+        if not isinstance(message["content"], str):
+            raise self._no_answer(json.dumps(message))
+        return message["content"]
+
+    def message(self, messages: Messages, **settings: Any) -> Mapping[str, Any]:
+        """Return the message that the model answers with: its content, and what else is in it.
+
+        Args:
+            messages: the conversation.
+            **settings: further fields of the request, such as ``temperature``.
+
+        Raises:
+            EndpointError: if there is none, with what the server said.
+        """
+        request = {"model": self.model, "messages": list(messages), **settings}
         asking = _asking.set(True)
         try:
-            return self._ask(body)
+            return self._ask(json.dumps(request).encode())
         finally:
             _asking.reset(asking)
 
-    def _ask(self, body: bytes) -> str:
+    def _ask(self, body: bytes) -> Mapping[str, Any]:
         said, pause = "", self.pause
         for attempt in range(1, self.attempts + 1):
             try:
-                return self._content(self._post(body))
+                return self._message(self._post(body))
             except _BusyError as error:
                 said = str(error)
                 if attempt < self.attempts:
@@ -186,15 +201,20 @@ class Endpoint:
             return _BusyError(said, _seconds(response.headers.get("Retry-After")))
         return EndpointError(f"{self._shown}: {said}")
 
-    def _content(self, text: str) -> str:
+    def _message(self, text: str) -> Mapping[str, Any]:
         try:
-            content = parse_json(text)["choices"][0]["message"]["content"]
+            message = parse_json(text)["choices"][0]["message"]
         except (ValueError, LookupError, TypeError):
-            content = None
-        if not isinstance(content, str):
-            shown = " ".join(text.split())[:_MOST_SHOWN]
-            raise EndpointError(f"{self._shown}: not the answer of a chat endpoint: {quote(shown)}")
-        return self.clean(content)
+            message = None
+        if not isinstance(message, Mapping) or "content" not in message:
+            raise self._no_answer(text)
+        return message
+
+    def _no_answer(self, text: str) -> EndpointError:
+        shown = " ".join(text.split())[:_MOST_SHOWN]
+        return EndpointError(
+            f"{self._shown}: not the answer of a chat endpoint: {quote(self.clean(shown))}"
+        )
 
     def clean(self, text: str) -> str:
         """Return a text without the key."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from medreward import Task, explain
 from medreward.files.atomic import replacing, write_text_atomic
 from medreward.runs.generation import generate
+from medreward.runs.local_model import LocalModel
 from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import read_rows
 from medreward.text.words import tokenize
@@ -97,10 +98,9 @@ def test(policy: Tiny, rows: Path, out: Path) -> None:
     with replacing(folder) as scratch:
         save(policy, scratch)
     generate(
-        folder,
+        LocalModel(folder, SETTINGS["max_completion_length"]),
         rows / f"{TEST}.parquet",
         out / "test.jsonl",
-        max_new_tokens=SETTINGS["max_completion_length"],
         batch=_TESTED_AT_ONCE,
     )
     shutil.rmtree(folder)  # half a gigabyte, which its settings and seed make again

@@ -23,8 +23,8 @@ _PREFIXES = frozenset(
 )
 _NEVER_ALONE = frozenset(("ab", "non", "sub", "un"))
 _JOINERS = frozenset("-_")
-_SHAPELESS = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f")
 _SAME = {
+    **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f", ""),  # no shape of its own
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d", "-"),
     **dict.fromkeys("\u2266\u2a7d", "\u2264"),
     **dict.fromkeys("\u2267\u2a7e", "\u2265"),
@@ -109,8 +109,8 @@ class AnswerText(NamedTuple):
 
 def _fold_character(char: str) -> str:
     """Return what a character reads as; itself if it is not understood."""
-    if char in _SAME or char in _SHAPELESS:
-        return _SAME.get(char, "")
+    if char in _SAME:
+        return _SAME[char]
     if char.isspace():
         return " "
     form = unicodedata.decomposition(char)

@@ -15,7 +15,7 @@ the rest is looked at:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from medreward.language.answer_text import AnswerText, split_answer
@@ -35,6 +35,7 @@ _ROLE_CODES = {
 # words of explanations too.
 _TAKES_BACK = frozenset("yqbcF?s")
 _DENIALS = frozenset("ndatz")
+_COUNTED = frozenset((_NOUN, _GENERIC, _WORD, "m"))  # what a number may be of
 _STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
 _CLAUSE_MARKS = frozenset(",;:.()\n-\u2713\u2717|=")
@@ -65,20 +66,16 @@ class GivenAnswer(NamedTuple):
 
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
-    is_known = [_is_known(word, lexicon, words) for word in text.words]
-    if not is_known or not all(
-        known or _is_plain(word) for known, word in zip(is_known, text.words, strict=True)
-    ):
+    known = {word for word in text.words if _is_known(word, lexicon, words)}
+    if not text.words or not all(word in known or _is_plain(word) for word in text.words):
         return False
-    if not all(_may_be_aside(*clause, lexicon) for clause in _clauses(text, is_known)):
+    if not all(_may_be_aside(*clause, lexicon) for clause in _clauses(text, known)):
         return False
-    words_only = [
-        known and not word[0].isdigit() for known, word in zip(is_known, text.words, strict=True)
-    ]
     # Without numbers too, which could stand within a label or a phrase.
+    words_only = {word for word in known if not word[0].isdigit()}
     return all(
         _is_all_neutral(_leave_out(text, kept), answered, lexicon, words)
-        for kept in (is_known, words_only)
+        for kept in (known, words_only)
     )
 
 
@@ -101,16 +98,16 @@ def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
     )
 
 
-def _clauses(text: AnswerText, is_known: Sequence[bool]) -> Iterator[tuple[list[str], list[str]]]:
+def _clauses(text: AnswerText, known: Set[str]) -> Iterator[tuple[list[str], list[str]]]:
     """Yield the known and the unknown words between marks that end a clause."""
-    known: list[str] = []
+    of_clause: list[str] = []
     unknown: list[str] = []
     for i, word in enumerate(text.words):
-        if (known or unknown) and not _CLAUSE_MARKS.isdisjoint(text.gaps[i]):
-            yield known, unknown
-            known, unknown = [], []
-        (known if is_known[i] else unknown).append(word)
-    yield known, unknown
+        if not _CLAUSE_MARKS.isdisjoint(text.gaps[i]):
+            yield of_clause, unknown
+            of_clause, unknown = [], []
+        (of_clause if word in known else unknown).append(word)
+    yield of_clause, unknown
 
 
 def _may_be_aside(known: list[str], unknown: list[str], lexicon: Lexicon) -> bool:
@@ -130,21 +127,22 @@ def _is_plain(word: str) -> bool:
     return word.isascii() and word.isalnum() and not word.isdigit() and len(word) > 1
 
 
-def _leave_out(text: AnswerText, is_known: Sequence[bool]) -> AnswerText:
-    """Return a text without its unknown words."""
+def _leave_out(text: AnswerText, kept: Set[str]) -> AnswerText:
+    """Return a text without the words that are not kept."""
     words: list[str] = []
     gaps: list[str] = []
-    capitals: list[int] = []
+    capitals: set[int] = set()
     gap = ""
     for i, word in enumerate(text.words):
         gap += text.gaps[i]
-        if is_known[i]:
-            capitals += [len(words)] if i in text.capitals else []
-            words.append(word)
-            gaps.append(" " if gap.isspace() and "\n" not in gap else gap)
-            gap = ""
-        else:
+        if word not in kept:
             gap = gap.replace("-", " ")
+            continue
+        if i in text.capitals:
+            capitals.add(len(words))
+        words.append(word)
+        gaps.append(" " if gap.isspace() and "\n" not in gap else gap)
+        gap = ""
     return AnswerText(tuple(words), (*gaps, gap + text.gaps[-1]), frozenset(capitals))
 
 
@@ -203,10 +201,9 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     if not denies and answered.is_normal and any(token.text == _ABNORMAL for token in clause):
         return False
-    following = [*clause[1:], None]
     return all(
-        _is_aside(token, after, codes, answered)
-        for token, after in zip(clause, following, strict=True)
+        _is_aside(token, clause[i : i + 1], codes, answered)
+        for i, token in enumerate(clause, start=1)
         if token.code in (LABEL, DENIED_IN, NUMBER) and not (denies and token.code == LABEL)
     )
 
@@ -225,14 +222,14 @@ def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
 
 
 def _is_aside(
-    token: Token, after: Token | None, codes: Sequence[str], answered: GivenAnswer
+    token: Token, after: Sequence[Token], codes: Sequence[str], answered: GivenAnswer
 ) -> bool:
-    """Whether a label or number in a clause says nothing of the answer."""
-    is_counting = after is not None and after.code in (_NOUN, _GENERIC, _WORD, "m")
+    """Whether a label or number in a clause says nothing of the answer; `after`: what follows."""
+    following = [one.code for one in after]
     if token.code == NUMBER or token.text not in ("", _DEGREE):
-        return is_counting
+        return not _COUNTED.isdisjoint(following)
     if token.code == DENIED_IN or token.label in answered.labels:
         return True
     if token.label in answered.absences:  # of a part: "the heart is normal"
         return _NOUN in codes
-    return token.text == _DEGREE and after is not None and after.code == _NOUN
+    return token.text == _DEGREE and _NOUN in following

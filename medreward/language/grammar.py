@@ -187,10 +187,11 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
             segment.append(token)
     reader.read_segment(segment, "")
     reader.settle_question()
-    last_number = max((t.place for t in tokens if t.code == LABEL and t.text), default=-1)
-    if reader.subject is not None and reader.subject < last_number:
-        reader.subject = None  # "DR grade: 0"
-    found = [place for place in (reader.apart, reader.subject) if place is not None]
+    numbers = [token.place for token in tokens if token.code == LABEL and token.text]
+    subject = reader.subject
+    if subject is not None and any(subject < place for place in numbers):
+        subject = None  # "DR grade: 0"
+    found = [place for place in (reader.apart, subject) if place is not None]
     if found and labels_that_are(Stance.ASSERTED, reader.claims) & rules.absences:
         raise NotUnderstoodError(min(found))
     return reader.claims
@@ -608,10 +609,10 @@ def _without_tables(groups: Sequence[WordGroup]) -> Iterator[WordGroup]:
     """Yield groups, the pairs of a table as groups of their own."""
     codes = [group.codes for group in groups]
     labels = {LABEL, DENIED_IN}
-    if len(groups) > 2 and len(groups) % 2 == 0:
+    if len(groups) >= 4 and len(groups) % 2 == 0:
         verdicts = all(code in ("n", "y") for code in codes[::2])
         if verdicts and all(set(code) <= labels for code in codes[1::2]):  # "no, A, yes, B"
-            yield from (_joined(*pair) for pair in zip(groups[::2], groups[1::2], strict=True))
+            yield from (_joined(*groups[i : i + 2]) for i in range(0, len(groups), 2))
             return
     inner = codes[1:-1]
     is_open = bool(inner) and set(codes[0]) <= labels and codes[-1] in ("a", "p")

@@ -149,8 +149,8 @@ class Lexicon:
         if not words:
             raise ValueError(f"the name or synonym {text!r} has no letter or digit to be found by")
         other = self._label_of.setdefault(words, label)
-        for beginning, gap in zip(self._grow(words)[:-1], gaps[1:], strict=False):
-            self._marks_behind[beginning].update(gap)
+        for i, beginning in enumerate(self._grow(words)[:-1], start=1):
+            self._marks_behind[beginning].update(gaps[i])
         if other != label:
             raise ValueError(
                 f"{text!r} names two labels, {forms[other][0]!r} and {forms[label][0]!r}; "
@@ -167,13 +167,15 @@ class Lexicon:
 
     def match(self, words: Sequence[str], gaps: Sequence[str], start: int) -> Mention | None:
         """Return the longest form that begins at `start`, if there is one."""
-        found, at = None, 0
+        found: Mention | None = None
+        at = 0
         for stop in range(start + 1, len(words) + 1):
             if at and not self._may_go_on(at, gaps[stop - 1]):
                 break
-            at = self._longer.get((at, words[stop - 1]), 0)
-            if not at:
+            longer = self._longer.get((at, words[stop - 1]))
+            if longer is None:
                 break
+            at = longer
             if at in self._label_at:
                 found = Mention(self._label_at[at], start, stop)
             elif at in self._denied_in_at:

@@ -115,13 +115,15 @@ class PhraseTree(Generic[_Value]):
         self, words: Sequence[str], gaps: Sequence[str], start: int
     ) -> tuple[int, _Value] | None:
         """Return where the longest phrase from `start` on ends, and what it stands for."""
-        found, at = None, 0
+        found: tuple[int, _Value] | None = None
+        at = 0
         for stop in range(start + 1, len(words) + 1):
             if at and gaps[stop - 1] not in _INSIDE:
                 break
-            at = self._longer.get((at, words[stop - 1]), 0)
-            if not at:
+            longer = self._longer.get((at, words[stop - 1]))
+            if longer is None:
                 break
+            at = longer
             if at in self._values:
                 found = stop, self._values[at]
         return found
@@ -378,7 +380,7 @@ def _variants(entry: str) -> list[str]:
     """
     head, *rest = _OPTIONAL.split(entry)
     found = [head]
-    for optional, plain in zip(rest[::2], rest[1::2], strict=True):
-        middles = ("", *optional.split("|"))
-        found = [start + middle + plain for start in found for middle in middles]
+    for i in range(0, len(rest), 2):  # what is in brackets, what follows
+        middles = ("", *rest[i].split("|"))
+        found = [start + middle + rest[i + 1] for start in found for middle in middles]
     return found

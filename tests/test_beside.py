@@ -56,7 +56,7 @@ NOT_UNDERSTOOD = {
     "\\cancel{{{0}}}": "\\",
     "{0}, alternatively {1}": "alternatively",
     "{0} if large, else {1}": "else",
-    "{0} unless artefact": "artefact",
+    "{0} unless zorbic": "zorbic",
     "It is not elsewhere: {0}": "elsewhere",
     "No. one: {0}": "one",
     "{0}, not calcified": "calcified",

@@ -92,10 +92,10 @@ NAMED = "is another name of a label"
 @pytest.mark.parametrize(
     ("task", "target", "answer", "proposed", "not_proposed"),
     [
-        ("retinamnist", 2, "Moderate NPDR with macular edema", ["['macular', 'edema']"], []),
+        ("retinamnist", 2, "Moderate NPDR with macular xylo", ["['macular', 'xylo']"], []),
         (
-            *("retinamnist", 2, "Moderate NPDR without macular edema"),
-            ["'Moderate NPDR' is read, 'without macular edema' beside it is not"],
+            *("retinamnist", 2, "Moderate NPDR without macular xylo"),
+            ["'Moderate NPDR' is read, 'without macular xylo' beside it is not"],
             ["modifiers", "languages", NAMED],
         ),
         ("retinamnist", 0, "normal", [f"'normal' {NAMED}"], ["German", "modifiers"]),

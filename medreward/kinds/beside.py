@@ -26,7 +26,7 @@ PLACE = "\ue000"
 _TAGS = re.compile(r"</?(?:ref|p|b?box|points?|obj|object|quad)>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
 # What a place is called: a field of an object, or the text between two tags.
 _NAME = re.compile(
-    r"""(?P<key>(?P<quote>["'])(?:label|name|class|category|object|type)(?P=quote)\s{0,9}:\s{0,9})"""
+    r"""(?P<key>(?P<quote>["'])(?:label|name|class|category|object)(?P=quote)\s{0,9}:\s{0,9})"""
     r"""(?P<mark>["'])(?P<value>[\w\s(),./-]{1,60})(?P=mark)"""
     r"""|<ref>(?P<tagged>[\w\s(),./-]{1,60})</ref>"""
     r"""|<\|object_ref_start\|>(?P<framed>[\w\s(),./-]{1,60})<\|object_ref_end\|>""",
@@ -36,8 +36,15 @@ _NAME = re.compile(
 _NUMBERED = re.compile(r"""(["'])(?:id|index)\1\s{0,9}:\s{0,9}\d{1,9}""", re.IGNORECASE)
 _SCORE = re.compile(r"""(["'])score\1(?=\s{0,9}:)""", re.IGNORECASE)
 _BRACKETS = frozenset("[]{}")  # an explanation stands behind them: fields have to be known
-_EMPTY = re.compile(r"\[\s{1,40}\]")
-_SILENT = frozenset("fFimkvo")
+_EMPTY = re.compile(r"\[[\s\[\]]{0,40}\]")
+_SILENT = frozenset("fFimkvou")
+# Names of what is none of the things that are looked for, and words that make a place another one:
+# "left of [1, 2, 3, 4]".
+_NO_THINGS = frozenset(
+    "background artifact artefact nothing else other others rest phantom hintergrund artefakt "
+    "背景 伪影".split()
+)
+_OFF = frozenset(("of", "to", "from", "von", "der", "des"))
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
 
@@ -87,8 +94,18 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
         if rest is None or not (is_prose and bears_out(rest, known, reader.lexicon, reader.words)):
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
+    if _is_off(tokens, words.words):
+        return Beside("boxes_open")
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
     return _judge(spoken, task)
+
+
+def _is_off(tokens: Sequence[Token], words: Sequence[str]) -> bool:
+    """Whether a place is only what another one is beside: "left of", "superior to"."""
+    return any(
+        place.code == "B" and of.code in "of" and words[of.place] in _OFF and side.code == "m"
+        for side, of, place in zip(tokens, tokens[1:], tokens[2:], strict=False)
+    )
 
 
 def without_tags(text: str) -> str:
@@ -114,7 +131,7 @@ def _with_signs(text: str, spans: Sequence[tuple[int, int]]) -> str:
     ends = [0, *(stop for _, stop in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     signed = PLACE.join(text[end:start] for end, start in zip(ends, starts, strict=True))
-    signed = _EMPTY.sub("[]", signed)  # no box to be ticked
+    signed = _EMPTY.sub(" ", signed)  # no box to be ticked
     return _NUMBERED.sub(" ", _SCORE.sub('"confidence"', signed)) if ":" in signed else signed
 
 
@@ -123,17 +140,34 @@ def _without_names(text: str, task: Task) -> str:
 
     Where a task has no labels, its question names the things, and models repeat them. Where it has
     some, a box of another name cannot be right, and the others are read. A name that denies or
-    doubts ("no platelet", "mass?") stays, and is judged.
+    doubts ("no platelet", "mass?", "background") stays, and is judged; so do two names of a place.
     """
+    objects: dict[int, set[str]] = {}
+    for found in _NAME.finditer(text):
+        objects.setdefault(text.rfind("{", 0, found.start()), set()).add(_name_in(found).casefold())
 
     def shortened(found: re.Match[str]) -> str:
-        name = found["value"] or found["tagged"] or found["framed"]
-        tokens = scan_answer(split_answer(name), task.reader.lexicon, task.reader.words)
-        if any(token.code == LABEL or token.code in _DOUBTS for token in tokens):
+        at = text.rfind("{", 0, found.start())
+        words = split_answer(_name_in(found))
+        tokens = scan_answer(words, task.reader.lexicon, task.reader.words)
+        if (at >= 0 and len(objects[at]) > 1) or any(
+            token.code == LABEL or token.code in _DOUBTS for token in tokens
+        ):
+            return found.group()
+        if not _NO_THINGS.isdisjoint(words.words) or _is_negated(words.words):
             return found.group()
         return f"{found['key'] or ''} "
 
     return _NAME.sub(shortened, text)
+
+
+def _is_negated(words: Sequence[str]) -> bool:
+    """Whether a name says what a thing is not: "non-lesion"."""
+    return any(word.startswith("non") for word in words)
+
+
+def _name_in(found: re.Match[str]) -> str:
+    return found["value"] or found["tagged"] or found["framed"]
 
 
 def _without_counts(tokens: Sequence[Token]) -> list[Token]:

@@ -109,12 +109,14 @@ def read_said_set(said: Understanding, count: int) -> SetReading:
     if said.unread:
         reason = "answer_not_understood" if said.names_label else "label_unknown"
         return SetReading(None, reason, said.unread)
-    asserted, denied, left_open = (labels_that_are(stance, said.claims) for stance in Stance)
+    asserted, denied, doubted, left_open = (
+        labels_that_are(stance, said.claims) for stance in Stance
+    )
     if not left_open and denied == frozenset(range(count)):
         return SetReading(frozenset())  # each label is denied, "no finding" is not
     if not said.names_label:
         return SetReading(None, "label_unknown")
-    if left_open or not asserted or asserted & denied:
+    if left_open or not asserted or asserted & (denied | doubted):
         return SetReading(None, "label_open" if left_open else "label_denied")
     if count in asserted and len(asserted) > 1:
         return SetReading(None, "finding_and_none")

@@ -35,7 +35,12 @@ from medreward.kinds.verdict import Verdict
 from medreward.language.answer_text import AnswerText, fold_answer, split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import LABEL, NUMBER, SHARE, UNKNOWN, Token, scan_answer
-from medreward.language.vocabulary import approximations, number_words
+from medreward.language.vocabulary import (
+    approximations,
+    number_words,
+    scale_names,
+    written_grades,
+)
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -53,6 +58,7 @@ _SIGNS = frozenset(("-", "\u2212"))
 _SQUARES = str.maketrans({"\u00b2": "2", "\u00b3": "3"})
 _POWER = re.compile(r"(?<=[cm]m)\^(?=[23]\b)")
 _PER_MINUTE = re.compile(r"(?<=[0-9])\s?/\s?min\b")
+_COMMA = re.compile(r"(?<![\d.,])(\d{1,9}),(\d{1,2})(?![\d.,])")
 _INCH = "in"
 _SLACK = 1e-9
 _SAMPLES: tuple[Mapping[str, Any], ...] = (
@@ -152,12 +158,12 @@ def read_quantity(answer: str, task: Task) -> tuple[Quantity | None, str, str]:
     """Return the number that an answer gives, or None, the reason and what was not understood.
 
     >>> task = Task("size", kind="number", question="How large is it?")
-    >>> read_quantity("It measures 3-4 cm", task)
-    (None, 'answer_not_understood', 'measures')
+    >>> read_quantity("It weighs 3-4 cm", task)
+    (None, 'answer_not_understood', 'weighs')
     >>> read_quantity("3-4 cm", task)[0], read_quantity("3 cm, 4 cm", task)[1]
     (Quantity(low=3.0, high=4.0, unit='cm'), 'several_numbers')
     """
-    text = split_answer(_spaced(answer))
+    text = split_answer(_spaced(answer, task.languages))
     tokens = scan_answer(text, _lexicon(tuple(task.languages)), task.reader.words)
     parts = _PartsReader(text, task).read(tokens)
     bad = next((part for part in parts if isinstance(part, Token)), None)
@@ -188,8 +194,13 @@ def _base(one: Quantity) -> tuple[float, float, str]:
     return one.low, one.high, one.unit
 
 
-def _spaced(answer: str) -> str:
-    """Return an answer with a space between a number and the unit behind it, powers as digits."""
+def _spaced(answer: str, languages: Sequence[str]) -> str:
+    """Return an answer with a space between a number and the unit behind it, powers as digits.
+
+    On a card that takes German alone, one or two digits behind a comma are a fraction.
+    """
+    if [*languages] == ["de"]:
+        answer = _COMMA.sub(r"\1.\2", answer)
     text = _POWER.sub("", fold_answer(answer).translate(_SQUARES).replace("~", "approximately "))
     return _glued().sub(r"\1 \2", _PER_MINUTE.sub(" bpm", text))
 
@@ -223,13 +234,18 @@ class _PartsReader:
         self.parts: list[Quantity | Token | str] = []
         self._is_range = False  # a number, and "to" or a dash behind it
         self._is_negative = False
+        self._is_behind = False  # whether the last token was a number or its unit
 
     def read(self, tokens: Sequence[Token]) -> list[Quantity | Token | str]:
         """Return the parts of an answer."""
         for i, token in enumerate(tokens):
             after = tokens[i + 1] if i + 1 < len(tokens) else None
             stop = after.place if after else len(self.text.words)
+            size = len(self.parts)
             self._read_token(token, self.text.words[token.place : stop], after)
+            self._is_behind = self._last is not None and (
+                token.code in (LABEL, NUMBER, SHARE) or len(self.parts) > size
+            )
         return self.parts
 
     @property
@@ -247,6 +263,10 @@ class _PartsReader:
             self._is_range = True
         elif after and token.text in _SIGNS and _value(after) is not None:
             self._is_negative = True
+        elif token.code == "v" and self._is_behind:  # "4 images"
+            self.parts.pop()
+        elif self._is_of_other(token, words, after):
+            self.parts.append(token._replace(text=" ".join(words)))
         elif token.code in "F.":
             self.parts.append(token.code)
         elif not (token.code in _NOTHING or tuple(words) in approximations(self.languages)):
@@ -266,10 +286,25 @@ class _PartsReader:
         else:
             self.parts.append(token._replace(text=" ".join(words)))
 
+    def _is_of_other(self, token: Token, words: Sequence[str], after: Token | None) -> bool:
+        """Whether a number beside a word is another one: "image 4", "grade 4", "4 images"."""
+        before_number = after is not None and _value(after) is not None
+        if not before_number or token.code not in "Fkv":
+            return False
+        return token.code in "kv" or not _grade_words(self.languages).isdisjoint(words)
+
     def _is_inch(self, token: Token, words: Sequence[str], after: Token | None) -> bool:
         """Whether "in" stands right behind a number and nothing that it could be "in" follows."""
         is_end = after is None or after.code in ",."
         return token.code == "o" and tuple(words) == (_INCH,) and bool(self._last) and is_end
+
+
+@cache
+def _grade_words(languages: tuple[str, ...]) -> frozenset[str]:
+    """Return the words of which a number behind them is a grade: "stage", "BI-RADS"."""
+    written = (text for name in languages for text in written_grades(name, "1"))
+    scales = (text for name in languages for text in scale_names(name))
+    return frozenset(word for text in (*written, *scales) for word in split_answer(text).words[:1])
 
 
 def _joins_range(token: Token, words: Sequence[str], after: Token) -> bool:

@@ -21,7 +21,8 @@ from medreward.errors import ConfigError, quote
 from medreward.kinds.reading import LabelReading, read_label
 from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
-from medreward.language.vocabulary import number_words, written_grades
+from medreward.language.grammar import Rules
+from medreward.language.vocabulary import Vocabulary, number_words, written_grades
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -156,6 +157,11 @@ class Ordinal(SingleLabel):
             tuple(dict.fromkeys((*forms, *_forms_of_number(task.first_grade + i, task.languages))))
             for i, forms in enumerate(super().forms(task))
         ]
+
+    def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
+        """Return the rules of grades; numbers count where a label's synonym is a number's word."""
+        counts = any(not words.numbers.isdisjoint(label.synonyms) for label in task.labels)
+        return super().reading_rules(task, words)._replace(counts=counts)
 
     def reward(
         self, answer: str | None, target: int, task: Task, settings: RewardSettings

@@ -77,16 +77,19 @@ def read_one_asserted(said: Understanding, task: Task, noun: str) -> LabelReadin
         )
     if said.unread:
         return LabelReading(None, "answer_not_understood", said.unread)
-    asserted, denied, left_open = (labels_that_are(stance, said.claims) for stance in Stance)
+    asserted, denied, doubted, left_open = (
+        labels_that_are(stance, said.claims) for stance in Stance
+    )
     if len(asserted | left_open) > 1:
         return LabelReading(None, f"several_{noun}s")
     if left_open:
         return LabelReading(None, f"{noun}_open")
     if not asserted:
-        opposite = _opposite(denied, task)
+        opposite = None if doubted else _opposite(denied, task)
         return LabelReading(opposite, "" if opposite is not None else f"{noun}_denied")
     (label,) = asserted
-    return LabelReading(None, f"{noun}_denied") if label in denied else LabelReading(label)
+    is_denied = label in denied | doubted
+    return LabelReading(None, f"{noun}_denied") if is_denied else LabelReading(label)
 
 
 def _opposite(denied: Collection[int], task: Task) -> int | None:

@@ -115,7 +115,8 @@ def read_report(answer: str | None, task: Task) -> ReportReading:
 
 def _states_of(claims: Sequence[Claim], count: int) -> ReportReading:
     """Return the state that claims give each label; the label behind the last stands for none."""
-    found = {(claim.label, _STATES[claim.stance]) for claim in claims}
+    # What is denied in part ("no left effusion") has no state.
+    found = {(one.label, _STATES[one.stance]) for one in claims if one.stance in _STATES}
     if len({label for label, _ in found}) < len(found):
         return ReportReading(None, "finding_contradicted")
     nothing = {state for label, state in found if label == count}

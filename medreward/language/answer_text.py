@@ -71,7 +71,7 @@ _MARKUP = re.compile(
     r"|(?P<inline></?(?:b|i|u|em|strong|mark|code|span)>)"
     r"|(?P<line><br ?/?>|</?(?:p|li|ul|ol|div)>|```[a-z]{0,20})"
     r"|(?P<latex>\\(?:boxed|text(?:bf|rm|it)?|math(?:rm|bf))\s{0,9}(?=\{)|\\[()\[\]]|\$)"
-    r"|(?P<ticked>\[[xX\u2713]\])|(?P<open>\[ \])"
+    r"|(?P<ticked>\[[xX\u2713]\])|(?P<open>\[ ?\])"
 )
 _INSTEAD = {
     "end": "",
@@ -204,6 +204,8 @@ def _plain_number(word: str) -> str:
     word = word.replace(" ", "")
     for written, plain in _BOUNDS:
         word = word.replace(written, plain)
+    if word.count(".") > 1:  # "3.2.0"
+        return word
     return _ZERO_FRACTION.sub("", f"0{word}" if word[0] == "." else word)
 
 

@@ -4,11 +4,15 @@ An explanation may hold words that nobody listed: "B. The lesion has spiculated 
 held to rules that no further unknown word can help to meet, since unknown words are left out before
 the rest is looked at:
 
-* at least half of the words of each clause are known, the others have plain letters;
-* a clause that names a label has no unknown word, which might deny it;
+* an unknown word has plain letters and describes something known: one or two of them stand right
+  before a noun of the list ("subdural blood"), and what is seen is not the picture or the answer;
+* a clause that names a label, or denies something, has no unknown word, which might turn it round;
+  behind the answer no, one may stand in a denial;
 * each of its sentences is about something known (a noun of the language's list);
 * it names no other label, option or grade, and does not deny the label of the answer;
-* what it denies is a noun of the list, and nothing as general as "abnormality";
+* what it denies is a noun of the list, and nothing as general as "abnormality", unless the answer
+  is that nothing was found, or yes or no;
+* it says that nothing was found only where the answer does: "pneumonia. The lung is normal";
 * no word in it takes the answer back, leaves it open or speaks of the answer itself;
 * where the answer is that all is normal, no clause says that something was found: "normal. A mass".
 """
@@ -20,11 +24,24 @@ from typing import NamedTuple
 
 from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.lexicon import Lexicon
-from medreward.language.tokens import DENIED_IN, LABEL, NUMBER, UNKNOWN, AnswerScanner, Token
-from medreward.language.vocabulary import Role, Vocabulary
+from medreward.language.tokens import (
+    DENIED_IN,
+    EXISTS,
+    LABEL,
+    NUMBER,
+    UNKNOWN,
+    AnswerScanner,
+    Token,
+)
+from medreward.language.vocabulary import Role, Vocabulary, WordClass
 
 _NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
-_ABNORMAL = "abnormal"  # the text of a token that says that something was found
+# The texts of tokens that say that something was found, that nothing was, and that say nothing.
+_ABNORMAL, _SOUND, _FUNCTION, _PREPOSITION = "abnormal", "sound", "function", "preposition"
+_FUNCTIONS = frozenset("fFi&|b")
+_OTHER_PART = "part"  # the text of a noun that is not what the picture is of: "heart"
+_SILENT_TEXTS = frozenset((_FUNCTION, _PREPOSITION))
+_BEFORE_NOUN = frozenset((" ", "-"))
 _ROLE_CODES = {
     Role.NOUN: _NOUN,
     Role.GENERIC: _GENERIC,
@@ -48,6 +65,7 @@ class GivenAnswer(NamedTuple):
         labels: the labels that it asserted.
         may_deny_all: whether "no abnormality" agrees with it: it is an absence, or yes or no.
         is_no: whether it is no, with which any denial agrees.
+        is_yes: whether it is yes.
         absences: the labels that say that nothing was found.
         is_before: whether the explanation stands before the answer; it names no other label then.
         is_normal: whether it says that all is normal.
@@ -62,14 +80,19 @@ class GivenAnswer(NamedTuple):
     is_before: bool = False
     may_deny: bool = True
     is_normal: bool = False
+    is_yes: bool = False
 
 
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
     known = {word for word in text.words if _is_known(word, lexicon, words)}
+    if any(word in words.contrary and word not in lexicon.words for word in text.words):
+        return False
     if not text.words or not all(word in known or _is_plain(word) for word in text.words):
         return False
-    if not all(_may_be_aside(*clause, lexicon) for clause in _clauses(text, known)):
+    if not all(
+        _is_described(text, clause, known, answered, lexicon, words) for clause in _clauses(text)
+    ):
         return False
     # Without numbers too, which could stand within a label or a phrase.
     words_only = {word for word in known if not word[0].isdigit()}
@@ -85,8 +108,22 @@ def _is_all_neutral(
     tokens = [*_ExplanationScanner(text, lexicon, words).tokens()]
     if any(token.code == UNKNOWN and not _is_plain(token.text) for token in tokens):
         return False
-    sentences = _split_at(tokens, lambda token: token.code == ".")
-    return all(_is_neutral(sentence, answered) for sentence in sentences)
+    sentences = [*_split_at(tokens, lambda token: token.code == ".")]
+    agrees = not sentences or _agrees(sentences[0], answered)
+    return agrees and all(_is_neutral(sentence, answered) for sentence in sentences)
+
+
+def _agrees(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
+    """Whether "there is ..." at once behind yes or no says the same: "no, there is no mass"."""
+    clause = next(_split_at(sentence, _ends_clause), [])
+    if not any(token.text == EXISTS for token in clause[:1]):
+        return True
+    denies = not _DENIALS.isdisjoint(token.code for token in clause[1:2])
+    return not (answered.is_yes and denies) and not (answered.is_no and not denies)
+
+
+def _ends_clause(token: Token) -> bool:
+    return token.code in _CLAUSE_ENDS
 
 
 def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
@@ -98,28 +135,53 @@ def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
     )
 
 
-def _clauses(text: AnswerText, known: Set[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the known and the unknown words between marks that end a clause."""
-    of_clause: list[str] = []
-    unknown: list[str] = []
-    for i, word in enumerate(text.words):
+def _clauses(text: AnswerText) -> Iterator[range]:
+    """Yield the places of the words between marks that end a clause."""
+    start = 0
+    for i in range(1, len(text.words)):
         if not _CLAUSE_MARKS.isdisjoint(text.gaps[i]):
-            yield of_clause, unknown
-            of_clause, unknown = [], []
-        (of_clause if word in known else unknown).append(word)
-    yield of_clause, unknown
+            yield range(start, i)
+            start = i
+    yield range(start, len(text.words))
 
 
-def _may_be_aside(known: list[str], unknown: list[str], lexicon: Lexicon) -> bool:
-    """Whether at least half of a clause is known, all of it where it names a label.
+def _is_described(
+    text: AnswerText,
+    clause: range,
+    known: Set[str],
+    answered: GivenAnswer,
+    lexicon: Lexicon,
+    words: Vocabulary,
+) -> bool:
+    """Whether the unknown words of a clause stand right before nouns that they may describe.
 
-    "benign: nil", "insufficient evidence for benign": an unknown word may deny.
+    One that stands elsewhere may deny: "benign: nil", "scan mislabeled".
     """
+    unknown = [i for i in clause if text.words[i] not in known]
     if not unknown:
         return True
-    words = [word for word in known if not word.isdigit()]
-    names_label = bool(lexicon.find(split_answer(" ".join(words))))
-    return len(unknown) <= len(known) and not names_label
+    kept = [text.words[i] for i in clause if text.words[i] in known and not text.words[i].isdigit()]
+    rest = split_answer(" ".join(kept))
+    if not all(_leads_to_noun(text, i, clause.stop, known, words) for i in unknown):
+        return False
+    tokens = _ExplanationScanner(rest, lexicon, words).tokens()
+    denies = any(token.code in _DENIALS for token in tokens)
+    return not lexicon.find(rest) and (answered.is_no or not denies)
+
+
+def _leads_to_noun(
+    text: AnswerText, start: int, stop: int, known: Set[str], words: Vocabulary
+) -> bool:
+    """Whether a noun follows an unknown word, or two, that is not the picture or the answer."""
+    at = start + 1
+    if at < stop and text.words[at] not in known:
+        at += 1
+    if at >= stop or not _BEFORE_NOUN.issuperset(text.gaps[start + 1 : at + 1]):
+        return False
+    role = words.roles.find(text.words, text.gaps, at)
+    spoken = words.classes.find(text.words, text.gaps, at)
+    may_be_seen = spoken is None or spoken[1] in (WordClass.MODIFIER, WordClass.CARRIER)
+    return role is not None and role[1] is Role.NOUN and may_be_seen
 
 
 def _is_plain(word: str) -> bool:
@@ -157,7 +219,14 @@ class _ExplanationScanner(AnswerScanner):
         kept = token.code in _DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
         if role and (role[0] > stop or (role[0] == stop and not kept)):
             abnormal = self.vocabulary.abnormal.find(self.text.words, self.text.gaps, place)
-            text = _ABNORMAL if abnormal and abnormal[0] <= role[0] else ""
+            text = _FUNCTION if token.code in _FUNCTIONS else ""
+            text = _PREPOSITION if token.code == "o" else text
+            if self.text.words[place : role[0]] in self.vocabulary.sound:
+                text = _SOUND
+            elif abnormal and abnormal[0] <= role[0]:
+                text = _ABNORMAL
+            elif role[1] is Role.NOUN and token.code == UNKNOWN:
+                text = _OTHER_PART
             return (Token(_ROLE_CODES[role[1]], place, text=text),), role[0]
         if role and token.code == LABEL and role == (stop, Role.DEGREE):
             tokens = (token._replace(text=_DEGREE),)  # of a noun behind it: "severe narrowing"
@@ -183,53 +252,82 @@ def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
     if not (agrees or is_own or codes & {_NOUN, _GENERIC, DENIED_IN}):
         return False
-    clauses = _split_at(sentence, lambda token: token.code in _CLAUSE_ENDS)
+    clauses = _split_at(sentence, _ends_clause)
     return all(_is_neutral_clause(clause, answered) for clause in clauses)
 
 
 def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     codes = [token.code for token in clause]
-    if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] == "|":
+    if not _TAKES_BACK.isdisjoint(codes) or codes[0] == "|" or codes[-1] in "|&":
         return False
     fragments = codes.count(UNKNOWN)  # words of phrases by themselves, which are not known
     if fragments and (LABEL in codes or 2 * fragments > len(codes)):
         return False
     denies = not _DENIALS.isdisjoint(codes)
-    if denies and not (answered.may_deny and _denies_noun(clause, answered)):
-        return False
-    if not denies and answered.labels <= answered.absences and DENIED_IN in codes:
-        return False
-    if not denies and answered.is_normal and any(token.text == _ABNORMAL for token in clause):
-        return False
-    return all(
-        _is_aside(token, clause[i : i + 1], codes, answered)
+    is_absence = answered.labels <= answered.absences
+    is_of_part = any(token.text == _OTHER_PART for token in clause) or (
+        is_absence and _NOUN in codes
+    )
+    agrees = _denies_noun(clause, answered) if denies else _finds_nothing_else(clause, answered)
+    return agrees and all(
+        _is_aside(token, clause[i : i + 1], answered, is_of_part=is_of_part)
         for i, token in enumerate(clause, start=1)
         if token.code in (LABEL, DENIED_IN, NUMBER) and not (denies and token.code == LABEL)
     )
 
 
+def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
+    """Whether a clause that denies nothing agrees with the answer."""
+    codes, texts = {token.code for token in clause}, {token.text for token in clause}
+    is_absence = answered.labels <= answered.absences
+    if is_absence and DENIED_IN in codes:
+        return False
+    if answered.is_normal and _ABNORMAL in texts:
+        return False
+    return is_absence or not answered.absences or _SOUND not in texts or _OTHER_PART in texts
+
+
+def _names_denied(clause: Sequence[Token]) -> bool:
+    """Whether what is denied is named before a place is: not in "no evidence in the chest"."""
+    for token in clause:
+        if token.code in (_NOUN, _GENERIC, LABEL, DENIED_IN, "k"):
+            return True
+        if token.text == _PREPOSITION:
+            return False
+    return True
+
+
 def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause denies something that is known and neither everything nor the answer."""
     codes = [token.code for token in clause]
-    denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
-    if denied & answered.labels or DENIED_IN in codes or (denied and answered.is_before):
+    if not answered.may_deny or not _names_denied(clause):
         return False
-    if LABEL in codes and not _DENIALS & set(codes[: codes.index(LABEL)]):
+    denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
+    is_behind = LABEL in codes and _DENIALS.isdisjoint(codes[: codes.index(LABEL)])
+    is_own = bool(denied & answered.labels) or DENIED_IN in codes
+    if is_own or is_behind or (denied and answered.is_before):
         return False
     if answered.is_no and not _STATES.isdisjoint(codes):
         return True
-    return _NOUN in codes or (_GENERIC in codes and answered.may_deny_all)
+    if any(token.text == _SOUND for token in clause):  # "the lungs are not clear"
+        return bool(answered.absences) and not answered.labels <= answered.absences
+    if _GENERIC in codes:
+        return answered.may_deny_all
+    return _NOUN in codes
 
 
 def _is_aside(
-    token: Token, after: Sequence[Token], codes: Sequence[str], answered: GivenAnswer
+    token: Token, after: Sequence[Token], answered: GivenAnswer, *, is_of_part: bool
 ) -> bool:
-    """Whether a label or number in a clause says nothing of the answer; `after`: what follows."""
+    """Whether a label or number in a clause says nothing of the answer.
+
+    `after` is what follows; `is_of_part`: the clause is about a part that is not the whole.
+    """
     following = [one.code for one in after]
     if token.code == NUMBER or token.text not in ("", _DEGREE):
-        return not _COUNTED.isdisjoint(following)
+        return any(one.code in _COUNTED and one.text not in _SILENT_TEXTS for one in after)
     if token.code == DENIED_IN or token.label in answered.labels:
         return True
     if token.label in answered.absences:  # of a part: "the heart is normal"
-        return _NOUN in codes
+        return is_of_part
     return token.text == _DEGREE and _NOUN in following

@@ -17,12 +17,18 @@ Rules beyond a group, each where two readings are possible:
 * A verdict behind a list is one on all of it: "A, B and C are absent".
 * A denial before a list is one on all of it where "or" ends the list: "no A, B or C"; else labels
   behind the first one are open.
-* A label that says that nothing was found begins a claim of its own: "no pneumonia, normal".
+* A label that says that nothing was found begins a claim of its own: "no pneumonia, normal"; but
+  not before an "and": "normal and pneumonia are absent" denies both.
+* What denies only a part of a label denies it in part: "no left effusion", "effusion: 10%". No
+  absence follows from that.
 * "A or B" leaves both open.
 * A table of labels and verdicts, in either order, is read pair by pair.
 * A heading before a colon is a verdict on the list behind it, on the lines below too.
 * Words that describe a label stand in its group. Apart from one ("normal, mass", "normal with
-  consolidation") they say that something was found, which no absence goes with.
+  consolidation") they say that something was found, which no absence goes with; nor does a part of
+  what is looked at ("this region is normal").
+* A line behind a list that a heading denied may go on with it: "absent: A", then "B".
+* A number of things is no grade: "lesions: 2", "zone 2", "2, lesions".
 
 What fits none of this is not understood.
 """
@@ -31,7 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -43,6 +49,7 @@ class Stance(Enum):
 
     ASSERTED = "asserted"
     DENIED = "denied"
+    DOUBTED = "denied in part"  # "no left effusion", "effusion: 10%"
     OPEN = "left open"
 
 
@@ -82,6 +89,7 @@ class Rules(NamedTuple):
             option and the answer to an open question: "left B" is not B.
         may_explain: whether an explanation may stand behind an answer. Behind the answer to an open
             question it could name another one, which nothing would tell.
+        counts: whether the numbers among the labels count what is seen, and are no grades.
     """
 
     absences: frozenset[int] = frozenset()
@@ -90,6 +98,7 @@ class Rules(NamedTuple):
     is_plain: bool = False
     may_explain: bool = True
     normal: frozenset[int] = frozenset()
+    counts: bool = False
 
 
 _SIGNS = {
@@ -113,10 +122,12 @@ _NOT_READ = frozenset((UNKNOWN, NUMBER, "e", "c", "h"))
 _DESCRIBING = frozenset("mk")
 # What a number may be of: "2 lesions", "image 2". It is no grade then.
 _COUNTED = frozenset("kv")
+_PARTS = frozenset("mu")
+_NAMES_ANSWER = frozenset("Fi")
 # Marks that say something of what stands before them; with nothing there, they may deny.
 _WITH_WORDS = ("?", "!")
 _JOINERS = frozenset(",:&|b")
-_SILENT = frozenset("fFivo")
+_SILENT = frozenset("fFivou")
 # Joins labels that stand side by side with nothing between them.
 _BESIDE = "~"
 # Verdict, labels, verdict; in a table without separators, one pair behind the other.
@@ -144,6 +155,7 @@ class WordGroup:
         tokens: labels and verdicts.
         has_modifier: whether a modifier stands in it.
         has_carrier: whether a noun does that a label may describe: "benign lesion".
+        has_part: whether a part of what is looked at is named in it.
         is_clause: whether it begins a claim: "it is A".
         place: the index of its first word.
     """
@@ -154,6 +166,7 @@ class WordGroup:
     has_modifier: bool = False
     has_carrier: bool = False
     is_clause: bool = False
+    has_part: bool = False
 
     @property
     def has_label(self) -> bool:
@@ -194,6 +207,13 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
     found = [place for place in (reader.apart, subject) if place is not None]
     if found and labels_that_are(Stance.ASSERTED, reader.claims) & rules.absences:
         raise NotUnderstoodError(min(found))
+    if reader.thing is not None and not rules.counts:  # "mass, A"; "2, lesions"
+        raise NotUnderstoodError(reader.thing)
+    if reader.apart is not None:  # "left lung: no A"
+        return [
+            claim._replace(stance=Stance.DOUBTED) if claim.stance is Stance.DENIED else claim
+            for claim in reader.claims
+        ]
     return reader.claims
 
 
@@ -277,7 +297,9 @@ class _AnswerReader:
         heading: the verdict of a heading that is still in force.
         asked: the labels of a question that the next segment may answer.
         says_no: whether "No" stood alone before what follows.
+        denied_list: whether the last segment ended with a list that a heading denied.
         apart: the first word of those that describe something apart from any label; None: none do.
+        thing: the same of those that name a thing, and are no heading.
         subject: the first word of what a label says "no" of, where nothing denies it: "0 with DR".
     """
 
@@ -287,17 +309,23 @@ class _AnswerReader:
         self.heading: Stance | None = None
         self.asked: list[int] = []
         self.says_no = False
+        self.denied_list = False
         self.apart: int | None = None
+        self.thing: int | None = None
         self.subject: int | None = None
 
     def read_segment(self, tokens: list[Token], end: str) -> None:
         """Read a segment; `end` is the mark behind it."""
-        if self.apart is None:
-            self.apart = _place_apart(tokens)
-        groups = [*_groups(tokens)]
+        self._note_apart(tokens)
+        groups = [*_groups(tokens, counts=self.rules.counts)]
         if not groups:
+            if end == "?" and tokens:  # "A. Right?"
+                raise NotUnderstoodError(tokens[0].place)
+            self._check_affirmed(tokens)
             return
         if all(_VERDICT.fullmatch(group.codes) for group in groups):
+            if end == "?":  # "A? Yes?"
+                raise NotUnderstoodError(groups[0].place)
             self._read_verdict(groups, tokens)
             return
         if tokens[-1].code == ":" and groups[-1].has_label:  # "Mass:", and nothing behind it
@@ -308,11 +336,29 @@ class _AnswerReader:
         reader.read()
         if self.subject is None:
             self.subject = reader.undenied
+        names_answer = not _NAMES_ANSWER.isdisjoint(token.code for token in tokens)
+        if self.denied_list and reader.bare is not None and not names_answer:
+            raise NotUnderstoodError(reader.bare)
+        self.denied_list = reader.had_heading and reader.heading is Stance.DENIED
         self.heading = reader.heading if self.heading and not reader.had_heading else None
         if end == "?":
             self.asked = [claim.label for claim in reader.claims]
         else:
             self.claims += reader.claims
+        self._check_affirmed(tokens)
+
+    def _note_apart(self, tokens: Sequence[Token]) -> None:
+        """Note the first words that describe or name something apart from labels."""
+        if self.apart is None:
+            self.apart = _place_apart(tokens, counts=self.rules.counts)
+        if self.thing is None:
+            self.thing = _place_of_thing(tokens)
+
+    def _check_affirmed(self, tokens: Sequence[Token]) -> None:
+        """Refuse "No, there is", which affirms what it denied."""
+        labels = {claim.label for claim in self.claims}
+        if labels == {self.rules.no_label} and _ends_in_clause(tokens):
+            raise NotUnderstoodError(tokens[-1].place)
 
     def _read_verdict(self, groups: list[WordGroup], tokens: list[Token]) -> None:
         """Read a segment of nothing but a verdict: a heading, an answer to a question, or "No."."""
@@ -344,25 +390,38 @@ class _AnswerReader:
         self.asked = []
 
 
-def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
-    """Yield the groups of a segment that hold a label or a verdict."""
+def _ends_in_clause(tokens: Sequence[Token]) -> bool:
+    """Whether a statement begins behind the last mark and nothing follows: "there is"."""
+    last = next((token.code for token in reversed(tokens) if token.code not in "fFo"), "")
+    return last == "i"
+
+
+def _groups(tokens: Sequence[Token], *, counts: bool) -> Iterator[WordGroup]:
+    """Yield the groups of a segment that hold a label or a verdict; `counts`: see `Rules`."""
     group = WordGroup("", tokens[0].place if tokens else 0)
     joiner = ""  # of the next group; joiners around a group of words that say nothing are one
+    named = False  # whether the last group with a verdict or label has a label
     codes: set[str] = set()  # of the group so far
-    numbers = _NumberReader()
+    numbers = _NumberReader(counts=counts)
     for token in tokens:
         if token.code in _JOINERS:
             if group.tokens:
                 yield group
-                joiner = ""
+                joiner, named = "", group.has_label
+            elif named and joiner == ":" and token.code == "," and token.text != "(":
+                raise NotUnderstoodError(token.place)  # "A: , B: yes"
             is_aside = token.code == "|" and codes - _SILENT == {"m"}  # "viral or lobar A"
             joiner = joiner if is_aside else _stronger(joiner, token.code)
             group, codes = WordGroup(joiner, token.place, has_modifier=is_aside), set()
-            numbers = _NumberReader()
+            numbers = numbers.behind(token.code)
             continue
         group.has_modifier |= "m" in (token.code, token.text)
         group.has_carrier |= token.code == "k" and not token.text
         group.is_clause |= token.code == "i"
+        group.has_part |= token.code == "u"
+        is_attribute = token.code == LABEL and "o" in codes and group.codes in ("p", "a")
+        if is_attribute:  # "seen in A" is said of something else
+            raise NotUnderstoodError(token.place)
         codes.add(token.code)
         numbers.read(token)
         if token.code not in _SILENT and token.code not in _DESCRIBING:
@@ -375,13 +434,13 @@ def _groups(tokens: Sequence[Token]) -> Iterator[WordGroup]:
         raise NotUnderstoodError(group.place)
 
 
-def _place_apart(tokens: Sequence[Token]) -> int | None:
+def _place_apart(tokens: Sequence[Token], *, counts: bool) -> int | None:
     """Return the first place of a part between joiners that describes and names nothing.
 
-    A heading of a number names what is counted: "lesions: 0".
+    A heading of a number names what is counted where numbers are counts: "lesions: 0".
     """
     part: list[Token] = []
-    counts = any(token.code == LABEL and token.text for token in tokens)
+    counts = counts and any(token.code == LABEL and token.text for token in tokens)
     for token in (*tokens, None):
         if token is not None and token.code not in _JOINERS:
             part.append(token)
@@ -394,12 +453,41 @@ def _place_apart(tokens: Sequence[Token]) -> int | None:
     return None
 
 
-class _NumberReader:
-    """Tells a number of things from a grade: "2 lesions", "image 2", "2 small lesions"."""
+def _place_of_thing(tokens: Sequence[Token]) -> int | None:
+    """Return the first place of a part between joiners that names a thing alone: "mass, A".
 
-    def __init__(self) -> None:
+    A heading names what the answer is of: "lesion: A".
+    """
+    part: list[Token] = []
+    for token in (*tokens, None):
+        if token is not None and token.code not in _JOINERS:
+            part.append(token)
+            continue
+        things = [one.place for one in part if one.code == "k" and not one.text]
+        is_heading = token is not None and token.code in (":", "|")
+        if things and not is_heading and _SILENT.issuperset({one.code for one in part} - {"k"}):
+            return things[0]
+        part = []
+    return None
+
+
+class _NumberReader:
+    """Tells a number of things from a grade: "2 lesions", "image 2", "2 small lesions", "zone 2".
+
+    Args:
+        counts: whether numbers are counts, of which a heading says what they count.
+    """
+
+    def __init__(self, *, counts: bool, named: str = "") -> None:
+        self.counts = counts
         self.last = ""
+        self.named = named  # what was named, and no word for a grade behind it
         self.waits = False  # for the thing that the last number counts
+
+    def behind(self, joiner: str) -> _NumberReader:
+        """Return what reads the group behind a joiner."""
+        is_heading = joiner == ":" and (self.named == "v" or not self.counts)
+        return _NumberReader(counts=self.counts, named=self.named if is_heading else "")
 
     def read(self, token: Token) -> None:
         """Take the next token of a group.
@@ -408,10 +496,19 @@ class _NumberReader:
             NotUnderstoodError: if it makes a count.
         """
         code = NUMBER if token.code == LABEL and token.text else token.code
-        if (code in _COUNTED and self.waits) or (code == NUMBER and self.last in _COUNTED):
+        is_named = bool(self.named) if not self.counts else self.named == "v"
+        if (code in _COUNTED and self.waits) or (
+            code == NUMBER and (self.last in _COUNTED or is_named)
+        ):
             raise NotUnderstoodError(token.place)
         self.waits = self.last != "F" if code == NUMBER else self.waits and code in _BEFORE_COUNTED
         self.last = code
+        if code in _NAMES_ANSWER or code in (LABEL, NUMBER):
+            self.named = ""
+        elif token.text:  # a word of the card: "Mayo score 2"
+            return
+        elif code in _COUNTED or (code in _PARTS and not self.counts):
+            self.named = code
 
 
 def _stronger(one: str, other: str) -> str:
@@ -439,6 +536,9 @@ class _SegmentReader:
         self._is_alternative = False
         self._denied: list[int] | None = None  # labels in a list that a denial began
         self._contrasting: tuple[str, ...] = ()  # joiners behind which a denial does not reach
+        self._is_joined = False  # whether "and" joins the labels of the run
+        self._described: set[int] = set()  # labels beside which a modifier stands
+        self.bare: int | None = None  # where the first label stands that nothing is said of
         self._subject: int | None = None  # the label that a "no" behind it would name
         self.undenied: int | None = None  # where the subject stands, if nothing denies it
 
@@ -458,6 +558,8 @@ class _SegmentReader:
                 raise NotUnderstoodError(group.place)
             if group.joiner == "|" and not self._run:
                 self._open_last()
+            if group.has_modifier or group.has_part:
+                self._described |= {t.label for t in group.tokens if t.code in (LABEL, DENIED_IN)}
             self._read_group(group, found, following)
             if self._subject is not None and not group.has_label:
                 self.undenied = None if following == ":" else group.place  # "DR: none"
@@ -472,7 +574,7 @@ class _SegmentReader:
             self.claims[-1] = self.claims[-1]._replace(stance=Stance.OPEN)
 
     def _read_verdict(self, group: WordGroup, following: str, *, is_first: bool) -> None:
-        sign = _SIGNS[group.codes]
+        sign = _sign_of(group.codes, group)
         agrees = group.codes in _TURNING_BACK and group.joiner == ","
         if agrees and self._run == [self.rules.no_label]:
             return  # "No, there is not"
@@ -482,9 +584,9 @@ class _SegmentReader:
             and group.codes != "a"
         ):
             raise NotUnderstoodError(group.place)  # "no opacity"
-        if following == ":" and not (self._run and group.joiner == ":"):
-            is_unclear = sign is Stance.DENIED and group.joiner == ","
-            if self._run and is_unclear:  # "A (left) is absent: B", "A, absent: B"
+        if following == ":":
+            is_behind = group.joiner == "," and sign in (Stance.DENIED, Stance.DOUBTED)
+            if self._run and (is_behind or group.joiner == ":"):  # "A: absent: B", "A, absent: B"
                 raise NotUnderstoodError(group.place)
             self._end_run()
             self._end_denial(Stance.OPEN)
@@ -492,6 +594,7 @@ class _SegmentReader:
         elif self._run and group.codes not in _DENYING:
             self._judge_run(sign, is_share=bool(group.tokens[0].text))
         elif self._subject is not None and sign is Stance.DENIED:
+            self._check_whole(self._subject, group)
             self._state(self._subject, Stance.ASSERTED, group)
             self._subject = None
         elif is_first and group.codes in _PLAIN:
@@ -505,7 +608,8 @@ class _SegmentReader:
         labels = {t.label for t in group.tokens if t.code == LABEL}
         denied_in = {t.label for t in group.tokens if t.code == DENIED_IN}
         verdict = _AGREE.get(found["before"] + found["behind"])
-        if verdict is None or len(labels) > 1:
+        is_both = bool(labels & denied_in & self.rules.normal) and not verdict  # "normal tumor"
+        if verdict is None or len(labels) > 1 or is_both:
             raise NotUnderstoodError(group.place)
         if not labels:
             self._read_denied_in(group, verdict, denied_in)
@@ -515,16 +619,18 @@ class _SegmentReader:
             self._read_bare(group, label, following)
             return
         self._check_heading(group)
+        sign = _sign_of(verdict, group)
         if found["behind"] and not found["before"]:
+            self._is_joined |= group.joiner == "&"
             self._run.append(label)
-            self._judge_run(_SIGNS[verdict])
+            self._judge_run(sign)
             return
         if group.joiner == ":" and self._run == [label]:
             self._run.clear()  # a heading, and the verdict under it
         self._end_run(joiner=group.joiner)
         self._end_denial(Stance.OPEN)
-        self._state(label, _SIGNS[verdict], group)
-        self._denied = [] if _SIGNS[verdict] is Stance.DENIED and not found["behind"] else None
+        self._state(label, sign, group)
+        self._denied = [] if sign is Stance.DENIED and not found["behind"] else None
         is_contrast = self.rules.one_answer and verdict in _CONTRASTING and following == ","
         self._contrasting = ("b", ":", ",") if is_contrast else ("b", ":")
 
@@ -533,11 +639,18 @@ class _SegmentReader:
         if not verdict:
             self._subject = min(labels)
             return
-        if len(labels) > 1 or _SIGNS[verdict] is not Stance.DENIED:
+        if len(labels) > 1 or _sign_of(verdict, group) is not Stance.DENIED:
             raise NotUnderstoodError(group.place)
+        (label,) = labels
+        self._check_whole(label, group)
         self._end_run(joiner=group.joiner)
         self._end_denial(Stance.OPEN)
-        self._state(labels.pop(), Stance.ASSERTED, group)
+        self._state(label, Stance.ASSERTED, group)
+
+    def _check_whole(self, label: int, group: WordGroup) -> None:
+        """Refuse a form such as "no DR" of which only a part is denied: "no left DR"."""
+        if label in self._described:
+            raise NotUnderstoodError(group.place)
 
     def _read_bare(self, group: WordGroup, label: int, following: str) -> None:
         """Read a label without a verdict of its own."""
@@ -555,6 +668,8 @@ class _SegmentReader:
             if joiner == ":" and self._run == [label]:
                 self._run.clear()  # a heading, and what stands under it
             self._is_alternative |= joiner == "|" and self._run != [label]
+            self._is_joined |= joiner == "&"
+            self.bare = group.place if self.bare is None else self.bare
             self._check_absence(label, group)
             self._run.append(label)
 
@@ -571,14 +686,19 @@ class _SegmentReader:
 
     def _judge_run(self, sign: Stance, *, is_share: bool = False) -> None:
         """Give the labels before a verdict that verdict, an absence before another one aside."""
-        has_own = len(self._run) == 2 and not (is_share or self._is_alternative)
+        has_own = len(self._run) == 2 and not (is_share or self._is_alternative or self._is_joined)
         if self._is_alternative and sign is Stance.ASSERTED:
             sign = Stance.OPEN  # "A or B is present" does not say which
         for i, label in enumerate(self._run):
             is_own = has_own and i == 0 and label in self.rules.absences and label != self._run[1]
-            self.claims.append(Claim(label, Stance.ASSERTED if is_own else sign))
+            self._claim(label, Stance.ASSERTED if is_own else sign)
         self._run.clear()
-        self._is_alternative = False
+        self._is_alternative = self._is_joined = False
+
+    def _claim(self, label: int, stance: Stance) -> None:
+        """Note what is said of a label; with a modifier beside it, it is denied in part alone."""
+        in_part = stance is Stance.DENIED and label in self._described
+        self.claims.append(Claim(label, Stance.DOUBTED if in_part else stance))
 
     def _end_run(self, joiner: str = "") -> None:
         """Assert the labels that no verdict followed, or leave them open where "or" joins them."""
@@ -586,23 +706,34 @@ class _SegmentReader:
         sign = Stance.OPEN if is_open else Stance.ASSERTED
         self.claims += [Claim(label, sign) for label in self._run]
         self._run.clear()
-        self._is_alternative = False
+        self._is_alternative = self._is_joined = False
 
     def _end_denial(self, sign: Stance, *, goes_on: bool = False) -> None:
         """End a list that a denial began: `sign` is the stance to its labels but the first."""
         if self._denied is not None:
-            self.claims += [Claim(label, sign) for label in self._denied]
+            for label in self._denied:
+                self._claim(label, sign)
             self._denied = [] if goes_on else None
 
     def _state(self, label: int, stance: Stance, group: WordGroup) -> None:
         if stance is Stance.ASSERTED:
             self._check_absence(label, group)
-        self.claims.append(Claim(label, stance))
+        self._claim(label, stance)
 
     def _check_absence(self, label: int, group: WordGroup) -> None:
-        """Refuse "normal" of a part: "the left lung is normal" says nothing of the whole."""
-        if label in self.rules.absences and group.has_modifier and not group.has_carrier:
+        """Refuse "normal" of a part or thing: of "the left lung", "this region" or "a mass"."""
+        is_carried = group.has_carrier and label not in self.rules.normal
+        is_part = group.has_modifier or group.has_part or group.has_carrier
+        is_absence = label in self.rules.absences and not self.rules.counts
+        if is_absence and is_part and not is_carried:
             raise NotUnderstoodError(group.place)
+
+
+def _sign_of(code: str, group: WordGroup) -> Stance:
+    """Return the stance of a verdict; a share below one half denies in part, unless it is 0."""
+    sign = _SIGNS[code]
+    is_share = any(token.code == "a" and token.share for token in group.tokens)
+    return Stance.DOUBTED if sign is Stance.DENIED and is_share else sign
 
 
 def _without_tables(groups: Sequence[WordGroup]) -> Iterator[WordGroup]:
@@ -610,8 +741,10 @@ def _without_tables(groups: Sequence[WordGroup]) -> Iterator[WordGroup]:
     codes = [group.codes for group in groups]
     labels = {LABEL, DENIED_IN}
     if len(groups) >= 4 and len(groups) % 2 == 0:
-        verdicts = all(code in ("n", "y") for code in codes[::2])
-        if verdicts and all(set(code) <= labels for code in codes[1::2]):  # "no, A, yes, B"
+        verdicts = all(code in ("n", "y", "a", "p") for code in codes[::2])
+        is_table = all(group.joiner in (",", ":") for group in groups[1::2])
+        named = all(set(code) <= labels for code in codes[1::2])
+        if verdicts and is_table and named:  # "no, A, yes, B"
             yield from (_joined(*groups[i : i + 2]) for i in range(0, len(groups), 2))
             return
     inner = codes[1:-1]
@@ -632,6 +765,7 @@ def _joined(verdict: WordGroup, labels: WordGroup) -> WordGroup:
         [*verdict.tokens, *labels.tokens],
         verdict.has_modifier or labels.has_modifier,
         verdict.has_carrier or labels.has_carrier,
+        has_part=verdict.has_part or labels.has_part,
     )
 
 
@@ -642,8 +776,8 @@ def _split_table(group: WordGroup) -> Iterator[WordGroup]:
             for i, found in enumerate(pair.finditer(codes)):
                 tokens = group.tokens[found.start() : found.end()]
                 joiner = "," if i else group.joiner
-                yield WordGroup(
-                    joiner, tokens[0].place, tokens, group.has_modifier, group.has_carrier
+                yield replace(
+                    group, joiner=joiner, place=tokens[0].place, tokens=tokens, is_clause=False
                 )
             return
     yield from _split_labels(group)
@@ -662,5 +796,4 @@ def _split_labels(group: WordGroup) -> Iterator[WordGroup]:
 
 def _slice(group: WordGroup, start: int, stop: int) -> WordGroup:
     joiner = _BESIDE if start else group.joiner
-    tokens = group.tokens[start:stop]
-    return WordGroup(joiner, group.place, tokens, group.has_modifier, group.has_carrier)
+    return replace(group, joiner=joiner, tokens=group.tokens[start:stop], is_clause=False)

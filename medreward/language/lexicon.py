@@ -9,7 +9,7 @@ lexicon is built.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import combinations, product
 from typing import NamedTuple
@@ -54,6 +54,7 @@ class Lexicon:
         max_typos: edits (insertion, deletion, substitution, swap of neighbours; the
             Damerau-Levenshtein distance) forgiven in a word of at least `MIN_TYPO_LENGTH` ASCII
             letters whose first letter is right: 0 or 1.
+        lookalikes: words that are never taken for a misspelling of another one.
         same: gives the word that stands for all spellings of one, such as its singular, and returns
             such a word as it is; None: each word is its own.
 
@@ -67,8 +68,9 @@ class Lexicon:
         forms: Sequence[Sequence[str]],
         max_typos: int = 1,
         same: Callable[[str], str] | None = None,
+        lookalikes: Collection[str] = (),
     ) -> None:
-        self.max_typos, self._same = max_typos, same
+        self.max_typos, self._same, self._lookalikes = max_typos, same, lookalikes
         self._label_of: dict[tuple[str, ...], int] = {}
         # The forms as a tree: from a beginning and a word to the longer beginning. Beginnings are
         # numbers, 0 is the empty one; those where a form ends have a label, and marks that a form
@@ -195,7 +197,9 @@ class Lexicon:
         if self._same is not None:
             same = self._same(word)
             return same if same in self.words else word
-        if word in self.words or not _may_have_typo(word, self.max_typos):
+        if word in self.words or word in self._lookalikes:
+            return word
+        if not _may_have_typo(word, self.max_typos):
             return word
         near = [
             known

@@ -13,6 +13,11 @@ from functools import cache
 from medreward.language.answer_text import split_answer
 from medreward.language.vocabulary import PhraseTree, rivals_of
 
+# Groups of which a word in a label's name excludes the others, and those whose words are silent
+# beside the answer to an open question too.
+_CONTRARY = frozenset(("side", "height", "plane", "count", "course", "cause", "degree"))
+_HARMLESS = frozenset(("number",))
+
 
 def find_taken_groups(
     forms: Iterable[Sequence[str]], languages: tuple[str, ...], *, is_open: bool = False
@@ -20,7 +25,8 @@ def find_taken_groups(
     """Return the groups of words that the labels of a task take.
 
     A group is taken by a form that consists of words of groups alone, and by two labels of which
-    forms are the same but for words of groups.
+    forms are the same but for words of groups. A group of contrary words, such as that of sides, is
+    taken by a label's name that has one of them: beside "left kidney", "right" is another place.
 
     Args:
         forms: the forms of each label.
@@ -38,9 +44,13 @@ def find_taken_groups(
     known = _groups(languages)
     taken: set[str] = set()
     rests: dict[tuple[str, ...], tuple[int, set[str]]] = {}
+    if is_open:
+        taken |= {group for name in languages for _, group in rivals_of(name)} - _HARMLESS
     for label, group in enumerate(forms):
         for form in group:
             found, rest = _sorted(split_answer(form).words, known)
+            if form == group[0]:
+                taken |= found & _CONTRARY
             if is_open or not rest:
                 taken |= found
                 continue

@@ -18,6 +18,8 @@ from medreward.language.lexicon import Lexicon, Mention
 from medreward.language.vocabulary import FRAMES, Vocabulary, WordClass
 
 LABEL, DENIED_IN, NUMBER, SHARE, UNKNOWN = "L", "S", "#", "s", "X"
+EXISTS = "exists"  # the text of a token such as "there is"
+OWN = "own"  # the text of a modifier that the card adds
 # Classes of phrases that follow a label "A" or "no", and never an article or a determiner.
 _BEHIND_LABEL = frozenset(
     (WordClass.IS_ANSWER, WordClass.BECAUSE, WordClass.AND, WordClass.OR, WordClass.BUT)
@@ -90,17 +92,24 @@ class AnswerScanner:
         words = self.text.words
         label = self.lexicon.match(self.corrected, self.text.gaps, place)
         phrase = self.vocabulary.classes.find(words, self.text.gaps, place)
+        if label and phrase and self._may_be_article(label, phrase):  # "Option A MRI"
+            return (Token(UNKNOWN, place, text=words[place]),), label.stop
         if label and (not phrase or self._is_label(label, phrase)):
             return self._label_tokens(label), label.stop
         if phrase:
-            code = phrase[1].code
-            if phrase[1] is WordClass.ARTICLE and not self._leads_on(phrase[0]):
-                return (Token(UNKNOWN, place, text=words[place]),), phrase[0]  # "0 to I"
-            if code == "m" and self.lexicon.shares(words[place : phrase[0]]):
-                # "left or right kidney", where this is a label, leaves it open
-                return (Token("k", place, text="m"),), phrase[0]
-            return (Token(code, place),), phrase[0]
+            return (self._phrase_token(place, *phrase),), phrase[0]
         return (_number_or_unknown(words[place], place),), place + 1
+
+    def _phrase_token(self, place: int, stop: int, kind: WordClass) -> Token:
+        if kind is WordClass.ARTICLE and not self._leads_on(stop):  # "0 to I"
+            return Token(UNKNOWN, place, text=self.text.words[place])
+        if kind.code == "m" and self.lexicon.shares(self.text.words[place:stop]):
+            # "left or right kidney", where this is a label, leaves it open
+            return Token("k", place, text="m")
+        text = EXISTS if kind is WordClass.EXISTS else ""
+        if kind is WordClass.MODIFIER and self.text.words[place:stop] in self.vocabulary.own:
+            text = OWN
+        return Token(kind.code, place, text=text)
 
     def _label_tokens(self, label: Mention) -> Sequence[Token]:
         place, word = label.start, self.text.words[label.start]
@@ -111,10 +120,20 @@ class AnswerScanner:
         code = DENIED_IN if label.is_denied_in else LABEL
         return (Token(code, place, label.label, text=text),)
 
+    def _may_be_article(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
+        """Whether a capital letter is a label, or the article of the word behind it."""
+        is_letter = phrase == (label.stop, WordClass.ARTICLE) and label.start in self.text.capitals
+        return is_letter and self._goes_on(label.stop) and not self._is_behind(label.stop)
+
+    def _is_behind(self, place: int) -> bool:
+        """Whether a phrase begins that follows a label and no article."""
+        phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
+        return phrase is not None and phrase[1] in _BEHIND_LABEL
+
     def _is_label(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
         """Whether a label's form is meant where a phrase begins at the same place.
 
-        The longer one is. Of "no", "a" and "I", which are labels of some tasks, a word that follows
+        The longer one is. Of "no", "a" and "i", which are labels of some tasks, a word that follows
         makes a phrase: "no fracture", "a fracture".
         """
         _, start, stop, is_denied_in, is_negated = label
@@ -125,13 +144,13 @@ class AnswerScanner:
             return False
         if is_denied_in:  # "findings", where "no findings" is a label
             return kind not in FRAMES
-        if kind not in (WordClass.NO, WordClass.ARTICLE) or stop == len(self.text.words):
-            return True
-        if self.text.gaps[stop] != " ":
-            return True
-        following = self.vocabulary.classes.find(self.text.words, self.text.gaps, stop)
         is_written = kind is WordClass.NO or start in self.text.capitals
-        return is_written and following is not None and following[1] in _BEHIND_LABEL
+        if kind not in (WordClass.NO, WordClass.ARTICLE) or not self._goes_on(stop):
+            return True
+        return is_written and self._is_behind(stop)
+
+    def _goes_on(self, stop: int) -> bool:
+        return stop < len(self.text.words) and self.text.gaps[stop] == " "
 
     def _leads_on(self, stop: int) -> bool:
         """Whether a word follows at once, as one does an article."""
@@ -165,6 +184,8 @@ def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]
     if before == after == "0" and "+" in gap:
         return ((UNKNOWN, "+"),)
     if after and gap[-1] not in _GLUED:  # ".5", "?pneumonia", "!pneumonia"
+        return ((UNKNOWN, gap.strip()),)
+    if "+" in gap and (not before or gap.strip() != "+"):  # "A, + B"
         return ((UNKNOWN, gap.strip()),)
     if _STRAY.search(gap) or not all(
         _is_dash(gap, m, before, after) for m in _DASHES.finditer(gap)

@@ -29,11 +29,14 @@ from medreward.language.vocabulary import Vocabulary
 _NOT_READ = frozenset("X#ech")
 # Where an answer may end: a mark, "with", "because", "without".
 _ENDS = frozenset(",:.&edo")
+_OPENING = frozenset("fi")
+_THINGS = frozenset("fFivoukm")
 _SENTENCE_ENDS, _JOINERS = frozenset(".:,"), frozenset(",.:&b")
 _STATES, _DENIES = frozenset("Fip"), frozenset("ndatz")
 # Of lists: a letter or number, what follows it, and what one may stand behind.
 _ITEMS, _ITEM_ENDS, _ITEM_STARTS = frozenset("X#"), frozenset(",.:"), frozenset(".,:F")
 _LETTERS = frozenset("abcdefghij")
+_FEW_WORDS = 1
 # Answers of so many characters are kept, and so many of them: 2 MB at most for a task.
 _SHORT, _MOST_KNOWN = 120, 4096
 _Reading = TypeVar("_Reading")
@@ -123,12 +126,18 @@ class Reader:
         end = first
         while end > 0 and tokens[end].code not in _ENDS:
             end -= 1
+        end = _before_thing(tokens, end)
+        start = end
+        while start > 0 and tokens[start - 1].code in _OPENING:  # "No, there is | no mass"
+            start -= 1
+        if start < end and start > 0 and tokens[start - 1].code in _ENDS:
+            end = start - 1
         claims = self._complete(tokens[:end])
         if claims:
             rest = part_of(text, tokens[end].place, len(text.words))
-            is_part = tokens[end].code == "o" and (
-                self._is_absence(claims) or _is_count(tokens[:end])
-            )
+            is_count = _is_count(tokens[:end])
+            is_part = tokens[end].code == "o" and (self._is_absence(claims) or is_count)
+            is_part |= is_count and len(rest.words) <= _FEW_WORDS  # "2, lesions", "2 (cm)"
             return claims if not is_part and self._bears_out(rest, claims) else ()
         last = max((i for i, t in enumerate(tokens) if t.code in _NOT_READ), default=first)
         return self._behind_explanation(text, tokens, last)
@@ -159,8 +168,11 @@ class Reader:
             claims = tuple(read_claims(tokens, self.rules))
         except NotUnderstoodError:
             return ()
-        asserted, denied, left_open = (labels_that_are(stance, claims) for stance in Stance)
-        return () if not asserted or left_open or asserted & denied else claims
+        asserted, denied, doubted, left_open = (
+            labels_that_are(stance, claims) for stance in Stance
+        )
+        is_complete = asserted and not left_open and not asserted & (denied | doubted)
+        return claims if is_complete else ()
 
     def _is_absence(self, claims: Sequence[Claim]) -> bool:
         """Whether nothing is asserted but an absence: "normal in the left lung" is none."""
@@ -175,11 +187,22 @@ class Reader:
             labels,
             may_deny_all=no_label is not None or labels <= absences,
             is_no=labels == {no_label},
+            is_yes=no_label is not None and no_label not in labels,
             absences=absences,
             is_before=is_before,
             is_normal=labels <= self.rules.normal,
         )
         return bears_out(rest, answered, self.lexicon, self.words)
+
+
+def _before_thing(tokens: Sequence[Token], end: int) -> int:
+    """Return the mark before a part that names a thing alone, where one ends at `end`.
+
+    "B. The lesion | in the lobe": the sentence about the lesion is an explanation.
+    """
+    mark = next((i for i in range(end - 1, 0, -1) if tokens[i].code in _ITEM_ENDS), 0)
+    codes = {token.code for token in tokens[mark + 1 : end]}
+    return mark if mark and "k" in codes and codes <= _THINGS else end
 
 
 def _is_count(tokens: Sequence[Token]) -> bool:

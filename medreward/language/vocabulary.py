@@ -41,7 +41,9 @@ class WordClass(Enum):
     FILLER = "fillers", "f"
     PICTURE = "pictures", "v"
     PREPOSITION = "prepositions", "o"
+    PART = "parts", "u"
     CLAUSE = "clauses", "i"
+    EXISTS = "exists", "i"
     FRAME = "frames", "F"
     SCALE_NAME = "scale_names", "F"
     IS_ANSWER = "is_answer", "F"
@@ -139,6 +141,8 @@ class Vocabulary:
         sound: phrases, as words, that say that all is normal.
         harmless: words for what was found and is harmless.
         numbers: numbers in words.
+        own: the phrases, as words, that the card adds as modifiers.
+        contrary: words of the groups that labels take, which name another one in an explanation.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class Vocabulary:
         *,
         has_degrees: bool = True,
         taken: Collection[str] = (),
+        contrary: Collection[str] = (),
     ) -> None:
         self.classes: PhraseTree[WordClass] = PhraseTree()
         self.roles: PhraseTree[Role] = PhraseTree()
@@ -157,12 +162,20 @@ class Vocabulary:
             self.abnormal.add(phrase, True)
         self.sound = frozenset(_of_all(languages, _SOUND))
         self.harmless = frozenset(word for words in _of_all(languages, _HARMLESS) for word in words)
-        for text in modifiers:
-            self.classes.add(*_modifier(split_answer(text).words, languages))
+        self.own = frozenset(split_answer(text).words for text in modifiers)
+        for words in self.own:
+            self.classes.add(*_modifier(words, languages))
         contested = contested_phrases(tuple(languages))
         rivals = {
             phrase for name in languages for phrase, group in rivals_of(name) if group in taken
         }
+        self.contrary = frozenset(
+            word
+            for name in languages
+            for phrase, group in rivals_of(name)
+            if group in contrary
+            for word in phrase
+        )
         for phrase in contested:
             self.classes.add(phrase, WordClass.CONTESTED)
         for language in languages:
@@ -170,7 +183,8 @@ class Vocabulary:
                 if kind and phrase not in rivals:
                     self.classes.add(phrase, kind)
                 is_scale = role is Role.DEGREE and not has_degrees  # grades have rules of their own
-                if role and phrase not in contested and (is_scale or phrase not in rivals):
+                may_explain = is_scale or self.contrary.isdisjoint(phrase)
+                if role and phrase not in contested and may_explain:
                     self.roles.add(phrase, role)
                 if role is Role.DEGREE and has_degrees and phrase not in rivals:
                     self.classes.add(phrase, WordClass.MODIFIER)
@@ -213,13 +227,18 @@ def make_vocabulary(
     modifiers: tuple[str, ...] = (),
     scale: tuple[int, int] | None = None,
     taken: frozenset[str] = frozenset(),
+    contrary: frozenset[str] = frozenset(),
 ) -> Vocabulary:
     """Return the vocabulary of some languages, a card's modifiers and its scale of grades.
 
-    The words of the groups in `taken` (`medreward.language.rivals`) are left out.
+    The words of the groups in `taken` (`medreward.language.rivals`) are left out, and those of the
+    groups in `contrary` may not stand in an explanation either.
     Degrees ("mild", "severe") are modifiers too, but not where labels are grades.
     """
-    words = Vocabulary(languages, modifiers, has_degrees=scale is None, taken=taken)
+    has_degrees = scale is None
+    words = Vocabulary(
+        languages, modifiers, has_degrees=has_degrees, taken=taken, contrary=contrary
+    )
     if scale is not None:
         words.add_scale(languages, *scale)
     return words
@@ -250,6 +269,16 @@ def approximations(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
 
 
 @cache
+def lookalikes(languages: tuple[str, ...]) -> frozenset[str]:
+    """Return words that are a letter away from another medical word, and no misspelling of it.
+
+    >>> "hematoma" in lookalikes(("en",))
+    True
+    """
+    return frozenset(word for words in _of_all(languages, "lookalikes") for word in words)
+
+
+@cache
 def contested_phrases(languages: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     """Return the phrases, as words, that do different things in two of the languages.
 
@@ -276,6 +305,15 @@ def written_grades(language: str, number: str) -> list[str]:
     ['grade 2', 'stage 2']
     """
     return [template.format(number=number) for template in _templates(language, _GRADES)]
+
+
+def scale_names(language: str) -> list[str]:
+    """Return the names of scales of grades.
+
+    >>> "bi-rads" in scale_names("en") or "bi rads" in scale_names("en")
+    True
+    """
+    return [" ".join(phrase) for phrase in _lists(language)[WordClass.SCALE_NAME.key]]
 
 
 def phrases_of(language: str) -> dict[str, str]:

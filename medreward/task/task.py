@@ -24,6 +24,7 @@ from medreward.language.vocabulary import (
     DEFAULT_LANGUAGES,
     PhraseTree,
     check_languages,
+    lookalikes,
     make_vocabulary,
 )
 from medreward.language.word_checks import check_forms, check_modifiers
@@ -255,12 +256,13 @@ class Task:
     @cached_property
     def lexicon(self) -> Lexicon:
         """Finds the labels (for an ordinal task also the grades' numbers) in an answer."""
-        return Lexicon(self.forms, self.max_typos, rules_of(self.kind).same_word)
+        same, alike = rules_of(self.kind).same_word, lookalikes(tuple(self.languages))
+        return Lexicon(self.forms, self.max_typos, same, alike)
 
     @cached_property
     def taken_groups(self) -> frozenset[str]:
         """The groups of silent words that may answer the question (`medreward.language.rivals`)."""
-        is_open = Trait.OPEN in self.traits
+        is_open = not {Trait.OPEN, Trait.OPTIONS}.isdisjoint(self.traits)
         return find_taken_groups(self.forms, tuple(self.languages), is_open=is_open)
 
     @cached_property
@@ -270,7 +272,10 @@ class Task:
         last = self.first_grade + len(self.labels) - 1
         scale = (self.first_grade, last) if has_scale else None
         languages = tuple(self.languages)
-        words = make_vocabulary(languages, tuple(self.modifiers), scale, self.taken_groups)
+        contrary = find_taken_groups(self.forms, languages) - {"degree"}
+        words = make_vocabulary(
+            languages, tuple(self.modifiers), scale, self.taken_groups, contrary
+        )
         rules = rules_of(self.kind).reading_rules(self, words)
         return Reader(self.lexicon, words, rules)
 

@@ -50,6 +50,7 @@ def from_letters(folder: Path, *options: object) -> int:
 # The four image sets
 
 
+@pytest.mark.slow
 def test_medmnist_has_the_same_picture_in_train_and_val(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -273,9 +273,12 @@ def discrete(kind: str) -> Iterator[dict[str, Any]]:
         yield plain | dict(zip(own, chosen, strict=True))
 
 
+LONG = ("place", "localisation")
+
+
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(one, marks=pytest.mark.slow) if one == "place" else one for one in SMALL],
+    [pytest.param(one, marks=pytest.mark.slow) if one in LONG else one for one in SMALL],
 )
 def test_both_hold_for_every_named_setting_of_every_kind(name: str) -> None:
     """Exhaustively, for small tasks: each dodge behind each reasoning in each frame of tags."""

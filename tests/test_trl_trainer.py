@@ -250,6 +250,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
     return out, [json.loads((out / f"rank{i}.json").read_text()) for i in range(2)]
 
 
+@pytest.mark.slow
 def test_zero_variance_is_that_of_groups_that_span_ranks(
     ranks: tuple[Path, list[dict[str, Any]]],
 ) -> None:
@@ -260,6 +261,7 @@ def test_zero_variance_is_that_of_groups_that_span_ranks(
     assert logged["zero_variance"] == logged["frac_reward_zero_std"] == 1.0
 
 
+@pytest.mark.slow
 def test_ranks_that_are_resumed_lose_none_of_their_own_rows(
     ranks: tuple[Path, list[dict[str, Any]]],
 ) -> None:

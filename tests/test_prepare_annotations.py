@@ -95,7 +95,7 @@ def test_labelme_refuses_two_files_of_one_picture(tmp_path: Path) -> None:
     folder = support.folder_of_images(tmp_path / "in", ["0.png"])
     labelme(folder, "0")
     labelme(folder, "other", imagePath="0.png")
-    with pytest.raises(ConfigError, match=r"two json files are about '0\.png'"):
+    with pytest.raises(ConfigError, match=r"are about '0\.png', 0\.json and other"):
         open_labelme(folder)
     (tmp_path / "none").mkdir()
     with pytest.raises(ConfigError, match="no json file of LabelMe"):

@@ -14,7 +14,7 @@ from medreward.data.sources.boxes import EMPTIED, check_pixels, clean_boxes, mis
 from medreward.data.sources.record import NamedBox, Record, Remark
 from medreward.data.sources.table import files_in, is_picture
 from medreward.data.splits import split_or_none
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.reading import read_text
 from medreward.geometry.regions import Box
 
@@ -35,6 +35,7 @@ class AnnotatedImage:
         said: what was done to it.
         split: its split, where the tool says one.
         unsaid: whether nobody seems to have looked at it.
+        origin: names the entry that is about it.
     """
 
     where: str
@@ -46,6 +47,7 @@ class AnnotatedImage:
     said: list[str] = field(default_factory=list)
     split: str | None = None
     unsaid: bool = False
+    origin: str = ""
 
 
 def annotated_records(
@@ -57,10 +59,11 @@ def annotated_records(
     shapes, the tags are the labels. An image of whose shapes none has a box is left out.
 
     Raises:
-        ConfigError: if there is no image, or a box is in fractions.
+        ConfigError: if there is no image, one of them is there twice, or a box is in fractions.
     """
     if not images:
         raise ConfigError(f"{file}: no image in it")
+    _check_once(file, images)
     has_shapes = any(image.boxes or image.unboxed for image in images)
     by_tags = not has_shapes and any(image.labels for image in images)
     records: list[Record] = []
@@ -92,6 +95,18 @@ def annotated_records(
             )
         )
     return records, remarks
+
+
+def _check_once(file: Path, images: Sequence[AnnotatedImage]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for number, image in enumerate(images, start=1):
+        before = seen.setdefault(image.place, image.origin or f"image {number}")
+        own = image.origin or f"image {number}"
+        if before != own:
+            raise ConfigError(
+                f"{file}: two of its entries are about {quote(image.place[1])}, {before} and "
+                f"{own}; each would have a part of its shapes"
+            )
 
 
 def _label(labels: Sequence[str]) -> str | tuple[str, ...]:

@@ -105,6 +105,7 @@ def _image(task: Mapping[str, Any], where: str, pictures: PictureFinder) -> Anno
         raise ConfigError(f"{where}: no 'annotations' ({forms}); export as JSON")
     path = _path_of(task["data"], where)
     image = AnnotatedImage(printable(path), pictures.place(path, ""), split=split_of_path(path))
+    image.origin = where.rpartition(": ")[2]
     results = _results(task["annotations"], where)
     image.unsaid = results is None
     if image.unsaid and task.get("predictions"):

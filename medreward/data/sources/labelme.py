@@ -21,6 +21,7 @@ from medreward.data.sources.annotated import (
     split_of_path,
 )
 from medreward.data.sources.base import SourceType, option
+from medreward.data.sources.boxes import TURNED
 from medreward.data.sources.record import NamedBox, Source, printable
 from medreward.data.sources.table import check_folder, files_in
 from medreward.errors import ConfigError, expected, quote
@@ -28,7 +29,8 @@ from medreward.files.progress import show_progress
 from medreward.files.reading import parse_json, read_text
 from medreward.geometry.regions import Box
 
-_AROUND = ("polygon", "rectangle", "mask")  # the box around their points is theirs
+_TURNED = ("oriented_rectangle", "rotation")  # of four corners
+_AROUND = ("polygon", "rectangle", *_TURNED, "mask")  # the box around their points is theirs
 _NO_BOX = ("point", "points", "line", "linestrip")
 
 
@@ -72,7 +74,6 @@ def open_labelme(folder: str | Path) -> Source:
         raise ConfigError(
             f"{folder}: no json file of LabelMe in it, which has 'shapes' and 'imagePath'"
         )
-    _check_once(folder, images)
     named = {image.place[1] for image in images}
     images += [
         AnnotatedImage(printable(p), (str(folder), p), split=split_of_path(p), unsaid=True)
@@ -81,17 +82,6 @@ def open_labelme(folder: str | Path) -> Source:
     ]
     records, remarks = annotated_records(folder, images)
     return Source(f"LabelMe {folder.name}", records, load_file, remarks=tuple(remarks))
-
-
-def _check_once(folder: Path, images: list[AnnotatedImage]) -> None:
-    seen: set[str] = set()
-    for image in images:
-        if image.place[1] in seen:
-            raise ConfigError(
-                f"{folder}: two json files are about {quote(image.place[1])}; each would have a "
-                f"part of its shapes"
-            )
-        seen.add(image.place[1])
 
 
 def _read(folder: Path, path: str, pictures: PictureFinder) -> AnnotatedImage | None:
@@ -125,6 +115,7 @@ def _image(folder: Path, path: str, content: Any, pictures: PictureFinder) -> An
         place=place,
         size=size if all(size) else None,
         split=split_of_path(place[1]),
+        origin=path,
     )
     for number, shape in enumerate(content["shapes"], start=1):
         _add(image, shape, f"{folder / path}: shape {number}")
@@ -146,6 +137,8 @@ def _add(image: AnnotatedImage, shape: Any, where: str) -> None:
     elif kind in _AROUND or kind == "circle":
         if len(points) < 2 or not all(math.isfinite(v) for point in points for v in point):
             raise ConfigError(f"{where}: {quote(shape['points'])} are no points of a {kind}")
+        if kind in _TURNED:
+            image.said.append(TURNED)
         image.boxes.append(
             NamedBox(name, _circle(points) if kind == "circle" else box_around(points))
         )

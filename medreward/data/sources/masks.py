@@ -20,7 +20,7 @@ import numpy as np
 from medreward.data.image_file import open_image, path_within
 from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
-from medreward.data.sources.mask_names import find_masks, image_stem
+from medreward.data.sources.mask_names import find_masks, image_stem, pair_by_rest
 from medreward.data.sources.record import (
     ANY_OBJECT,
     NamedBox,
@@ -118,14 +118,15 @@ def open_mask_folder(
     if Path(folder).resolve() == Path(masks).resolve():
         named = find_masks(found)
         images, found = [p for p in images if p not in named], sorted(named)
-    own = _masks_by_image(images, found)
+    own, remarks = _masks_by_image(images, found)
     records: list[Record] = []
-    remarks: list[Remark] = []
+    inverted = 0
     for number, image in enumerate(show_progress(images, desc="masks", unit="mask"), start=1):
         if not own[image]:
             remarks.append(Remark(printable(image), _NO_MASK))
             continue
         layers = [_values(masks, mask) for mask in own[image]]
+        inverted += any(map(_has_all_corners, layers))
         if any(layer.shape != layers[0].shape for layer in layers):
             raise ConfigError(f"{masks}: the masks of {printable(image)} are not of one size")
         if len(layers) > 1:
@@ -150,8 +151,10 @@ def open_mask_folder(
     if not records:
         raise ConfigError(
             f"{masks}: no mask for any of {len(images)} images in {folder}; a mask is named as its "
-            f"image, or with _mask, _segmentation or _seg and a number behind that"
+            f"image, or with _mask, _segmentation or _seg and a number behind that, or all of them "
+            f"differ from their images in the same words"
         )
+    remarks += _say_inverted(inverted, len(records))
     used = {path for paths in own.values() for path in paths}
     remarks += [
         Remark(printable(p), "of no image by its name; left out") for p in found if p not in used
@@ -160,15 +163,40 @@ def open_mask_folder(
     return Source(name, records, load_file, remarks=tuple(remarks))
 
 
-def _masks_by_image(images: Sequence[str], masks: Sequence[str]) -> dict[str, list[str]]:
-    """Return the masks of each image: of its own name, or with a mask's ending behind it."""
+def _masks_by_image(
+    images: Sequence[str], masks: Sequence[str]
+) -> tuple[dict[str, list[str]], list[Remark]]:
+    """Return the masks of each image, and what is to be said of them.
+
+    A mask has its image's name, or that with a mask's ending behind or before it. Where no image
+    has such a mask, those are taken that are named as the images but for the same words.
+    """
     by_stem: dict[str, list[str]] = defaultdict(list)
     for path in masks:
         stem = os.path.splitext(path)[0]
         by_stem[stem].append(path)
         if image_stem(stem) != stem:
             by_stem[image_stem(stem)].append(path)
-    return {image: sorted(by_stem.get(os.path.splitext(image)[0], ())) for image in images}
+    found = {image: sorted(by_stem.get(os.path.splitext(image)[0], ())) for image in images}
+    if any(found.values()):
+        return found, []
+    paired = pair_by_rest(images, masks)
+    if not paired:
+        return found, []
+    image, mask = next(iter(paired.items()))
+    detail = f"such as {printable(mask)} for {printable(image)}"
+    remark = Remark(f"{len(paired)} masks", "named as their images but for some words", detail)
+    return {image: [mask] for image, mask in paired.items()}, [remark]
+
+
+def _say_inverted(count: int, of: int) -> list[Remark]:
+    what = "the mask's values reach all four corners: 0 has to be the background"
+    return [Remark(f"{count} of {of} images", what)] if count else []
+
+
+def _has_all_corners(values: np.ndarray) -> bool:
+    """Whether a mask is set in all four corners, as one is whose background is not 0."""
+    return bool((values[:: max(1, len(values) - 1), :: max(1, values.shape[1] - 1)] != 0).all())
 
 
 def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedBox]:

@@ -78,6 +78,8 @@ class Renderer:
     def __call__(self, job: Job) -> Rendered | Remark:
         """Return the rendered image, or why there is none."""
         record = job.record
+        if record.problem:
+            return Remark(record.where, record.problem)
         try:
             images = self._images(job.payload)
             if images is None:

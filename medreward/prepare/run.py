@@ -207,10 +207,13 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
     prompts, records, remarks = _settled(source, task, options)
     lines = []
     for split in SPLITS:
-        own = RecordList(record for record in records if record.split == split)
+        own = RecordList(r for r in records if r.split == split and not r.problem)
         if own:
             lines.append(f"{split}: {len(own)} rows")
             lines += [f"  {name}: {count}" for name, count in _named(prompts.task, own)]
+    problems = [Remark(r.where, r.problem) for r in records if r.problem]
+    if problems:
+        lines += [f"cannot be used: {len(problems)} images", *report_lines(problems, 10)]
     missing = [Remark(r.where, "no such file") for r in records if _is_missing(r.place)]
     if missing:
         lines += [f"missing: {len(missing)} of {len(records)} files", *report_lines(missing, 10)]

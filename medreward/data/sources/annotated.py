@@ -24,7 +24,7 @@ from medreward.geometry.regions import Box
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # what Label Studio puts before a name
 
 
-class Shape(NamedTuple):
+class DrawnShape(NamedTuple):
     """What is drawn around an object.
 
     Attributes:
@@ -62,7 +62,7 @@ class AnnotatedImage:
     where: str
     place: tuple[str, str]
     size: tuple[int, int] | None = None
-    shapes: list[Shape] = field(default_factory=list)
+    shapes: list[DrawnShape] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     split: str | None = None

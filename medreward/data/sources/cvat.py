@@ -18,8 +18,8 @@ import numpy as np
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import (
     AnnotatedImage,
+    DrawnShape,
     PictureFinder,
-    Shape,
     annotated_records,
     read_xml,
 )
@@ -117,7 +117,7 @@ def _add(image: AnnotatedImage, shape: ElementTree.Element, number: int) -> None
     if shape.tag == "tag":
         image.labels.append(name)
     elif shape.tag in _NO_BOX:
-        image.shapes.append(Shape(name, shape.tag))
+        image.shapes.append(DrawnShape(name, shape.tag))
     elif shape.tag in _SHAPES:
         box = _SHAPES[shape.tag](shape)
         if not all(abs(value) < 1e9 for value in box):
@@ -125,7 +125,7 @@ def _add(image: AnnotatedImage, shape: ElementTree.Element, number: int) -> None
         degrees = float(shape.get("rotation") or 0) if shape.tag in ("box", "ellipse") else 0.0
         around = around_rotated(box, degrees) if degrees else box
         draw = partial(_DRAWN[shape.tag], shape, box, degrees)
-        image.shapes.append(Shape(name, shape.tag, around, draw, bool(degrees)))
+        image.shapes.append(DrawnShape(name, shape.tag, around, draw, bool(degrees)))
     else:
         allowed = [*_SHAPES, "tag", *_NO_BOX]
         raise expected(f"annotation {number}: kind of shape", shape.tag, allowed)

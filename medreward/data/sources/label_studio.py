@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import (
     AnnotatedImage,
+    DrawnShape,
     PictureFinder,
-    Shape,
     annotated_records,
     split_of_path,
 )
@@ -180,13 +180,13 @@ def _add(
     if not names:
         raise ConfigError(f"{where}: a {kind} has no label")
     if kind in _NO_BOX:
-        image.shapes += [Shape(name, kind) for name in names]
+        image.shapes += [DrawnShape(name, kind) for name in names]
         return
     shape = _shape(result, _SHAPES.get(kind, kind), image, where)
     image.shapes += [shape._replace(name=name) for name in names]
 
 
-def _shape(result: Mapping[str, Any], kind: str, image: AnnotatedImage, where: str) -> Shape:
+def _shape(result: Mapping[str, Any], kind: str, image: AnnotatedImage, where: str) -> DrawnShape:
     """Return a shape without a name, in pixels, and note the image's size."""
     if result.get("image_rotation"):
         raise ConfigError(
@@ -205,10 +205,10 @@ def _shape(result: Mapping[str, Any], kind: str, image: AnnotatedImage, where: s
         raise ConfigError(f"{where}: a {kind} has no finite numbers")
     is_turned = bool(float(value.get("rotation") or 0))
     draw = partial(_draw_ellipse if kind == "ellipse" else _draw_corners, value, points)
-    return Shape("", kind, box_around(points), draw, is_turned)
+    return DrawnShape("", kind, box_around(points), draw, is_turned)
 
 
-def _brush(value: Mapping[str, Any], size: Size, where: str) -> Shape:
+def _brush(value: Mapping[str, Any], size: Size, where: str) -> DrawnShape:
     """Return a brush stroke, with the box around its pixels if it has any."""
     if value.get("format", "rle") != "rle" or "rle" not in value:
         raise ConfigError(f"{where}: a brush stroke has no rle")
@@ -217,7 +217,9 @@ def _brush(value: Mapping[str, Any], size: Size, where: str) -> Shape:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     boxes = [*boxes_of(painted.astype(int), "whole")]
-    return Shape("", "brush", boxes[0].box if boxes else None, partial(_draw_brush, value, where))
+    return DrawnShape(
+        "", "brush", boxes[0].box if boxes else None, partial(_draw_brush, value, where)
+    )
 
 
 def _draw_brush(value: Mapping[str, Any], where: str, size: Size) -> Any:

@@ -21,8 +21,8 @@ from medreward.data.image_file import open_image
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import (
     AnnotatedImage,
+    DrawnShape,
     PictureFinder,
-    Shape,
     annotated_records,
     split_of_path,
 )
@@ -144,7 +144,7 @@ def _add(image: AnnotatedImage, shape: Any, where: str) -> None:
     kind = shape.get("shape_type") or "polygon"  # as LabelMe takes it in its old files
     points = [(float(x), float(y)) for x, y in shape["points"]]
     if kind in _NO_BOX:
-        image.shapes.append(Shape(name, kind))
+        image.shapes.append(DrawnShape(name, kind))
         return
     if kind not in _DRAWN:
         raise expected(f"{where}: shape_type", str(kind), [*_DRAWN, *_NO_BOX])
@@ -152,7 +152,7 @@ def _add(image: AnnotatedImage, shape: Any, where: str) -> None:
         raise ConfigError(f"{where}: {quote(shape['points'])} are no points of a {kind}")
     box = {"circle": _circle, "mask": _box_of_mask}.get(kind, box_around)(points)
     draw = partial(_DRAWN[kind], shape, points, where)
-    image.shapes.append(Shape(name, kind, box, draw, kind in _TURNED))
+    image.shapes.append(DrawnShape(name, kind, box, draw, kind in _TURNED))
 
 
 def _circle(points: list[Point]) -> Box:

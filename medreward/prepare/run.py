@@ -16,7 +16,7 @@ import numpy as np
 from medreward.data.parquet import write_parquet
 from medreward.data.record_list import RecordList
 from medreward.data.render import Job, Rendered, Renderer
-from medreward.data.render_cache import RenderCache
+from medreward.data.render_cache import RenderCache, forget_log
 from medreward.data.row_files import write_shards
 from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source, report_lines
@@ -406,6 +406,7 @@ class _Run:
             load = getattr(self.source.load, "__qualname__", None) or repr(self.source.load)
             module = getattr(self.source.load, "__module__", "")
             how = repr((module, load, options.reading, options.size))
+            forget_log(self.cache)
             cache = RenderCache(self.cache, how)
         renderer = Renderer(self.source.load, options.reading, options.size, cache)
         records = (self.records[int(i)] for split in ORDER for i in self._of(split))

@@ -25,7 +25,7 @@ SCHEMA = pa.schema(
         "ability": _TEXT,
         "reward_model": pa.struct({"style": _TEXT, "ground_truth": _TEXT}),
         "extra_info": pa.struct(
-            {"id": _TEXT, "split": _TEXT, "knowledge": _TEXT, "transforms": _TEXT}
+            dict.fromkeys(("id", "split", "knowledge", "transforms", "patient"), _TEXT)
         ),
     }
 )

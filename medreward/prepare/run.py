@@ -47,7 +47,7 @@ from medreward.prepare.parts import (
     rows_file,
     share_of,
 )
-from medreward.prepare.patients import patient_remarks
+from medreward.prepare.patients import number_patients, patient_remarks
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -342,6 +342,7 @@ class _Run:
         self.results = self._rendered()
         self._ranks = rank_records(records)
         self._identities = Identities(records)
+        self._patients = number_patients(records)
         self._has_example: set[str] = set()
         numbers = (_number_of(str(record.split)) for record in records)
         self._splits = np.fromiter(numbers, np.uint8, len(records))
@@ -448,6 +449,8 @@ class _Run:
             prompts.append(self._prompts_of(record, truth)(record.id))
             split = str(record.split)
             rows = [make_row(self.task, prompts[0], truth, result.pngs, id=record.id, split=split)]
+        for row in rows if self._patients is not None else ():
+            row["extra_info"]["patient"] = str(self._patients[place])
         return rows, RecordOutcome(
             identity=self._identities.of(place),
             digest=result.digest,

@@ -245,8 +245,10 @@ def test_rows_are_drawn_together_by_a_field(tmp_path: Path) -> None:
     one = score_completions(rows, said, cluster="split")["pneumoniamnist"]
     together = evaluate(one, resamples=100)[0].metrics[0]
     assert together.low == together.value == together.high == 0.5  # all of one split
-    with pytest.raises(ConfigError, match=r"--cluster: .* extra_info has no 'patient'; it has id"):
+    with pytest.raises(ConfigError, match=r"--cluster: .* has no 'patient'.*--patient-column"):
         score_completions(rows, said, cluster="patient")
+    with pytest.raises(ConfigError, match=r"--cluster: .* extra_info has no 'site'; it has id"):
+        score_completions(rows, said, cluster="site")
 
 
 def test_texts_that_are_no_text_are_shown_as_escapes(

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from medreward import Task
 from medreward.commands.cli import main
+from medreward.data.check import scorers_of
 from medreward.data.sources.patient_names import names_in_paths
 from medreward.data.sources.record import Record
+from medreward.prepare import merge_parts
+from medreward.runs.evaluation import score_completions
+from medreward.scoring.task_book import TaskBook
 from tests.prepare_support import LETTERS, card, run
 
 SAID = "none is used, though"
@@ -124,3 +131,39 @@ def test_names_of_letters_alone_do_not_stand_in_the_pattern() -> None:
     found = names_in_paths([Record(k, k, k, label="a", key=k) for k in keys])
     assert found is not None
     assert "oe" not in found.pattern
+
+
+def patients_of(folder: Path) -> list[str | None]:
+    files = [folder / f"{split}.parquet" for split in ("train", "test")]
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    return [row["extra_info"]["patient"] for row in rows]
+
+
+def test_rows_have_a_number_of_the_patient_and_no_name(tmp_path: Path) -> None:
+    root = folder(tmp_path / "scans")
+    options = ("--patient-pattern", "PT[0-9]+", "--split", "train=0.5,test=0.5")
+    prepared(root, *options)
+    numbers = patients_of(tmp_path / "rows")
+    counts = Counter(numbers)
+    assert {*counts} == {str(number) for number in range(12)}
+    assert {*counts.values()} == {2}
+    assert not any(b"PT10" in file.read_bytes() for file in (tmp_path / "rows").glob("*.parquet"))
+    given = ("--task", tmp_path / "letters.yaml", "--folders", root, "--workers", 1, *options)
+    for part in ("1/2", "2/2"):
+        assert run(*given, "--out", tmp_path / "parts", "--part", part) == 0
+    merge_parts([tmp_path / "parts"], tmp_path / "joined")
+    assert patients_of(tmp_path / "joined") == numbers
+    plain = ("--task", tmp_path / "letters.yaml", "--folders", root, "--workers", 1, *options[2:])
+    assert run(*plain, "--out", tmp_path / "plain") == 0
+    assert {*patients_of(tmp_path / "plain")} == {None}
+
+
+def test_intervals_by_patient(tmp_path: Path) -> None:
+    root = folder(tmp_path / "scans")
+    prepared(root, "--patient-pattern", "PT[0-9]+", "--split", "train=0.5,test=0.5")
+    rows = tmp_path / "rows" / "test.parquet"
+    ids = [row["extra_info"]["id"] for row in pq.read_table(rows).to_pylist()]
+    said = dict.fromkeys(ids, "<think>x</think><answer>alpha</answer>")
+    book = TaskBook({"letters": Task.load(tmp_path / "letters.yaml")})
+    one = score_completions(rows, said, scorers_of(book), cluster="patient")["letters"]
+    assert Counter(Counter(p.cluster for p in one.predictions).values()) == {2: len(ids) // 2}

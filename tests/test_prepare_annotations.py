@@ -95,7 +95,7 @@ def test_labelme_refuses_two_files_of_one_picture(tmp_path: Path) -> None:
     folder = support.folder_of_images(tmp_path / "in", ["0.png"])
     labelme(folder, "0")
     labelme(folder, "other", imagePath="0.png")
-    with pytest.raises(ConfigError, match=r"two json files are about '0\.png'"):
+    with pytest.raises(ConfigError, match=r"are about '0\.png', 0\.json and other"):
         open_labelme(folder)
     (tmp_path / "none").mkdir()
     with pytest.raises(ConfigError, match="no json file of LabelMe"):
@@ -225,7 +225,7 @@ def test_label_studio_shapes_become_boxes(tmp_path: Path) -> None:
         task_of("3.png"),
         task_of("4.png", result("rectanglelabels", **RECTANGLE), was_cancelled=True),
         {"id": 2, "data": {"image": "5.png"}, "annotations": [], "predictions": [{"result": []}]},
-        task_of("6.png", result("brushlabels", rle=[1])),
+        task_of("6.png", result("keypointlabels", x=1, y=1, width=1)),
     )
     found: dict[str, Any] = {record.place[1]: record for record in source.records}
     assert found["0.png"].boxes[0].box == (3, 2, 9, 6)
@@ -242,7 +242,7 @@ def test_label_studio_shapes_become_boxes(tmp_path: Path) -> None:
     assert found["5.png"].unsaid
     assert "6.png" not in found
     assert "5.png: predictions of a model are not used" in said(source)
-    assert "brushlabels of cell without a box that can be read" in said(source)
+    assert "a keypointlabels of cell has no box; dropped" in said(source)
 
 
 def test_label_studio_choices_are_labels(tmp_path: Path) -> None:

@@ -500,3 +500,27 @@ def test_a_broken_header_is_a_line_that_quotes_nothing(
     text += (out / "dataset_card.md").read_text(encoding="utf-8") if out.exists() else ""
     assert "DOE" not in text
     assert "1970" not in text
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_bits_that_are_not_the_lowest_ones(signed: int, tmp_path: Path) -> None:
+    """As dcmtk and others read it: the highest bit that is used is HighBit, whatever is below."""
+    plain = header(PixelRepresentation=signed, RescaleSlope=None, RescaleIntercept=None)
+    lifted = header(PixelRepresentation=signed, HighBit=15)
+    lifted.PixelData = (np.arange(16, dtype=np.uint16) << 4 | 5).tobytes()  # 5: not the image's
+    assert (shown(tmp_path, lifted) == shown(tmp_path, plain)).all()
+    assert len(np.unique(shown(tmp_path, plain))) == 16
+
+
+def test_dicom_files_in_sub_folders(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    header(PatientID="p").save_as(tmp_path / "in" / "a" / "1.dcm", enforce_file_format=True)
+    table = tmp_path / "table.csv"
+    table.write_text("image,label\n1.dcm,a\n1,a\n")
+    source = dicom.open_dicom(tmp_path / "in", table)
+    assert source.records[0].group == "p"
+    assert source.records[0].place == (str(tmp_path / "in"), "a/1.dcm")
+    assert [remark.where for remark in source.remarks if "found by" in remark.what] == [
+        "1 images",
+        "1 images",
+    ]

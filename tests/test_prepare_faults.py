@@ -329,9 +329,9 @@ def test_boxes_from_columns(pictures: Path, capsys: pytest.CaptureFixture[str]) 
     given = (*columns, "--box-columns", "x", "y", "w", "h")
     rows = from_table(pictures, THING, table, *given)
     assert [boxes_of(row) for row in rows] == [[[10, 10, 30, 20], [5, 25, 15, 35]], []]
-    corners = (*columns, "--corner-columns", "x", "y", "w", "h")
-    rows = from_table(pictures, THING, table.replace("0,5,25,10,10,thing\n", ""), *corners[:-5],
-                      *corners[-5:], capsys=capsys)  # fmt: skip
+    corners = (*columns, "--corner-columns", "x", "y", "right", "h")
+    named = table.replace("0,5,25,10,10,thing\n", "").replace(",w,h", ",right,h")
+    rows = from_table(pictures, THING, named, *corners, capsys=capsys)
     assert "none of its boxes can be used" in str(rows)  # 10 to 10 is no height
     parts = "id,x,y,w,h,what\n0,0.1,0.1,0.3,0.4,thing\n"
     assert "in fractions of the image" in from_table(pictures, THING, parts, *given, capsys=capsys)
@@ -525,7 +525,10 @@ def test_yolo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("7 0.5 0.5 0.5 0.5", "line 1: class 7 is none of data.yaml's: 0 (thing), 1 (other)"),
+        (
+            "7 0.5 0.5 0.5 0.5",
+            "line 1: class 7 is none of those that are named: 0 (thing), 1 (other)",
+        ),
         ("0 0.5 0.5 0.5", "line 1: 3 numbers behind the class"),
         ("0 30 20 10 10", "YOLO's numbers are fractions"),
         ("thing 0.5 0.5 0.5 0.5", "is not a line of numbers"),

@@ -272,9 +272,11 @@ def test_a_card_of_boxes_gets_boxes(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def refused(folder: Path, *slices: str, **columns: Any) -> str:
     listed = table(folder, *(slices or ("2",)))
-    with pytest.raises(ConfigError) as caught:
-        open_nifti(folder, listed, Columns(mask="seg", **columns), regions="pixels")
-    return str(caught.value)
+    try:
+        source = open_nifti(folder, listed, Columns(mask="seg", **columns), regions="pixels")
+    except ConfigError as error:
+        return str(error)
+    return "\n".join(f"{record.where}: {record.problem}" for record in source.records)
 
 
 def test_label_maps_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -283,7 +285,7 @@ def test_label_maps_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     shifted[0, 3] = 1.5
     save(tmp_path / "seg.nii.gz", labelled(), shifted)
     said = refused(tmp_path, "2", "3")
-    assert "2 of 2 rows have no usable label volume" in said
+    assert said.count("its label volume") == 2
     assert "slices.csv line 2: its label volume: its affine is not its image's" in said
     assert "up to 1.5 mm apart, and voxels have 1 mm" in said
     save(tmp_path / "seg.nii.gz", labelled()[:, :, :-1])
@@ -304,10 +306,53 @@ def test_label_maps_of_several_slices_or_none_are_refused(tmp_path: Path) -> Non
     assert "slice 99 asked for; there are 8" in refused(tmp_path, "99")
     listed = tmp_path / "slices.csv"
     listed.write_text("image,seg,slice\nscan.nii.gz,,2")
-    with pytest.raises(ConfigError, match="its cell is empty"):
-        open_nifti(tmp_path, listed, Columns(mask="seg"), regions="pixels")
+    source = open_nifti(tmp_path, listed, Columns(mask="seg"), regions="pixels")
+    assert source.records[0].problem == "its label volume: its cell is empty"
     with pytest.raises(ConfigError, match=r"mask column: 'sge' is not one of .*--mask-column"):
         open_nifti(tmp_path, listed, Columns(mask="sge"))
+
+
+@pytest.mark.parametrize("regions", ["pixels", "components"])
+def test_a_bad_label_volume_stops_a_run_or_is_skipped(
+    regions: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    volumes(tmp_path)
+    (tmp_path / "bad.nii.gz").write_text("no volume")
+    listed = tmp_path / "slices.csv"
+    listed.write_text("image,seg,slice\nscan.nii.gz,seg.nii.gz,2\nscan.nii.gz,bad.nii.gz,3\n")
+    text = LESION if regions == "pixels" else support.CELLS
+    options = ("--task", card(tmp_path, text), "--nifti", tmp_path, "--csv", listed)
+    where = ("--mask-column", "seg", "--split", "train=1", "--out", tmp_path / "out")
+    given = (*options, *where, "--box-label", "4")
+    bad = "slices.csv line 3: its label volume: not a readable NIfTI volume"
+    assert run(*given) == 2
+    said = capsys.readouterr().err
+    assert "1 images cannot be used" in said
+    assert bad in said
+    assert run(*given, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "train: 1 rows" in said
+    assert bad in said
+    assert run(*given, "--on-error", "skip") == 0
+    assert bad in (tmp_path / "out" / "dataset_card.md").read_text()
+    assert len(truths(tmp_path / "out", "train")) == 1
+
+
+def test_a_bad_mask_stops_a_run_or_is_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = support.folder_of_images(tmp_path / "in", ["0.png", "1.png"])
+    mask = np.zeros((10, 12), np.uint8)
+    mask[2:5, 3:7] = 1
+    Image.fromarray(mask).save(folder / "0_mask.png")
+    (folder / "1_mask.png").write_text("no picture")
+    given = ("--images", folder, "--masks", folder, "--split", "train=1", "--out", tmp_path / "out")
+    own = ("--task", card(tmp_path, LESION))
+    assert run(*own, *given) == 2
+    assert "1.png: its mask 1_mask.png: it cannot be read" in capsys.readouterr().err
+    assert run(*own, *given, "--on-error", "skip") == 0
+    (found,) = truths(tmp_path / "out", "train")
+    assert (decoded(found) == mask).all()
 
 
 def test_without_orientation_only_both(tmp_path: Path) -> None:

@@ -25,10 +25,27 @@ SCHEMA = pa.schema(
         "ability": _TEXT,
         "reward_model": pa.struct({"style": _TEXT, "ground_truth": _TEXT}),
         "extra_info": pa.struct(
-            {"id": _TEXT, "split": _TEXT, "knowledge": _TEXT, "transforms": _TEXT}
+            dict.fromkeys(("id", "split", "knowledge", "transforms", "patient"), _TEXT)
         ),
     }
 )
+_IMAGES = "images.list.element.bytes"
+_COLUMNS = (
+    "data_source",
+    "prompt.list.element.role",
+    "prompt.list.element.content",
+    "ability",
+    "reward_model.style",
+    "reward_model.ground_truth",
+    *(f"extra_info.{field.name}" for field in SCHEMA.field("extra_info").type),
+)
+# PNG files are compressed already, and no two are alike: a dictionary of them, or their least and
+# largest one, only costs time.
+_ENCODING: dict[str, Any] = {
+    "compression": {**dict.fromkeys(_COLUMNS, "zstd"), _IMAGES: "none"},
+    "use_dictionary": [*_COLUMNS],
+    "write_statistics": [*_COLUMNS],
+}
 _ROW_GROUP = 256  # rows that are in memory at once
 
 
@@ -57,7 +74,7 @@ def write_parquet(
         bar = show_progress(
             _complete(rows), total=total, desc=f"writing {desc or Path(path).name}", unit="row"
         )
-        with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(scratch, SCHEMA, **_ENCODING) as writer:
             for group in groups_of(bar):
                 writer.write_table(pa.Table.from_pylist(group, SCHEMA))
                 count += len(group)

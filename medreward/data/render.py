@@ -37,7 +37,7 @@ class Rendered(NamedTuple):
         png: the image as the model gets it, the first one of several; empty where there is none.
         size: its width and height.
         boxes: in whole pixels of that image.
-        digest: the same for two images of the same pixels, before resizing.
+        digest: the same for two images of the same pixels, as rows have them.
         remarks: what was done to it.
         facts: allow-listed facts from its header.
         others: further images, in order.
@@ -78,6 +78,8 @@ class Renderer:
     def __call__(self, job: Job) -> Rendered | Remark:
         """Return the rendered image, or why there is none."""
         record = job.record
+        if record.problem:
+            return Remark(record.where, record.problem)
         try:
             images = self._images(job.payload)
             if images is None:
@@ -113,7 +115,7 @@ class Renderer:
             pngs=tuple(map(png_bytes, images)),
             old_size=pictures[0].image.size,
             size=images[0].size,
-            digest=b"".join(_digest(picture.image) for picture in pictures),
+            digest=b"".join(map(_digest, images)),
             notes=tuple(note for picture in pictures for note in picture.notes),
             facts=pictures[0].facts,
         )

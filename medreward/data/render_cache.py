@@ -4,6 +4,9 @@ An entry is known by the content of the image's file and by all that its renderi
 that a changed file or option is rendered again. It holds the PNG files that rows hold, what was
 said of the image, and the digest of its pixels; nothing of where it came from. Boxes are not kept:
 they are brought to size anew.
+
+Each process appends its entries to a file of its own: a file an image would cost as much as its
+decoding on some disks, and again when the folder is removed.
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from medreward.data.image_file import path_within
 from medreward.data.sources.record import UnusableError
 from medreward.errors import ConfigError
-from medreward.files.reading import file_digest, parse_json, read_bytes
+from medreward.files.reading import file_digest, parse_json
 from medreward.version import __version__
 
 
@@ -35,7 +38,7 @@ class KeptImages:
         pngs: in order.
         old_size: of the first one before resizing, to which boxes refer.
         size: of the first one.
-        digest: of the pixels of all, before resizing.
+        digest: of the pixels of all.
         notes: what was done to them.
         facts: allow-listed facts from the first one's header.
     """
@@ -53,7 +56,7 @@ class RenderCache:
     """A folder of entries; can be pickled and used by several processes at once.
 
     Attributes:
-        folder: made when the first entry is written.
+        folder: made when the first entry is written; a run begins with `forget_log` of it.
         how: all that rendering depends on beside an image's content.
     """
 
@@ -68,7 +71,7 @@ class RenderCache:
     def read(self, key: str) -> KeptImages | None:
         """Return an entry, None if there is none or it is not whole."""
         try:
-            head, _, content = read_bytes(self._path(key)).partition(b"\n")
+            head, content = _log_of(self.folder).read(key)
             kept = parse_json(head.decode())
             if kept["check"] != sha256(content).hexdigest():
                 return None
@@ -81,11 +84,11 @@ class RenderCache:
                 notes=tuple(map(str, kept["notes"])),
                 facts=dict(kept["facts"]),
             )
-        except (ConfigError, ValueError, KeyError, TypeError, IndexError):
+        except (ConfigError, OSError, ValueError, KeyError, TypeError, IndexError):
             return None
 
     def write(self, key: str, images: KeptImages) -> None:
-        """Write an entry, whole or not at all; a full disk only means that it is not kept."""
+        """Write an entry; a full disk only means that it is not kept."""
         content = b"".join(images.pngs)
         head = {
             "lengths": [len(png) for png in images.pngs],
@@ -96,17 +99,91 @@ class RenderCache:
             "facts": dict(images.facts),
             "check": sha256(content).hexdigest(),
         }
-        path = self._path(key)
-        scratch = path.with_name(f"{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_bytes(json.dumps(head).encode() + b"\n" + content)
-            scratch.replace(path)
-        except OSError:
-            scratch.unlink(missing_ok=True)
+        _log_of(self.folder).append(key, json.dumps(head).encode(), content)
 
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / key[2:]
+
+class _Place(NamedTuple):
+    """Where an entry stands: its file, where its head begins, and the lengths of its two parts."""
+
+    path: Path
+    start: int
+    head: int
+    content: int
+
+
+class _Log:
+    """The entries of a folder, as one process reads them, and the file to which it appends.
+
+    Before each entry stands a line with its name and the lengths of its head and its content.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / f"{os.getpid()}.log"
+        self._places: dict[str, _Place] = {}
+        self._file: BinaryIO | None = None
+        self._is_full = False
+        for path in sorted(folder.glob("*.log")):
+            self._find(path)
+
+    def _find(self, path: Path) -> None:
+        """Note the entries of a file, as far as it is whole."""
+        try:
+            with path.open("rb") as file:
+                end = path.stat().st_size
+                while line := file.readline():
+                    key, head, content = line.decode("ascii").split()
+                    place = _Place(path, file.tell(), int(head), int(content))
+                    file.seek(place.start + place.head + place.content)
+                    if file.tell() > end:
+                        return
+                    self._places[key] = place
+        except (OSError, ValueError):
+            return
+
+    def read(self, key: str) -> tuple[bytes, bytes]:
+        """Return the head and the content of an entry; raises `KeyError` if there is none."""
+        place = self._places[key]
+        with place.path.open("rb") as file:
+            file.seek(place.start)
+            return file.read(place.head), file.read(place.content)
+
+    def append(self, key: str, head: bytes, content: bytes) -> None:
+        """Write an entry; after one that cannot be written whole, no other is."""
+        if self._is_full:
+            return
+        try:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("ab", buffering=0)
+            line = f"{key} {len(head)} {len(content)}\n".encode("ascii")
+            entry = b"".join((line, head, content))
+            start = self._file.tell() + len(line)
+            self._is_full = self._file.write(entry) != len(entry)
+            self._places[key] = _Place(self._path, start, len(head), len(content))
+        except OSError:
+            self._is_full = True
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+_LOGS: dict[Path, _Log] = {}  # of this process
+
+
+def _log_of(folder: Path) -> _Log:
+    log = _LOGS.get(folder)
+    if log is None:
+        log = _LOGS[folder] = _Log(folder)
+    return log
+
+
+def forget_log(folder: Path) -> None:
+    """Close what this process has open in a cache's folder, which a run begins or has removed."""
+    log = _LOGS.pop(folder, None)
+    if log is not None:
+        log.close()
 
 
 def _add_content(digest: Any, payload: Any) -> bool:

@@ -6,8 +6,9 @@
 ``images``          ``[{"bytes": PNG}]``
 ``ability``         the task's kind
 ``reward_model``    ``{"style": "rule", "ground_truth": str}``: name, grade; labels or boxes as JSON
-``extra_info``      ``{"id", "split", "knowledge", "transforms"}``: exactly what was injected into
-                    this prompt; the transforms applied to this row, or nothing
+``extra_info``      ``{"id", "split", "knowledge", "transforms", "patient"}``: exactly what was
+                    injected into this prompt; the transforms applied to this row, or nothing; a
+                    running number for each patient, or nothing where none is known
 ==================  ===========================================================================
 """
 
@@ -85,7 +86,13 @@ def make_row(
         "images": [{"bytes": one} for one in pngs],
         "ability": task.kind,
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"id": id, "split": split, "knowledge": prompt.knowledge, "transforms": None},
+        "extra_info": {
+            "id": id,
+            "split": split,
+            "knowledge": prompt.knowledge,
+            "transforms": None,
+            "patient": None,
+        },
     }
 
 

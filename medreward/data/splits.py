@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,11 @@ _ALIASES = {
     "dev": "val",
     "testing": "test",
 }
+_FOLDER = re.compile(
+    r"(?P<split>[a-z]+?)"
+    r"([ _-]?(set|data|dataset|images?|imgs?|pics?|pictures?|split|folder|20\d\d))+",
+    re.I,
+)
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
 _MOST_NAMED = 10
 
@@ -44,11 +50,13 @@ def split_name(text: str) -> str:
 def split_or_none(text: str) -> str | None:
     """Return the split that a folder is named as, None if it is named otherwise.
 
-    >>> split_or_none("Train"), split_or_none("benign")
-    ('train', None)
+    >>> split_or_none("Train"), split_or_none("test_set"), split_or_none("val2017")
+    ('train', 'test', 'val')
+    >>> split_or_none("benign")
     """
+    found = _FOLDER.fullmatch(text.strip())
     try:
-        return split_name(text)
+        return split_name(found["split"] if found else text)
     except ConfigError:
         return None
 
@@ -90,7 +98,7 @@ def assign_splits(
     """
     first = next((record for record in records if record.split is None), None)
     if first is None:
-        if fractions is not None:
+        if fractions is not None and records:
             raise ConfigError("--split: the source has its own splits; leave the option out")
         return records
     if any(record.split is not None for record in records):

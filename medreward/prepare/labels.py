@@ -48,6 +48,7 @@ class Wishes(NamedTuple):
     skip: bool = False
 
 
+_FLAGS = ("1", "1.0", "255", "65535", "True", "true")  # set, in columns and in masks
 _MOST_PROBLEMS = 20
 _TO_PIXELS = "; --mask-regions pixels takes the masks themselves"
 _DROPPED = "left out: its label is mapped to nothing"
@@ -250,8 +251,7 @@ def _with_boxes(records: Sequence[Record], task: Task, wishes: Wishes) -> Settle
         )
     counts = Counter(box.name for record in records for box in record.boxes or ())
     check_used(mapping, counts)
-    if ANY_OBJECT in counts and len(task.labels) == 1:
-        mapping = {ANY_OBJECT: task.labels[0].name, **mapping}
+    mapping, remarks = _only_label(task, counts, mapping)
     names = {mapping.get(name, name) for name in counts}
     for name in wanted:
         if name not in names:
@@ -260,7 +260,6 @@ def _with_boxes(records: Sequence[Record], task: Task, wishes: Wishes) -> Settle
     if task.labels:
         _check_classes(task, counts, mapping, chosen)
     kept = RecordList()
-    remarks = []
     for record in records:
         drawn = [
             (reader, [NamedBox(mapping.get(name, name), box) for name, box in boxes])
@@ -278,6 +277,24 @@ def _with_boxes(records: Sequence[Record], task: Task, wishes: Wishes) -> Settle
             continue
         kept.append(replace(record, boxes=boxes, readers=readers, dropped=tuple(sorted(dropped))))
     return kept, remarks
+
+
+def _only_label(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str]
+) -> tuple[Mapping[str, str], list[Remark]]:
+    """Return the mapping with what can only be the only label of a card, and what is said of it.
+
+    That are objects without a class, and a flag such as 1 or a mask's 255 where all boxes have it.
+    """
+    if len(task.labels) != 1:
+        return mapping, []
+    only = task.labels[0].name
+    mapping = {ANY_OBJECT: only, **mapping} if ANY_OBJECT in counts else mapping
+    (name, count), *others = [*counts.items()] or [("", 0)]
+    if others or name in mapping or name not in _FLAGS or _class(task, name) is not None:
+        return mapping, []
+    what = "taken for the card's only label, as all boxes have it"
+    return {**mapping, name: only}, [Remark(f"label {name}", what, f"{only}: {count} boxes")]
 
 
 def _check_classes(

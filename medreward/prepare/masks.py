@@ -23,7 +23,10 @@ from medreward.task.traits import Trait
 Size = tuple[int, int]
 Settled: TypeAlias = tuple[Sequence[Record], list[Remark]]
 _MOST_NAMED = 10
-_SOURCES = "masks come from --masks, from --coco, or from --nifti with --mask-column"
+_SOURCES = (
+    "masks come from --masks, --coco, --cvat, --labelme, --label-studio, or from --nifti with "
+    "--mask-column"
+)
 _UNMASKED = "left out: of an object that is asked for there is no outline"
 
 

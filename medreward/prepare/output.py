@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from medreward.data.render_cache import forget_log
 from medreward.data.splits import SPLITS
 from medreward.errors import ConfigError
 
@@ -58,6 +59,7 @@ def kept_images(out: Path, name: str = "") -> Iterator[Path]:
             f"{error}\n(rendered images are kept in {folder} for the next run, which removes them; "
             f"--no-cache keeps none)"
         ) from error
+    forget_log(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

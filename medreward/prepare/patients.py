@@ -7,15 +7,35 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from medreward.data.record_list import number_values
 from medreward.data.sources.patient_names import names_in_paths
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.errors import quote
 
+if TYPE_CHECKING:
+    import numpy as np
+
 _LARGEST = 0.5  # share of the images of one patient
 _FEWEST = 3  # images below which nothing is said
 _WHERE = "patients"
+
+
+def number_patients(records: Sequence[Record]) -> np.ndarray | None:
+    """Return a running number of each record's patient, by which nothing can be found of the name.
+
+    Records are numbered in their order, so that all parts of a run have the same numbers. One
+    without a patient is its own. None where no patient is known.
+
+    >>> a, b = Record("a", "a", "", group="Ann"), Record("b", "b", "", group="Bo")
+    >>> number_patients([b, a, b, Record("c", "c", "")]).tolist()
+    [0, 1, 0, 2]
+    """
+    if all(record.group is None for record in records):
+        return None
+    return number_values((record.group, record.group is None and record.id) for record in records)
 
 
 def patient_remarks(

@@ -16,7 +16,7 @@ import numpy as np
 from medreward.data.parquet import write_parquet
 from medreward.data.record_list import RecordList
 from medreward.data.render import Job, Rendered, Renderer
-from medreward.data.render_cache import RenderCache
+from medreward.data.render_cache import RenderCache, forget_log
 from medreward.data.row_files import write_shards
 from medreward.data.rows import Row, make_row
 from medreward.data.sources.record import Record, Remark, Source, report_lines
@@ -47,7 +47,7 @@ from medreward.prepare.parts import (
     rows_file,
     share_of,
 )
-from medreward.prepare.patients import patient_remarks
+from medreward.prepare.patients import number_patients, patient_remarks
 from medreward.prepare.prompt_section import shown_prompt
 from medreward.prepare.tally import Tally
 from medreward.priors.prompt import Prompt, PromptBuilder
@@ -207,10 +207,13 @@ def plan_rows(source: Source, task: Task, options: Options | None = None) -> str
     prompts, records, remarks = _settled(source, task, options)
     lines = []
     for split in SPLITS:
-        own = RecordList(record for record in records if record.split == split)
+        own = RecordList(r for r in records if r.split == split and not r.problem)
         if own:
             lines.append(f"{split}: {len(own)} rows")
             lines += [f"  {name}: {count}" for name, count in _named(prompts.task, own)]
+    problems = [Remark(r.where, r.problem) for r in records if r.problem]
+    if problems:
+        lines += [f"cannot be used: {len(problems)} images", *report_lines(problems, 10)]
     missing = [Remark(r.where, "no such file") for r in records if _is_missing(r.place)]
     if missing:
         lines += [f"missing: {len(missing)} of {len(records)} files", *report_lines(missing, 10)]
@@ -339,6 +342,7 @@ class _Run:
         self.results = self._rendered()
         self._ranks = rank_records(records)
         self._identities = Identities(records)
+        self._patients = number_patients(records)
         self._has_example: set[str] = set()
         numbers = (_number_of(str(record.split)) for record in records)
         self._splits = np.fromiter(numbers, np.uint8, len(records))
@@ -403,6 +407,7 @@ class _Run:
             load = getattr(self.source.load, "__qualname__", None) or repr(self.source.load)
             module = getattr(self.source.load, "__module__", "")
             how = repr((module, load, options.reading, options.size))
+            forget_log(self.cache)
             cache = RenderCache(self.cache, how)
         renderer = Renderer(self.source.load, options.reading, options.size, cache)
         records = (self.records[int(i)] for split in ORDER for i in self._of(split))
@@ -444,6 +449,8 @@ class _Run:
             prompts.append(self._prompts_of(record, truth)(record.id))
             split = str(record.split)
             rows = [make_row(self.task, prompts[0], truth, result.pngs, id=record.id, split=split)]
+        for row in rows if self._patients is not None else ():
+            row["extra_info"]["patient"] = str(self._patients[place])
         return rows, RecordOutcome(
             identity=self._identities.of(place),
             digest=result.digest,

@@ -59,6 +59,10 @@ __all__ = [
 MISSING = ("error", "unread")
 _MOST_NAMED = 5
 _FEW = 30  # rows of which an interval says little
+_PATIENTS = (
+    "prepare numbers patients in rows where it knows them (--patient-column, --patient-pattern, "
+    "PatientID of DICOM); else say that intervals are over images"
+)
 
 
 class Scored(NamedTuple):
@@ -212,11 +216,7 @@ def _columns(
         if name not in info:
             hint = ""
             if option == "--cluster":
-                hint = (
-                    "; prepare writes no patient into rows, by design: rows of patients can be "
-                    "drawn together only where you put a field, such as a number of each patient, "
-                    "into extra_info yourself; else say that intervals are over images"
-                )
+                hint = f"; {_PATIENTS}"
             raise ConfigError(
                 f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}{hint}"
             )
@@ -234,7 +234,7 @@ def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | N
         if info[field] is None or not value:
             raise ConfigError(
                 f"--cluster: {rows}: the row {quote(name)} has no {quote(field)}, which each row "
-                f"needs"
+                f"needs" + (f"; {_PATIENTS}" if field == "patient" else "")
             )
         return value
     digest = sha256()

@@ -5,20 +5,42 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from medreward.data.sources.boxes import EMPTIED, check_pixels, clean_boxes, missing_names
-from medreward.data.sources.record import NamedBox, Record, Remark
+from medreward.data.image_file import open_image, path_within
+from medreward.data.sources.boxes import EMPTIED, TURNED, check_pixels, clean_boxes, missing_names
+from medreward.data.sources.outlines import read_outline
+from medreward.data.sources.record import NamedBox, NamedMasks, Record, Remark, UnusableError
 from medreward.data.sources.table import files_in, is_picture
 from medreward.data.splits import split_or_none
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
 from medreward.files.reading import read_text
 from medreward.geometry.regions import Box
 
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?P<name>.+)")  # what Label Studio puts before a name
+
+
+class DrawnShape(NamedTuple):
+    """What is drawn around an object.
+
+    Attributes:
+        name: what the object is.
+        kind: how the tool calls the shape.
+        box: around it; None for a shape that has none, such as a point.
+        draw: gives its pixels in an image of some width and height, as `read_outline` takes them;
+            None for a shape that has none.
+        is_turned: whether the box is the upright one around a turned one.
+    """
+
+    name: str
+    kind: str
+    box: Box | None = None
+    draw: Callable[[tuple[int, int]], Any] | None = None
+    is_turned: bool = False
 
 
 @dataclass
@@ -29,83 +51,135 @@ class AnnotatedImage:
         where: names it in reports.
         place: the folder and the path of its file.
         size: width and height that its shapes refer to, where they are known.
-        boxes: around its shapes.
-        unboxed: names of shapes that no box can be drawn around, such as points.
+        shapes: what is drawn in it.
         labels: what the image as a whole is tagged with.
         said: what was done to it.
         split: its split, where the tool says one.
         unsaid: whether nobody seems to have looked at it.
+        origin: names the entry that is about it.
     """
 
     where: str
     place: tuple[str, str]
     size: tuple[int, int] | None = None
-    boxes: list[NamedBox] = field(default_factory=list)
-    unboxed: list[str] = field(default_factory=list)
+    shapes: list[DrawnShape] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     split: str | None = None
     unsaid: bool = False
+    origin: str = ""
 
 
 def annotated_records(
-    file: Path, images: Sequence[AnnotatedImage]
+    file: Path, images: Sequence[AnnotatedImage], *, pixels: bool = False
 ) -> tuple[list[Record], list[Remark]]:
     """Return a record for each image, and what was done.
 
     Shapes count where there are any in the whole source, with a remark on tags beside them; without
     shapes, the tags are the labels. An image of whose shapes none has a box is left out.
 
+    Args:
+        file: what the images were read from.
+        images: the images.
+        pixels: whether shapes are taken as masks by their names (`NamedMasks`), not as boxes.
+
     Raises:
-        ConfigError: if there is no image, or a box is in fractions.
+        ConfigError: if there is no image, one of them is there twice, or a shape is in fractions.
     """
     if not images:
         raise ConfigError(f"{file}: no image in it")
-    has_shapes = any(image.boxes or image.unboxed for image in images)
+    _check_once(file, images)
+    has_shapes = any(image.shapes for image in images)
     by_tags = not has_shapes and any(image.labels for image in images)
     records: list[Record] = []
     remarks: list[Remark] = []
     for number, image in enumerate(images, start=1):
-        check_pixels(image.boxes, f"{file}: image {image.where}")
         remarks += [Remark(image.where, what) for what in image.said]
-        boxes, said = clean_boxes(image.boxes, image.size, image.where)
-        remarks += said
-        lost = [*missing_names(image.boxes, boxes), *image.unboxed]
-        if lost and not boxes:
-            remarks.append(Remark(image.where, EMPTIED))
-            continue
         if has_shapes and image.labels:
             what = "tags of the image are not used, as the source has shapes"
             remarks.append(Remark(image.where, what, ", ".join(image.labels)))
-        records.append(
-            Record(
-                id=f"image-{number:06d}",
-                where=image.where,
-                place=image.place,
-                label=_label(image.labels) if by_tags else None,
-                boxes=None if by_tags else boxes,
-                size=image.size,
-                split=image.split,
-                key=image.place[1],
-                dropped=tuple(lost),
-                unsaid=image.unsaid or (by_tags and not image.labels),
-            )
+        bare = Record(
+            id=f"image-{number:06d}",
+            where=image.where,
+            place=image.place,
+            label=_label(image.labels) if by_tags else None,
+            size=image.size,
+            split=image.split,
+            key=image.place[1],
+            unsaid=image.unsaid or (by_tags and not image.labels),
         )
+        if by_tags:
+            records.append(bare)
+            continue
+        record, said = (_with_masks if pixels else _with_boxes)(bare, image, file)
+        remarks += said
+        records += [] if record is None else [record]
     return records, remarks
+
+
+def _with_boxes(
+    record: Record, image: AnnotatedImage, file: Path
+) -> tuple[Record | None, list[Remark]]:
+    """Return the record with the boxes around its shapes, None where it has shapes and no box."""
+    given = [NamedBox(shape.name, shape.box) for shape in image.shapes if shape.box]
+    check_pixels(given, f"{file}: image {image.where}")
+    boxes, said = clean_boxes(given, image.size, image.where)
+    said = [Remark(image.where, TURNED) for shape in image.shapes if shape.is_turned] + said
+    unboxed = [shape for shape in image.shapes if shape.box is None]
+    said += [Remark(image.where, f"a {x.kind} of {x.name} has no box; dropped") for x in unboxed]
+    lost = (*missing_names(given, boxes), *(shape.name for shape in unboxed))
+    if lost and not boxes:
+        return None, [*said, Remark(image.where, EMPTIED)]
+    return replace(record, boxes=boxes, dropped=lost), said
+
+
+def _with_masks(
+    record: Record, image: AnnotatedImage, file: Path
+) -> tuple[Record | None, list[Remark]]:
+    """Return the record with the masks of its shapes."""
+    size = image.size or _size_of(image.place)
+    if size is None:  # the file cannot be read, which is said when that is tried
+        return replace(record, label=NamedMasks((1, 1), ())), []
+    parts: list[tuple[str, str]] = []
+    unmasked, said = [], []
+    for number, shape in enumerate(image.shapes, start=1):
+        where = f"{file}: image {image.where}: shape {number} ({shape.kind} of {shape.name})"
+        given = shape.draw and shape.draw(size)
+        counts, notes = read_outline(given, shape.name, size, where)
+        said += [Remark(image.where, note) for note in notes]
+        if counts is None:
+            unmasked.append(shape.name)
+            what = f"a {shape.kind} of {shape.name} without an outline that holds a pixel"
+            said.append(Remark(image.where, what))
+        else:
+            parts.append((shape.name, counts))
+    label = NamedMasks(size, tuple(parts), tuple(unmasked))
+    return replace(record, label=label, size=size), said
+
+
+def _size_of(place: tuple[str, str]) -> tuple[int, int] | None:
+    try:
+        with open_image(path_within(*place)) as opened:
+            width, height = opened.size
+            return width, height
+    except UnusableError:
+        return None
+
+
+def _check_once(file: Path, images: Sequence[AnnotatedImage]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for number, image in enumerate(images, start=1):
+        before = seen.setdefault(image.place, image.origin or f"image {number}")
+        own = image.origin or f"image {number}"
+        if before != own:
+            raise ConfigError(
+                f"{file}: two of its entries are about {quote(image.place[1])}, {before} and "
+                f"{own}; each would have a part of its shapes"
+            )
 
 
 def _label(labels: Sequence[str]) -> str | tuple[str, ...]:
     return labels[0] if len(labels) == 1 else tuple(labels)
-
-
-def box_around(points: Iterable[Sequence[float]]) -> Box:
-    """Return the box around points.
-
-    >>> box_around([(3, 4), (1, 9), (2, 2)])
-    (1.0, 2.0, 3.0, 9.0)
-    """
-    xs, ys = zip(*((float(x), float(y)) for x, y in points), strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 class PictureFinder:

@@ -32,6 +32,29 @@ def check_pixels(boxes: Iterable[NamedBox], where: str) -> None:
             )
 
 
+def box_around(points: Iterable[Sequence[float]]) -> Box:
+    """Return the box around points.
+
+    >>> box_around([(3, 4), (1, 9), (2, 2)])
+    (1.0, 2.0, 3.0, 9.0)
+    """
+    xs, ys = zip(*((float(x), float(y)) for x, y in points), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def turned_corners(box: Box, degrees: float) -> list[tuple[float, float]]:
+    """Return the four corners of a box, in order, that is turned clockwise about its centre.
+
+    >>> [(round(x), round(y)) for x, y in turned_corners((0, 0, 10, 20), 90)]
+    [(15, 5), (15, 15), (-5, 15), (-5, 5)]
+    """
+    x1, y1, x2, y2 = box
+    x, y, angle = (x1 + x2) / 2, (y1 + y2) / 2, math.radians(degrees)
+    sine, cosine = math.sin(angle), math.cos(angle)
+    corners = ((x1 - x, y1 - y), (x2 - x, y1 - y), (x2 - x, y2 - y), (x1 - x, y2 - y))
+    return [(x + a * cosine - b * sine, y + a * sine + b * cosine) for a, b in corners]
+
+
 def around_rotated(box: Box, degrees: float) -> Box:
     """Return the upright box around a box that is turned about its centre.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from medreward.data.picture import load_file
+from medreward.data.sources.annotated import PictureFinder
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.boxes import (
     EMPTIED,
@@ -41,6 +42,10 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
 
 _CROWD = "crowd annotation dropped (a region of many objects, not a box of one)"
+_DOUBTFUL = {
+    "score": "with a score, as a model's predictions have: taken as what is in the image",
+    "ignore": "marked to be ignored in scoring: taken as what is in the image",
+}
 _FAR = 1.1  # times the image's side
 _CROWD_MASK = "crowd annotation: its pixels are taken, as all of its name are one mask"
 
@@ -139,9 +144,13 @@ def _read(
     _check_once(file, images)
     notes.check_form(file)
     records, remarks = [], list(notes.remarks)
+    finder, moved = PictureFinder(Path(folder)), 0
     for number, (key, name, size) in enumerate(images, start=before + 1):
         where = printable(name)
         place = _place(file, folder, name)
+        if place is None:
+            place = finder.place(name, "") if "\\" not in name else (str(folder), name)
+            moved += place[1] != name
         bare = Record(
             id=f"image-{number:06d}", where=where, place=place, size=size, split=split, key=name
         )
@@ -152,6 +161,8 @@ def _read(
             remarks.append(Remark(where, EMPTIED))
         else:
             records.append(record)
+    if moved:
+        remarks.append(Remark(f"{moved} images of {file.name}", "in another folder, found by name"))
     if images and not records:
         raise ConfigError(
             "\n".join([f"{file}: no image is left of {len(images)}:", *report_lines(remarks)])
@@ -177,14 +188,17 @@ def _check_once(file: Path, images: Sequence[_CocoImage]) -> None:
         ids[key], names[name] = name, key
 
 
-def _place(file: Path, folder: str | Path, name: str) -> tuple[str, str]:
-    """Return where an image is: in the folder of images, or beside the file, as Roboflow has it."""
+def _place(file: Path, folder: str | Path, name: str) -> tuple[str, str] | None:
+    """Return where an image is: in the folder of images, or beside the file, as Roboflow has it.
+
+    None where it is at neither place.
+    """
     written = name.replace("\\", "/")
     for root in (str(folder), str(file.parent)):
         for path in dict.fromkeys((name, written)):
             if (Path(root) / path).is_file():
                 return root, path
-    return str(folder), name
+    return None
 
 
 class _Notes(ABC):
@@ -197,7 +211,7 @@ class _Notes(ABC):
     def __init__(self, content: Any, images: Sequence[_CocoImage]) -> None:
         keys = [key for key, _, _ in images]
         self.sizes = {key: size for key, _, size in images}
-        self.names = {one["id"]: str(one["name"]) for one in content["categories"]}
+        self.names = _class_names(content["categories"])
         self.said: dict[Any, list[str]] = defaultdict(list)
         self.remarks: list[Remark] = []
         self._by_text = {str(key): key for key in keys}
@@ -205,6 +219,10 @@ class _Notes(ABC):
         self._retyped = 0
         for number, note in enumerate(content["annotations"]):
             self._add(note, f"annotation {quote(note.get('id', f'number {number}'))}")
+        for field, what in _DOUBTFUL.items():
+            count = sum(bool(note.get(field)) for note in content["annotations"])
+            if count:
+                self.remarks.append(Remark(f"{count} annotations", what))
         if self._retyped:
             what = "its image_id and the image's id are a text and a number; taken as the same"
             self.remarks.append(Remark(f"{self._retyped} annotations", what))
@@ -350,6 +368,19 @@ class _MaskNotes(_Notes):
         if note.get("iscrowd"):
             self.said[key].append(_CROWD_MASK)
         self.parts[key].append((name, counts))
+
+
+def _class_names(categories: Any) -> dict[Any, str]:
+    """Return the names of categories by their ids; raises `ConfigError` for an id of two names."""
+    names: dict[Any, str] = {}
+    for one in categories:
+        name = str(one["name"])
+        if names.setdefault(one["id"], name) != name:
+            raise ConfigError(
+                f"the id {quote(one['id'])} is of two categories, {quote(names[one['id']])} and "
+                f"{quote(name)}; its annotations could be of either"
+            )
+    return names
 
 
 def _angle(note: Any) -> float:

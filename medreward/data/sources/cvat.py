@@ -1,30 +1,38 @@
 """CVAT for images 1.1: ``annotations.xml`` with all images, shapes in pixels, tags.
 
-A box, polygon, ellipse or mask becomes the box around it; polylines, points, cuboids and skeletons
-have none. An image without an annotation may not have been looked at. ``subset`` is the split.
+A box, polygon, ellipse or mask becomes the box around it, or, where the card asks for masks, its
+pixels; polylines, points, cuboids and skeletons have neither. An image without an annotation may
+not have been looked at. ``subset`` is the split.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
+
+import numpy as np
 
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import (
     AnnotatedImage,
+    DrawnShape,
     PictureFinder,
     annotated_records,
-    box_around,
     read_xml,
 )
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.boxes import TURNED, around_rotated
-from medreward.data.sources.record import NamedBox, Source, printable
+from medreward.data.sources.boxes import around_rotated, box_around, shown_box, turned_corners
+from medreward.data.sources.masks import PIXELS
+from medreward.data.sources.outlines import draw_ellipse
+from medreward.data.sources.record import Source, printable
 from medreward.data.splits import split_or_none
 from medreward.errors import ConfigError, expected, quote
 from medreward.geometry.regions import Box
 
+Size = tuple[int, int]
 _FILE = "annotations.xml"
 _NO_BOX = ("polyline", "points", "cuboid", "skeleton")
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
@@ -42,15 +50,16 @@ class CvatFile(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes or tags."""
-        return open_cvat(arguments.cvat)
+        return open_cvat(arguments.cvat, pixels=arguments.mask_regions == PIXELS)
 
 
-def open_cvat(path: str | Path) -> Source:
+def open_cvat(path: str | Path, *, pixels: bool = False) -> Source:
     """Return the images of an export of "CVAT for images 1.1", with their boxes or tags.
 
     Args:
         path: the unpacked folder, which has annotations.xml and the images, or such a file with the
             images beside it.
+        pixels: whether shapes are taken as masks by their names, not as boxes.
 
     Raises:
         ConfigError: if there is no such file, it is of a video, or has a shape that is none.
@@ -81,7 +90,7 @@ def open_cvat(path: str | Path) -> Source:
         except (ValueError, TypeError, KeyError) as error:
             name = quote(item.get("name"))
             raise ConfigError(f"{file}: image {name}: {error}") from error
-    records, remarks = annotated_records(file, images)
+    records, remarks = annotated_records(file, images, pixels=pixels)
     return Source(f"CVAT {file.parent.name}", records, load_file, remarks=tuple(remarks))
 
 
@@ -108,17 +117,15 @@ def _add(image: AnnotatedImage, shape: ElementTree.Element, number: int) -> None
     if shape.tag == "tag":
         image.labels.append(name)
     elif shape.tag in _NO_BOX:
-        image.unboxed.append(name)
-        image.said.append(f"a {shape.tag} of {name} has no box; dropped")
+        image.shapes.append(DrawnShape(name, shape.tag))
     elif shape.tag in _SHAPES:
         box = _SHAPES[shape.tag](shape)
         if not all(abs(value) < 1e9 for value in box):
             raise ConfigError(f"annotation {number} ({shape.tag}) has no finite numbers")
-        degrees = float(shape.get("rotation") or 0)
-        if degrees and shape.tag in ("box", "ellipse"):
-            box = around_rotated(box, degrees)
-            image.said.append(TURNED)
-        image.boxes.append(NamedBox(name, box))
+        degrees = float(shape.get("rotation") or 0) if shape.tag in ("box", "ellipse") else 0.0
+        around = around_rotated(box, degrees) if degrees else box
+        draw = partial(_DRAWN[shape.tag], shape, box, degrees)
+        image.shapes.append(DrawnShape(name, shape.tag, around, draw, bool(degrees)))
     else:
         allowed = [*_SHAPES, "tag", *_NO_BOX]
         raise expected(f"annotation {number}: kind of shape", shape.tag, allowed)
@@ -129,9 +136,13 @@ def _corners(shape: ElementTree.Element) -> Box:
     return x1, y1, x2, y2
 
 
-def _polygon(shape: ElementTree.Element) -> Box:
+def _points(shape: ElementTree.Element) -> list[tuple[float, float]]:
     pairs = (pair.split(",") for pair in shape.attrib["points"].split(";"))
-    return box_around([(float(x), float(y)) for x, y in pairs])
+    return [(float(x), float(y)) for x, y in pairs]
+
+
+def _polygon(shape: ElementTree.Element) -> Box:
+    return box_around(_points(shape))
 
 
 def _ellipse(shape: ElementTree.Element) -> Box:
@@ -145,3 +156,42 @@ def _mask(shape: ElementTree.Element) -> Box:
 
 
 _SHAPES = {"box": _corners, "polygon": _polygon, "ellipse": _ellipse, "mask": _mask}
+
+
+def _draw_box(shape: ElementTree.Element, box: Box, degrees: float, size: Size) -> Any:
+    return [[value for point in turned_corners(box, degrees) for value in point]]
+
+
+def _draw_polygon(shape: ElementTree.Element, box: Box, degrees: float, size: Size) -> Any:
+    return [[value for point in _points(shape) for value in point]]
+
+
+def _draw_ellipse(shape: ElementTree.Element, box: Box, degrees: float, size: Size) -> Any:
+    middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return draw_ellipse(middle, (box[2] - middle[0], box[3] - middle[1]), degrees, size)
+
+
+def _draw_mask(shape: ElementTree.Element, box: Box, degrees: float, size: Size) -> Any:
+    """Return a mask: run lengths of 0s and 1s in turn, row by row, in its box.
+
+    Raises:
+        ConfigError: if they do not fill the box, or it leaves the image.
+    """
+    x1, y1, x2, y2 = map(int, box)
+    runs = [int(run) for run in shape.attrib["rle"].split(",")]
+    if min(runs) < 0 or sum(runs) != (x2 - x1) * (y2 - y1):
+        raise ConfigError(f"rle: its runs sum to {sum(runs)}, not to {x2 - x1} x {y2 - y1}")
+    if not (0 <= x1 <= x2 <= size[0] and 0 <= y1 <= y2 <= size[1]):
+        raise ConfigError(f"a mask in {shown_box(box)} leaves its image of {size[0]} x {size[1]}")
+    drawn: np.ndarray = np.zeros(size[::-1], np.uint8)
+    bits: np.ndarray = np.repeat(np.arange(len(runs)) % 2, runs)
+    drawn[y1:y2, x1:x2] = bits.reshape(y2 - y1, x2 - x1)
+    return drawn
+
+
+_DRAWN = {
+    "box": _draw_box,
+    "polygon": _draw_polygon,
+    "ellipse": _draw_ellipse,
+    "mask": _draw_mask,
+}

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from medreward.data.picture import stretch_values
 from medreward.data.record_list import RecordList
 from medreward.data.sources.base import CSV, SourceType, option
 from medreward.data.sources.dicom_terms import defined_term
+from medreward.data.sources.find_files import find_files
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Source, UnusableError
 from medreward.data.sources.table import (
     COLUMN_OPTIONS,
@@ -37,6 +38,7 @@ from medreward.data.sources.table import (
     columns_of,
     join_rows,
     read_rows,
+    walk_files,
 )
 from medreward.errors import ConfigError
 from medreward.files.progress import show_progress
@@ -91,13 +93,14 @@ def open_dicom(folder: str | Path, table: str | Path, columns: Columns | None = 
     check_folder(folder)
     columns = columns or Columns()
     rows, remarks = read_rows(folder, table, columns, private=True)
-    joined, said = join_rows(Path(table), rows, has_boxes=bool(columns.boxes))
+    placed, found = find_files(Path(folder), rows, partial(walk_files, Path(folder)))
+    joined, said = join_rows(Path(table), placed, has_boxes=bool(columns.boxes))
     shown = show_progress(joined, desc="patients in headers", unit="file")
     records = RecordList(
         replace(record, group=record.group or _patient(record)) for record in shown
     )
     name = f"DICOM files listed in {Path(table).name}"
-    return Source(name, records, load, remarks=(*remarks, *said), private=True)
+    return Source(name, records, load, remarks=(*remarks, *found, *said), private=True)
 
 
 def load(place: tuple[Any, ...], reading: ReadingOptions) -> Picture | list[Picture]:
@@ -260,7 +263,8 @@ def _frame(header: Any, wanted: str | int) -> tuple[int, str]:
 
 
 def _pixels(header: Any, frame: int, reading: ReadingOptions) -> np.ndarray:
-    pixels = _pydicom().pixels.pixel_array(header, index=frame)
+    low_bits = _lift_low_bits(header)
+    pixels = _pydicom().pixels.pixel_array(header, index=frame) >> low_bits
     if str(header.PhotometricInterpretation) == "PALETTE COLOR":
         _order_palette(header)
         coloured = _pydicom().pixels.apply_color_lut(pixels, header)
@@ -271,6 +275,20 @@ def _pixels(header: Any, frame: int, reading: ReadingOptions) -> np.ndarray:
     grey = _grey(pixels, header, reading)
     inverted = str(header.PhotometricInterpretation) == "MONOCHROME1"
     return 255 - grey if inverted else grey
+
+
+def _lift_low_bits(header: Any) -> int:
+    """Make pydicom keep all bits up to the highest one, and return how many below are not used.
+
+    It takes the lowest bits of a pixel, which is right where the highest one that is used is
+    BitsStored - 1, as it nearly always is.
+    """
+    stored, high = int(header.BitsStored), int(header.get("HighBit") or 0)
+    is_plain = not header.file_meta.TransferSyntaxUID.is_compressed
+    if not (is_plain and stored <= high < int(header.BitsAllocated)):
+        return 0
+    header.BitsStored = high + 1
+    return high + 1 - stored
 
 
 def _order_palette(header: Any) -> None:
@@ -290,6 +308,9 @@ def _full_range(pixels: np.ndarray) -> np.ndarray:
 
 
 def _grey(pixels: np.ndarray, header: Any, reading: ReadingOptions) -> np.ndarray:
+    for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0)):
+        if name in header and header[name].is_empty:
+            setattr(header, name, default)
     values = np.asarray(_pydicom().pixels.apply_modality_lut(pixels, header))
     if reading.intensity:
         return stretch_values(values, *reading.intensity)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
+from medreward.data.image_file import open_image
 from medreward.data.picture import load_file
 from medreward.data.record_list import RecordList
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.mask_names import find_masks
-from medreward.data.sources.record import Record, Remark, Source, printable
+from medreward.data.sources.mask_names import find_derived, find_masks
+from medreward.data.sources.record import Record, Remark, Source, UnusableError, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import split_or_none
 from medreward.errors import ConfigError, quote
+
+_FOLD = re.compile(r"(cv|k)?[ _-]?fold[ _-]?\d+", re.I)
 
 
 class ClassFolders(SourceType):
@@ -51,6 +56,9 @@ def open_class_folders(folder: str | Path) -> Source:
     paths = files_in(Path(folder))
     found = [p for p in paths if is_picture(p) and len(PurePath(p).parts) > 1]
     masks = find_masks(found)
+    derived = find_derived(p for p in found if p not in masks)
+    flat = {p for p in derived if _is_flat(Path(folder) / p)}
+    masks |= flat
     pictures = [p for p in found if p not in masks]
     if not pictures:
         raise ConfigError(f"{folder}: no image in a folder of it; expected CLASS/image.png")
@@ -59,6 +67,8 @@ def open_class_folders(folder: str | Path) -> Source:
     records = RecordList(_record(folder, path, level, i) for i, path in numbered)
     rest = sorted({*paths} - {*found})
     remarks = (
+        *_say_derived({p: other for p, other in derived.items() if p not in flat}),
+        *_say_folds(pictures),
         *(Remark(printable(p), "not an image in a class folder; left out") for p in rest),
         *(
             Remark(printable(p), "by its name a mask of another image; left out")
@@ -66,6 +76,29 @@ def open_class_folders(folder: str | Path) -> Source:
         ),
     )
     return Source(f"folder per class {Path(folder).name}", records, load_file, remarks=remarks)
+
+
+def _is_flat(path: Path) -> bool:
+    """Whether a picture has two values at most, as masks have."""
+    try:
+        with open_image(path) as opened:
+            return bool(opened.getcolors(2))
+    except UnusableError:
+        return False  # which is said when it is read
+
+
+def _say_derived(derived: Mapping[str, str]) -> Iterator[Remark]:
+    if derived:
+        path, other = next(iter(derived.items()))
+        what = "named after another one of the folder: a copy or an overlay? taken as images"
+        detail = f"such as {printable(path)} after {printable(other)}"
+        yield Remark(f"{len(derived)} pictures", what, detail)
+
+
+def _say_folds(pictures: Sequence[str]) -> Iterator[Remark]:
+    folds = sum(any(map(_FOLD.fullmatch, PurePath(path).parts[:-1])) for path in pictures)
+    if folds:
+        yield Remark(f"{folds} images", "in folders named as folds, which are not used")
 
 
 def _split_level(folder: str, pictures: list[str]) -> int | None:

@@ -1,8 +1,9 @@
 """Label Studio's JSON export: tasks with annotations, shapes in per cent of the image.
 
-A rectangle, polygon or ellipse becomes the box around it; brush strokes and key points have none
-that can be read. Choices about the image are its labels where there are no shapes. A task without
-an annotation, or with skipped ones only, may not have been looked at. Predictions are not used.
+A rectangle, polygon, ellipse or brush stroke becomes the box around it, or, where the card asks for
+masks, its pixels; key points and bitmasks have none that can be read. Choices about the image are
+its labels where there are no shapes. A task without an annotation, or with skipped ones only, may
+not have been looked at. Predictions are not used.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -17,26 +19,30 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from medreward.data.picture import load_file
 from medreward.data.sources.annotated import (
     AnnotatedImage,
+    DrawnShape,
     PictureFinder,
     annotated_records,
-    box_around,
     split_of_path,
 )
 from medreward.data.sources.base import IMAGES, SourceType, option
-from medreward.data.sources.boxes import TURNED
-from medreward.data.sources.record import NamedBox, Source, printable
+from medreward.data.sources.boxes import box_around
+from medreward.data.sources.brush import read_brush
+from medreward.data.sources.masks import PIXELS, boxes_of
+from medreward.data.sources.outlines import draw_ellipse
+from medreward.data.sources.record import Source, printable
 from medreward.data.sources.table import check_folder, is_picture
 from medreward.errors import ConfigError, quote
 from medreward.files.reading import parse_json, read_text
-from medreward.geometry.regions import Box
 
-_NO_BOX = ("brushlabels", "brush", "keypointlabels", "keypoint", "bitmasklabels", "bitmask")
+Size = tuple[int, int]
+_NO_BOX = ("keypointlabels", "keypoint", "bitmasklabels", "bitmask")
 _SHAPES = {
     "rectanglelabels": "rectangle",
     "polygonlabels": "polygon",
     "ellipselabels": "ellipse",
+    "brushlabels": "brush",
 }
-_BARE = {*_SHAPES.values()}  # shapes whose label stands in a result of its own
+_BARE = frozenset(_SHAPES.values())  # shapes whose label stands in a result of its own
 
 
 class LabelStudioFile(SourceType):
@@ -50,15 +56,17 @@ class LabelStudioFile(SourceType):
 
     def open(self, arguments: argparse.Namespace) -> Source:
         """Return the images with their boxes or choices."""
-        return open_label_studio(arguments.label_studio, arguments.images)
+        pixels = arguments.mask_regions == PIXELS
+        return open_label_studio(arguments.label_studio, arguments.images, pixels=pixels)
 
 
-def open_label_studio(file: str | Path, images: str | Path) -> Source:
+def open_label_studio(file: str | Path, images: str | Path, *, pixels: bool = False) -> Source:
     """Return the images of Label Studio's JSON export, with their boxes or choices.
 
     Args:
         file: the export, of the form "JSON" (not "JSON-MIN").
         images: the folder of the images; they are found by their names.
+        pixels: whether shapes are taken as masks by their names, not as boxes.
 
     Raises:
         ConfigError: if the file is no such export, a task has annotations of several people and
@@ -95,7 +103,7 @@ def open_label_studio(file: str | Path, images: str | Path) -> Source:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             said = f"{type(error).__name__} {error}"
             raise ConfigError(f"{where}: not as Label Studio exports it: {said}") from error
-    records, remarks = annotated_records(file, found)
+    records, remarks = annotated_records(file, found, pixels=pixels)
     return Source(f"Label Studio {file.name}", records, load_file, remarks=tuple(remarks))
 
 
@@ -105,6 +113,7 @@ def _image(task: Mapping[str, Any], where: str, pictures: PictureFinder) -> Anno
         raise ConfigError(f"{where}: no 'annotations' ({forms}); export as JSON")
     path = _path_of(task["data"], where)
     image = AnnotatedImage(printable(path), pictures.place(path, ""), split=split_of_path(path))
+    image.origin = where.rpartition(": ")[2]
     results = _results(task["annotations"], where)
     image.unsaid = results is None
     if image.unsaid and task.get("predictions"):
@@ -171,15 +180,14 @@ def _add(
     if not names:
         raise ConfigError(f"{where}: a {kind} has no label")
     if kind in _NO_BOX:
-        image.unboxed += names
-        image.said.append(f"{kind} of {', '.join(names)} without a box that can be read; dropped")
+        image.shapes += [DrawnShape(name, kind) for name in names]
         return
-    box = _box(result, _SHAPES.get(kind, kind), image, where)
-    image.boxes += [NamedBox(name, box) for name in names]
+    shape = _shape(result, _SHAPES.get(kind, kind), image, where)
+    image.shapes += [shape._replace(name=name) for name in names]
 
 
-def _box(result: Mapping[str, Any], kind: str, image: AnnotatedImage, where: str) -> Box:
-    """Return the box around a shape, in pixels, and note the image's size."""
+def _shape(result: Mapping[str, Any], kind: str, image: AnnotatedImage, where: str) -> DrawnShape:
+    """Return a shape without a name, in pixels, and note the image's size."""
     if result.get("image_rotation"):
         raise ConfigError(
             f"{where}: image_rotation {quote(result['image_rotation'])}: its shapes were drawn on "
@@ -190,12 +198,41 @@ def _box(result: Mapping[str, Any], kind: str, image: AnnotatedImage, where: str
         raise ConfigError(f"{where}: its shapes are for images of {image.size} and {size} pixels")
     image.size = size
     value = result["value"]
+    if kind == "brush":
+        return _brush(value, size, where)
     points = _OUTLINES[kind](value, size)
     if not all(abs(v) < 1e9 for point in points for v in point):
         raise ConfigError(f"{where}: a {kind} has no finite numbers")
-    if float(value.get("rotation") or 0):
-        image.said.append(TURNED)
-    return box_around(points)
+    is_turned = bool(float(value.get("rotation") or 0))
+    draw = partial(_draw_ellipse if kind == "ellipse" else _draw_corners, value, points)
+    return DrawnShape("", kind, box_around(points), draw, is_turned)
+
+
+def _brush(value: Mapping[str, Any], size: Size, where: str) -> DrawnShape:
+    """Return a brush stroke, with the box around its pixels if it has any."""
+    if value.get("format", "rle") != "rle" or "rle" not in value:
+        raise ConfigError(f"{where}: a brush stroke has no rle")
+    try:
+        painted = read_brush(value["rle"], size)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    boxes = [*boxes_of(painted.astype(int), "whole")]
+    return DrawnShape(
+        "", "brush", boxes[0].box if boxes else None, partial(_draw_brush, value, where)
+    )
+
+
+def _draw_brush(value: Mapping[str, Any], where: str, size: Size) -> Any:
+    return read_brush(value["rle"], size)
+
+
+def _draw_corners(value: Any, points: list[tuple[float, float]], size: Size) -> Any:
+    return [[v for point in points for v in point]]
+
+
+def _draw_ellipse(value: Any, points: list[tuple[float, float]], size: Size) -> Any:
+    middle, radii = _middle_and_radii(value, size)
+    return draw_ellipse(middle, radii, float(value.get("rotation") or 0), size)
 
 
 def _scaled(x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
@@ -208,7 +245,7 @@ def _rectangle(value: Mapping[str, Any], size: tuple[int, int]) -> list[tuple[fl
     width, height = _scaled(value["width"], value["height"], size)
     angle = math.radians(float(value.get("rotation") or 0))
     sine, cosine = math.sin(angle), math.cos(angle)
-    sides = [(0.0, 0.0), (width, 0.0), (0.0, height), (width, height)]
+    sides = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]
     return [(x + a * cosine - b * sine, y + a * sine + b * cosine) for a, b in sides]
 
 
@@ -216,10 +253,15 @@ def _polygon(value: Mapping[str, Any], size: tuple[int, int]) -> list[tuple[floa
     return [_scaled(x, y, size) for x, y in value["points"]]
 
 
-def _ellipse(value: Mapping[str, Any], size: tuple[int, int]) -> list[tuple[float, float]]:
+def _middle_and_radii(
+    value: Mapping[str, Any], size: Size
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    return _scaled(value["x"], value["y"], size), _scaled(value["radiusX"], value["radiusY"], size)
+
+
+def _ellipse(value: Mapping[str, Any], size: Size) -> list[tuple[float, float]]:
     """Return the corners around an ellipse, which is turned about its middle."""
-    x, y = _scaled(value["x"], value["y"], size)
-    across, down = _scaled(value["radiusX"], value["radiusY"], size)
+    (x, y), (across, down) = _middle_and_radii(value, size)
     angle = math.radians(float(value.get("rotation") or 0))
     half = (
         math.hypot(across * math.cos(angle), down * math.sin(angle)),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
-_MASK = re.compile(
-    r"(?P<image>.+?)[_ -]?(?:mask|segmentation|seg|label|gt|anno(?:tation)?)(?:[_ -]?\d{1,3})?",
+_WORDS = (
+    r"mask|msk|segmentation|seg|label|gt|ground[ _-]?truth|truth|anno(?:tation)?|manual|outline"
+)
+_MASK = re.compile(rf"(?P<image>.+?)[_ -]?(?:{_WORDS})(?:[_ -]?\d{{1,3}})?", re.I)
+_BEFORE = re.compile(rf"(?:{_WORDS})[_ -](?P<image>.+)", re.I)
+_FOLDER = re.compile(
+    r"(ground ?truth|gt|masks?|segmentations?|labels?|annotations?|contours?)"
+    r"([_ -]?(png|images?|masks?))?",
     re.I,
 )
-
-_FOLDER = re.compile(r"(ground ?truth|gt|masks?|segmentations?)([_ -]?(png|images?|masks?))?", re.I)
+_JOINTS = re.compile(r"[_ .-]")
 
 
 def image_stem(stem: str) -> str:
@@ -19,9 +24,11 @@ def image_stem(stem: str) -> str:
 
     >>> [image_stem(name) for name in ("1_mask", "benign (2)_mask_1", "ISIC_1_segmentation", "2")]
     ['1', 'benign (2)', 'ISIC_1', '2']
+    >>> image_stem("masks/mask_7")
+    'masks/7'
     """
     folder, name = os.path.split(stem)
-    found = _MASK.fullmatch(name)
+    found = _MASK.fullmatch(name) or _BEFORE.fullmatch(name)
     return os.path.join(folder, found["image"]) if found else stem
 
 
@@ -55,3 +62,72 @@ def _is_mask(stem: str, known: Collection[str], shared: Collection[tuple[str, st
     if not above or not _FOLDER.fullmatch(own):
         return False
     return (above, name) in shared or (above, os.path.basename(image)) in shared
+
+
+def find_derived(paths: Iterable[str]) -> dict[str, str]:
+    """Return the files named after another one of their folder by a word, and that one.
+
+    Such a file may be a mask, an overlay, or a changed copy. A number behind a name says nothing.
+
+    >>> find_derived(["a/1.png", "a/1_overlay.png", "a/1-2.png", "b/flip_1.png", "b/1.png"])
+    {'a/1_overlay.png': 'a/1.png', 'b/flip_1.png': 'b/1.png'}
+    """
+    stems = {os.path.splitext(path)[0]: path for path in paths}
+    found = {}
+    for stem, path in stems.items():
+        folder, name = os.path.split(stem)
+        for base in _bases(name):
+            other = stems.get(os.path.join(folder, base))
+            if other is not None:
+                found[path] = other
+                break
+    return found
+
+
+def _bases(name: str) -> Iterable[str]:
+    """Yield what is left of a name without a word behind or before it."""
+    for joint in _JOINTS.finditer(name):
+        before, behind = name[: joint.start()], name[joint.end() :]
+        if behind[:1].isalpha():
+            yield before
+        if before.isalpha():
+            yield behind
+
+
+def pair_by_rest(images: Sequence[str], masks: Sequence[str]) -> dict[str, str]:
+    """Return the mask of each image, by what is left of names without what all have in common.
+
+    ``21_training`` and ``21_manual1``, ``bus_1`` and ``mask_1``, ``IMD2`` and ``IMD2_lesion``. Of
+    both there have to be two at least, and each image has to have a mask of its own.
+
+    >>> pair_by_rest(["21_training.tif", "22_training.tif"], ["22_manual1.gif", "21_manual1.gif"])
+    {'21_training.tif': '21_manual1.gif', '22_training.tif': '22_manual1.gif'}
+    >>> pair_by_rest(["a.png", "b.png"], ["a_x.png", "c_x.png"])
+    {}
+    """
+    own, others = _rests(images), _rests(masks)
+    if len(own) < 2 or len({*own.values()}) < len(own) or len({*others.values()}) < len(others):
+        return {}
+    by_rest = {rest: path for path, rest in others.items()}
+    if not all(rest in by_rest for rest in own.values()):
+        return {}
+    return {path: by_rest[rest] for path, rest in own.items()}
+
+
+def _rests(paths: Sequence[str]) -> dict[str, str]:
+    """Return each path with its name without the words that all names begin and end with."""
+    parts = {
+        path: re.split(r"([_ .-])", os.path.splitext(os.path.basename(path))[0]) for path in paths
+    }
+    if len(parts) < 2:
+        return {}
+    names = [*parts.values()]
+    start = _common(names)
+    stop = _common([[*reversed(name[start:])] for name in names])
+    return {path: "".join(name[start : len(name) - stop]) for path, name in parts.items()}
+
+
+def _common(lists: Sequence[Sequence[str]]) -> int:
+    """Return with how many equal words all lists begin; one word of each is left."""
+    most = min(map(len, lists)) - 1
+    return next((i for i in range(most) if len({one[i] for one in lists}) > 1), most)

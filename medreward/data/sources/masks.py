@@ -12,6 +12,7 @@ import argparse
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ import numpy as np
 from medreward.data.image_file import open_image, path_within
 from medreward.data.picture import load_file
 from medreward.data.sources.base import IMAGES, SourceType, option
-from medreward.data.sources.mask_names import find_masks, image_stem
+from medreward.data.sources.mask_names import find_masks, image_stem, pair_by_rest
 from medreward.data.sources.record import (
     ANY_OBJECT,
     NamedBox,
+    NamedMasks,
     Record,
     Remark,
     Source,
@@ -94,8 +96,11 @@ def open_mask_folder(
             no boxes, but the mask itself as a label.
         value: with "pixels", the value of the mask; None: that which is not 0, if it is one.
 
+    An image whose mask cannot be used has that for its problem.
+
     Raises:
-        ConfigError: if a folder is missing, no image has a mask, or a mask cannot be used.
+        ConfigError: if a folder is missing, no image has a mask, or masks have several values and
+            `value` does not say which is meant.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -118,40 +123,24 @@ def open_mask_folder(
     if Path(folder).resolve() == Path(masks).resolve():
         named = find_masks(found)
         images, found = [p for p in images if p not in named], sorted(named)
-    own = _masks_by_image(images, found)
+    own, remarks = _masks_by_image(images, found)
     records: list[Record] = []
-    remarks: list[Remark] = []
+    taken = _Taken(str(masks), regions, value)
     for number, image in enumerate(show_progress(images, desc="masks", unit="mask"), start=1):
         if not own[image]:
             remarks.append(Remark(printable(image), _NO_MASK))
             continue
-        layers = [_values(masks, mask) for mask in own[image]]
-        if any(layer.shape != layers[0].shape for layer in layers):
-            raise ConfigError(f"{masks}: the masks of {printable(image)} are not of one size")
-        if len(layers) > 1:
-            taken = "pixels" if regions == PIXELS else "boxes"
-            remarks.append(Remark(printable(image), f"several masks: the {taken} of all are taken"))
-        label, boxes = None, None
-        if regions == PIXELS:
-            label = _mask_of(layers, value, f"{masks}: the mask of {printable(image)}")
-        else:
-            boxes = tuple(box for layer in layers for box in boxes_of(layer, regions))
-        records.append(
-            Record(
-                id=f"image-{number:06d}",
-                where=printable(image),
-                place=(str(folder), image),
-                label=label,
-                boxes=boxes,
-                size=(layers[0].shape[1], layers[0].shape[0]),
-                key=image,
-            )
-        )
+        place = (str(folder), image)
+        bare = Record(f"image-{number:06d}", printable(image), place, key=image)
+        records.append(taken.add(bare, own[image]))
+    remarks += taken.remarks
     if not records:
         raise ConfigError(
             f"{masks}: no mask for any of {len(images)} images in {folder}; a mask is named as its "
-            f"image, or with _mask, _segmentation or _seg and a number behind that"
+            f"image, or with _mask, _segmentation or _seg and a number behind that, or all of them "
+            f"differ from their images in the same words"
         )
+    remarks += _say_inverted(taken.inverted, len(records))
     used = {path for paths in own.values() for path in paths}
     remarks += [
         Remark(printable(p), "of no image by its name; left out") for p in found if p not in used
@@ -160,15 +149,76 @@ def open_mask_folder(
     return Source(name, records, load_file, remarks=tuple(remarks))
 
 
-def _masks_by_image(images: Sequence[str], masks: Sequence[str]) -> dict[str, list[str]]:
-    """Return the masks of each image: of its own name, or with a mask's ending behind it."""
+class _Taken:
+    """Makes boxes or masks of mask files, and counts what is to be said of them."""
+
+    def __init__(self, folder: str, regions: str, value: int | None) -> None:
+        self.folder, self.regions, self.value = folder, regions, value
+        self.remarks: list[Remark] = []
+        self.inverted = 0
+
+    def add(self, record: Record, paths: Sequence[str]) -> Record:
+        """Return a record with the target that its masks give, or with the problem of one."""
+        try:
+            layers = [_values(self.folder, path) for path in paths]
+        except UnusableError as error:
+            return replace(record, problem=str(error), **no_target(self.regions))
+        if any(layer.shape != layers[0].shape for layer in layers):
+            problem = f"its masks ({', '.join(map(printable, paths))}) are not of one size"
+            return replace(record, problem=problem, **no_target(self.regions))
+        self.inverted += any(map(_has_all_corners, layers))
+        if len(layers) > 1:
+            taken = "pixels" if self.regions == PIXELS else "boxes"
+            self.remarks.append(
+                Remark(record.where, f"several masks: the {taken} of all are taken")
+            )
+        size = layers[0].shape[1], layers[0].shape[0]
+        if self.regions == PIXELS:
+            where = f"{self.folder}: the mask of {record.where}"
+            return replace(record, label=_mask_of(layers, self.value, where), size=size)
+        boxes = tuple(box for layer in layers for box in boxes_of(layer, self.regions))
+        return replace(record, boxes=boxes, size=size)
+
+
+def _masks_by_image(
+    images: Sequence[str], masks: Sequence[str]
+) -> tuple[dict[str, list[str]], list[Remark]]:
+    """Return the masks of each image, and what is to be said of them.
+
+    A mask has its image's name, or that with a mask's ending behind or before it. Where no image
+    has such a mask, those are taken that are named as the images but for the same words.
+    """
     by_stem: dict[str, list[str]] = defaultdict(list)
     for path in masks:
         stem = os.path.splitext(path)[0]
         by_stem[stem].append(path)
         if image_stem(stem) != stem:
             by_stem[image_stem(stem)].append(path)
-    return {image: sorted(by_stem.get(os.path.splitext(image)[0], ())) for image in images}
+    found = {image: sorted(by_stem.get(os.path.splitext(image)[0], ())) for image in images}
+    if any(found.values()):
+        return found, []
+    paired = pair_by_rest(images, masks)
+    if not paired:
+        return found, []
+    image, mask = next(iter(paired.items()))
+    detail = f"such as {printable(mask)} for {printable(image)}"
+    remark = Remark(f"{len(paired)} masks", "named as their images but for some words", detail)
+    return {image: [mask] for image, mask in paired.items()}, [remark]
+
+
+def _say_inverted(count: int, of: int) -> list[Remark]:
+    what = "the mask's values reach all four corners: 0 has to be the background"
+    return [Remark(f"{count} of {of} images", what)] if count else []
+
+
+def _has_all_corners(values: np.ndarray) -> bool:
+    """Whether a mask is set in all four corners, as one is whose background is not 0."""
+    return bool((values[:: max(1, len(values) - 1), :: max(1, values.shape[1] - 1)] != 0).all())
+
+
+def no_target(regions: str) -> dict[str, Any]:
+    """Return the fields of a record that has a problem in place of boxes or masks."""
+    return {"label": NamedMasks((1, 1), ())} if regions == PIXELS else {"boxes": ()}
 
 
 def boxes_of(values: np.ndarray, regions: str = "components") -> Iterator[NamedBox]:
@@ -199,32 +249,37 @@ def _mask_of(layers: Sequence[np.ndarray], value: int | None, where: str) -> dic
     return mask_json(parse_mask(np.logical_or.reduce(chosen).astype(np.uint8)))
 
 
-def _values(folder: str | Path, name: str) -> np.ndarray:
-    """Return the values of a mask file; of a palette image the indices."""
-    where = Path(folder) / name
+def _values(folder: str, name: str) -> np.ndarray:
+    """Return the values of a mask file; of a palette image the indices.
+
+    Raises:
+        UnusableError: if it cannot be read, or has no whole number a pixel.
+    """
+    mask = f"its mask {printable(name)}"
     try:
-        with open_image(path_within(str(folder), name)) as opened:
+        with open_image(path_within(folder, name)) as opened:
             values = np.asarray(opened)
     except UnusableError as error:
-        raise ConfigError(f"{where}: a mask that cannot be read: {error}") from error
+        raise UnusableError(f"{mask}: it cannot be read: {error}") from error
     if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
         values = values[..., 0]  # grey, stored as colour
     if values.ndim != 2 or values.dtype.kind not in "iub":
-        raise ConfigError(f"{where}: a mask has one whole number a pixel, 0 for background")
+        raise UnusableError(f"{mask}: a mask has one whole number a pixel, 0 for background")
     whole: np.ndarray = values.astype(np.int64)
-    return _two_valued(whole, where) if where.suffix.lower() not in _LOSSLESS else whole
+    is_lossy = Path(name).suffix.lower() not in _LOSSLESS
+    return _two_valued(whole, mask) if is_lossy else whole
 
 
-def _two_valued(values: np.ndarray, where: Path) -> np.ndarray:
+def _two_valued(values: np.ndarray, mask: str) -> np.ndarray:
     """Return 0 and 255 for a mask that was stored with losses, which spread around the two.
 
     Raises:
-        ConfigError: if the values are not near 0 or 255, so that they may be classes.
+        UnusableError: if the values are not near 0 or 255, so that they may be classes.
     """
     far = np.minimum(values, 255 - values) > _LOSS
     if far.mean() > _MOST_BETWEEN:
-        raise ConfigError(
-            f"{where}: {far.mean():.0%} of its values are neither near 0 nor near 255, and a file "
+        raise UnusableError(
+            f"{mask}: {far.mean():.0%} of its values are neither near 0 nor near 255, and a file "
             f"with losses such as JPEG keeps no others; store the mask as PNG"
         )
     two: np.ndarray = np.where(values > 127, 255, 0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from medreward.data.image_file import path_within
 from medreward.data.picture import stretch_values
 from medreward.data.record_list import RecordList
 from medreward.data.sources.base import CSV, SourceType, option
+from medreward.data.sources.find_files import find_files
 from medreward.data.sources.masks import MASK_REGIONS, PIXELS, REGIONS
 from medreward.data.sources.nifti_labels import Wanted, add_labels
 from medreward.data.sources.nifti_volume import (
@@ -48,6 +49,7 @@ from medreward.data.sources.table import (
     indices,
     read_rows,
     rows_of,
+    walk_files,
 )
 from medreward.errors import ConfigError, expected
 
@@ -121,7 +123,9 @@ def open_nifti(
     _check_regions(regions, columns)
     check_folder(folder)
     # Files are named after patients often enough: rows are named by their line.
-    records, remarks = read_rows(folder, table, columns, private=True)
+    rows, remarks = read_rows(folder, table, columns, private=True)
+    records, found = find_files(Path(folder), rows, partial(walk_files, Path(folder)))
+    remarks += found
     slices, masks = {}, {}
     for line, row in rows_of(Path(table), columns):
         slices[f"row-{line:06d}"] = row.get(slice_column)

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from medreward.data.image_file import path_within
-from medreward.data.sources.masks import PIXELS, boxes_of
+from medreward.data.sources.masks import PIXELS, boxes_of, no_target
 from medreward.data.sources.nifti_volume import (
     Grid,
     Volume,
@@ -34,7 +34,6 @@ from medreward.files.progress import show_progress
 from medreward.geometry.masks import parse_mask
 
 _MOST_OFF = 0.1  # of the smallest side of a voxel
-_MOST_SHOWN = 10
 
 
 class Wanted(NamedTuple):
@@ -61,12 +60,13 @@ def add_labels(
         volumes: the id of each record -> the path of its label volume in the same folder.
         wanted: what is made of them.
 
+    A record whose label volume cannot be read, is not of whole numbers, or does not lie as its
+    image does, has that for its problem.
+
     Raises:
-        ConfigError: for label volumes that cannot be read, are not of whole numbers, or do not lie
-            as their images do; and for several slices a row.
+        ConfigError: for several slices a row.
     """
     finished: dict[int, Record] = {}
-    problems: list[str] = []
     frames = {record.id: record.place[3][0][1] or 0 for record in records}
     order = sorted(
         range(len(records)), key=lambda i: (volumes[records[i].id], frames[records[i].id])
@@ -77,12 +77,9 @@ def add_labels(
         try:
             finished[i] = _with_labels(record, volumes[record.id], wanted)
         except UnusableError as error:
-            problems.append(f"  {record.where}: its label volume: {error}")
+            nothing = replace(record, problem=f"its label volume: {error}", size=None)
+            finished[i] = replace(nothing, **no_target(wanted.regions))
     _forget_files()
-    if problems:
-        more = [f"  and {len(problems) - _MOST_SHOWN} more"] if len(problems) > _MOST_SHOWN else []
-        heading = f"{len(problems)} of {len(records)} rows have no usable label volume:"
-        raise ConfigError("\n".join([heading, *problems[:_MOST_SHOWN], *more]))
     return [finished[i] for i in range(len(records))]
 
 

@@ -15,6 +15,7 @@ from medreward.errors import ConfigError
 
 PLANES = ("sagittal", "coronal", "axial")  # in the order of the canonical axes x, y, z
 UNORIENTED = "no orientation in its header (qform and sform 0): sides are not known; as stored"
+TWO_ORIENTATIONS = "its qform and sform say different sides: the sform is taken"
 _SLICES_ALLOWED = 10  # a volume may have so many times the voxels that a picture may have pixels
 
 
@@ -74,7 +75,7 @@ def read_volume(path: Path, max_pixels: int, frame: int | None = None) -> Volume
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image = _of_frame(nibabel().load(path), frame)
+            image = _of_frame(_as_volume(nibabel().load(path)), frame)
             _check_shape(image.shape, max_pixels)
             grid = _grid(image)
             image = nibabel().as_closest_canonical(image) if grid.has_orientation else image
@@ -84,7 +85,31 @@ def read_volume(path: Path, max_pixels: int, frame: int | None = None) -> Volume
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote the header
             raise UnusableError(f"not a readable NIfTI volume ({type(error).__name__})") from None
-    return Volume(values, zooms, grid, "" if grid.has_orientation else UNORIENTED)
+    return Volume(values, zooms, grid, _note(image.header, grid))
+
+
+def _as_volume(image: Any) -> Any:
+    """Return an image with three axes, also where it is a single slice.
+
+    Raises:
+        UnusableError: if its voxels are colours.
+    """
+    if image.get_data_dtype().fields:
+        raise UnusableError("its voxels are colours, and one number each is expected")
+    if len(image.shape) != 2:
+        return image
+    values = np.asanyarray(image.dataobj)[..., np.newaxis]
+    return type(image)(values, image.affine, image.header)
+
+
+def _note(header: Any, grid: Grid) -> str:
+    """Return what is to be said of where a volume's sides are."""
+    if not grid.has_orientation:
+        return UNORIENTED
+    if not all(int(header.get(f"{form}_code") or 0) > 0 for form in ("qform", "sform")):
+        return ""
+    sides = {nibabel().aff2axcodes(affine) for affine in (header.get_qform(), header.get_sform())}
+    return TWO_ORIENTATIONS if len(sides) > 1 else ""
 
 
 def read_grid(path: Path) -> Grid | None:
@@ -92,7 +117,7 @@ def read_grid(path: Path) -> Grid | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _grid(nibabel().load(path))
+            return _grid(_as_volume(nibabel().load(path)))
         except Exception:  # noqa: BLE001 - what is wrong with it is said when it is shown
             return None
 

@@ -1,4 +1,7 @@
-"""What annotation files draw around an object -> the pixels of it, as pycocotools draws them."""
+"""What annotation files draw around an object -> the pixels of it.
+
+Polygons are drawn by pycocotools; of an ellipse, the pixels whose middle lies in it are taken.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,19 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
-from medreward.data.sources.annotated import box_around
-from medreward.data.sources.boxes import check_pixels
+import numpy as np
+
+from medreward.data.sources.boxes import box_around, check_pixels
 from medreward.data.sources.record import NamedBox
 from medreward.errors import ConfigError, quote
-from medreward.geometry.masks import MAX_SIDE, MaskError, coco, rle_of_counts, rle_of_polygons
+from medreward.geometry.masks import (
+    MAX_SIDE,
+    MaskError,
+    coco,
+    parse_mask,
+    rle_of_counts,
+    rle_of_polygons,
+)
 
 CUT = "an outline that leaves the image: what is outside of it is cut off"
 NO_AREA = "a polygon with fewer than three corners dropped: it has no area"
@@ -34,7 +45,8 @@ def read_outline(given: Any, name: str, size: tuple[int, int], where: str) -> Ou
     """Return the pixels of a COCO ``segmentation``: polygons, or run lengths, packed or listed.
 
     Args:
-        given: the segmentation; several polygons are parts of one object.
+        given: the segmentation; several polygons are parts of one object. Or an array, rows by
+            columns, of which what is not 0 is taken.
         name: what the object is.
         size: width and height of its image.
         where: names the annotation in messages.
@@ -51,12 +63,35 @@ def read_outline(given: Any, name: str, size: tuple[int, int], where: str) -> Ou
     if max(size) > MAX_SIDE:
         raise ConfigError(f"{where}: its image has more than {MAX_SIDE} pixels on a side")
     try:
+        if isinstance(given, np.ndarray):
+            return Outline(parse_mask(given.astype(np.uint8)).counts if given.any() else None)
         if isinstance(given, Mapping):
             rle = rle_of_counts(given.get("counts"), given.get("size"), width, height)
             return Outline(_packed(rle))
         return _of_polygons(given, name, size, where)
     except MaskError as error:
         raise ConfigError(f"{where}: its segmentation: {error}") from error
+
+
+def draw_ellipse(
+    middle: tuple[float, float],
+    radii: tuple[float, float],
+    degrees: float,
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Return the pixels in an ellipse that is turned clockwise about its middle.
+
+    >>> draw_ellipse((2, 1.5), (2, 1), 0, (4, 3)).sum(axis=1).tolist()
+    [2, 4, 2]
+    """
+    width, height = size
+    down, across = np.mgrid[0:height, 0:width] + 0.5
+    x, y, angle = across - middle[0], down - middle[1], math.radians(degrees)
+    along = x * math.cos(angle) + y * math.sin(angle)
+    beside = y * math.cos(angle) - x * math.sin(angle)
+    flat = not (radii[0] > 0 and radii[1] > 0)
+    within: np.ndarray = (along / (radii[0] or 1)) ** 2 + (beside / (radii[1] or 1)) ** 2 <= 1
+    return np.zeros_like(within) if flat else within
 
 
 def union(counts: Sequence[str], size: tuple[int, int]) -> str:

@@ -125,6 +125,7 @@ class Record:
         dropped: the names of objects in the image that no box is given of; a name may recur.
         unsaid: whether the source says nothing of the image, so that "nothing to find" would be a
             guess.
+        problem: why its image cannot be used, where that is known before it is read.
 
     >>> Record("row-2", where="labels.csv, line 2", place=("images", "1.png"), label="normal").split
     """
@@ -143,6 +144,7 @@ class Record:
     dropped: tuple[str, ...] = ()
     crowds: tuple[str, ...] = ()
     unsaid: bool = False
+    problem: str = ""
 
 
 # A question may be about several pictures, or none.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import textwrap
+from dataclasses import replace
+from pathlib import Path
 
-from medreward.data.sources.base import Option, SourceType, option
+from medreward.data.sources.base import CSV, Option, SourceType, option
+from medreward.data.sources.box_columns import find_box_columns, find_cell_of_boxes
 from medreward.data.sources.coco import CocoFiles
 from medreward.data.sources.cvat import CvatFile
 from medreward.data.sources.dicom import DicomFolder
@@ -18,11 +22,12 @@ from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
 from medreward.data.sources.patients import with_patients
 from medreward.data.sources.questions import QuestionFiles
-from medreward.data.sources.record import Source
-from medreward.data.sources.table import ImageTable
+from medreward.data.sources.record import Remark, Source
+from medreward.data.sources.table import ImageTable, columns_of, header_of
 from medreward.data.sources.voc import VocFolder
 from medreward.data.sources.yolo import YoloFolder
-from medreward.errors import ConfigError
+from medreward.errors import ConfigError, quote
+from medreward.kinds.base import TargetType, kind_of
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
@@ -31,6 +36,7 @@ PATIENT_PATTERN = option(
     metavar="REGEX",
     help="what it finds in the path of an image is the patient, such as 'patient[0-9]+'",
 )
+_BOXED = (TargetType.BOXES, TargetType.PLACES)  # what columns of boxes can be the target of
 # In the order of `medreward prepare --help`.
 SOURCES: list[SourceType] = [
     MedMnistDownload(),
@@ -114,7 +120,9 @@ def open_source(arguments: argparse.Namespace, task: Task | None = None) -> Sour
     """
     chosen = _chosen(arguments)
     _check_options(chosen, arguments)
-    source = chosen.open(_with_regions(arguments, task))
+    arguments, said = _with_box_columns(_with_regions(arguments, task), chosen, task)
+    source = chosen.open(arguments)
+    source = replace(source, remarks=(*said, *source.remarks)) if said else source
     if arguments.patient_pattern is None:
         return source
     if arguments.patient_column is not None:
@@ -129,6 +137,35 @@ def _with_regions(arguments: argparse.Namespace, task: Task | None) -> argparse.
     asks_for_masks = task is not None and Trait.PIXELS in task.traits
     regions = PIXELS if asks_for_masks else REGIONS[0]
     return argparse.Namespace(**{**vars(arguments), "mask_regions": regions})
+
+
+def _with_box_columns(
+    arguments: argparse.Namespace, chosen: SourceType, task: Task | None
+) -> tuple[argparse.Namespace, list[Remark]]:
+    """Return the arguments with the columns of boxes of a table that are named so, and a remark.
+
+    Raises:
+        ConfigError: if a card of boxes has a table without such columns, and with one whose cells
+            may hold boxes, of which the form has to be said.
+    """
+    named = (arguments.box_columns, arguments.corner_columns, arguments.mask_column)
+    wanted = task is not None and kind_of(task).target_type in _BOXED
+    if not wanted or any(named) or CSV not in chosen.flags or not arguments.csv:
+        return arguments, []
+    names = header_of(arguments.csv, columns_of(arguments))
+    found = find_box_columns(names)
+    if found is None:
+        cell = find_cell_of_boxes(names)
+        if cell is None:
+            return arguments, []
+        raise ConfigError(
+            f"{arguments.csv}: column {quote(cell)} seems to hold boxes: --box-columns {cell} says "
+            f"that they are x, y, width, height, --corner-columns {cell} x1, y1, x2, y2"
+        )
+    attribute = "corner_columns" if found.corners else "box_columns"
+    words = " ".join((found.option, *map(shlex.quote, found.names)))
+    said = Remark(Path(arguments.csv).name, "its columns of boxes were found by their names", words)
+    return argparse.Namespace(**{**vars(arguments), attribute: [*found.names]}), [said]
 
 
 def _check_options(chosen: SourceType, arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +22,9 @@ from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file, load_frames
 from medreward.data.record_list import RecordList, number_values, short_hash
 from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
+from medreward.data.sources.box_columns import check_box_columns, numbers_of
 from medreward.data.sources.boxes import by_reader, check_pixels
+from medreward.data.sources.find_files import find_files
 from medreward.data.sources.record import (
     Loader,
     NamedBox,
@@ -54,7 +57,8 @@ class Columns:
         flag_values: what other values in these columns mean: "1", "0", or "" to leave the image
             out; the empty text is an empty cell.
         boxes: the columns of a box, x, y, width, height or, with `corners`, x1, y1, x2, y2, of
-            which an image may have a row each; an image whose row has none shows nothing.
+            which an image may have a row each, or one column of all four; an image whose row has
+            none shows nothing.
         corners: whether `boxes` are corners.
         reader: who drew a box, where several have read an image; a row of a reader without a box
             says that this one saw nothing.
@@ -102,6 +106,8 @@ class Columns:
                     f"--flag-value: {quote(f'{value}={meaning}')}: a value means 1, 0, or nothing "
                     f"(VALUE=), which leaves its images out"
                 )
+        if self.boxes:
+            check_box_columns(self.boxes, corners=self.corners)
         if self.flag_values and not self.flags:
             raise ConfigError("--flag-value: it goes with --label-columns")
         if self.separator and self.flags:
@@ -144,7 +150,7 @@ class Columns:
         Raises:
             ConfigError: if one of them is empty and others are not, or holds no number.
         """
-        texts = [row[name].strip() for name in self.boxes]
+        texts = numbers_of(row, self.boxes)
         if not any(texts):
             return None
         try:
@@ -193,15 +199,16 @@ COLUMN_OPTIONS = (
     ),
     option(
         "--box-columns",
-        nargs=4,
+        nargs="+",
         metavar="NAME",
-        help="columns of x, y, width and height of a box; a row for each box, empty cells for none",
+        help="columns of x, y, width and height of a box, or one column whose cells hold all four; "
+        "a row for each box, empty cells for none",
     ),
     option(
         "--corner-columns",
-        nargs=4,
+        nargs="+",
         metavar="NAME",
-        help="the same with columns of x1, y1, x2 and y2",
+        help="the same with x1, y1, x2 and y2",
     ),
     option(
         "--reader-column",
@@ -292,7 +299,7 @@ def open_table(folder: str | Path, table: str | Path, columns: Columns | None = 
     check_folder(folder)
     columns = columns or Columns()
     rows, remarks = read_rows(folder, table, columns)
-    placed, found = _find_files(Path(folder), rows)
+    placed, found = find_files(Path(folder), rows, partial(pictures_in, Path(folder)))
     records, joined = join_rows(Path(table), placed, has_boxes=bool(columns.boxes))
     said = (*remarks, *found, *joined, *_unlisted(Path(folder), records, Path(table)))
     load: Loader = load_file if columns.frame is None else load_frames
@@ -388,12 +395,20 @@ def indices(text: str | None, where: str, what: str) -> tuple[int, ...]:
 
 
 _READER = re.compile(r"(rad(iologist)?|reader|annotator|grader|rater)(_?(id|name))?", re.I)
+_ID = r"[ _-]?(id|uid|no|nr|num|number|code|key|name|instance[ _-]?uid)"
+_PERSONS = "patient|subject|person|participant|individual|donor|volunteer|mrn|患者|病人|住院号"
+# What one patient may have several images of; bare, such a word may be a finding or a label.
+_OCCASIONS = (
+    "case|study|exam|examination|visit|series|session|scan|accession|admission|encounter|stay|"
+    "lesion|nodule|tumou?r|eye|knee|slide|wsi|video|clip|volume|animal|mouse|hadm|检查"
+)
 _LOOKS_LIKE = {
-    "patient": re.compile(
-        r".*(patient|subject|case_?id|person|participant|mrn).*|pid|study(_?(id|uid|instance_?uid))?",
+    "patient": re.compile(rf".*({_PERSONS}).*|pid|(.*[ _-])?({_OCCASIONS})s?{_ID}", re.I),
+    "split": re.compile(
+        r"(data_?|k_?|cv_?)?(split|fold|subset|partition|phase|usage|set)(_?(name|no|id|\d+))?|"
+        r"(is_?)?(train|training|test|val|valid|validation)(_?(test|val|set|split))*",
         re.I,
     ),
-    "split": re.compile(r"(data_?)?(split|fold|subset|partition|phase|usage|set)(_?name)?", re.I),
 }
 
 
@@ -404,6 +419,8 @@ def unused_columns(
 
     >>> [*unused_columns(["image", "PatientID", "fold"], ["image"], patient=False, split=False)]
     [('PatientID', 'patient'), ('fold', 'split')]
+    >>> [*unused_columns(["lesion_id", "ExamNo"], [], patient=False, split=False)]
+    [('lesion_id', 'patient'), ('ExamNo', 'patient')]
     """
     taken = {"patient": patient, "split": split}
     for name in names:
@@ -430,29 +447,9 @@ def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
             yield Remark(table.name, what, f"--reader-column {name} keeps readers apart")
 
 
-def _find_files(folder: Path, records: Sequence[Record]) -> tuple[Sequence[Record], list[Remark]]:
-    """Return records with the places of files that are in a sub-folder.
-
-    A file that is not where its row says is looked for by its name in all of the folder; one that
-    has the name alone is taken. Nothing is taken where several have it.
-    """
-    there = [os.path.isfile(os.path.join(folder, record.place[1])) for record in records]
-    if all(there):
-        return records, []
-    by_name: dict[str, str] = {}
-    for path in files_in(folder):
-        if is_picture(path):
-            name = os.path.basename(path)
-            by_name[name] = "" if name in by_name else path  # of several, none
-    placed, moved = RecordList(), 0
-    for record, is_there in zip(records, there, strict=True):
-        name = re.split(r"[/\\]", record.place[1])[-1]
-        found = "" if is_there else by_name.get(name, "")
-        moved += bool(found)
-        place = (str(folder), found, *record.place[2:])
-        placed.append(replace(record, place=place) if found else record)
-    what = "in a sub-folder, found by its name"
-    return placed, [Remark(f"{moved} images", what)] if moved else []
+def pictures_in(folder: Path) -> Iterator[str]:
+    """Yield the paths of the pictures in a folder."""
+    return (path for path in walk_files(folder) if is_picture(path))
 
 
 def join_rows(
@@ -538,14 +535,27 @@ def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]
     """Yield the rows of a CSV file with the number of the line that each begins on."""
     delimiter, _ = _header(table, columns)
     with _reading(table, columns.encoding) as file:
+        comments = _skip_comments(file, columns)
         reader = csv.DictReader(file, delimiter=delimiter)
         _check_columns(table, list(reader.fieldnames or []), columns)
-        line = reader.line_num + 1
+        line = comments + reader.line_num + 1
         for row in reader:
             if None in row or None in row.values():
                 raise ConfigError(f"{table} line {line}: not as many fields as the header has")
             yield line, row
-            line = reader.line_num + 1
+            line = comments + reader.line_num + 1
+
+
+def _skip_comments(file: TextIO, columns: Columns) -> int:
+    """Pass over lines that begin with # before the header, and return how many these are."""
+    count = 0
+    while True:
+        start = file.tell()
+        line = file.readline()
+        if not line.startswith("#") or columns.image in line:
+            file.seek(start)
+            return count
+        count += 1
 
 
 @contextmanager
@@ -569,6 +579,11 @@ def _reading(table: Path, encoding: str | None) -> Iterator[TextIO]:
         raise ConfigError(f"{table}: not a CSV file: {error}") from error
 
 
+def header_of(table: str | Path, columns: Columns) -> list[str]:
+    """Return the names of a table's columns."""
+    return _header(Path(table), columns)[1]
+
+
 def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     """Return what separates the cells of a table, and its header.
 
@@ -577,6 +592,7 @@ def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     """
     first = "\t" if table.suffix == ".tsv" else ","
     with _reading(table, columns.encoding) as file:
+        _skip_comments(file, columns)
         line = file.readline()
         headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in (first, *",;\t|")}
     delimiter = next((sign for sign, names in headers.items() if columns.image in names), first)

@@ -1,4 +1,7 @@
-"""YOLO: a text file a picture, a line an object, in fractions; data.yaml names the classes.
+"""YOLO: a text file a picture, a line an object, in fractions; a file names the classes.
+
+That is data.yaml, or a list with a name a line, as labelImg, Label Studio and CVAT write it
+(``classes.txt``, ``obj.names``).
 
 A line is ``class x y width height`` with the middle of the box, or ``class x1 y1 x2 y2 …`` with the
 corners of a polygon, around which the box is drawn. The text file of ``…/images/1.jpg`` is
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -34,6 +37,8 @@ from medreward.files.progress import show_progress
 from medreward.files.reading import parse_yaml, read_text
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml")
+_LISTS = ("classes.txt", "obj.names", "labels.txt")
+_FAR = 0.1  # of the picture's side
 _SLACK = 1e-3  # by which rounded fractions may leave the picture
 
 
@@ -65,14 +70,15 @@ def open_yolo(folder: str | Path) -> Source:
     """
     check_folder(folder)
     folder = Path(folder)
-    names = _class_names(folder)
     paths = files_in(folder)
+    names = _class_names(folder, paths)
     pictures = [path for path in paths if is_picture(path)]
     if not pictures:
         raise ConfigError(f"{folder}: no picture in it")
     there = {*paths}
     records: list[Record] = []
     remarks: list[Remark] = []
+    drawn: list[tuple[NamedBox, tuple[int, int]]] = []
     for number, path in enumerate(show_progress(pictures, desc="labels", unit="file"), 1):
         labels = next((one for one in _label_files(path) if one in there), None)
         where = printable(path)
@@ -82,6 +88,7 @@ def open_yolo(folder: str | Path) -> Source:
             size, labels = None, None
             remarks.append(Remark(where, f"its size cannot be read: {error}"))
         found = [] if labels is None or size is None else _boxes(folder / labels, names, size)
+        drawn += [(box, size) for box in found if size]
         boxes, said = clean_boxes(found, size, where)
         remarks += said
         if found and not boxes:
@@ -100,16 +107,34 @@ def open_yolo(folder: str | Path) -> Source:
                 unsaid=labels is None,
             )
         )
+    _check_middles(folder, drawn)
     return Source(f"YOLO {folder.name}", records, load_file, remarks=tuple(remarks))
 
 
-def _class_names(folder: Path) -> dict[int, str]:
+def _check_middles(folder: Path, drawn: Sequence[tuple[NamedBox, tuple[int, int]]]) -> None:
+    """Raise `ConfigError` for corners in place of the middle, width and height.
+
+    They are taken as such where half of the boxes reach far over the border of their pictures, and
+    all of them make sense as corners.
+    """
+    far = 0
+    for (_, (x1, y1, x2, y2)), (across, down) in drawn:
+        if not ((x1 + x2) / 2 < x2 - x1 and (y1 + y2) / 2 < y2 - y1):
+            return
+        over = max(-x1 / across, -y1 / down, x2 / across - 1, y2 / down - 1)
+        far += over > _FAR
+    if len(drawn) > 1 and far >= len(drawn) / 2:
+        raise ConfigError(
+            f"{folder}: {far} of {len(drawn)} boxes reach far over the border of their pictures as "
+            f"x, y, width, height with the middle in x, y, and all of them fit as x1, y1, x2, y2; "
+            f"convert them"
+        )
+
+
+def _class_names(folder: Path, paths: Sequence[str]) -> dict[int, str]:
     file = next((folder / name for name in _NAMES if (folder / name).is_file()), None)
     if file is None:
-        raise ConfigError(
-            f"{folder}: none of {', '.join(_NAMES)} is in it, which names the classes: "
-            f"names: [first, second]"
-        )
+        return _listed_names(folder, paths)
     try:
         content: Any = parse_yaml(read_text(file))
     except ConfigError as error:
@@ -122,6 +147,20 @@ def _class_names(folder: Path) -> dict[int, str]:
     ):
         raise ConfigError(f"{file}: names: {quote(names)} is not a list of classes")
     return {key: str(name) for key, name in names.items()}
+
+
+def _listed_names(folder: Path, paths: Sequence[str]) -> dict[int, str]:
+    """Return the names of a list with one a line, which may lie beside the labels."""
+    files = [path for path in paths if os.path.basename(path) in _LISTS]
+    lists = {path: tuple(read_text(folder / path, "utf-8-sig").splitlines()) for path in files}
+    if len({*lists.values()}) != 1:
+        found = f"; {' and '.join(files)} differ" if lists else ""
+        raise ConfigError(
+            f"{folder}: none of {', '.join((*_NAMES, *_LISTS))} is in it, which names the classes: "
+            f"names: [first, second]{found}"
+        )
+    lines = next(iter(lists.values()))
+    return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
 
 
 def _label_files(path: str) -> list[str]:
@@ -157,12 +196,12 @@ def _box(where: str, words: list[str], names: Mapping[int, str], size: tuple[int
         raise ConfigError(f"{where}: {quote(' '.join(words))} is not a line of numbers") from None
     if key not in names:
         known = ", ".join(f"{k} ({name})" for k, name in names.items())
-        raise ConfigError(f"{where}: class {key} is none of data.yaml's: {known}")
+        raise ConfigError(f"{where}: class {key} is none of those that are named: {known}")
     is_polygon = len(values) >= 6 and len(values) % 2 == 0
     if len(values) != 4 and not is_polygon:
         raise ConfigError(
             f"{where}: {len(values)} numbers behind the class; 4 are a box (x, y, width, height), "
-            f"6 and more in pairs a polygon"
+            f"6 and more in pairs a polygon; a fifth is a model's confidence, which labels have not"
         )
     if not all(-_SLACK <= value <= 1 + _SLACK for value in values):
         raise ConfigError(

@@ -231,7 +231,7 @@ def _check_model_files(config: Any, rows: RowScorer) -> Iterator[str]:
         return
     kept = 0
     for file in _listed(config.data.train_files):
-        yield from (f"  {line}" for line in check_rows_for_model(name, file, rows.scorer))
+        yield from (f"  {line}" for line in check_rows_for_model(model, file, rows.scorer))
         found = count_long(model, file, most)
         if found is None:
             return

@@ -22,7 +22,7 @@ from medreward.kinds.truth import target_of
 from medreward.priors.asked import frame_of
 from medreward.priors.template import message_parts
 from medreward.scoring.scorer import Scorer
-from medreward.task.profile import profiles_for
+from medreward.task.profile import ModelProfile, profiles_for
 from medreward.text.formats.base import THINK_TAGS
 from medreward.text.formats.by_rewriting import END_TOKENS
 
@@ -79,6 +79,11 @@ class ModelFiles:
         own = self.json("preprocessor_config.json")
         nested = (self.json("processor_config.json") or {}).get("image_processor")
         return own or (nested if isinstance(nested, dict) else {})
+
+    @property
+    def profiles(self) -> list[ModelProfile]:
+        """The shipped profiles for it."""
+        return profiles_for(self.name, str((self.config or {}).get("model_type", "")))
 
     @property
     def resize(self) -> tuple[int, int, int] | None:
@@ -176,7 +181,7 @@ class ModelFiles:
 
 
 def check_rows_for_model(
-    name: str,
+    model: ModelFiles,
     path: str | Path,
     scorer_of: ScorerOf | None = None,
     *,
@@ -185,7 +190,7 @@ def check_rows_for_model(
     """Yield what is known of a model, then what does not fit a file of rows.
 
     Args:
-        name: the model's folder or hub name.
+        model: the model's files.
         path: the parquet file of rows, of which the first are rendered.
         scorer_of: returns the scorer of a row's data source and extra_info; None: that of the
             card.
@@ -194,7 +199,6 @@ def check_rows_for_model(
     Raises:
         ConfigError: if the model cannot be read, or something does not fit; it names all of that.
     """
-    model = ModelFiles(name)
     yield from _about(model)
     scorers = scorer_of or scorers_of(None)
     problems: dict[str, int] = {}
@@ -224,7 +228,7 @@ def check_rows_for_model(
         )
     if problems:
         lines = [f"row {number}: {problem}" for problem, number in problems.items()]
-        raise ConfigError(f"{path} and {name}: " + "\n".join(lines))
+        raise ConfigError(f"{path} and {model.name}: " + "\n".join(lines))
 
 
 def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int] | None:
@@ -247,7 +251,7 @@ def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int
 def _about(model: ModelFiles) -> Iterator[str]:
     config = model.config or {}
     model_type = str(config.get("model_type", "unknown"))
-    found = ", ".join(one.name for one in profiles_for(model.name, model_type))
+    found = ", ".join(one.name for one in model.profiles)
     yield f"{model.name}: model type {model_type}; model profiles for it: {found or 'none'}"
     if model.resize is not None:
         factor, least, most = model.resize
@@ -309,8 +313,7 @@ def _frame_problems(model: ModelFiles, bound: Scorer, row: Mapping[str, Any]) ->
     if not task.has_places:
         return
     frame = frame_of(task, bound.settings)
-    model_type = str((model.config or {}).get("model_type", ""))
-    own = {one.frame: one.name for one in profiles_for(model.name, model_type) if one.frame}
+    own = {one.frame: one.name for one in model.profiles if one.frame}
     if own and frame not in own:
         named = ", ".join(f"{where} (profile {name})" for where, name in own.items())
         yield (

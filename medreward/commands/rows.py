@@ -56,6 +56,13 @@ def add_parser(commands: Any) -> None:
         "its weights are not read",
     )
     check.add_argument(
+        "--template-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="with --model: what the trainer hands the chat template, such as enable_thinking=true",
+    )
+    check.add_argument(
         "--max-prompt",
         type=int,
         metavar="TOKENS",
@@ -118,10 +125,13 @@ def _run_check(arguments: argparse.Namespace) -> int:
 
     if arguments.max_prompt is not None and not arguments.model:
         raise ConfigError("--max-prompt: it goes with --model, whose tokens are counted")
+    if arguments.template_option and not arguments.model:
+        raise ConfigError("--template-option: it goes with --model, whose chat template takes it")
     book = name_tasks(arguments.task)
     settings = reading_settings(arguments)
     check_together(settings)
-    model = ModelFiles(arguments.model) if arguments.model else None  # before rows are read
+    options = _template_options(arguments.template_option)
+    model = ModelFiles(arguments.model, options) if arguments.model else None  # before the rows
     scorer_of = scorers_of(book, settings)
     for file in arguments.file:
         try:
@@ -137,6 +147,20 @@ def _run_check(arguments: argparse.Namespace) -> int:
             for line in check_rows_for_model(model, file, scorer_of, max_prompt=limit):
                 print(f"  {line}")
     return 0
+
+
+def _template_options(given: list[str]) -> dict[str, Any]:
+    """Return the values of ``--template-option``, read as YAML."""
+    from medreward.errors import ConfigError, quote
+    from medreward.files.reading import parse_yaml
+
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--template-option: {quote(one)} is not NAME=VALUE")
+        found[name] = parse_yaml(value)
+    return found
 
 
 def _profile_for(model: ModelFiles) -> str:

@@ -27,6 +27,13 @@ from medreward.text.formats.base import THINK_TAGS
 from medreward.text.formats.by_rewriting import END_TOKENS
 
 ROWS = 8  # that are rendered, from the first on
+# What config.json calls the token of an image: most models, LLaVA, Kimi's.
+_IMAGE_TOKENS = ("image_token_id", "image_token_index", "media_placeholder_token_id")
+_SWITCH = (
+    "Where the template has the switch enable_thinking, trainers hand it over (TRL: "
+    "grpo.chat_template_kwargs, verl: data.apply_chat_template_kwargs), and --template-option "
+    "enable_thinking=true here"
+)
 
 
 class ModelFiles:
@@ -34,13 +41,16 @@ class ModelFiles:
 
     Args:
         name: a folder or a hub name.
+        options: what trainers give the chat template beside the messages, such as
+            ``{"enable_thinking": True}``.
 
     Raises:
         ConfigError: if there is no config.json.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
         self.name = name
+        self.options = dict(options or {})
         self.folder = Path(name) if Path(name).is_dir() else None
         if self.config is None:
             where = "the folder" if self.folder else "the hub, or its cache here,"
@@ -143,13 +153,17 @@ class ModelFiles:
     @property
     def image_token(self) -> str | None:
         """The token that stands for an image in a rendered prompt."""
-        number = (self.config or {}).get(
-            "image_token_id", (self.config or {}).get("image_token_index")
-        )
-        if not isinstance(number, int):
+        given = ((self.config or {}).get(name) for name in _IMAGE_TOKENS)
+        number = next((one for one in given if isinstance(one, int)), None)
+        if number is None:
             return None
         token = self.tokenizer.convert_ids_to_tokens(number)
         return token if isinstance(token, str) else None
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether its config.json speaks of images at all."""
+        return any(name in (self.config or {}) for name in (*_IMAGE_TOKENS, "vision_config"))
 
     @property
     def end_tokens(self) -> list[str]:
@@ -171,7 +185,7 @@ class ModelFiles:
         parts = [{**one, "content": message_parts(str(one["content"]))} for one in messages]
         try:
             text = self.tokenizer.apply_chat_template(
-                parts, add_generation_prompt=True, tokenize=False
+                parts, add_generation_prompt=True, tokenize=False, **self.options
             )
         except Exception as error:
             raise ConfigError(
@@ -284,19 +298,19 @@ def _format_problems(bound: Scorer, text: str) -> Iterator[str]:
         if mine is not None:
             yield (
                 f"the chat template ends with {closing}: thinking is off, and completions have no "
-                f"reasoning of that kind; {name} asks for one"
+                f"reasoning of that kind; {name} asks for one. {_SWITCH}"
             )
     elif mine is not None and form.opened_by == "template":
         yield (
             f"the chat template does not end with {mark}, which {name} takes for granted; take "
-            f"completion_format think_answer, or turn thinking on in the template"
+            f"completion_format think_answer, or turn thinking on in the template. {_SWITCH}"
         )
 
 
 def _image_problems(model: ModelFiles, text: str, row: Mapping[str, Any]) -> Iterator[str]:
     token, images = model.image_token, len(row["images"] or [])
     if token is None:
-        if images:
+        if images and not model.takes_images:
             yield "config.json names no image_token_id: the model takes no images"
         return
     marks = text.count(token)

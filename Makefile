@@ -21,7 +21,7 @@ test: .venv/dev.done  ## all tests but the slow ones
 test-slow: .venv/dev.done  ## the tests that take minutes, and more of what the others try
 	$(BIN)/python -m pytest -m slow
 
-test-trainers: .venv/dev.done  ## medreward beside TRL 0.18 to 1.8, ms-swift, verifiers, skyrl-gym: 15 GB, 30 minutes
+test-trainers: .venv/dev.done  ## medreward beside TRL 0.18 to 1.8, ms-swift, Axolotl, Unsloth, verifiers: 22 GB, 45 minutes
 	PYTHON=$(PYTHON) tests/trainer_versions.sh $(TRAINERS)
 
 lint: .venv/dev.done

@@ -33,6 +33,7 @@ from medreward_trl.recipe import (
     check_model,
     check_rows,
     command_line,
+    idle_settings,
     read_config,
 )
 
@@ -171,6 +172,8 @@ def dry_run(config: dict[str, Any], arm: str) -> None:
         print(f"-- stage {number}: {how} on {stage.name}, {stage.steps} steps, {stage.rows}")
         for line in check_rows(from_parquet(stage.rows), stage.task, stage.reward):
             print(line)
+        for name in idle_settings([stage.task], stage.reward):
+            print(f"note: {stage.name}.reward.{name} shapes nothing of a {stage.task.kind} task")
     print(check_model(config["model"]))
     print("dry run passed; the model was not loaded")
 

@@ -26,6 +26,7 @@ from medreward_trl.recipe import (
     check_rows,
     command_line,
     evaluate_policy,
+    idle_settings,
     load_processor,
     read_config,
     rows_of_tasks,
@@ -66,6 +67,7 @@ def load_data(config: dict[str, Any], tasks: list[Task]) -> Dataset:
                     f"{paths[0]} {', '.join(parts[0].column_names)}: rows of one run have one "
                     f"image each, or all a list of them"
                 )
+        _check_knowledge(config.get("knowledge"), parts)
         return concatenate_datasets(parts)
     if not data.get("npz"):
         raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
@@ -75,6 +77,27 @@ def load_data(config: dict[str, Any], tasks: list[Task]) -> Dataset:
     return from_rows(make_rows(examples, tasks[0], config.get("knowledge", "full")))
 
 
+def _check_knowledge(asked: object, parts: list[Dataset]) -> None:
+    """Raise `ConfigError` if no knowledge is asked for and rows bring some."""
+    with_knowledge = sum(bool(text) for part in parts for text in part["knowledge"])
+    if asked == "none" and with_knowledge:
+        raise ConfigError(
+            f"knowledge: 'none', but {with_knowledge} of {sum(map(len, parts))} rows of "
+            f"data.parquet have knowledge in their prompts, which stays there; prepare rows with "
+            f"`medreward prepare --knowledge none`"
+        )
+
+
+def unread(config: dict[str, Any]) -> list[str]:
+    """Return what of a configuration has no effect since the rows are in data.parquet."""
+    data = config["data"]
+    if not data.get("parquet"):
+        return []
+    found = [f"data.{name}" for name in ("npz", "limit") if data.get(name)]
+    found += ["data.split"] if data.get("split") not in (None, "train") else []
+    return [*found, "knowledge"] if config.get("knowledge") else found
+
+
 def dry_run(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
     """Check what needs no GPU: settings, images, prompts, and the reward on the first rows."""
     reward = config.get("reward") or {}
@@ -82,6 +105,14 @@ def dry_run(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
         for line in check_rows(own, task, reward):
             print(line)
     reward_funcs(tasks, **reward)
+    for name in idle_settings(tasks, reward):
+        kinds = ", ".join(f"{task.name}: {task.kind}" for task in tasks)
+        print(f"note: reward.{name} shapes nothing here ({kinds})")
+    if unread(config):
+        print(
+            f"note: not read, since the rows of data.parquet have prompts and knowledge of their "
+            f"own: {', '.join(unread(config))}"
+        )
     held_out = config.get("evaluation")
     if held_out:
         count = check_held_out(held_out, config["task"], reward)

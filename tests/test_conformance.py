@@ -21,6 +21,9 @@ from medreward_conformance import (
     Arrival,
     Call,
     Observation,
+    Rank,
+    Ranks,
+    Sampled,
     Sent,
     check,
     observe,
@@ -28,6 +31,7 @@ from medreward_conformance import (
 )
 from medreward_conformance.command import add_parser
 from medreward_conformance.protocol import CHECKS, NEEDED
+from medreward_conformance.trl_ranks import observe_ranks
 
 ROOT = Path(__file__).parent.parent
 END, BOX = "<|im_end|>", "<box>"
@@ -47,6 +51,42 @@ def sound() -> Observation:
         prefill="<step>\n",
         scores={one.key: probe_value(one.text) for one in sent},
         failure="stops",
+        ranks=sound_ranks(),
+    )
+
+
+def sound_ranks() -> Ranks:
+    """Return two processes with a group of two each."""
+    texts = [[Sampled(1, name, text) for text in "xy"] for name in ("a", "b")]
+    logged = [{"reward": 0.5, "zero_variance": 0.0}]
+    ranks = [Rank(own, [own], own, logged) for own in texts]
+    return Ranks(ranks, [*texts[0], *texts[1]], logged, copies=2)
+
+
+def other_ranks(change: Callable[[Ranks], Ranks]) -> Callable[[Observation], Observation]:
+    def changed(seen: Observation) -> Observation:
+        assert isinstance(seen.ranks, Ranks)
+        return replace(seen, ranks=change(seen.ranks))
+
+    return changed
+
+
+def second_rank(change: Callable[[Rank, Rank], Rank]) -> Callable[[Observation], Observation]:
+    """Change the second process, of which the first is given too."""
+    return other_ranks(
+        lambda seen: seen._replace(ranks=[seen.ranks[0], change(seen.ranks[1], seen.ranks[0])])
+    )
+
+
+def swapped(seen: Ranks) -> Ranks:
+    """Let each process score and trace one completion of the other's group."""
+    a, b = seen.ranks
+    first, second = [a.sent[0], b.sent[0]], [a.sent[1], b.sent[1]]
+    return seen._replace(
+        ranks=[
+            a._replace(calls=[first], traced=first),
+            b._replace(calls=[second], traced=second),
+        ]
     )
 
 
@@ -102,6 +142,31 @@ FAULTS: dict[str, tuple[Callable[[Observation], Observation], set[str]]] = {
         lambda seen: replace(seen, failure="a reward that raises counts as 0"),
         {"exception"},
     ),
+    "a process that scores what another has": (
+        second_rank(lambda own, other: own._replace(calls=other.calls, traced=other.traced)),
+        {"ranks: once", "ranks: groups", "ranks: trace"},
+    ),
+    "a group that two processes share": (other_ranks(swapped), {"ranks: groups"}),
+    "a process that writes over another's file": (
+        second_rank(lambda own, other: own._replace(traced=[*other.traced, *own.traced])),
+        {"ranks: trace"},
+    ),
+    "a completion that readers lose": (
+        other_ranks(lambda seen: seen._replace(merged=seen.merged[1:])),
+        {"ranks: trace"},
+    ),
+    "metrics of one process's rows": (
+        second_rank(lambda own, _: own._replace(logged=[{**own.logged[0], "reward": 0.25}])),
+        {"ranks: metrics"},
+    ),
+    "a metric that one process has alone": (
+        other_ranks(lambda seen: seen._replace(alone=[{"reward": 0.5}])),
+        {"ranks: metrics"},
+    ),
+    "a step that a process does not log": (
+        second_rank(lambda own, _: own._replace(logged=[])),
+        {"ranks: metrics"},
+    ),
 }
 
 
@@ -113,8 +178,16 @@ def test_a_sound_trainer_is_ok() -> None:
     assert verdicts(sound(), "ok") == set(CHECKS)
 
 
+OF_RANKS = {name for name in CHECKS if name.startswith("ranks: ")}
+
+
 def test_of_an_empty_run_nothing_is_said() -> None:
-    assert verdicts(Observation("none"), "not seen") == set(CHECKS)
+    nothing = Observation("none", ranks=Ranks([Rank([], [], [], [])] * 2, [], [], copies=2))
+    assert verdicts(nothing, "not seen") == set(CHECKS)
+
+
+def test_ranks_that_were_not_run_are_not_tried() -> None:
+    assert verdicts(Observation("none"), "not tried") == OF_RANKS
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -127,6 +200,9 @@ def test_every_check_has_a_fault() -> None:
     assert set().union(*(found for _, found in FAULTS.values())) == set(CHECKS)
 
 
+UNRANKED = {**dict.fromkeys(CHECKS, "ok"), **dict.fromkeys(OF_RANKS, "not tried")}
+
+
 def run(*argv: str) -> int:
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
@@ -135,11 +211,34 @@ def run(*argv: str) -> int:
 
 
 def test_trl(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("trl", "--json") == 1
+    assert run("trl", "--json", "--ranks", "1") == 1
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     found = {one["name"]: one["verdict"] for one in said["checks"]}
-    assert found == {**dict.fromkeys(CHECKS, "ok"), "special tokens": "differs"}
+    assert found == {**UNRANKED, "special tokens": "differs"}
     assert said["trainer"].startswith("trl ")
+
+
+@pytest.mark.slow
+def test_two_processes_of_trl(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "medreward", "conformance", "trl"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr[-3000:]
+    lines = {line[2:18].strip(): line[19:] for line in done.stdout.splitlines()[-len(CHECKS) :]}
+    assert {lines[name].split()[0] for name in OF_RANKS} == {"ok"}, lines
+    assert "32 completions of 2 processes" in lines["ranks: once"]
+    assert "8 groups" in lines["ranks: groups"]
+    for metric in ("correct", "unreadable", "zero_variance", "reward_std", "rewards/format/mean"):
+        assert metric in lines["ranks: metrics"]
+
+
+def test_processes_that_do_not_share_the_groups_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"ranks: 3 processes do not share 4 groups"):
+        observe_ranks(3)
 
 
 @pytest.mark.slow
@@ -149,7 +248,8 @@ def test_verl(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("verl ")
     differ = [line for line in lines[1:] if "  differs  " in line]
     assert [line.split("  ")[1] for line in differ] == ["special tokens", "groups"]
-    assert sum(" ok " in line for line in lines) == len(CHECKS) - 2
+    assert sum(" ok " in line for line in lines) == len(CHECKS) - 2 - len(OF_RANKS)
+    assert sum(" not tried " in line for line in lines) == len(OF_RANKS)
 
 
 def outside(python: str, trainer: str, *folders: str) -> dict[str, str]:
@@ -173,7 +273,7 @@ def outside(python: str, trainer: str, *folders: str) -> dict[str, str]:
 def test_easyr1() -> None:
     found = outside(sys.executable, "easyr1", os.environ["MEDREWARD_EASYR1"])
     differ = {"special tokens": "differs", "columns": "differs"}  # the split is not in the truth
-    assert found == {**dict.fromkeys(CHECKS, "ok"), **differ}
+    assert found == {**UNRANKED, **differ}
 
 
 @pytest.mark.skipif(
@@ -182,7 +282,7 @@ def test_easyr1() -> None:
 def test_ms_swift() -> None:
     found = outside(os.environ["MEDREWARD_SWIFT"], "ms-swift")
     differ = {"prefilled think": "differs", "call": "differs"}
-    assert found == {**dict.fromkeys(CHECKS, "ok"), **differ}
+    assert found == {**UNRANKED, **differ}
 
 
 def test_a_trainer_that_is_not_here_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -193,6 +194,63 @@ def test_a_model_that_cannot_be_read_is_named(
     (model / spoil).unlink()
     assert checked(rows, "--model", model) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("named", "status", "message"),
+    [
+        ("media_placeholder_token_id", 0, "images among them"),  # Kimi-VL's
+        ("image_token_index", 0, "images among them"),  # LLaVA's
+        ("vision_config", 0, "NOT counted"),  # takes images; of which token is not said
+        ("other", 2, "the model takes no images"),
+    ],
+)
+def test_what_a_model_calls_its_image_token(
+    named: str, status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, model = label_rows(tmp_path), model_folder(tmp_path / "m")
+    config = json.loads((model / "config.json").read_text())
+    number = config.pop("image_token_id")
+    config[named] = {} if named == "vision_config" else number
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert checked(rows, "--model", model) == status
+    said = capsys.readouterr()
+    assert message in said.out + said.err
+
+
+def test_a_template_with_a_switch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = "{% if enable_thinking is true %}<think>\n{% else %}<think>\n\n</think>\n\n{% endif %}"
+    rows = label_rows(tmp_path, "prefilled_think")
+    model = model_folder(tmp_path / "m", start=start)
+    given = [rows, "--model", model, "--completion-format", "prefilled_think"]
+    assert checked(*given) == 2
+    assert "--template-option enable_thinking=true here" in capsys.readouterr().err
+    assert checked(*given, "--template-option", "enable_thinking=true") == 0
+    assert checked(*given, "--template-option", "enable_thinking") == 2
+    assert "'enable_thinking' is not NAME=VALUE" in capsys.readouterr().err
+    assert checked(rows, "--template-option", "enable_thinking=true") == 2
+    assert "it goes with --model" in capsys.readouterr().err
+
+
+# A folder of folders, each with the small files of a real model, named as on the hub.
+REAL = os.environ.get("MEDREWARD_MODELS")
+
+
+@pytest.mark.skipif(REAL is None, reason="MEDREWARD_MODELS names no folder of real models' files")
+def test_profiles_fit_the_real_templates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = 0
+    for folder in sorted(Path(str(REAL)).iterdir()):
+        for profile in profiles_for(folder.name):
+            (tmp_path / profile.name).mkdir(exist_ok=True)
+            rows = label_rows(tmp_path / profile.name, profile.completion_format)
+            status = checked(rows, "--model", folder, "--model-profile", profile.name)
+            assert status == 0, capsys.readouterr().err
+            factor = f"--seen {profile.factor} "
+            assert profile.factor is None or factor in capsys.readouterr().out
+            seen += 1
+    assert seen
 
 
 @pytest.mark.parametrize("name", profile_names())

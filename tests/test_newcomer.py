@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from medreward import Task, explain
+from medreward import ConfigError, Task, explain
 from medreward.commands.cli import main
+from medreward.priors.asked import contradictions
+from medreward.priors.prompt import PromptBuilder
 from medreward.runs import analyse, describe_run, read_trace
+from medreward.scoring.scorer import Scorer, scorer
+from medreward.scoring.trace import TraceWriter
+from medreward.text.formats.registry import format_names, format_of
+from medreward_swift.options import check_names
+from tests.processes import run_alone
+from tests.test_model_check import label_rows, model_folder
 
 CARD = "name: level\nkind: ordinal\nquestion: How high?\nlabels: [low, middle, high]\n"
 RIGHT = "<think>Looked.</think><answer>1</answer>"
@@ -143,3 +152,109 @@ def test_questions_about_boxes_say_that_the_cards_frame_is_not_used(
     assert "the card's frame: not used" in capsys.readouterr().out
     assert main(words) == 0
     assert "the card's frame" not in capsys.readouterr().out
+
+
+def test_an_audit_takes_the_models_format(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["audit", "--task", "pneumoniamnist", "--family", "empty-answer"]
+    assert main([*given, "--completion-format", "prefilled_think"]) == 0
+    assert main([*given, "--model-profile", "qwen3_vl_thinking"]) == 0
+    assert main([*given, "--model-profile", "qwen3vl_thinking"]) == 2
+    assert "did you mean 'qwen3_vl_thinking'" in capsys.readouterr().err
+    given = ["audit", "--task", "mni152_brain_box", "--family", "empty-answer"]
+    assert main([*given, "--model-profile", "qwen3_vl"]) == 0
+
+
+def test_settings_that_do_not_go_together_are_no_fault_of_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = label_rows(tmp_path)
+    wrong = ["--model-profile", "qwen3_vl_thinking", "--completion-format", "boxed"]
+    for options, message in (
+        (["--model-profile", "qwen3vl"], "did you mean 'qwen3_vl'"),
+        (["--completion-format", "boxd"], "did you mean 'boxed'"),
+        (wrong, "--model-profile qwen3_vl_thinking has 'prefilled_think'"),
+    ):
+        assert main(["rows", "check", str(rows), *options]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert "row 0" not in said
+        assert len(said.splitlines()) == 1
+
+
+def test_a_model_is_looked_for_before_rows_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = label_rows(tmp_path)
+    assert main(["rows", "check", str(rows), "--model", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "has no config.json" in said.err
+    assert "rows are right" not in said.out
+
+
+def test_rows_of_a_profile_are_checked_by_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = label_rows(tmp_path, "prefilled_think")
+    model = model_folder(tmp_path / "Qwen3-VL-4B-Thinking", start="<think>\n")
+    given = ["rows", "check", str(rows), "--model", str(model)]
+    assert main(given) == 2
+    assert "is qwen3_vl_thinking: where the rows were prepared for it" in capsys.readouterr().err
+    assert main([*given, "--model-profile", "qwen3_vl_thinking"]) == 0
+
+
+def test_a_missing_folder_is_named_before_torch_is_loaded(tmp_path: Path) -> None:
+    code = (
+        "import sys; from medreward.commands.cli import main;"
+        f"code = main(['demo', '--rows', {str(tmp_path / 'nothere')!r}]);"
+        "sys.exit(9 if 'torch' in sys.modules else code)"
+    )
+    done = run_alone("-c", code)
+    assert done.returncode == 2
+    assert "nothere: no such folder; give what `medreward prepare --out` wrote" in done.stderr
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_without_an_image_none_is_spoken_of(name: str) -> None:
+    card = Task.load("yes_no")
+    task = replace(card, reward=card.reward.updated({"completion_format": name}))
+    prompt = PromptBuilder(task)()
+    said = prompt.with_images(0).messages[-1]["content"]
+    assert "about the image" not in said
+    assert said.replace("First reason", "First reason about the image") == prompt.text
+    others = [one for one in format_names() if one not in (name, *_alike(name))]
+    assert [*contradictions(said, task, task.reward)] == []
+    for other in others:
+        assert [*contradictions(said, task, task.reward.updated({"completion_format": other}))]
+
+
+def _alike(name: str) -> list[str]:
+    """Return the formats whose sentence a prompt for this one holds too."""
+    said = format_of(name).instruct("x")
+    return [one for one in format_names() if format_of(one).instruct("x") in said]
+
+
+def test_a_card_of_ones_own_is_named_where_ms_swift_sees_it(tmp_path: Path) -> None:
+    card = tmp_path / "num.yaml"
+    card.write_text("name: measure\nkind: number\nquestion: How long?\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"MEDREWARD_SETTINGS='\{tasks: \{a: b.yaml\}\}', then"):
+        check_names(["a=b.yaml"])
+    with pytest.raises(ConfigError, match=r"tasks: \{measure: .*num.yaml\}.*medreward_swift meas"):
+        check_names([str(card)])
+    check_names(["retinamnist"])
+
+
+def test_a_run_with_other_settings_is_not_taken_for_one_that_goes_on(tmp_path: Path) -> None:
+    path = write_trace(tmp_path / "trace.jsonl", Task.load("retinamnist"), ["1"], 1, steps=4)
+    same = Scorer(Task.load("retinamnist"))
+    TraceWriter(path).mark_resumed(3, [same.signature("x")])
+    assert path.read_text().splitlines()[-1] == '{"resumed_after": 3}'
+    other = scorer("retinamnist", {"decay": "linear"})
+    TraceWriter(path).mark_resumed(3, [other.signature()])
+    assert json.loads(path.read_text().splitlines()[-1]) == {
+        "resumed_after": 3,
+        "other_settings": True,
+    }
+    fresh = TraceWriter(tmp_path / "new.jsonl")
+    fresh.mark_resumed(3, [same.signature()])
+    assert fresh.path.read_text() == '{"resumed_after": 3}\n'
+    assert [row.step for row in read_trace([path])] == [1, 2, 3]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from medreward import ConfigError, Task
 from medreward.data import mni152
+from medreward.data.example import Example
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import Row, make_row, make_rows
 from medreward.kinds.truth import ground_truth
@@ -301,3 +302,33 @@ def test_a_limit_of_pixels_reaches_the_image_processor(tmp_path: Path) -> None:
     made = load_processor(str(tmp_path / "qwen"), {"max_pixels": 50_176})
     grid = made.image_processor(Image.new("RGB", (640, 480)))["image_grid_thw"][0]
     assert 0 < grid[1] * grid[2] * 14 * 14 <= 50_176
+
+
+def test_a_dry_run_says_which_settings_have_no_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}", encoding="utf-8")
+    path = write(tmp_path / "rows.parquet", level_rows())
+    options = [
+        "--dry-run",
+        "--set",
+        f"grpo.output_dir={tmp_path / 'out'}",
+        "--set",
+        f"model={model}",
+    ]
+    options += ["--set", "task=pneumoniamnist", "--set", f"data.parquet={path}"]
+    assert run_recipe(monkeypatch, *options) == 0
+    said = capsys.readouterr().out
+    assert "note: reward.decay shapes nothing here (pneumoniamnist: classification)" in said
+    assert "note: reward.delta" not in said
+    assert "of their own: data.npz, knowledge\n" in said
+    others = ["--set", "data.npz=null", "--set", "data.limit=3", "--set", "knowledge=null"]
+    assert run_recipe(monkeypatch, *options, *others) == 0
+    assert "of their own: data.limit\n" in capsys.readouterr().out
+    card = Task.load("pneumoniamnist")
+    examples = [Example(Image.new("L", (SIZE, SIZE)), 0, "a", "train")]
+    write_parquet(path, make_rows(examples, card, "context"))
+    assert run_recipe(monkeypatch, *options, "--set", "knowledge=none") == 2
+    assert "'none', but 1 of 1 rows of data.parquet have knowledge" in capsys.readouterr().err

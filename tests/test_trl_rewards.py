@@ -154,7 +154,7 @@ def test_the_knowledge_column_is_what_recitation_compares_with() -> None:
         ({"target": [1, None, 1]}, "row 1 of the batch.*target None"),
         ({}, "has no column but the prompts; target_column="),
         ({"target": [1, 1]}, "column 'target': 2 values for 3 completions"),
-        ({"target": None}, "column 'target': None is no list"),
+        ({"target": None}, "column 'target' is missing; the data set has"),
         ({"target": "1"}, "column 'target': '1' is no list"),
         ({"target": [1] * 3, "knowledge": [""]}, "column 'knowledge': 1 values for 3"),
     ],

@@ -225,3 +225,33 @@ def test_a_judge_decides_on_each_row_or_the_run_ends(tmp_path: Path) -> None:
     done = evaluate(tmp_path, "--env.taskset.task.settings", json.dumps({"judge": silent}))
     assert done.returncode != 0
     assert "judge: on_error: verifiers needs a number for every row" in done.stdout + done.stderr
+
+
+@needs_verifiers
+def test_an_environment_server_as_prime_rl_asks_it(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "test.parquet", target_rows("test"))
+    python = Path(os.environ["MEDREWARD_VERIFIERS"])
+    with endpoint() as address:
+        done = subprocess.run(
+            [str(python), str(ROOT / "tests" / "verifiers_env_worker.py"), str(tmp_path), address],
+            env={
+                **os.environ,
+                "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
+                "NO_KEY": "none",
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = {one["task"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert {*found} == {*TARGETS}
+    for name, target in TARGETS.items():
+        text = SAID[name]
+        if name == "multiple_choice":
+            text = "<think>A scanner.</think><answer>B</answer>"
+        total = shaped_reward(text, target, task=name, knowledge="")
+        assert found[name]["errors"] == []
+        assert found[name]["rewards"]["medreward"]["score"] == pytest.approx(total)

@@ -49,6 +49,20 @@ run() {
       environment skyrl "skyrl-gym==0.4.*"
       MEDREWARD_SKYRL="$WHERE/skyrl/bin/python" "$TESTS" -m pytest -q tests/test_other_trainers.py
       ;;
+    axolotl)  # its pins take pip an hour to resolve: uv does in seconds
+      environment uv uv
+      [ -x "$WHERE/axolotl/bin/python" ] || "$PYTHON" -m venv "$WHERE/axolotl"
+      "$WHERE/uv/bin/uv" pip install --python "$WHERE/axolotl/bin/python" \
+        --find-links "${PIP_FIND_LINKS:-$WHERE}" "$TORCH" "axolotl==0.19.0" ".[data]"
+      "$WHERE/axolotl/bin/python" -m pip check
+      MEDREWARD_AXOLOTL="$WHERE/axolotl/bin/python" "$TESTS" -m pytest -q tests/test_axolotl.py
+      ;;
+    unsloth)  # imports without a GPU where no torchvision is there that does not fit torch
+      environment unsloth "$TORCH" "unsloth==2026.10.9" ".[data]"
+      "$WHERE/unsloth/bin/python" -m pip uninstall -q -y torchvision
+      (cd "$WHERE" && HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 "$WHERE/unsloth/bin/python" -c \
+        "import unsloth, runpy; runpy.run_path('$OLDPWD/tests/trl_versions_worker.py', run_name='__main__')")
+      ;;
     *)
       echo "$1 is not one of ${ALL[*]}" >&2
       exit 2
@@ -56,6 +70,6 @@ run() {
   esac
 }
 
-ALL=(trl-0.18 trl-0.24 trl-0.29 trl-1.8 swift verifiers skyrl)
+ALL=(trl-0.18 trl-0.24 trl-0.29 trl-1.8 swift verifiers skyrl axolotl unsloth)
 if [ $# -eq 0 ]; then set -- "${ALL[@]}"; fi
 for name in "$@"; do run "$name"; done

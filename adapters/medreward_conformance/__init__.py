@@ -22,6 +22,7 @@ from medreward_conformance.protocol import (
     check,
     probe_value,
 )
+from medreward_conformance.ranks import Rank, Ranks, Sampled
 from medreward_conformance.table import TRAINERS, observe
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
     "Call",
     "Conformity",
     "Observation",
+    "Rank",
+    "Ranks",
+    "Sampled",
     "Sent",
     "check",
     "observe",

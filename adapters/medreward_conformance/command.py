@@ -17,15 +17,23 @@ def add_parser(commands: Any) -> None:
         "is not here.",
     )
     parser.add_argument("trainer", metavar="TRAINER", help="trl, verl, easyr1 or ms-swift")
+    parser.add_argument(
+        "--ranks",
+        type=int,
+        default=2,
+        choices=(1, 2, 4),
+        help="processes of one run to compare with one process, for trl; 1: none (default: 2)",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from medreward_conformance.protocol import DIFFERS, as_lines, check
+    from medreward_conformance.protocol import as_lines, check
     from medreward_conformance.table import observe
+    from medreward_conformance.verdicts import DIFFERS
 
-    seen = observe(arguments.trainer)
+    seen = observe(arguments.trainer, arguments.ranks)
     findings = check(seen)
     if arguments.json:
         rows = [finding._asdict() for finding in findings]

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 from medreward.errors import quote
+from medreward_conformance.ranks import Ranks, ranks_groups, ranks_metrics, ranks_once, ranks_trace
+from medreward_conformance.verdicts import DIFFERS, NOT_SEEN, NOT_TRIED, OK, Told
 
-OK, DIFFERS, NOT_SEEN = "ok", "differs", "not seen"
 # What medreward's rewards need of a row, however a trainer brings it.
 NEEDED = ("task", "target", "knowledge", "id", "split")
 
@@ -73,6 +74,7 @@ class Observation:
         prefill: what the prompt's end has opened already, such as ``<think>``; "" for nothing.
         scores: the rewards that the trainer has in the end, by key; None: not seen.
         failure: what became of a reward that raised: "stops", or what happened instead.
+        ranks: what several processes of one run did; a text: why none were run.
 
     >>> Observation("mine 1.0").calls
     []
@@ -86,6 +88,7 @@ class Observation:
     prefill: str = ""
     scores: Mapping[Hashable, float] | None = None
     failure: str | None = None
+    ranks: Ranks | str = "no ranks were run"
 
 
 class Conformity(NamedTuple):
@@ -113,15 +116,14 @@ def probe_value(text: str) -> float:
 
 
 def check(seen: Observation) -> list[Conformity]:
-    """Return a finding for each check; "not seen" where the run could not tell.
+    """Return a finding for each check.
+
+    "not seen" where the run could not tell, "not tried" where there was no run of that sort.
 
     >>> [finding.name for finding in check(Observation("mine 1.0"))][:4]
     ['text', 'special tokens', 'end token', 'prompt']
     """
     return [Conformity(name, *judge(seen)) for name, judge in CHECKS.items()]
-
-
-Told = tuple[str, str]
 
 
 def _pairs(seen: Observation) -> list[tuple[Sent, Arrival]]:
@@ -299,6 +301,13 @@ def _failure(seen: Observation) -> Told:
     return DIFFERS, seen.failure
 
 
+def _of_ranks(judge: Callable[[Ranks], Told]) -> Callable[[Observation], Told]:
+    def told(seen: Observation) -> Told:
+        return (NOT_TRIED, seen.ranks) if isinstance(seen.ranks, str) else judge(seen.ranks)
+
+    return told
+
+
 CHECKS: Mapping[str, Callable[[Observation], Told]] = {
     "text": _text,
     "special tokens": _special,
@@ -311,6 +320,10 @@ CHECKS: Mapping[str, Callable[[Observation], Told]] = {
     "order": _order,
     "groups": _groups,
     "exception": _failure,
+    "ranks: once": _of_ranks(ranks_once),
+    "ranks: groups": _of_ranks(ranks_groups),
+    "ranks: trace": _of_ranks(ranks_trace),
+    "ranks: metrics": _of_ranks(ranks_metrics),
 }
 
 

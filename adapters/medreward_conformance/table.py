@@ -19,29 +19,52 @@ class Trainer(NamedTuple):
         module: whose function `observe` runs it.
         needs: the modules of the trainer without which it cannot.
         mend: what to do where they are missing.
+        untried: why no processes of one run are started.
+        ranks: whose function `observe_ranks` starts them instead; "" for none.
     """
 
     module: str
     needs: tuple[str, ...]
     mend: str
+    untried: str
+    ranks: str = ""
 
 
 TRAINERS: Mapping[str, Trainer] = {
-    "trl": Trainer("trl", ("trl",), "pip install 'medreward[trl]'"),
-    "verl": Trainer("verl", ("verl.experimental.reward_loop",), "pip install 'medreward[verl]'"),
+    "trl": Trainer(
+        "trl",
+        ("trl",),
+        "pip install 'medreward[trl]'",
+        "one process was asked for",
+        ranks="trl_ranks",
+    ),
+    "verl": Trainer(
+        "verl",
+        ("verl.experimental.reward_loop",),
+        "pip install 'medreward[verl]'",
+        "two reward workers of one driver are run, no ranks of the policy",
+    ),
     "easyr1": Trainer(
         "easyr1",
         ("verl.workers.reward.function",),
         "put a checkout of EasyR1 before all else: PYTHONPATH=EasyR1 medreward conformance easyr1",
+        "its reward manager is run in one process",
     ),
     "ms-swift": Trainer(
-        "swift", ("swift",), "pip install ms-swift msgspec, in its own environment"
+        "swift",
+        ("swift",),
+        "pip install ms-swift msgspec, in its own environment",
+        "swift rlhf is run in one process",
     ),
 }
 
 
-def observe(name: str) -> Observation:
+def observe(name: str, ranks: int = 1) -> Observation:
     """Run a trainer's path to its reward and return what was seen.
+
+    Args:
+        name: of `TRAINERS`.
+        ranks: how many processes of one run to start, where that can be done for this trainer.
 
     Raises:
         ConfigError: if the trainer is not known, or not installed here.
@@ -58,6 +81,10 @@ def observe(name: str) -> Observation:
     if missing:
         raise ConfigError(f"trainer: {name} is not here ({missing[0]}): {trainer.mend}")
     found: Observation = import_module(f"medreward_conformance.{trainer.module}").observe()
+    found.ranks = trainer.untried
+    if trainer.ranks and ranks > 1:
+        of_ranks = import_module(f"medreward_conformance.{trainer.ranks}")
+        found.ranks = of_ranks.observe_ranks(ranks)
     return found
 
 

@@ -5,7 +5,7 @@ import shlex
 import sys
 
 from medreward import ConfigError
-from medreward_swift.options import plugin_path, swift_options
+from medreward_swift.options import check_names, plugin_path, swift_options
 
 _CARDS = "cards of your own are named in MEDREWARD_SETTINGS='{tasks: {SOURCE: CARD.yaml}}'"
 
@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("task", nargs="*", help="a shipped task, or a SOURCE that settings name")
     tasks = parser.parse_args().task
     try:
+        check_names(tasks)
         found = swift_options(tasks) if tasks else [str(plugin_path())]
     except ConfigError as error:
         named = f"; {_CARDS}" if "tasks={SOURCE" in str(error) else ""

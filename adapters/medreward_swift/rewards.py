@@ -164,7 +164,8 @@ class SwiftBatch:
         """Note a resumed run; in a common file one rank could hide what another has written."""
         trace = self.scorers.trace
         if trace is not None and (trace.is_one_ranks or os.environ.get("WORLD_SIZE", "1") == "1"):
-            trace.mark_resumed(finished)
+            named = self.scorers.named.values()
+            trace.mark_resumed(finished, (one.signature("") for one in named))
 
 
 _BATCHES: list[SwiftBatch] = []

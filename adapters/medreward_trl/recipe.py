@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from importlib.util import find_spec
@@ -20,12 +21,14 @@ from medreward.checks import known_fields, mapping, whole
 from medreward.data.model_name import check_model
 from medreward.errors import expected
 from medreward.files.reading import parse_yaml, read_text
+from medreward.kinds.base import kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.kinds.truth import target_of
 from medreward.priors.asked import contradictions
 from medreward.scoring.schedule import ThresholdRules, settings_at
-from medreward.scoring.scorer import scorer
+from medreward.scoring.scorer import COMMON, scorer
 from medreward.scoring.signatures import SignatureSet
+from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import RewardSettings
 from medreward.text.shown import signed
 from medreward_trl.held_out import check_held_out, evaluate_policy
@@ -43,6 +46,7 @@ __all__ = [
     "check_rows",
     "command_line",
     "evaluate_policy",
+    "idle_settings",
     "load_processor",
     "read_config",
     "rows_of_tasks",
@@ -61,6 +65,8 @@ def command_line(about: str | None, config: Path) -> argparse.ArgumentParser:
         about: the recipe's docstring.
         config: its default configuration.
     """
+    # Of transformers and TRL, about what a recipe's own YAML file sets.
+    warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
     parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
     parser.add_argument("--config", type=Path, default=config)
     parser.add_argument("--dry-run", action="store_true", help="check all that needs no GPU")
@@ -269,6 +275,18 @@ def check_rows(
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
         signatures.add(right.signature, row["knowledge"])
     yield "\n" + "\n".join(signatures.texts())
+
+
+def idle_settings(tasks: Sequence[Task], reward: Mapping[str, Any]) -> list[str]:
+    """Return the reward settings that were given and shape the rewards of none of the tasks.
+
+    >>> idle_settings([Task.load("pneumoniamnist")], {"decay": "linear", "delta": -1})
+    ['decay']
+    """
+    of_kinds = {name for kind in kind_names() for name in rules_of(kind).settings}
+    parts = [part for task in tasks for part in (task, *task.fields.values())]
+    used = {name for part in parts for name in kind_of(part).settings}
+    return [name for name in reward if name in of_kinds - {*COMMON} - used]
 
 
 def _check_row(row: Mapping[str, Any], task: Task, settings: RewardSettings) -> list[Any]:

@@ -192,6 +192,10 @@ class BatchScorer:
         self, completions: Sequence[CompletionLike], columns: Mapping[str, Any]
     ) -> list[Score | None]:
         """Return the score of each row, None where its task is not one of ours."""
+        if isinstance(completions, str) or not hasattr(completions, "__len__"):
+            raise ConfigError(
+                f"completions: {quote(completions)} is no list; give a list of completions"
+            )
         count = len(completions)
         targets = self._column(columns, self.target_column, count, required=True)
         rows = list(
@@ -246,7 +250,8 @@ class BatchScorer:
         if self.trace is None or finished is None:
             return
         if finished > 0 and (self._finished < 0 or finished < self._finished):
-            self.trace.mark_resumed(finished)
+            own = () if self.schedule else (one.signature("") for one in self.scorers.values())
+            self.trace.mark_resumed(finished, own)  # a schedule's settings move by themselves
         self._finished = finished
 
     def write_trace(self, columns: Mapping[str, Any], *, evaluating: bool | None = None) -> None:
@@ -301,10 +306,11 @@ class BatchScorer:
     def _column(
         self, columns: Mapping[str, Any], name: str, count: int, *, required: bool = False
     ) -> Iterable[Any]:
-        if name in columns:
+        if columns.get(name) is not None:
             return _column_of(name, columns[name], count)
         if required:
-            has = ", ".join(sorted(columns)) or "no column but the prompts"
+            given = sorted(key for key, value in columns.items() if value is not None)
+            has = ", ".join(given) or "no column but the prompts"
             raise ConfigError(
                 f"column {name!r} is missing; the data set has {has}; "
                 f"target_column= names another one. If the rows have it, TRL has removed it: set "

@@ -224,14 +224,14 @@ def _check_model_files(config: Any, rows: RowScorer) -> Iterator[str]:
     """Hold the rows against the model's chat template and processor, where these can be read."""
     name, most = config.actor_rollout_ref.model.path, config.data.max_prompt_length
     try:
-        model = ModelFiles(name)
+        model = ModelFiles(name, config.data.get("apply_chat_template_kwargs"))
         model.tokenizer  # noqa: B018 - read now
     except ConfigError as error:
         yield f"note: chat template and lengths of prompts were NOT checked: {error}"
         return
     kept = 0
     for file in _listed(config.data.train_files):
-        yield from (f"  {line}" for line in check_rows_for_model(name, file, rows.scorer))
+        yield from (f"  {line}" for line in check_rows_for_model(model, file, rows.scorer))
         found = count_long(model, file, most)
         if found is None:
             return

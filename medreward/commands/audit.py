@@ -8,7 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medreward.commands.reward_options import add_reward_options, add_time_limit, reward_options
+from medreward.commands.reward_options import (
+    add_reading_options,
+    add_reward_options,
+    add_time_limit,
+    reading_settings,
+    reward_options,
+)
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, read_lines
 from medreward.text.shown import escape_controls
@@ -48,6 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--family", action="append", help="only this family; may be repeated")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--out", type=Path, help="report to write: .html, .md or .json")
+    add_reading_options(parser)
     add_reward_options(parser)
     parser.set_defaults(run=_run)
 
@@ -81,14 +88,16 @@ def _list() -> None:
 def _audits(arguments: argparse.Namespace) -> list[Any]:
     from medreward.audit.battery import audit
     from medreward.audit.reward_process import load_isolated
+    from medreward.scoring.scorer import scorer
     from medreward.scoring.task_book import load_named
     from medreward.task.card import shipped
 
     settings = reward_options(arguments)
+    reading = reading_settings(arguments)
     found = []
     for name in shipped() if arguments.all else arguments.task:
-        task = load_named(name)
-        task = replace(task, reward=task.reward.updated(settings))
+        bound = scorer(load_named(name), reading)
+        task = replace(bound.task, reward=bound.settings.updated(settings))
         reward = load_isolated(
             arguments.reward,
             task,

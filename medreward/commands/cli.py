@@ -15,6 +15,7 @@ from tqdm import tqdm
 from medreward.commands.complain import complain
 from medreward.commands.parser import LateParser
 from medreward.commands.reward_options import (
+    add_reading_options,
     add_reward_options,
     reading_settings,
     reward_options,
@@ -88,16 +89,7 @@ def _add_explain(commands: Any) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", required=True, help="a shipped task's name or a YAML card")
-    parser.add_argument(
-        "--completion-format",
-        metavar="NAME|FILE",
-        help="the format that completions are in, where it is not the card's",
-    )
-    parser.add_argument(
-        "--model-profile",
-        metavar="NAME|FILE",
-        help="the profile of the model that wrote them, such as qwen3_vl",
-    )
+    add_reading_options(parser)
     add_reward_options(parser)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
-from medreward.task.settings import DECAYS, GATES
+from medreward.errors import ConfigError, quote
+from medreward.task.completion_format import check_format
+from medreward.task.profile import load_profile
+from medreward.task.settings import DECAYS, GATES, RewardSettings
 
 
 def add_reward_options(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +24,20 @@ def add_reward_options(parser: argparse.ArgumentParser) -> None:
         help="weight of accuracy, format or recitation; may be repeated",
     )
     parser.add_argument("--gate", action="append", help=f"one of {', '.join(GATES)}")
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--completion-format`` and ``--model-profile``."""
+    parser.add_argument(
+        "--completion-format",
+        metavar="NAME|FILE",
+        help="the format that completions are in, where it is not the card's",
+    )
+    parser.add_argument(
+        "--model-profile",
+        metavar="NAME|FILE",
+        help="the profile of the model that wrote them, such as qwen3_vl",
+    )
 
 
 def add_time_limit(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +72,23 @@ def reading_settings(arguments: argparse.Namespace) -> dict[str, str]:
     names = ("completion_format", "model_profile", "recitation_measure")
     given = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in given.items() if value}
+
+
+def check_together(settings: Mapping[str, str]) -> None:
+    """Check what `reading_settings` returns, which no row has a part in.
+
+    Raises:
+        ConfigError: if a value is not allowed, or the completion format is not the profile's.
+    """
+    given = dict(settings)
+    name = given.pop("model_profile", None)
+    RewardSettings().updated(given)
+    form, profile = given.get("completion_format"), load_profile(name) if name else None
+    if form and profile and profile.completion_format not in ("", check_format(form)):
+        raise ConfigError(
+            f"--completion-format {form}: --model-profile {profile.name} has "
+            f"{quote(profile.completion_format)}; give one of the two"
+        )
 
 
 def _number(text: str) -> float | str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medreward.data.model_check import ModelFiles
 
 
 def add_parser(commands: Any) -> None:
@@ -51,6 +54,13 @@ def add_parser(commands: Any) -> None:
         metavar="FOLDER|NAME",
         help="compare the rows with a model's configuration, chat template and image processor; "
         "its weights are not read",
+    )
+    check.add_argument(
+        "--template-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="with --model: what the trainer hands the chat template, such as enable_thinking=true",
     )
     check.add_argument(
         "--max-prompt",
@@ -107,26 +117,61 @@ def _add_merge(actions: Any) -> None:
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    from medreward.commands.reward_options import reading_settings
+    from medreward.commands.reward_options import check_together, reading_settings
     from medreward.data.check import check_parquet, recitation_reach, scorers_of
-    from medreward.data.model_check import check_rows_for_model
+    from medreward.data.model_check import ModelFiles, check_rows_for_model
     from medreward.errors import ConfigError
     from medreward.scoring.task_book import name_tasks
 
     if arguments.max_prompt is not None and not arguments.model:
         raise ConfigError("--max-prompt: it goes with --model, whose tokens are counted")
+    if arguments.template_option and not arguments.model:
+        raise ConfigError("--template-option: it goes with --model, whose chat template takes it")
     book = name_tasks(arguments.task)
-    scorer_of = scorers_of(book, reading_settings(arguments))
+    settings = reading_settings(arguments)
+    check_together(settings)
+    options = _template_options(arguments.template_option)
+    model = ModelFiles(arguments.model, options) if arguments.model else None  # before the rows
+    scorer_of = scorers_of(book, settings)
     for file in arguments.file:
-        count = check_parquet(file, book, image_root=arguments.images, scorer_of=scorer_of)
+        try:
+            count = check_parquet(file, book, image_root=arguments.images, scorer_of=scorer_of)
+        except ConfigError as error:
+            mend = _profile_for(model) if model and not settings else ""
+            raise ConfigError(f"{error}{mend}") from error
         print(f"{file}: {count} rows are right")
         for line in recitation_reach(file, scorer_of):
             print(f"  {line}")
-        if arguments.model:
+        if model:
             limit = arguments.max_prompt
-            for line in check_rows_for_model(arguments.model, file, scorer_of, max_prompt=limit):
+            for line in check_rows_for_model(model, file, scorer_of, max_prompt=limit):
                 print(f"  {line}")
     return 0
+
+
+def _template_options(given: list[str]) -> dict[str, Any]:
+    """Return the values of ``--template-option``, read as YAML."""
+    from medreward.errors import ConfigError, quote
+    from medreward.files.reading import parse_yaml
+
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--template-option: {quote(one)} is not NAME=VALUE")
+        found[name] = parse_yaml(value)
+    return found
+
+
+def _profile_for(model: ModelFiles) -> str:
+    """Return what to add to an error of rows where the model has profiles and none was named."""
+    names = " or ".join(one.name for one in model.profiles)
+    if not names:
+        return ""
+    return (
+        f"\nno --model-profile was given, so that the cards' own format and frame were taken; the "
+        f"profile of {model.name} is {names}: where the rows were prepared for it, give it here too"
+    )
 
 
 def _run_export(arguments: argparse.Namespace) -> int:

@@ -22,11 +22,18 @@ from medreward.kinds.truth import target_of
 from medreward.priors.asked import frame_of
 from medreward.priors.template import message_parts
 from medreward.scoring.scorer import Scorer
-from medreward.task.profile import profiles_for
+from medreward.task.profile import ModelProfile, profiles_for
 from medreward.text.formats.base import THINK_TAGS
 from medreward.text.formats.by_rewriting import END_TOKENS
 
 ROWS = 8  # that are rendered, from the first on
+# What config.json calls the token of an image: most models, LLaVA, Kimi's.
+_IMAGE_TOKENS = ("image_token_id", "image_token_index", "media_placeholder_token_id")
+_SWITCH = (
+    "Where the template has the switch enable_thinking, trainers hand it over (TRL: "
+    "grpo.chat_template_kwargs, verl: data.apply_chat_template_kwargs), and --template-option "
+    "enable_thinking=true here"
+)
 
 
 class ModelFiles:
@@ -34,13 +41,16 @@ class ModelFiles:
 
     Args:
         name: a folder or a hub name.
+        options: what trainers give the chat template beside the messages, such as
+            ``{"enable_thinking": True}``.
 
     Raises:
         ConfigError: if there is no config.json.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
         self.name = name
+        self.options = dict(options or {})
         self.folder = Path(name) if Path(name).is_dir() else None
         if self.config is None:
             where = "the folder" if self.folder else "the hub, or its cache here,"
@@ -79,6 +89,11 @@ class ModelFiles:
         own = self.json("preprocessor_config.json")
         nested = (self.json("processor_config.json") or {}).get("image_processor")
         return own or (nested if isinstance(nested, dict) else {})
+
+    @property
+    def profiles(self) -> list[ModelProfile]:
+        """The shipped profiles for it."""
+        return profiles_for(self.name, str((self.config or {}).get("model_type", "")))
 
     @property
     def resize(self) -> tuple[int, int, int] | None:
@@ -138,13 +153,17 @@ class ModelFiles:
     @property
     def image_token(self) -> str | None:
         """The token that stands for an image in a rendered prompt."""
-        number = (self.config or {}).get(
-            "image_token_id", (self.config or {}).get("image_token_index")
-        )
-        if not isinstance(number, int):
+        given = ((self.config or {}).get(name) for name in _IMAGE_TOKENS)
+        number = next((one for one in given if isinstance(one, int)), None)
+        if number is None:
             return None
         token = self.tokenizer.convert_ids_to_tokens(number)
         return token if isinstance(token, str) else None
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether its config.json speaks of images at all."""
+        return any(name in (self.config or {}) for name in (*_IMAGE_TOKENS, "vision_config"))
 
     @property
     def end_tokens(self) -> list[str]:
@@ -166,7 +185,7 @@ class ModelFiles:
         parts = [{**one, "content": message_parts(str(one["content"]))} for one in messages]
         try:
             text = self.tokenizer.apply_chat_template(
-                parts, add_generation_prompt=True, tokenize=False
+                parts, add_generation_prompt=True, tokenize=False, **self.options
             )
         except Exception as error:
             raise ConfigError(
@@ -176,7 +195,7 @@ class ModelFiles:
 
 
 def check_rows_for_model(
-    name: str,
+    model: ModelFiles,
     path: str | Path,
     scorer_of: ScorerOf | None = None,
     *,
@@ -185,7 +204,7 @@ def check_rows_for_model(
     """Yield what is known of a model, then what does not fit a file of rows.
 
     Args:
-        name: the model's folder or hub name.
+        model: the model's files.
         path: the parquet file of rows, of which the first are rendered.
         scorer_of: returns the scorer of a row's data source and extra_info; None: that of the
             card.
@@ -194,7 +213,6 @@ def check_rows_for_model(
     Raises:
         ConfigError: if the model cannot be read, or something does not fit; it names all of that.
     """
-    model = ModelFiles(name)
     yield from _about(model)
     scorers = scorer_of or scorers_of(None)
     problems: dict[str, int] = {}
@@ -224,7 +242,7 @@ def check_rows_for_model(
         )
     if problems:
         lines = [f"row {number}: {problem}" for problem, number in problems.items()]
-        raise ConfigError(f"{path} and {name}: " + "\n".join(lines))
+        raise ConfigError(f"{path} and {model.name}: " + "\n".join(lines))
 
 
 def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int] | None:
@@ -247,7 +265,7 @@ def count_long(model: ModelFiles, path: str | Path, most: int) -> tuple[int, int
 def _about(model: ModelFiles) -> Iterator[str]:
     config = model.config or {}
     model_type = str(config.get("model_type", "unknown"))
-    found = ", ".join(one.name for one in profiles_for(model.name, model_type))
+    found = ", ".join(one.name for one in model.profiles)
     yield f"{model.name}: model type {model_type}; model profiles for it: {found or 'none'}"
     if model.resize is not None:
         factor, least, most = model.resize
@@ -280,19 +298,19 @@ def _format_problems(bound: Scorer, text: str) -> Iterator[str]:
         if mine is not None:
             yield (
                 f"the chat template ends with {closing}: thinking is off, and completions have no "
-                f"reasoning of that kind; {name} asks for one"
+                f"reasoning of that kind; {name} asks for one. {_SWITCH}"
             )
     elif mine is not None and form.opened_by == "template":
         yield (
             f"the chat template does not end with {mark}, which {name} takes for granted; take "
-            f"completion_format think_answer, or turn thinking on in the template"
+            f"completion_format think_answer, or turn thinking on in the template. {_SWITCH}"
         )
 
 
 def _image_problems(model: ModelFiles, text: str, row: Mapping[str, Any]) -> Iterator[str]:
     token, images = model.image_token, len(row["images"] or [])
     if token is None:
-        if images:
+        if images and not model.takes_images:
             yield "config.json names no image_token_id: the model takes no images"
         return
     marks = text.count(token)
@@ -309,8 +327,7 @@ def _frame_problems(model: ModelFiles, bound: Scorer, row: Mapping[str, Any]) ->
     if not task.has_places:
         return
     frame = frame_of(task, bound.settings)
-    model_type = str((model.config or {}).get("model_type", ""))
-    own = {one.frame: one.name for one in profiles_for(model.name, model_type) if one.frame}
+    own = {one.frame: one.name for one in model.profiles if one.frame}
     if own and frame not in own:
         named = ", ".join(f"{where} (profile {name})" for where, name in own.items())
         yield (

@@ -12,9 +12,11 @@ from medreward.priors.template import load_templates
 from medreward.task.completion_format import format_signature
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
+from medreward.text.formats.base import ABOUT_IMAGE, REASON
 from medreward.text.formats.registry import format_names, format_of
 
 _MARK = "\0"
+_WITH_AND_WITHOUT_IMAGE = f"{re.escape(REASON)}(?:{re.escape(ABOUT_IMAGE.removeprefix(REASON))})?"
 
 
 def contradictions(prompt: str, task: Task, settings: RewardSettings) -> Iterator[str]:
@@ -56,7 +58,8 @@ def contradictions(prompt: str, task: Task, settings: RewardSettings) -> Iterato
 def _asks_for(name: str) -> re.Pattern[str]:
     """Return what matches the sentence that asks for a format, whatever is to be answered."""
     before, _, after = format_of(name).instruct(_MARK).partition(_MARK)
-    return re.compile(rf"{re.escape(before)}[^\n]{{1,400}}?{re.escape(after)}")
+    start = re.escape(before).replace(re.escape(ABOUT_IMAGE), _WITH_AND_WITHOUT_IMAGE)
+    return re.compile(rf"{start}[^\n]{{1,400}}?{re.escape(after)}")
 
 
 def frame_of(task: Task, settings: RewardSettings) -> str:

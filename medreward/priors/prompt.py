@@ -15,6 +15,7 @@ from medreward.priors.template import IMAGE_MARK, Templates, load_templates
 from medreward.priors.tokens import count_tokens
 from medreward.task.labels import Statement
 from medreward.task.task import Task
+from medreward.text.formats.base import ABOUT_IMAGE, REASON
 
 
 class Prompt(NamedTuple):
@@ -50,8 +51,13 @@ class Prompt(NamedTuple):
         >>> prompt = PromptBuilder(Task.load("pneumoniamnist"), "none")("train-7").with_images(2)
         >>> prompt.messages[0]["content"][:20]
         '<image><image>This i'
+        >>> PromptBuilder(Task.load("yes_no"))().with_images(0).text[-86:-40]
+        'First reason inside <think> </think>, then giv'
         """
-        return self if count == self.images else self._replace(images=count)
+        prompt = self if count == self.images else self._replace(images=count)
+        if count == 0 and ABOUT_IMAGE in prompt.text:
+            prompt = prompt._replace(text=prompt.text.replace(ABOUT_IMAGE, REASON))
+        return prompt
 
 
 class PromptBuilder:

@@ -16,7 +16,9 @@ and ``unread``, the first thing in the answer that was not understood, where the
 
 A line ``{"resumed_after": 3}`` says that the run went on from the checkpoint of step 3: the steps
 after it are made again, so that lines of later steps that stand above it do not count any more.
-`read_rows` leaves them out; nothing is ever removed from the file.
+`read_rows` leaves them out; nothing is ever removed from the file. ``"other_settings": true``
+beside it says that the lines above were scored by other settings: it is another run, or one that
+was changed.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ ON_ERROR = ("raise", "warn")
 _OPTIONAL = ("group", "split", "unread")
 MAX_BYTES = 2**30
 MOST = 1e12  # a number beyond is no reward
-RESUMED = "resumed_after"
+RESUMED, OTHER_SETTINGS = "resumed_after", "other_settings"
+_TAIL = 2**20  # bytes from the end, in which the last line is looked for
 _RANK = "{rank}"
 
 _log = logging.getLogger(__name__)
@@ -231,10 +234,33 @@ class TraceWriter:
         lines = [_line(row) for row in chosen]
         return self._append(lines) if lines else 0
 
-    def mark_resumed(self, step: int) -> None:
-        """Note that the run goes on from the checkpoint of `step`: later steps are made again."""
-        if not self.full:
-            self._append([json.dumps({RESUMED: step}).encode() + b"\n"])
+    def mark_resumed(self, step: int, signatures: Iterable[str] = ()) -> None:
+        """Note that the run goes on from the checkpoint of `step`: later steps are made again.
+
+        Args:
+            step: the last update of the checkpoint.
+            signatures: `Score.signature` of the run's tasks. Where the file's last line has none of
+                them, the note says so.
+        """
+        mark: dict[str, Any] = {RESUMED: step}
+        ours = {_settings_of(one) for one in signatures}
+        if self.full:
+            return
+        last = self._last_signature()
+        if ours and last is not None and _settings_of(last) not in ours:
+            mark[OTHER_SETTINGS] = True
+        self._append([json.dumps(mark).encode() + b"\n"])
+
+    def _last_signature(self) -> str | None:
+        """Return the signature of the last line that has one, None if there is none."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, self.path.stat().st_size - _TAIL))
+                lines = file.read().splitlines()
+        except OSError:
+            return None
+        found = ((_object(line) or {}).get("signature") for line in reversed(lines))
+        return next((one for one in found if isinstance(one, str)), None)
 
     def _append(self, lines: Sequence[bytes]) -> int:
         try:
@@ -348,6 +374,11 @@ def _is_replaced(step: object, line: int, marks: Sequence[tuple[int, int]]) -> b
     if not marks or not isinstance(step, int):
         return False
     return any(step > resumed for _, resumed in takewhile(lambda mark: mark[0] > line, marks))
+
+
+def _settings_of(signature: str) -> str:
+    """Return a signature without the knowledge, which differs from row to row."""
+    return signature.partition("|knowledge:")[0]
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

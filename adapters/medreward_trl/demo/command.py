@@ -61,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.steps = STEPS[arguments.model]
     if arguments.model == "smollm2":
         return _run_pretrained(arguments)
+    _check_folder(arguments.rows)
     try:
         from medreward_trl.demo.run import DemoOptions, run
     except ModuleNotFoundError as error:
@@ -85,6 +86,17 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_folder(rows: Path | None) -> None:
+    """Make sure that rows are there before torch is loaded, which takes long.
+
+    Raises:
+        ConfigError: if there is no such folder, or no training rows in it.
+    """
+    if rows is not None and not (rows / "train.parquet").is_file():
+        what = "no file train.parquet in this folder" if rows.is_dir() else "no such folder"
+        raise ConfigError(f"--rows: {rows}: {what}; give what `medreward prepare --out` wrote")
+
+
 def _run_own(arguments: argparse.Namespace, options: DemoOptions) -> int:
     from medreward.scoring.task_book import name_tasks
     from medreward.sheets.report import write_report
@@ -102,9 +114,13 @@ def _run_own(arguments: argparse.Namespace, options: DemoOptions) -> int:
 
 def _quieten() -> None:
     """Leave the terminal to the demo's own progress bars and errors."""
+    import warnings
+
     import datasets
     import transformers
 
+    # Of the libraries, about settings that are the demo's own.
+    warnings.simplefilter("ignore", FutureWarning)
     datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

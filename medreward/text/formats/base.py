@@ -12,6 +12,9 @@ from abc import ABC, abstractmethod
 from medreward.text.completion import Completion, CompletionLike
 
 THINK_TAGS = ("<think>", "</think>")
+# How the sentences of `CompletionFormat.instruct` begin, and what is left of it without an image.
+REASON = "First reason"
+ABOUT_IMAGE = f"{REASON} about the image"
 
 
 class CompletionFormat(ABC):

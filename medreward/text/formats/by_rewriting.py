@@ -11,7 +11,7 @@ import re
 from abc import abstractmethod
 
 from medreward.text.completion import Completion, CompletionLike, completion_text
-from medreward.text.formats.base import CompletionFormat
+from medreward.text.formats.base import ABOUT_IMAGE, CompletionFormat
 
 # What trainers that decode with special tokens leave at the end of a completion.
 END_TOKENS = (
@@ -106,10 +106,7 @@ class Boxed(RewrittenFormat):
 
     def instruct(self, answer: str) -> str:
         """Return the sentence of the prompts."""
-        return (
-            f"First reason about the image inside <think> </think>, then give only {answer} inside "
-            f"\\boxed{{}}."
-        )
+        return f"{ABOUT_IMAGE} inside <think> </think>, then give only {answer} inside \\boxed{{}}."
 
 
 def _with_boxes(text: str) -> str:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from medreward.text.completion import Completion, CompletionLike
-from medreward.text.formats.base import THINK_TAGS
+from medreward.text.formats.base import ABOUT_IMAGE, THINK_TAGS
 from medreward.text.formats.by_rewriting import CLOSING_THINK, RewrittenFormat
 
 OPENED_BY = {
@@ -137,9 +137,9 @@ class DescribedFormat(RewrittenFormat):
         if self.reasoning is None:
             first = "Give"
         elif self.opened_by == "model":
-            first = f"First reason about the image inside {opening} {closing}, then give"
+            first = f"{ABOUT_IMAGE} inside {opening} {closing}, then give"
         else:
-            first = "First reason about the image, then give"
+            first = f"{ABOUT_IMAGE}, then give"
         if not before:
             return (
                 f"{first} only {{answer}} behind {closing}."

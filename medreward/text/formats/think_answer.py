@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medreward.text.completion import Completion
-from medreward.text.formats.base import CompletionFormat
+from medreward.text.formats.base import ABOUT_IMAGE, CompletionFormat
 
 
 class ThinkAnswer(CompletionFormat):
@@ -29,6 +29,6 @@ class ThinkAnswer(CompletionFormat):
     def instruct(self, answer: str) -> str:
         """Return the sentence of the shipped prompts."""
         return (
-            f"First reason about the image inside <think> </think>, then give only {answer} "
+            f"{ABOUT_IMAGE} inside <think> </think>, then give only {answer} "
             f"inside <answer> </answer>."
         )

@@ -1,0 +1,198 @@
+"""TRL in several processes: ``accelerate launch`` on the CPU, with completions that are known.
+
+A stub stands in place of the model's sampling; what follows is TRL's own. The module is also what
+each process runs: ``python -m medreward_conformance.trl_ranks FOLDER``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from medreward import ConfigError
+from medreward.runs.trace_sources import read_trace
+from medreward_conformance.known import byte_tokenizer, padded
+from medreward_conformance.ranks import Rank, Ranks, Sampled
+from medreward_trl import reward_funcs
+
+TASK = "pneumoniamnist"
+STEPS, COPIES, GROUPS = 2, 4, 4  # groups a step
+_LENGTH = 96
+_TRACE = "trace-{rank}.jsonl"
+# What a trainer averages over processes; the others are times, lengths and losses.
+_METRICS = ("reward", "correct", "unreadable", "zero_variance", "frac_reward_zero_std")
+
+
+def observe_ranks(count: int) -> Ranks:
+    """Train a short run in several processes and in one, and return what both did.
+
+    Args:
+        count: how many processes; the completions of a step are the same for any.
+
+    Raises:
+        ConfigError: if the processes fail, with the end of what they said.
+    """
+    if GROUPS % count:
+        raise ConfigError(f"ranks: {count} processes do not share {GROUPS} groups; take 1, 2 or 4")
+    with TemporaryDirectory() as folder:
+        out = Path(folder)
+        _launch(out, count)
+        found = [json.loads((out / f"rank{i}.json").read_text()) for i in range(count)]
+        files = [out / _TRACE.format(rank=i) for i in range(count)]
+        ranks = [
+            Rank(
+                [Sampled(*one) for one in rank["sent"]],
+                [[Sampled(*one) for one in call] for call in rank["calls"]],
+                _traced([file]) if file.exists() else [],
+                rank["logged"],
+            )
+            for rank, file in zip(found, files, strict=True)
+        ]
+        alone = train(out / "alone", 1)["logged"]
+        return Ranks(ranks, _traced(sorted(out.glob("trace-*.jsonl"))), alone, COPIES)
+
+
+def _launch(out: Path, count: int) -> None:
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+    command += ["--num_processes", str(count), "--num_machines", "1", "--mixed_precision", "no"]
+    command += ["--dynamo_backend", "no", "--main_process_port", "0", "--module"]
+    command += ["medreward_conformance.trl_ranks", str(out)]
+    folders = [*sys.path, os.environ.get("PYTHONPATH", "")]
+    given = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **given}
+    )
+    if done.returncode:
+        raise ConfigError(f"ranks: accelerate launch ended with an error:\n{done.stderr[-2000:]}")
+
+
+def _traced(files: Iterable[Path]) -> list[Sampled]:
+    return [Sampled(row.step or 0, row.id or "", row.completion) for row in read_trace([*files])]
+
+
+def train(out: Path, count: int) -> dict[str, Any]:
+    """Train in this process, one of `count`; return what its model and its reward saw."""
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    tokenizer = byte_tokenizer()
+    tokenizer.padding_side = "left"
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    funcs, weights = reward_funcs(TASK, trace=out / _TRACE)
+    model, sent = _known_model(tokenizer)
+    calls: list[list[Sampled]] = []
+
+    def probe(completions: list[str], **columns: Any) -> list[float]:
+        step = columns["trainer_state"].global_step + 1
+        rows = zip(columns["id"], completions, strict=True)
+        calls.append([Sampled(step, name, text) for name, text in rows])
+        return [float(len(text)) for text in completions]
+
+    columns = {"task": TASK, "target": "normal", "knowledge": "", "split": "train"}
+    rows = [{"prompt": f"row{i}?", "id": f"row{i}", **columns} for i in range(STEPS * GROUPS)]
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        reward_funcs=[*funcs, probe],
+        args=GRPOConfig(
+            output_dir=str(out),
+            reward_weights=[*weights, 0.0],
+            per_device_train_batch_size=GROUPS * COPIES // count,
+            num_generations=COPIES,
+            max_completion_length=_LENGTH,
+            max_steps=STEPS,
+            logging_steps=1,
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            report_to=[],
+            save_strategy="no",
+            remove_unused_columns=False,
+            **({"ddp_backend": "gloo"} if count > 1 else {}),
+        ),
+        train_dataset=Dataset.from_list(rows),
+    )
+    trainer.train()
+    logged = [_metrics(entry) for entry in trainer.state.log_history if "reward" in entry]
+    return {"sent": sent, "calls": calls, "logged": logged}
+
+
+def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
+    found = {name: float(value) for name, value in entry.items() if _is_compared(name)}
+    return dict(sorted(found.items()))
+
+
+def _is_compared(name: str) -> bool:
+    return name in (*_METRICS, "reward_std") or name.startswith("rewards/")
+
+
+def _known_model(tokenizer: Any) -> tuple[Any, list[Sampled]]:
+    """Return a small Llama that writes `known_text`, and the list of what it wrote."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    sent: list[Sampled] = []
+    steps: list[int] = []
+
+    def generate(*args: Any, **given: Any) -> Any:
+        import torch
+
+        prompts = given["input_ids"] if "input_ids" in given else args[0]
+        steps.append(len(steps) + 1)
+        copies: Counter[int] = Counter()
+        written = []
+        for ids in prompts:
+            prompt = tokenizer.decode(ids, skip_special_tokens=True)
+            row = int(re.findall(r"row(\d+)", prompt)[0])
+            text = known_text(row, copies[row])
+            copies[row] += 1
+            sent.append(Sampled(steps[-1], f"row{row}", text))
+            written.append([*tokenizer(text)["input_ids"], tokenizer.eos_token_id])
+        completions, _ = padded(written, tokenizer.pad_token_id)
+        return torch.cat([prompts, completions], dim=1)
+
+    model.generate = generate
+    return model, sent
+
+
+def known_text(row: int, copy: int) -> str:
+    """Return the completion of a row: rows differ in how many of theirs are wrong or unreadable.
+
+    >>> known_text(5, 0), known_text(5, 1)
+    ('<think>row 5, copy 0</think>none', '<think>row 5, copy 1</think><answer>normal</answer>')
+    """
+    think = f"<think>row {row}, copy {copy}</think>"
+    if copy >= row % 4:
+        return f"{think}<answer>normal</answer>"
+    return f"{think}<answer>pneumonia</answer>" if row < 4 or copy else f"{think}none"
+
+
+def main() -> None:
+    """Run one process of `observe_ranks`."""
+    out, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+    found = train(out, int(os.environ["WORLD_SIZE"]))
+    (out / f"rank{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -65,8 +65,8 @@ def test_the_whole_of_a_mend() -> None:
 def test_no_modifier_is_offered_where_nothing_may_describe_an_answer() -> None:
     assert mend_of("zorbic", takes_modifiers=False) == (
         "nothing may describe the answer to a question of this kind; if it is one that is "
-        "accepted, list it in the row; else say in the prompt that the answer is the answer alone, "
-        "with nothing beside it"
+        "accepted, list it in the row; else say in the prompt to give the answer alone, with "
+        "nothing beside it"
     )
     assert "modifiers" in mend_of("zorbic", takes_modifiers=True)
 
@@ -87,6 +87,46 @@ def test_a_modifier_that_is_offered_mends_the_answer() -> None:
 
 
 NAMED = "is another name of a label"
+
+
+MEASURE = Task("measure", kind="number", question="How long is it?")
+CHOICE = {"options": ["liver", "pancreas"], "answer": "B"}
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "answer", "said", "not_said"),
+    [
+        (MEASURE, {"value": 5, "unit": "bpm"}, "1.2 Hz", "'1.2' is read, 'Hz' beside", "modifiers"),
+        (MEASURE, {"value": 5, "unit": "cm"}, "5 cm zorbic", "modifiers: ['zorbic']", "Hz"),
+        ("vqa_rad", {"answers": ["MRI"]}, "CT", "list it in the row", "German"),
+        (
+            *("multiple_choice", CHOICE, "B, because the pancreas lies retroperitoneally"),
+            *("'B, because the pancreas lies' is read, 'retroperitoneally' beside", "label"),
+        ),
+        ("busi", "malignant", "suspicious lesion", "'suspicious' denies or leaves open", NAMED),
+        ("busi", "malignant", "heart", f"'heart' {NAMED}", "modifiers"),
+    ],
+)
+def test_explain_says_what_to_do_about_an_answer_of_any_kind(
+    task: str | Task,
+    target: object,
+    answer: str,
+    said: str,
+    not_said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = f"<think>x</think><answer>{answer}</answer>"
+    if isinstance(task, Task):
+        card = tmp_path / "card.yaml"
+        fields = {"name": task.name, "kind": task.kind, "question": task.question}
+        card.write_text(yaml.safe_dump(fields), encoding="utf-8")
+        task = str(card)
+    given = target if isinstance(target, str) else json.dumps(target)
+    assert main(["explain", "--task", task, "--target", given, text]) == 0
+    (guess,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("first guess"))
+    assert said in guess
+    assert not_said not in guess
 
 
 @pytest.mark.parametrize(

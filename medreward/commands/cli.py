@@ -168,6 +168,7 @@ def _run_explain(arguments: argparse.Namespace) -> int:
         print(f"reason      {reason}: {REASONS[reason]}")
     if score.unread:
         print(f"unread      {describe_unread(score.unread, bound.task.languages)}")
+    if score.unread or score.reasons[0].endswith("_unknown"):
         print(f"first guess {tried_mend(bound, text, target, score.unread)}")
     print(f"signature   {score.signature}")
     return 0

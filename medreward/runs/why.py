@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError, quote
@@ -210,11 +210,16 @@ def _unread_text(view: View, unread: Mapping[str, Any]) -> str:
     return f"{_place(example)}: {_cut(example.completion, 400)}\nfirst guess: {unread['mend']}"
 
 
+_OF_GROUPS: Mapping[str, Callable[[Step], float]] = {
+    "zero_variance": Step.zero_variance,
+    "thin_variance": Step.thin_share,
+}
+
+
 def _change(view: View, name: str) -> dict[str, float | bool | None]:
-    if name == "zero_variance":
-        trend, overall = view.trend(lambda step: step.zero_variance()), view.all.zero_variance()
-    else:
-        trend, overall = view.trend(name), view.all.mean(name)
+    of_groups = _OF_GROUPS.get(name)
+    overall = of_groups(view.all) if of_groups else view.all.mean(name)
+    trend = view.trend(of_groups or name)
     return {
         "all": None if math.isnan(overall) else overall,
         "early": trend.early if trend else None,
@@ -259,6 +264,8 @@ def _table(view: View) -> Iterator[str]:
     yield f"\n{'':24}{'all':>9}{'early':>9}{'late':>9}"
     rows = {name: _change(view, name) for name in names(view)}
     rows["zero-variance groups"] = _change(view, "zero_variance")
+    if view.all.thin:
+        rows["noise-only groups"] = _change(view, "thin_variance")
     for name, row in rows.items():
         mark = " *" if row["certain"] and row["early"] != row["late"] else ""
         yield f"{name:24}" + "".join(_cell(row[c]) for c in ("all", "early", "late")) + mark
@@ -280,9 +287,9 @@ def _dead(view: View) -> Iterator[str]:
     if view.all.thin:
         parts = ", ".join(f"{name} {count}" for name, count in view.all.thin.most_common())
         yield (
-            f"\ngroups that one small part alone tells apart: {view.all.thin.total()} of "
-            f"{view.all.groups}; the spread of these groups is only that of {parts}: "
-            f"{_thin_spread(view):.1g} on average"
+            f"\nnoise-only groups, which one small part alone tells apart: "
+            f"{view.all.thin.total()} of {view.all.groups}; the spread of these groups is only "
+            f"that of {parts}: {_thin_spread(view):.1g} on average"
         )
         for name, share in shares(view.all.thin_causes, view.all.thin.total()).items():
             yield f"  {share:6.1%}  but for it {name}: {CAUSES[name]}"
@@ -337,8 +344,11 @@ def _found(view: View) -> Iterator[str]:
     codes = list(shares(view.all.reasons, 1) or view.stats.examples)
     main = f"{min(len(codes), _SHOWN)} main reasons" if len(codes) > 1 else "one reason there is"
     yield f"\nexamples: the first and the latest of the {main}"
+    same: dict[str, list[str]] = {}  # codes of the same completions by what is shown of these
     for code in codes[:_SHOWN]:
-        yield f"- {code}: {REASONS.get(code, '')}\n" + _shown(view.stats.examples[code], _WIDTH)
+        same.setdefault(_shown(view.stats.examples[code], _WIDTH), []).append(code)
+    for shown, together in same.items():
+        yield "\n".join([*(f"- {code}: {REASONS.get(code, '')}" for code in together), shown])
 
 
 def _shown(examples: Iterable[TraceExample], width: int) -> str:

@@ -387,7 +387,7 @@ def test_the_command_takes_the_cases_of_a_task(
     assert main(["check", str(file)]) == 1
     capsys.readouterr()
     assert main(["check", str(file), "--task", "pneumoniamnist"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "1 cases: 1 passed"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 case: 1 passed"
     assert main(["check", str(file), "--task", "retinamist"]) == 2
     said = "'retinamist' is not one of pneumoniamnist, retinamnist; did you mean 'retinamnist'?"
     assert said in capsys.readouterr().err

@@ -19,7 +19,7 @@ from medreward import ConfigError, Task
 from medreward.commands.cli import main
 from medreward.runs import why_rules, why_stats
 from medreward.runs.trace_sources import read_trace
-from medreward.runs.why import analyse, describe_run, notes, summary
+from medreward.runs.why import analyse, describe_run, notes, report, summary
 from medreward.runs.why_rules import RULES, View, findings
 from medreward.runs.why_stats import measures
 from medreward.scoring.groups import gather_groups
@@ -315,6 +315,11 @@ def test_noise_only_groups_stand_in_the_table() -> None:
     (row,) = (line for line in said.splitlines() if re.match(r"noise-only groups +[01]\.", line))
     found = summary(analyse(run(always_two, scorer("retinamnist"))))
     assert f"{found['thin_variance']['share']:.3f}" in row
+    shown = report(analyse(run(always_two, scorer("retinamnist"))), "why")
+    (measure,) = (row for row in shown.rows if row.name == "noise-only groups")
+    assert measure.values[0] == found["thin_variance"]["share"]
+    (curve,) = (c.curves[measure.name] for c in shown.charts if measure.name in c.curves)
+    assert curve[0] == 1.0
     off = scorer("retinamnist", {"delta": 0})
     assert "noise-only" not in describe_run(analyse(run(always_two, off)))
 

@@ -137,7 +137,8 @@ def _print_text(outcomes: list[tuple[str, Outcome]], *, verbose: bool) -> None:
             print(f"{outcome.status.upper()} {show_outcome(outcome)}\n")
     for file in dict.fromkeys(file for file, _ in outcomes):
         print(f"{file}: {_summary([o for f, o in outcomes if f == file])}")
-    print(f"{len(outcomes)} cases: {_summary([o for _, o in outcomes])}")
+    count = f"{len(outcomes)} case{'s' * (len(outcomes) != 1)}"
+    print(f"{count}: {_summary([o for _, o in outcomes])}")
     for line in why_unjudged(name for _, outcome in outcomes for name in outcome.unjudged):
         print(f"not judged: {line}")
 

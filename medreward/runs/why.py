@@ -22,6 +22,11 @@ _NOTHING = (
     ": no completion was scored; were the rows of a task that the reward knows, and did the run "
     "get to its first batch?"
 )
+_DEAD, _NOISE = "zero-variance groups", "noise-only groups"
+_GROUP_NOTES = {
+    _DEAD: "share of groups whose completions all earn the same: nothing to learn from",
+    _NOISE: "share of groups that one small part alone tells apart: its noise is the advantage",
+}
 _SHOWN, _WIDTH = 8, 160  # reasons with examples on the terminal, characters of a completion
 
 
@@ -156,10 +161,13 @@ def report(view: View, title: str) -> Report:
     from medreward.sheets.report import Chart, Report, Row
 
     found = summary(view)
-    measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
+    of_groups = {_DEAD: found["zero_variance"]}
+    if view.all.thin:
+        of_groups[_NOISE] = _change(view, "thin_variance")
+    measured = {**found["measures"], **of_groups}
     columns = ("all", "early", "late")
     rows = [
-        Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
+        Row(name, [_or_nan(values[c]) for c in columns], (MEASURES | _GROUP_NOTES).get(name, ""))
         for name, values in measured.items()
     ]
     rows += [
@@ -168,7 +176,7 @@ def report(view: View, title: str) -> Report:
     ]
     shown = [name for name in ("correct", "unreadable", "repetition") if name in measured]
     curves = {name: [step.mean(name) for step in view.steps] for name in shown}
-    curves["zero-variance groups"] = [step.zero_variance() for step in view.steps]
+    groups = {name: [_GROUPS[name](step) for step in view.steps] for name in of_groups}
     parts = {n[5:]: [s.mean(n) for s in view.steps] for n in measured if n.startswith("part ")}
     low = min((v for c in parts.values() for v in c if not math.isnan(v)), default=0.0)
     length = [step.mean("length") for step in view.steps]
@@ -184,13 +192,18 @@ def report(view: View, title: str) -> Report:
     return Report(
         title=title,
         summary=" ".join(f"{note}." for note in notes(view)) or "Shares and means of a trace.",
-        facts={"completions": str(view.stats.rows), "steps": str(len(view.steps))},
+        facts={
+            "completions": str(view.stats.rows),
+            "steps": str(len(view.steps)),
+            "task": ", ".join(view.stats.tasks) or "not named",
+        },
         columns=columns,
         rows=rows,
         heading="The whole trace, its first and its last steps",
         findings=[(f"{f.rule}: {f.facts}", f.guess) for f in findings(view)],
         charts=[
             Chart("Shares", curves),
+            Chart("Groups from which nothing is to be learnt", groups),
             Chart("Parts of the reward", parts, low=min(0.0, low)),
             Chart("Length", {"characters": length}, high=max([1.0, *length])),
         ],
@@ -214,6 +227,7 @@ _OF_GROUPS: Mapping[str, Callable[[Step], float]] = {
     "zero_variance": Step.zero_variance,
     "thin_variance": Step.thin_share,
 }
+_GROUPS = dict(zip(_GROUP_NOTES, _OF_GROUPS.values(), strict=True))
 
 
 def _change(view: View, name: str) -> dict[str, float | bool | None]:
@@ -263,9 +277,9 @@ def _head(view: View) -> Iterator[str]:
 def _table(view: View) -> Iterator[str]:
     yield f"\n{'':24}{'all':>9}{'early':>9}{'late':>9}"
     rows = {name: _change(view, name) for name in names(view)}
-    rows["zero-variance groups"] = _change(view, "zero_variance")
+    rows[_DEAD] = _change(view, "zero_variance")
     if view.all.thin:
-        rows["noise-only groups"] = _change(view, "thin_variance")
+        rows[_NOISE] = _change(view, "thin_variance")
     for name, row in rows.items():
         mark = " *" if row["certain"] and row["early"] != row["late"] else ""
         yield f"{name:24}" + "".join(_cell(row[c]) for c in ("all", "early", "late")) + mark

@@ -90,6 +90,7 @@ NAMED = "is another name of a label"
 
 
 MEASURE = Task("measure", kind="number", question="How long is it?")
+JSON_ANSWER = '[{"bbox_2d": [10, 20, 30, 40], "labl": "WBC"}]'
 CHOICE = {"options": ["liver", "pancreas"], "answer": "B"}
 
 
@@ -105,6 +106,10 @@ CHOICE = {"options": ["liver", "pancreas"], "answer": "B"}
         ),
         ("busi", "malignant", "suspicious lesion", "'suspicious' denies or leaves open", NAMED),
         ("busi", "malignant", "heart", f"'heart' {NAMED}", "modifiers"),
+        (
+            *("bccd", [{"box": [1, 2, 3, 4], "label": "WBC"}], JSON_ANSWER),
+            *("no change of the card alone makes it read", "beside it is not"),
+        ),
     ],
 )
 def test_explain_says_what_to_do_about_an_answer_of_any_kind(

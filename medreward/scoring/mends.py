@@ -6,6 +6,7 @@ made to a copy of the task, and is proposed only if the answer is understood und
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -126,8 +127,11 @@ def _languages(trial: _Trial, unread: str) -> Iterator[str]:
 def _modifiers(trial: _Trial, unread: str) -> Iterator[str]:
     """Propose words as modifiers: as many as it takes, none of which turns an answer round.
 
-    What stands right behind a number may be its unit, without which it is another number.
+    What stands right behind a number may be its unit, without which it is another number; and a
+    key of a JSON object is no word that describes something.
     """
+    if re.search(rf'"{re.escape(unread)}"\s*:', trial.answer, re.IGNORECASE):
+        return
     if not {Trait.NUMBER, Trait.FIELDS}.isdisjoint(trial.task.traits) and any(
         word[0].isdigit() and after == unread.casefold() for word, after in pairwise(trial.words)
     ):
@@ -185,6 +189,8 @@ def _accepted(trial: _Trial) -> Iterator[str]:
 
 def _rest(trial: _Trial) -> str:
     """Return which part of the answer is read, if one of its beginnings or ends is."""
+    if trial.answer.lstrip()[:1] in ("{", "["):  # a part of JSON is none
+        return ""
     words = trial.answer.split()[:_MOST_WORDS]
     for count in range(len(words) - 1, 0, -1):
         for kept, left in ((words[:count], words[count:]), (words[-count:], words[:-count])):

@@ -134,6 +134,36 @@ def test_explain_says_what_to_do_about_an_answer_of_any_kind(
     assert not_said not in guess
 
 
+def test_how_a_shipped_card_is_changed_is_said_where_one_is_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = "a shipped card is changed in a copy: medreward tasks show busi --yaml > my_card.yaml"
+    text = "<think>x</think><answer>{} malignant</answer>"
+    words = ["explain", "--task", "busi", "--target", "malignant"]
+    assert main([*words, text.format("zorbic")]) == 0
+    assert copy in capsys.readouterr().out
+    assert main([*words, text.format("~")]) == 0  # no change of the card is proposed
+    assert "shipped card" not in capsys.readouterr().out
+    assert main(["tasks", "show", "busi", "--yaml"]) == 0
+    card = tmp_path / "my_card.yaml"
+    card.write_text(capsys.readouterr().out + "modifiers: [zorbic]\n", encoding="utf-8")
+    words[2] = str(card)
+    assert main([*words, text.format("zorbic")]) == 0
+    assert "read as     malignant" in capsys.readouterr().out
+    assert main([*words, text.format("quorbic")]) == 0
+    assert "shipped card" not in capsys.readouterr().out
+
+    bound = Scorer(Task.load("busi"))
+    trace = TraceWriter(tmp_path / "trace.jsonl")
+    for word in ("zorbic", "quorbic"):
+        said = text.format(word)
+        trace.write([trace_row(bound.score(said, 2), bound.task, said, 2, None, step=1, id=word)])
+    assert main(["why", str(tmp_path / "trace.jsonl")]) == 0
+    assert capsys.readouterr().out.count(copy) == 1
+    assert main(["why", str(tmp_path / "trace.jsonl"), "--task", f"busi={card}"]) == 0
+    assert "shipped card" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("task", "target", "answer", "proposed", "not_proposed"),
     [

@@ -10,6 +10,7 @@ from medreward.errors import ConfigError, quote
 from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
 from medreward.runs.why_stats import CAUSES, MEASURES, OTHERS, Stats, Step, TraceExample, shares
 from medreward.scoring.groups import gather_groups
+from medreward.scoring.mends import copy_hint
 from medreward.scoring.trace import TraceRow
 from medreward.task.task import Task
 from medreward.text.reasons import REASONS
@@ -333,11 +334,17 @@ def _unread(view: View) -> Iterator[str]:
         f"{len(view.all.unread)} different"
     )
     yield f"{'':32}{'all':>9}{'early':>9}{'late':>9}"
+    hints: dict[str, None] = {}
     for text, share in [*shares(view.all.unread, rows).items()][:_SHOWN]:
         edges = (_share("unread", text, view.early), _share("unread", text, view.late))
         yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
         yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
-        yield f"  first guess: {_mend(view, text)}"
+        mend = _mend(view, text)
+        yield f"  first guess: {mend}"
+        task = view.stats.unread[text].task
+        if task not in view.cards and (hint := copy_hint(task, mend)):
+            hints.setdefault(hint)
+    yield from hints
 
 
 def _short(text: str) -> str:

@@ -133,11 +133,13 @@ class View:
         all: those of all steps together.
         early: those of the first steps; None where there are too few for a trend.
         late: those of the last steps, or None.
+        cards: tasks of the user's own by name.
     """
 
     def __init__(self, stats: Stats, cards: Mapping[str, Task] | None = None) -> None:
         self.stats = stats
-        self._mends = TriedMends(cards or {})
+        self.cards = cards or {}
+        self._mends = TriedMends(self.cards)
         steps = [stats.steps[number] for number in sorted(stats.steps)]
         side = max(MIN_SIDE, int(EDGE * len(steps)))
         self.enough = len(steps) >= 2 * MIN_SIDE

@@ -24,6 +24,7 @@ from medreward.language.mends import (
 )
 from medreward.language.vocabulary import LANGUAGES
 from medreward.scoring.scorer import Score, Scorer
+from medreward.task.card import shipped
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
@@ -78,6 +79,18 @@ def _alone(task: Task) -> str:
     if Trait.NUMBER in task.traits:
         return "say in the prompt to give the number and its unit alone"
     return ALONE if Trait.NAMES_LABELS in task.traits and task.labels else ANSWER_ALONE
+
+
+def copy_hint(name: str | None, mend: str) -> str:
+    """Return how a shipped card is copied, where a mend changes it; else "".
+
+    >>> copy_hint("busi", "add it to the card: modifiers: ['x']")
+    'a shipped card is changed in a copy: medreward tasks show busi --yaml > my_card.yaml'
+    """
+    changes = ("modifiers: [", "label's synonyms", "languages: [")
+    if name not in shipped() or not any(change in mend for change in changes):
+        return ""
+    return f"a shipped card is changed in a copy: medreward tasks show {name} --yaml > my_card.yaml"
 
 
 class _Trial:

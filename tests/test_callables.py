@@ -193,7 +193,7 @@ def test_a_result_that_is_no_number_is_an_error(name: str, module: str) -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("{module}:nowhere", "has no attribute 'nowhere'"),
+        ("{module}:nowhere", "'nowhere' is not one of"),
         ("{module}:number", "3 is not a function"),
         ("{module}:Rewards", "is not a function or a callable object"),
         ("{module}:alone", "--signature"),

@@ -376,6 +376,58 @@ def test_the_command(tmp_path: Path, mine: str, capsys: pytest.CaptureFixture[st
     assert main(["check", str(good), str(bad)]) == 2
 
 
+def test_the_command_takes_the_cases_of_a_task(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "two.cases.yaml"
+    file.write_text(
+        HEAD + "cases:\n- {answer: pneumonia, expect: {correct: true}}\n"
+        "- {task: retinamnist, target: 2, answer: '2', expect: {correct: false}}\n"
+    )
+    assert main(["check", str(file)]) == 1
+    capsys.readouterr()
+    assert main(["check", str(file), "--task", "pneumoniamnist"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 case: 1 passed"
+    assert main(["check", str(file), "--task", "retinamist"]) == 2
+    said = "'retinamist' is not one of pneumoniamnist, retinamnist; did you mean 'retinamnist'?"
+    assert said in capsys.readouterr().err
+
+
+def test_numbers_of_a_users_reward_are_judged_on_demand(
+    tmp_path: Path, mine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "numbers.cases.yaml"
+    file.write_text(
+        HEAD + "cases:\n- {answer: pneumonia, expect: {total: 99}}\n"
+        "- {answer: pneumonia, expect: {correct: true, parts: {length: 59}, reasons: correct}}\n"
+    )
+    words = ["check", str(file), "--reward", f"{mine}:verl"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "1 passed, 1 skipped (1 of them in part only)" in said
+    assert "not judged: total, parts: numbers are judged where the file's head names" in said
+    assert "not judged: reasons: only medreward's reward gives reasons" in said
+    assert main([*words, "--numbers"]) == 1
+    said = capsys.readouterr().out
+    assert "expected    a total of 99 (± 1e-06); it is 1" in said
+    assert "1 passed, 1 failed (1 of them in part only)" in said
+
+
+def test_what_a_reward_returns_is_said_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none.py").write_text("def nothing(completion, target):\n    return None\n")
+    file = tmp_path / "a.cases.yaml"
+    file.write_text(HEAD + "cases:\n- {answer: pneumonia, expect: {correct: true}}\n")
+    assert main(["check", str(file), "--reward", f"{tmp_path / 'none.py'}:nothing"]) == 1
+    said = capsys.readouterr().out
+    assert "the reward returns None, which is not a finite number" in said
+    assert "Traceback" not in said
+    assert main(["check", str(file), "--reward", f"{tmp_path / 'none.py'}:nohing"]) == 2
+    said = capsys.readouterr().err
+    assert "none.py: 'nohing' is not one of nothing; did you mean 'nothing'?" in said
+
+
 def test_a_reward_that_a_file_names_is_beside_the_file(tmp_path: Path, mine: str) -> None:
     file = tmp_path / "about.cases.yaml"
     case = "cases:\n- {answer: pneumonia, expect: {total: 1}}\n"

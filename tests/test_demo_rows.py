@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from markupsafe import escape
 from PIL import Image
 
 from medreward import Task
@@ -47,6 +49,8 @@ def test_it_trains_on_rows_of_any_size_and_says_what_it_learnt(
     assert main(words) == 0
     printed = capsys.readouterr().out
     assert "held-out rows: 4" in printed
+    assert re.search(r"\naccuracy +\d\.\d{3} +\d\.\d{3} +0\.500 +0\.500\n", printed)
+    assert "- one answer: always 'dark', the most frequent right answer" in printed
     for policy in ("warm_start", "policy"):
         lines = (out / f"{policy}.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line)["id"] for line in lines] == [f"test-{i}" for i in range(4)]
@@ -54,7 +58,13 @@ def test_it_trains_on_rows_of_any_size_and_says_what_it_learnt(
     trace = [json.loads(line) for line in (out / "trace.jsonl").read_text().splitlines()]
     assert len(trace) == 2 * 64
     assert {line["task"] for line in trace} == {"brightness"}
-    assert "brightness" in (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "brightness" in page
+    assert "the right answers of the rows, shuffled" in page
+    said = [json.loads(line) for line in (out / "policy.jsonl").read_text().splitlines()]
+    for line in said:  # what the model wrote, not what was read in it
+        assert f"<pre>{escape(line['completion'])}</pre>" in page
+    assert "<figcaption>Parts of the reward</figcaption>" in page
     files = ["--completions", str(out / "policy.jsonl"), "--against", str(out / "warm_start.jsonl")]
     assert main(["evaluate", str(rows / "test.parquet"), "--task", card, *files]) == 0
 

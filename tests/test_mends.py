@@ -65,8 +65,8 @@ def test_the_whole_of_a_mend() -> None:
 def test_no_modifier_is_offered_where_nothing_may_describe_an_answer() -> None:
     assert mend_of("zorbic", takes_modifiers=False) == (
         "nothing may describe the answer to a question of this kind; if it is one that is "
-        "accepted, list it in the row; else say in the prompt that the answer is the answer alone, "
-        "with nothing beside it"
+        "accepted, list it in the row; else say in the prompt to give the answer alone, with "
+        "nothing beside it"
     )
     assert "modifiers" in mend_of("zorbic", takes_modifiers=True)
 
@@ -87,6 +87,81 @@ def test_a_modifier_that_is_offered_mends_the_answer() -> None:
 
 
 NAMED = "is another name of a label"
+
+
+MEASURE = Task("measure", kind="number", question="How long is it?")
+JSON_ANSWER = '[{"bbox_2d": [10, 20, 30, 40], "labl": "WBC"}]'
+CHOICE = {"options": ["liver", "pancreas"], "answer": "B"}
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "answer", "said", "not_said"),
+    [
+        (MEASURE, {"value": 5, "unit": "bpm"}, "1.2 Hz", "'1.2' is read, 'Hz' beside", "modifiers"),
+        (MEASURE, {"value": 5, "unit": "cm"}, "5 cm zorbic", "modifiers: ['zorbic']", "Hz"),
+        ("vqa_rad", {"answers": ["MRI"]}, "CT", "list it in the row", "German"),
+        (
+            *("multiple_choice", CHOICE, "B, because the pancreas lies retroperitoneally"),
+            *("'B, because the pancreas lies' is read, 'retroperitoneally' beside", "label"),
+        ),
+        ("busi", "malignant", "suspicious lesion", "'suspicious' denies or leaves open", NAMED),
+        ("busi", "malignant", "heart", f"'heart' {NAMED}", "modifiers"),
+        (
+            *("bccd", [{"box": [1, 2, 3, 4], "label": "WBC"}], JSON_ANSWER),
+            *("no change of the card alone makes it read", "beside it is not"),
+        ),
+    ],
+)
+def test_explain_says_what_to_do_about_an_answer_of_any_kind(
+    task: str | Task,
+    target: object,
+    answer: str,
+    said: str,
+    not_said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = f"<think>x</think><answer>{answer}</answer>"
+    if isinstance(task, Task):
+        card = tmp_path / "card.yaml"
+        fields = {"name": task.name, "kind": task.kind, "question": task.question}
+        card.write_text(yaml.safe_dump(fields), encoding="utf-8")
+        task = str(card)
+    given = target if isinstance(target, str) else json.dumps(target)
+    assert main(["explain", "--task", task, "--target", given, text]) == 0
+    (guess,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("first guess"))
+    assert said in guess
+    assert not_said not in guess
+
+
+def test_how_a_shipped_card_is_changed_is_said_where_one_is_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = "a shipped card is changed in a copy: medreward tasks show busi --yaml > my_card.yaml"
+    text = "<think>x</think><answer>{} malignant</answer>"
+    words = ["explain", "--task", "busi", "--target", "malignant"]
+    assert main([*words, text.format("zorbic")]) == 0
+    assert copy in capsys.readouterr().out
+    assert main([*words, text.format("~")]) == 0  # no change of the card is proposed
+    assert "shipped card" not in capsys.readouterr().out
+    assert main(["tasks", "show", "busi", "--yaml"]) == 0
+    card = tmp_path / "my_card.yaml"
+    card.write_text(capsys.readouterr().out + "modifiers: [zorbic]\n", encoding="utf-8")
+    words[2] = str(card)
+    assert main([*words, text.format("zorbic")]) == 0
+    assert "read as     malignant" in capsys.readouterr().out
+    assert main([*words, text.format("quorbic")]) == 0
+    assert "shipped card" not in capsys.readouterr().out
+
+    bound = Scorer(Task.load("busi"))
+    trace = TraceWriter(tmp_path / "trace.jsonl")
+    for word in ("zorbic", "quorbic"):
+        said = text.format(word)
+        trace.write([trace_row(bound.score(said, 2), bound.task, said, 2, None, step=1, id=word)])
+    assert main(["why", str(tmp_path / "trace.jsonl")]) == 0
+    assert capsys.readouterr().out.count(copy) == 1
+    assert main(["why", str(tmp_path / "trace.jsonl"), "--task", f"busi={card}"]) == 0
+    assert "shipped card" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

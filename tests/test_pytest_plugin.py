@@ -129,3 +129,49 @@ def test_a_project_without_case_files_imports_nothing_of_medreward(
 def test_cases_are_shared_among_workers(project: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     run(project, "-n", "2", alone=False).assert_outcomes(passed=5, failed=1, xfailed=1)
+
+
+JUDGED_IN_PART = """
+task: pneumoniamnist
+target: pneumonia
+cases:
+- {id: number, answer: pneumonia, expect: {total: 99}}
+- {id: half, answer: pneumonia, expect: {correct: true, reasons: correct}}
+- {id: whole, answer: pneumonia, expect: {correct: true}}
+"""
+
+
+def judge_in_part(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".cases.yaml", part=JUDGED_IN_PART)
+    pytester.makefile(".py", mine="def f(completion, target):\n    return '>pneu' in completion\n")
+
+
+def test_what_is_judged_in_part_is_shown(pytester: pytest.Pytester) -> None:
+    judge_in_part(pytester)
+    result = run(pytester, "-vv", "--medreward-reward", "mine.py:f")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*::half PASSED IN PART*",
+            "*::whole PASSED *",
+            "*2 labelled cases were judged in part or not at all*",
+            "not judged: total: numbers are judged where *",
+            "not judged: reasons: only medreward's reward gives reasons",
+        ]
+    )
+
+
+def test_numbers_are_judged_on_demand(pytester: pytest.Pytester) -> None:
+    judge_in_part(pytester)
+    run(pytester, "--medreward-reward", "mine.py:f", "--medreward-numbers").assert_outcomes(
+        passed=2, failed=1
+    )
+    pytester.makeini("[pytest]\nmedreward_reward = mine.py:f\nmedreward_numbers = true")
+    run(pytester, "-k", "number").assert_outcomes(failed=1, deselected=2)
+
+
+def test_workers_say_what_was_not_judged(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    judge_in_part(pytester)
+    result = run(pytester, "-n", "1", "--medreward-reward", "mine.py:f", alone=False)
+    result.stdout.fnmatch_lines(["*2 labelled cases were judged in part or not at all*"])

@@ -279,6 +279,10 @@ def test_several_readers_are_kept_and_their_dispute_is_shown(
     assert "disputed: Anna A (haematologist, 2026-01-31) agrees; Ben B" in said
     assert said.endswith("3 statements, 1 reviewed, 1 disputed, 1 rejected\n")
     assert [s.text for s in task.only_reviewed().statements] == [WHOLE[0]]
+    assert main(["tasks", "show", str(path), "--level", "reviewed"]) == 0
+    shown = capsys.readouterr().out
+    assert WHOLE[0] in shown
+    assert ROUND[0] not in shown
 
 
 def test_a_broken_file_beside_a_card_is_an_error(

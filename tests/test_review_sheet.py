@@ -197,7 +197,11 @@ def test_an_export_that_is_not_whole_is_refused_and_says_where(sheet: Browser) -
         "A statement is to be edited, and its text is not changed yet.",
         "edit",
     )
-    sheet.press("1")
+    assert text(sheet, "#status").startswith("A statement is to be edited")
+    sheet.press("2")
+    sheet.type(" It is dark.")
+    assert (text(sheet, "#status"), text(sheet, "#problem")) == ("", "")
+    sheet.press("Escape", "1")
     sheet.js(
         "{ const on = document.getElementById('on'); on.value = '2099-01-01';"
         "on.dispatchEvent(new Event('input')) }"

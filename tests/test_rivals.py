@@ -17,7 +17,8 @@ SORTS = [
     ["small", "large", "moderate"], ["focal", "diffuse", "patchy"], ["single", "multiple"],
     ["acute", "chronic", "subacute"], ["bacterial", "viral", "fungal"], ["primary", "secondary"],
     ["round", "oval", "irregular"], ["mild", "moderate", "severe"], ["adult", "child", "infant"],
-    ["chest", "breast", "eye"], ["MRI", "CT", "ultrasound", "X-ray"], ["two", "three", "four"],
+    ["lung", "lobe", "hemisphere"], ["chest", "breast", "eye"],
+    ["MRI", "CT", "ultrasound", "X-ray"], ["two", "three", "four"],
 ]  # fmt: skip
 
 

@@ -77,7 +77,8 @@ def test_an_audit_tries_other_signs() -> None:
 @pytest.mark.parametrize(
     ("answer", "target"),
     [("420 ms", "420 ms"), ("0.42 s", "420 ms"), ("420ms", {"value": 0.42, "unit": "s"}),
-     ("72/min", {"value": 72, "unit": "bpm"}), ("72 beats/min", {"value": 72, "unit": "bpm"})],
+     ("72/min", {"value": 72, "unit": "bpm"}), ("72 beats/min", {"value": 72, "unit": "bpm"}),
+     ("72 per minute", {"value": 72, "unit": "bpm"})],
 )  # fmt: skip
 def test_units_of_time_and_rate_are_read(answer: str, target: object) -> None:
     assert accuracy(answer, target, NUMBER) == 1

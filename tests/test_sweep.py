@@ -154,6 +154,23 @@ def test_refused_settings_are_listed(trace: Path, capsys: pytest.CaptureFixture[
     assert "320 completions in 80 groups, task retinamnist" in printed
 
 
+def test_the_reference_is_named_and_what_the_trace_was_scored_by(
+    trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sweep", str(trace), "--grid", "delta=0"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].startswith("reference: medreward:")
+    assert "|decay:geometric|" in printed[1]
+    assert "note: " not in printed[2]
+    assert main([*words, "--set", "decay=linear"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "|decay:linear|" in printed[1]
+    assert printed[2].startswith(
+        "note: 320 completions were scored under other settings: decay:geometric; --set"
+    )
+
+
 def test_json_and_csv_hold_the_table(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,9 @@ from medreward import ConfigError, Task, explain
 from medreward.commands.cli import main
 from medreward.data.parquet import write_parquet
 from medreward.data.rows import make_row
+from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import Prompt
+from medreward.scoring.task_book import name_tasks
 from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import EmbeddedPicture, picture
 from medreward.sheets.shapes import named_boxes, predicted_shapes
@@ -290,3 +292,24 @@ def test_a_browser_shows_the_script_as_text(rows: Path, trace: Path, tmp_path: P
     assert "<title>Rows of rows.parquet</title>" in dom
     assert "<script" not in dom
     assert EVIL in unescape(re.sub(r"<[^>]*>", "", dom))
+
+
+def test_fields_are_shown_beside_their_boxes(tmp_path: Path) -> None:
+    card = tmp_path / "both.yaml"
+    card.write_text(
+        "name: both\nkind: fields\nquestion: What is it, and where?\nfields:\n"
+        "  finding: {kind: short_answer}\n  size: {kind: number}\n"
+        "  box: {kind: localisation, reward: {delta: 0}}\nreward: {delta: 0}\n"
+    )
+    task = Task.load(str(card))
+    target = {
+        "finding": {"answers": ["effusion <b>"]},
+        "size": {"value": 3.2, "unit": "cm"},
+        "box": {"boxes": [[5, 6, 25, 30]], "size": [60, 40]},
+    }
+    path = tmp_path / "rows.parquet"
+    write_parquet(path, [a_row("both", task, ground_truth(task, target))])
+    write_sheet(path, tmp_path / "v.html", book=name_tasks([str(card)]))
+    page = Page((tmp_path / "v.html").read_text(encoding="utf-8"))
+    said = " ".join(page.text.split())
+    assert "finding: effusion <b> size: 3.2 cm 1 box As in the row" in said

@@ -19,7 +19,7 @@ from medreward import ConfigError, Task
 from medreward.commands.cli import main
 from medreward.runs import why_rules, why_stats
 from medreward.runs.trace_sources import read_trace
-from medreward.runs.why import analyse, describe_run, notes, summary
+from medreward.runs.why import analyse, describe_run, notes, report, summary
 from medreward.runs.why_rules import RULES, View, findings
 from medreward.runs.why_stats import measures
 from medreward.scoring.groups import gather_groups
@@ -308,6 +308,34 @@ def test_the_settings_in_force_are_said() -> None:
     said = describe_run(view)
     assert "settings: medreward:" in said
     assert "decay:exact from step 1; decay:linear from step 21" in said
+
+
+def test_noise_only_groups_stand_in_the_table() -> None:
+    said = describe_run(analyse(run(always_two, scorer("retinamnist"))))
+    (row,) = (line for line in said.splitlines() if re.match(r"noise-only groups +[01]\.", line))
+    found = summary(analyse(run(always_two, scorer("retinamnist"))))
+    assert f"{found['thin_variance']['share']:.3f}" in row
+    shown = report(analyse(run(always_two, scorer("retinamnist"))), "why")
+    (measure,) = (row for row in shown.rows if row.name == "noise-only groups")
+    assert measure.values[0] == found["thin_variance"]["share"]
+    (curve,) = (c.curves[measure.name] for c in shown.charts if measure.name in c.curves)
+    assert curve[0] == 1.0
+    off = scorer("retinamnist", {"delta": 0})
+    assert "noise-only" not in describe_run(analyse(run(always_two, off)))
+
+
+def test_a_completion_is_shown_once_for_all_its_reasons() -> None:
+    said = describe_run(analyse(run(cut_in_thought, scorer("retinamnist"))))
+    examples = said[said.index("\nexamples:") :]
+    assert examples.count("  step 1, ") == 1
+    for code in ("no_answer", "no_answer_tag", "think_unclosed"):
+        assert f"\n- {code}: " in examples
+
+
+def test_the_mend_of_a_format_is_said_once() -> None:
+    said = describe_run(analyse(run(boxed, scorer("retinamnist"))))
+    assert said.count("set completion_format: boxed") == 1
+    assert "so this part cannot teach it: see `unreadable`" in said
 
 
 def test_parts_that_move_together_are_found() -> None:

@@ -7,7 +7,7 @@ the rest comes with the first case file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # As medreward.audit.cases.case.SUFFIXES, which is not imported here.
 SUFFIXES = (".cases.yaml", ".cases.yml", ".cases.jsonl")
+UNJUDGED = "medreward_unjudged"  # the property of a report: names, with spaces between
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         group.addoption(f"--medreward-{name}", metavar=name.upper(), help=about)
         parser.addini(f"medreward_{name}", about)
+    numbers = "judge totals and parts too, where the files are about another reward"
+    group.addoption("--medreward-numbers", action="store_true", help=numbers)
+    parser.addini("medreward_numbers", numbers, type="bool")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CasesFile | None:
@@ -36,3 +40,30 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CasesFile 
     from medreward_pytest.collect import CasesFile
 
     return CasesFile.from_parent(parent, path=file_path)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show that a case passed of which a part was not judged."""
+    if report.when == "call" and report.passed and _unjudged(report):
+        return "passed", "p", "PASSED IN PART"
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many cases were judged in part or not at all, and why."""
+    reports = [one for group in terminalreporter.stats.values() for one in group]
+    unjudged = [names for names in map(_unjudged, reports) if names]
+    if unjudged:
+        from medreward.audit.cases.show import why_unjudged
+
+        count = len(unjudged)
+        terminalreporter.write_sep("-", f"{count} labelled cases were judged in part or not at all")
+        for line in why_unjudged(name for names in unjudged for name in names):
+            terminalreporter.write_line(f"not judged: {line}")
+
+
+def _unjudged(report: Any) -> list[str]:
+    """Return the expectations of a case that were not judged; none of what is no case."""
+    if getattr(report, "when", None) != "call":
+        return []
+    return str(dict(report.user_properties).get(UNJUDGED, "")).split()

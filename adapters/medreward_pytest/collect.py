@@ -12,6 +12,7 @@ from medreward.audit.cases.files import load_cases
 from medreward.audit.cases.judge import GAP, SKIPPED, Judge, Outcome
 from medreward.audit.cases.show import show_outcome
 from medreward.audit.user_rewards import beside
+from medreward_pytest import UNJUDGED
 
 
 class NotAsExpected(Exception):  # noqa: N818 - it is shown, never caught by name
@@ -29,7 +30,8 @@ class CasesFile(pytest.File):
         """Yield an item a case."""
         try:
             file = load_cases(self.path)
-            judge = Judge(file, _option(self.config, "reward"), _option(self.config, "signature"))
+            options = _option(self.config, "reward"), _option(self.config, "signature")
+            judge = Judge(file, *options, numbers=_numbers(self.config))
         except ConfigError as error:
             raise self.CollectError(str(error)) from error
         for case in file.cases:
@@ -49,6 +51,8 @@ class CaseItem(pytest.Item):
     def runtest(self) -> None:
         """Judge the case."""
         outcome = self.judge.judge(self.case)
+        if outcome.unjudged:  # reports carry it to xdist's controller
+            self.user_properties.append((UNJUDGED, " ".join(outcome.unjudged)))
         if outcome.status == SKIPPED:
             pytest.skip(f"not judged for this reward: {', '.join(outcome.unjudged)}")
         if outcome.status == GAP:
@@ -71,6 +75,10 @@ class CaseItem(pytest.Item):
         """Return where the case stands."""
         line = int(self.case.place.rpartition("line ")[2]) - 1
         return self.path, line, f"case {self.name}"
+
+
+def _numbers(config: pytest.Config) -> bool:
+    return bool(config.getoption("--medreward-numbers") or config.getini("medreward_numbers"))
 
 
 def _option(config: pytest.Config, name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -48,6 +49,10 @@ def _text_lines(audit: Audit) -> Iterator[str]:
         yield f"  never looking at the image earns, of what right answers do: {'; '.join(shares)}"
     for note in advise_audit(audit):
         yield f"  note   {note}"
+    reasons = Counter(result.skipped for result in audit.results if result.skipped)
+    if reasons:
+        shown = (f"{count}, as {reason}" for reason, count in reasons.most_common())
+        yield f"  not tried: {'; '.join(shown)}"
     for result in audit.failures:
         pay = f"{result.failed} of {result.attacks} fail" if result.attacks else "no attack made"
         yield f"  {result.severity:6} {result.family}: {pay}"
@@ -115,7 +120,7 @@ def _baselines(audit: Audit) -> Iterator[str]:
     yield "| answers that never look at the image | answer | mean | of right |"
     yield "|---|---|---:|---:|"
     for row in audit.baselines:
-        answer = f"`{_cell(shorten_text(row.answer))}`" if row.answer else ""
+        answer = _code(shorten_text(row.answer)) if row.answer else ""
         yield f"| {row.policy} | {answer} | {row.earned:.4g} | {row.share:.0%} |"
     yield ""
     for note in advise_audit(audit):
@@ -170,13 +175,22 @@ def shorten_text(text: str) -> str:
 def _worst(worst: PaidAttack | None) -> str:
     if worst is None:
         return ""
-    text = f": `{_cell(shorten_text(worst.text))}`" if worst.text else ""
+    text = f": {_code(shorten_text(worst.text))}" if worst.text else ""
     return f"{_cell(worst.problem)}{text}"
 
 
 def _cell(text: str) -> str:
     """Return text for a cell of a table: in one line, with nothing that ends the cell."""
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    return _line(text).replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    """Return text as code in a cell, where Markdown shows all as it is: tags stay tags."""
+    return f"`{_line(text)}`"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

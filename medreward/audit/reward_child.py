@@ -77,10 +77,13 @@ _HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {"load": _load, "bind": _b
 
 
 def _fail(error: BaseException) -> dict[str, Any]:
+    from medreward.audit.user_rewards import ReturnError
     from medreward.errors import ConfigError
 
     refused = isinstance(error, ConfigError)
-    return {"problem": _describe(error), "trace": _format_trace(error), "refused": refused}
+    # What a reward returned has no place in its code: a traceback would show ours alone.
+    trace = "" if isinstance(error, ReturnError) else _format_trace(error)
+    return {"problem": _describe(error), "trace": trace, "refused": refused}
 
 
 def _describe(error: BaseException) -> str:

@@ -119,7 +119,7 @@ def _families(names: list[str] | None, kind: str) -> list[Any] | None:
     known = {family.name: family for family in registered(kind)}
     for name in names:
         if name not in known:
-            raise expected(f"--family for a {kind} task", name, known)
+            raise expected(f"--family for a task of kind {kind}", name, known)
     return [known[name] for name in names]
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medreward.commands.complain import complain
 from medreward.commands.reward_options import add_time_limit
+from medreward.errors import expected
 
 if TYPE_CHECKING:
+    from medreward.audit.cases.case import Case, CaseFile
     from medreward.audit.cases.judge import Outcome
 
 # The shipped files with a case that holds a mask.
@@ -36,6 +39,17 @@ def add_parser(commands: Any) -> None:
     )
     add_reward(check)
     add_time_limit(check)
+    check.add_argument(
+        "--task",
+        action="append",
+        metavar="NAME",
+        help="only cases of this task; may be repeated",
+    )
+    check.add_argument(
+        "--numbers",
+        action="store_true",
+        help="judge totals and parts too, where the files are about another reward",
+    )
     check.add_argument("--json", action="store_true", help="print every outcome as JSON")
     check.add_argument("-v", "--verbose", action="store_true", help="show every case")
     check.set_defaults(run=_run)
@@ -63,12 +77,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from medreward.audit.cases.judge import Judge
 
     paths = case_files(arguments.files) if arguments.files else _library()
-    loaded = [load_cases(path) for path in paths]
+    chosen = _chosen([load_cases(path) for path in paths], arguments.task)
+    options = arguments.reward, arguments.signature, arguments.time_limit
     cases = [
         (file, judge, case)
-        for file in loaded
-        for judge in [Judge(file, arguments.reward, arguments.signature, arguments.time_limit)]
-        for case in file.cases
+        for file, own in chosen
+        for judge in [Judge(file, *options, numbers=arguments.numbers)]
+        for case in own
     ]
     show_outcome = tqdm(cases, unit="case", disable=None, leave=False)
     outcomes = [(file.path, judge.judge(case)) for file, judge, case in show_outcome]
@@ -77,6 +92,20 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print_text(outcomes, verbose=arguments.verbose)
     return 0 if all(outcome.passed for _, outcome in outcomes) else 1
+
+
+def _chosen(
+    files: Sequence[CaseFile], tasks: Sequence[str] | None
+) -> list[tuple[CaseFile, Sequence[Case]]]:
+    """Return files with their cases, only those of some tasks where these are named."""
+    if tasks is None:
+        return [(file, file.cases) for file in files]
+    known = sorted({case.task.name for file in files for case in file.cases})
+    for name in tasks:
+        if name not in known:
+            raise expected("--task", name, known)
+    found = [(file, [case for case in file.cases if case.task.name in tasks]) for file in files]
+    return [(file, own) for file, own in found if own]
 
 
 def _library() -> list[Path]:
@@ -101,14 +130,17 @@ def _print_json(outcomes: list[tuple[str, Outcome]]) -> None:
 
 
 def _print_text(outcomes: list[tuple[str, Outcome]], *, verbose: bool) -> None:
-    from medreward.audit.cases.show import show_outcome
+    from medreward.audit.cases.show import show_outcome, why_unjudged
 
     for _, outcome in outcomes:
         if verbose or not outcome.passed:
             print(f"{outcome.status.upper()} {show_outcome(outcome)}\n")
     for file in dict.fromkeys(file for file, _ in outcomes):
         print(f"{file}: {_summary([o for f, o in outcomes if f == file])}")
-    print(f"{len(outcomes)} cases: {_summary([o for _, o in outcomes])}")
+    count = f"{len(outcomes)} case{'s' * (len(outcomes) != 1)}"
+    print(f"{count}: {_summary([o for _, o in outcomes])}")
+    for line in why_unjudged(name for _, outcome in outcomes for name in outcome.unjudged):
+        print(f"not judged: {line}")
 
 
 def _summary(outcomes: list[Outcome]) -> str:

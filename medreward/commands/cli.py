@@ -25,7 +25,7 @@ from medreward.files.atomic import replacing
 from medreward.files.reading import parse_json, read_lines
 from medreward.kinds.truth import target_of
 from medreward.language.mends import describe_unread
-from medreward.scoring.mends import tried_mend
+from medreward.scoring.mends import copy_hint, tried_mend
 from medreward.scoring.scorer import Scorer, scorer
 from medreward.scoring.task_book import load_named
 from medreward.text.reasons import REASONS
@@ -160,6 +160,10 @@ def _run_explain(arguments: argparse.Namespace) -> int:
         print(f"reason      {reason}: {REASONS[reason]}")
     if score.unread:
         print(f"unread      {describe_unread(score.unread, bound.task.languages)}")
-        print(f"first guess {tried_mend(bound, text, target, score.unread)}")
+    if score.unread or score.reasons[0].endswith("_unknown"):
+        mend = tried_mend(bound, text, target, score.unread)
+        print(f"first guess {mend}")
+        if hint := copy_hint(arguments.task, mend):
+            print(f"            {hint}")
     print(f"signature   {score.signature}")
     return 0

@@ -85,18 +85,46 @@ def _run(arguments: argparse.Namespace) -> int:
     rows, name = _peeked(trace_rows(arguments), own)
     task = load_named(own) if own else TaskBook().task_of(name)
     sweep = Sweep(task, grid(arguments.grid), change_settings(task.reward, _base(arguments)))
-    chosen = _chosen(rows, task.name, arguments.split)
+    scored: Counter[str] = Counter()
+    chosen = _signed(_chosen(rows, task.name, arguments.split), scored)
     for group in _groups(chosen, arguments.group_size):
         sweep.add(group)
     found = sweep.results()
     if arguments.json:
         print(json.dumps([_plain(outcome) for outcome in found], ensure_ascii=False, indent=1))
     else:
-        print(f"{sweep.rows} completions in {sweep.groups} groups, task {task.name}\n")
+        print(f"{sweep.rows} completions in {sweep.groups} groups, task {task.name}")
+        print("\n".join(_reference(sweep.signature(), scored)), end="\n\n")
         print("\n".join(_table(found)))
     if arguments.csv:
         _write_csv(arguments.csv, found)
     return 0
+
+
+def _signed(rows: Iterable[TraceRow], scored: Counter[str]) -> Iterator[TraceRow]:
+    """Yield rows; count by which settings they were scored."""
+    for row in rows:
+        if row.signature:
+            scored[_without_knowledge(row.signature)] += 1
+        yield row
+
+
+def _without_knowledge(signature: str) -> str:
+    return signature.partition("|knowledge:")[0]
+
+
+def _reference(signature: str, scored: Mapping[str, int]) -> Iterator[str]:
+    """Yield what is compared with, and in what other settings the trace was scored."""
+    reference = _without_knowledge(signature)
+    yield f"reference: {reference}"
+    own = reference.split("|")
+    for other, count in scored.items():
+        changed = [field for field in other.split("|") if field not in own]
+        if other != reference:
+            yield (
+                f"note: {count} completions were scored under other settings: "
+                f"{', '.join(changed) or other}; --set NAME=VALUE compares with these"
+            )
 
 
 def _groups(rows: Iterable[TraceRow], size: int | None) -> Iterator[list[TraceRow]]:

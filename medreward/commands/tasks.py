@@ -8,6 +8,7 @@ from typing import Any
 
 from medreward.commands.tasks_new import add_new
 from medreward.task.card import copied_card
+from medreward.task.review import REVIEWED
 from medreward.task.task import KNOWLEDGE_LEVELS, Task
 
 
@@ -31,8 +32,9 @@ def add_parser(commands: Any) -> None:
     )
     how.add_argument(
         "--level",
-        choices=KNOWLEDGE_LEVELS,
-        help="print the prompt with this much knowledge, labels in the card's order",
+        choices=(*KNOWLEDGE_LEVELS, REVIEWED),
+        help="print the prompt with this much knowledge, labels in the card's order; reviewed: "
+        "only what the readers in --reviews signed",
     )
     show.set_defaults(run=_run_show)
     add_new(actions)
@@ -59,7 +61,10 @@ def _run_show(arguments: argparse.Namespace) -> int:
     if arguments.yaml:
         print(copied_card(arguments.task), end="")
     elif arguments.level:
-        for message in build_prompt(task, arguments.level).messages:
+        level = arguments.level
+        if level == REVIEWED:
+            task, level = task.only_reviewed(), "full"
+        for message in build_prompt(task, level).messages:
             print(f"[{message['role']}]\n{message['content']}")
     elif arguments.json:
         print(json.dumps(card_json(task), ensure_ascii=False, indent=2))

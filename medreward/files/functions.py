@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 from zlib import crc32
 
-from medreward.errors import ConfigError, quote
+from medreward.errors import ConfigError, expected, quote
 
 
 def load_function(path: str, what: str, others: str = "") -> Callable[..., Any]:
@@ -34,9 +34,7 @@ def load_function(path: str, what: str, others: str = "") -> Callable[..., Any]:
     source, _, name = path.rpartition(":")
     try:
         if source.endswith(".py"):
-            found: Any = _module_at(Path(source))
-            for part in name.split("."):
-                found = getattr(found, part)
+            found: Any = _attribute(_module_at(Path(source)), name, source)
         else:
             if os.getcwd() not in sys.path:
                 sys.path.insert(0, os.getcwd())
@@ -51,6 +49,21 @@ def load_function(path: str, what: str, others: str = "") -> Callable[..., Any]:
             f"{what} {quote(path)}: {quote(found)} is not a function or a callable object"
         )
     return found  # type: ignore[no-any-return]
+
+
+def _attribute(module: ModuleType, name: str, source: str) -> Any:
+    """Return what has a name in a file; the error names the functions that it defines."""
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            own = [
+                key
+                for key, value in vars(module).items()
+                if callable(value) and getattr(value, "__module__", "") == module.__name__
+            ]
+            raise ImportError(str(expected(source, name, own)))
+        found = getattr(found, part)
+    return found
 
 
 def _dotted(path: str) -> str:

@@ -26,6 +26,7 @@ _TURNING = {
     )
 }
 ALONE = "say in the prompt that the answer is the label alone, with nothing beside it"
+ANSWER_ALONE = "say in the prompt to give the answer alone, with nothing beside it"
 
 
 def mend_of(
@@ -65,7 +66,7 @@ language, set languages: [en, de] in the card'
     if not takes_modifiers:
         return (
             f"nothing may describe the answer to a question of this kind; if it is one that is "
-            f"accepted, list it in the row; else {ALONE.replace('label', 'answer')}"
+            f"accepted, list it in the row; else {ANSWER_ALONE}"
         )
     return (
         f"if it never denies, grades or changes a label, add it to the card: modifiers: "

@@ -19,7 +19,6 @@ PERMUTED = (
     "two-sided permutation test, the two models exchanged in the same way as rows are drawn; "
     "Holm's correction is for all metrics and pairs of models of a task"
 )
-NOTE = f"In brackets: {INTERVALS}. p: {PERMUTED}."
 SIGNATURE_NOTE = (
     "The signature is that of the reward with the cards' settings and the options of this command. "
     "No metric depends on weights, delta or gates; mean credit goes by the settings of partial "
@@ -114,7 +113,8 @@ def markdown(
     for comparison in comparisons:
         lines += [*_comparison_lines(comparison), ""]
     lines += _rule_lines(rules)
-    lines += [NOTE, "", SIGNATURE_NOTE]
+    lines += [f"In brackets: {INTERVALS}.{f' p: {PERMUTED}.' if comparisons else ''}"]
+    lines += ["", SIGNATURE_NOTE]
     lines += [""] * bool(sources)
     lines += [f"- {plain(name)}: {plain(text)}" for name, text in (sources or {}).items()]
     return "\n".join(lines) + "\n"

@@ -166,6 +166,10 @@ class Sweep:
         for sums, values in zip(self._sums, _compared(totals), strict=True):
             sums[:] = np.add(sums, values).tolist()
 
+    def signature(self) -> str:
+        """Return the signature of the reference, for the card's own knowledge."""
+        return Scorer(self.task, self.reference).signature()
+
     def results(self) -> list[SweepOutcome]:
         """Return what each setting does, the reference first.
 

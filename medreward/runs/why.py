@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from medreward.errors import ConfigError, quote
 from medreward.runs.why_rules import EDGE, MIN_ROWS, MIN_SIDE, View, findings
 from medreward.runs.why_stats import CAUSES, MEASURES, OTHERS, Stats, Step, TraceExample, shares
 from medreward.scoring.groups import gather_groups
+from medreward.scoring.mends import copy_hint
 from medreward.scoring.trace import TraceRow
 from medreward.task.task import Task
 from medreward.text.reasons import REASONS
@@ -22,6 +23,11 @@ _NOTHING = (
     ": no completion was scored; were the rows of a task that the reward knows, and did the run "
     "get to its first batch?"
 )
+_DEAD, _NOISE = "zero-variance groups", "noise-only groups"
+_GROUP_NOTES = {
+    _DEAD: "share of groups whose completions all earn the same: nothing to learn from",
+    _NOISE: "share of groups that one small part alone tells apart: its noise is the advantage",
+}
 _SHOWN, _WIDTH = 8, 160  # reasons with examples on the terminal, characters of a completion
 
 
@@ -156,10 +162,13 @@ def report(view: View, title: str) -> Report:
     from medreward.sheets.report import Chart, Report, Row
 
     found = summary(view)
-    measured = {**found["measures"], "zero-variance groups": found["zero_variance"]}
+    of_groups = {_DEAD: found["zero_variance"]}
+    if view.all.thin:
+        of_groups[_NOISE] = _change(view, "thin_variance")
+    measured = {**found["measures"], **of_groups}
     columns = ("all", "early", "late")
     rows = [
-        Row(name, [_or_nan(values[c]) for c in columns], MEASURES.get(name, ""))
+        Row(name, [_or_nan(values[c]) for c in columns], (MEASURES | _GROUP_NOTES).get(name, ""))
         for name, values in measured.items()
     ]
     rows += [
@@ -168,7 +177,7 @@ def report(view: View, title: str) -> Report:
     ]
     shown = [name for name in ("correct", "unreadable", "repetition") if name in measured]
     curves = {name: [step.mean(name) for step in view.steps] for name in shown}
-    curves["zero-variance groups"] = [step.zero_variance() for step in view.steps]
+    groups = {name: [_GROUPS[name](step) for step in view.steps] for name in of_groups}
     parts = {n[5:]: [s.mean(n) for s in view.steps] for n in measured if n.startswith("part ")}
     low = min((v for c in parts.values() for v in c if not math.isnan(v)), default=0.0)
     length = [step.mean("length") for step in view.steps]
@@ -184,13 +193,18 @@ def report(view: View, title: str) -> Report:
     return Report(
         title=title,
         summary=" ".join(f"{note}." for note in notes(view)) or "Shares and means of a trace.",
-        facts={"completions": str(view.stats.rows), "steps": str(len(view.steps))},
+        facts={
+            "completions": str(view.stats.rows),
+            "steps": str(len(view.steps)),
+            "task": ", ".join(view.stats.tasks) or "not named",
+        },
         columns=columns,
         rows=rows,
         heading="The whole trace, its first and its last steps",
         findings=[(f"{f.rule}: {f.facts}", f.guess) for f in findings(view)],
         charts=[
             Chart("Shares", curves),
+            Chart("Groups from which nothing is to be learnt", groups),
             Chart("Parts of the reward", parts, low=min(0.0, low)),
             Chart("Length", {"characters": length}, high=max([1.0, *length])),
         ],
@@ -210,11 +224,17 @@ def _unread_text(view: View, unread: Mapping[str, Any]) -> str:
     return f"{_place(example)}: {_cut(example.completion, 400)}\nfirst guess: {unread['mend']}"
 
 
+_OF_GROUPS: Mapping[str, Callable[[Step], float]] = {
+    "zero_variance": Step.zero_variance,
+    "thin_variance": Step.thin_share,
+}
+_GROUPS = dict(zip(_GROUP_NOTES, _OF_GROUPS.values(), strict=True))
+
+
 def _change(view: View, name: str) -> dict[str, float | bool | None]:
-    if name == "zero_variance":
-        trend, overall = view.trend(lambda step: step.zero_variance()), view.all.zero_variance()
-    else:
-        trend, overall = view.trend(name), view.all.mean(name)
+    of_groups = _OF_GROUPS.get(name)
+    overall = of_groups(view.all) if of_groups else view.all.mean(name)
+    trend = view.trend(of_groups or name)
     return {
         "all": None if math.isnan(overall) else overall,
         "early": trend.early if trend else None,
@@ -258,7 +278,9 @@ def _head(view: View) -> Iterator[str]:
 def _table(view: View) -> Iterator[str]:
     yield f"\n{'':24}{'all':>9}{'early':>9}{'late':>9}"
     rows = {name: _change(view, name) for name in names(view)}
-    rows["zero-variance groups"] = _change(view, "zero_variance")
+    rows[_DEAD] = _change(view, "zero_variance")
+    if view.all.thin:
+        rows[_NOISE] = _change(view, "thin_variance")
     for name, row in rows.items():
         mark = " *" if row["certain"] and row["early"] != row["late"] else ""
         yield f"{name:24}" + "".join(_cell(row[c]) for c in ("all", "early", "late")) + mark
@@ -280,9 +302,9 @@ def _dead(view: View) -> Iterator[str]:
     if view.all.thin:
         parts = ", ".join(f"{name} {count}" for name, count in view.all.thin.most_common())
         yield (
-            f"\ngroups that one small part alone tells apart: {view.all.thin.total()} of "
-            f"{view.all.groups}; the spread of these groups is only that of {parts}: "
-            f"{_thin_spread(view):.1g} on average"
+            f"\nnoise-only groups, which one small part alone tells apart: "
+            f"{view.all.thin.total()} of {view.all.groups}; the spread of these groups is only "
+            f"that of {parts}: {_thin_spread(view):.1g} on average"
         )
         for name, share in shares(view.all.thin_causes, view.all.thin.total()).items():
             yield f"  {share:6.1%}  but for it {name}: {CAUSES[name]}"
@@ -312,11 +334,17 @@ def _unread(view: View) -> Iterator[str]:
         f"{len(view.all.unread)} different"
     )
     yield f"{'':32}{'all':>9}{'early':>9}{'late':>9}"
+    hints: dict[str, None] = {}
     for text, share in [*shares(view.all.unread, rows).items()][:_SHOWN]:
         edges = (_share("unread", text, view.early), _share("unread", text, view.late))
         yield f"{_short(text):32}" + "".join(_cell(value) for value in (share, *edges))
         yield f"  {_place(view.stats.unread[text])}: {_cut_end(view.stats.unread[text].completion)}"
-        yield f"  first guess: {_mend(view, text)}"
+        mend = _mend(view, text)
+        yield f"  first guess: {mend}"
+        task = view.stats.unread[text].task
+        if task not in view.cards and (hint := copy_hint(task, mend)):
+            hints.setdefault(hint)
+    yield from hints
 
 
 def _short(text: str) -> str:
@@ -337,8 +365,11 @@ def _found(view: View) -> Iterator[str]:
     codes = list(shares(view.all.reasons, 1) or view.stats.examples)
     main = f"{min(len(codes), _SHOWN)} main reasons" if len(codes) > 1 else "one reason there is"
     yield f"\nexamples: the first and the latest of the {main}"
+    same: dict[str, list[str]] = {}  # codes of the same completions by what is shown of these
     for code in codes[:_SHOWN]:
-        yield f"- {code}: {REASONS.get(code, '')}\n" + _shown(view.stats.examples[code], _WIDTH)
+        same.setdefault(_shown(view.stats.examples[code], _WIDTH), []).append(code)
+    for shown, together in same.items():
+        yield "\n".join([*(f"- {code}: {REASONS.get(code, '')}" for code in together), shown])
 
 
 def _shown(examples: Iterable[TraceExample], width: int) -> str:

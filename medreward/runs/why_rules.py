@@ -133,11 +133,13 @@ class View:
         all: those of all steps together.
         early: those of the first steps; None where there are too few for a trend.
         late: those of the last steps, or None.
+        cards: tasks of the user's own by name.
     """
 
     def __init__(self, stats: Stats, cards: Mapping[str, Task] | None = None) -> None:
         self.stats = stats
-        self._mends = TriedMends(cards or {})
+        self.cards = cards or {}
+        self._mends = TriedMends(self.cards)
         steps = [stats.steps[number] for number in sorted(stats.steps)]
         side = max(MIN_SIDE, int(EDGE * len(steps)))
         self.enough = len(steps) >= 2 * MIN_SIDE
@@ -350,19 +352,24 @@ def _constant(name: str, value: float, view: View) -> str:
             "recitation is off or never applies: delta 0, no knowledge or, with delta +1, "
             "unreadable answers",
         )
-    for code in ("think_put_back", "think_unopened"):
-        if name == "format" and value == 0 and _is_mostly(view.all.reasons, code):
-            return f"the format is never right, most often by {code}: {HINTS[code]}"
-    if name == "format" and value == 0:
-        return f"the format is never right, so this part cannot teach it: {_format_mend(view)}"
     if name == "format":
-        return "the format is learnt; its weight changes nothing any more"
+        learnt = "the format is learnt; its weight changes nothing any more"
+        return learnt if value else _never_well_formed(view)
     if name == "accuracy" and value == 0:
         return "no answer earns anything: see `never_right` and `unreadable`"
     return (
         f"{name} has no influence on the advantages; if it is to have some, take rows on which it "
         f"differs, else leave its weight at 0"
     )
+
+
+def _never_well_formed(view: View) -> str:
+    if view.now.mean("unreadable") >= UNREADABLE:
+        return "the format is never right, so this part cannot teach it: see `unreadable`"
+    for code in ("think_put_back", "think_unopened"):
+        if _is_mostly(view.all.reasons, code):
+            return f"the format is never right, most often by {code}: {HINTS[code]}"
+    return f"the format is never right, so this part cannot teach it: {_format_mend(view)}"
 
 
 def _is_mostly(reasons: Counter[str], code: str) -> bool:

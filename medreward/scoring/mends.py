@@ -6,16 +6,27 @@ made to a copy of the task, and is proposed only if the answer is understood und
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from medreward.errors import ConfigError, quote
 from medreward.language.answer_text import split_answer
-from medreward.language.mends import ALONE, may_be_modifier, mend_of, other_languages, turns
+from medreward.language.mends import (
+    ALONE,
+    ANSWER_ALONE,
+    may_be_modifier,
+    mend_of,
+    other_languages,
+    turns,
+)
 from medreward.language.vocabulary import LANGUAGES
 from medreward.scoring.scorer import Score, Scorer
+from medreward.task.card import shipped
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 _MOST_MODIFIERS = 4
 _MOST_NAME = 6  # words of an answer that may be another name of a label
@@ -38,19 +49,48 @@ def tried_mend(bound: Scorer, completion: str, target: object, unread: str) -> s
     """
     trial = _Trial(bound, completion, target)
     takes = not bound.task.reader.rules.is_plain
-    if not takes or not trial.answer or len(trial.answer) > _LONGEST or trial.reads(bound.task):
+    if not trial.answer or len(trial.answer) > _LONGEST or trial.reads(bound.task):
         return mend_of(unread, bound.task.languages, takes_modifiers=takes)
-    proposals = [*_languages(trial, unread), *_modifiers(trial, unread), *_synonym(trial)]
+    alone = _alone(bound.task)
+    beside = [*_modifiers(trial, unread), *_synonym(trial)] if takes else [*_accepted(trial)]
+    proposals = [*_languages(trial, unread), *beside]
     if proposals:
-        return "; ".join([*proposals, f"else {ALONE}"])
+        return "; ".join([*proposals, f"else {alone}"])
     has = bound.task.languages
     if turns(unread) and (others := other_languages(unread, has)):
         named = f"{LANGUAGES[others[0]].capitalize()} ({others[0]})"
         return (
             f"it denies or leaves open in {named}, and is not read with that language in the "
-            f"card's languages either: leave it unread; {ALONE}"
+            f"card's languages either: leave it unread; {alone}"
         )
-    return f"{_rest(trial)}no change of the card alone makes it read: {ALONE}"
+    turning = next((word for word in trial.words if turns(word)), "")
+    if turning:
+        return (
+            f"{_rest(trial)}{quote(turning)} denies or leaves open, so that no change of the card "
+            f"is proposed: {alone}"
+        )
+    return f"{_rest(trial)}no change of the card alone makes it read: {alone}"
+
+
+def _alone(task: Task) -> str:
+    """Return what to say in the prompt, so that nothing stands beside an answer."""
+    if Trait.OPTIONS in task.traits:
+        return "say in the prompt to give the letter of an option alone, with nothing beside it"
+    if Trait.NUMBER in task.traits:
+        return "say in the prompt to give the number and its unit alone"
+    return ALONE if Trait.NAMES_LABELS in task.traits and task.labels else ANSWER_ALONE
+
+
+def copy_hint(name: str | None, mend: str) -> str:
+    """Return how a shipped card is copied, where a mend changes it; else "".
+
+    >>> copy_hint("busi", "add it to the card: modifiers: ['x']")
+    'a shipped card is changed in a copy: medreward tasks show busi --yaml > my_card.yaml'
+    """
+    changes = ("modifiers: [", "label's synonyms", "languages: [")
+    if name not in shipped() or not any(change in mend for change in changes):
+        return ""
+    return f"a shipped card is changed in a copy: medreward tasks show {name} --yaml > my_card.yaml"
 
 
 class _Trial:
@@ -98,7 +138,17 @@ def _languages(trial: _Trial, unread: str) -> Iterator[str]:
 
 
 def _modifiers(trial: _Trial, unread: str) -> Iterator[str]:
-    """Propose words as modifiers: as many as it takes, none of which turns an answer round."""
+    """Propose words as modifiers: as many as it takes, none of which turns an answer round.
+
+    What stands right behind a number may be its unit, without which it is another number; and a
+    key of a JSON object is no word that describes something.
+    """
+    if re.search(rf'"{re.escape(unread)}"\s*:', trial.answer, re.IGNORECASE):
+        return
+    if not {Trait.NUMBER, Trait.FIELDS}.isdisjoint(trial.task.traits) and any(
+        word[0].isdigit() and after == unread.casefold() for word, after in pairwise(trial.words)
+    ):
+        return
     for first in _with_preposition(unread, trial.words):
         added = _enough_modifiers(trial, first)
         if added:
@@ -144,8 +194,16 @@ def _synonym(trial: _Trial) -> Iterator[str]:
         yield f"if {quote(name)} is another name of a label, add it to that label's synonyms"
 
 
+def _accepted(trial: _Trial) -> Iterator[str]:
+    """Propose the whole answer as one that the row accepts."""
+    if Trait.OPEN in trial.task.traits and not any(map(turns, trial.words)):
+        yield "if the whole answer is one that is accepted, list it in the row"
+
+
 def _rest(trial: _Trial) -> str:
     """Return which part of the answer is read, if one of its beginnings or ends is."""
+    if trial.answer.lstrip()[:1] in ("{", "["):  # a part of JSON is none
+        return ""
     words = trial.answer.split()[:_MOST_WORDS]
     for count in range(len(words) - 1, 0, -1):
         for kept, left in ((words[:count], words[count:]), (words[-count:], words[:-count])):

@@ -83,6 +83,7 @@
     if (JSON.stringify(before) === JSON.stringify(states[i])) return;
     undone.push([i, before]);
     byId("problem").textContent = "";
+    say("");
     show(i);
     keep();
   }
@@ -270,6 +271,7 @@
       field.addEventListener("input", () => {
         states[i][field.dataset.field] = field.value;
         byId("problem").textContent = "";
+        say("");
         row.querySelector(".problem").hidden = isWhole(i);
         keep();
       });

@@ -20,7 +20,15 @@ from medreward.scoring.trace import TraceRow
 from medreward.sheets.pictures import EmbeddedPicture, Shape, picture, styles
 from medreward.sheets.report import page
 from medreward.sheets.shapes import named_boxes, predicted_shapes
-from medreward.sheets.view_rows import ORDERS, Entry, RowChoice, RowSelection, choose_rows, facts_of
+from medreward.sheets.view_rows import (
+    ORDERS,
+    Entry,
+    RowChoice,
+    RowSelection,
+    choose_rows,
+    facts_of,
+    shown_fields,
+)
 from medreward.task.task import Task
 from medreward.text.reasons import REASONS
 
@@ -82,11 +90,15 @@ class Answered:
 
 @dataclass(frozen=True)
 class Card:
-    """What the sheet shows of a row; `boxes` is None where its target is not boxes."""
+    """What the sheet shows of a row; `boxes` is None where its target has no boxes.
+
+    `fields` are the right answers in the fields of a target that has several.
+    """
 
     number: int
     facts: Mapping[str, str]
     boxes: int | None
+    fields: Mapping[str, str]
     drawings: Sequence[Drawing]
     prompt: Sequence[tuple[str, str]]
     knowledge: str
@@ -161,6 +173,7 @@ def _card(entry: Entry, look: Look, order: str, book: TaskBook) -> Card:
         number=entry.number,
         facts=facts,
         boxes=None if shapes is None else len(shapes),
+        fields=shown_fields(facts["target"], task),
         drawings=_drawings(pictures, shapes or (), facts),
         prompt=[_message(message, knowledge) for message in row["prompt"] or []],
         knowledge=knowledge,

@@ -14,8 +14,13 @@ from medreward.checks import one_of, whole
 from medreward.data.check import check_shape, open_parquet
 from medreward.data.parquet import batches_of, reading_parquet
 from medreward.errors import ConfigError, expected
+from medreward.files.reading import parse_json
+from medreward.kinds.right_answers import right_answer
+from medreward.kinds.truth import target_of
 from medreward.scoring.groups import zero_variance_share
 from medreward.scoring.trace import TraceRow, read_rows
+from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 ORDERS = {
     "file": "as in the file",
@@ -130,6 +135,21 @@ def facts_of(row: Mapping[str, Any]) -> dict[str, str]:
         "split": str(info.get("split") or ""),
         "target": str((row["reward_model"] or {}).get("ground_truth")),
     }
+
+
+def shown_fields(truth: str, task: Task | None) -> dict[str, str]:
+    """Return the right answer in each field of a target but its place; none of another kind."""
+    if task is None or Trait.FIELDS not in task.traits:
+        return {}
+    try:
+        own = parse_json(truth)
+        return {
+            name: right_answer(field, target_of(field, own[name]))
+            for name, field in task.fields.items()
+            if name != task.place_field
+        }
+    except (ConfigError, LookupError, TypeError):  # it is shown as it stands in the row
+        return {}
 
 
 def _light_rows(path: str | Path) -> list[_Light]:

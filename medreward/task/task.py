@@ -514,7 +514,9 @@ class Task:
             grades = f"the indices 0 to {len(self.labels) - 1}"
         names = ", ".join(repr(label.name) for label in self.labels[:20])
         more = ", …" if len(self.labels) > 20 else ""
-        return f"{grades}, or a name out of {names}{more}"
+        has_more = any(label.synonyms for label in self.labels)
+        synonyms = " or a synonym of one" if has_more else ""
+        return f"{grades}, or a name out of {names}{more}{synonyms}"
 
 
 def _changed_fields(value: Task | Label, without: Set[str]) -> dict[str, Any]:

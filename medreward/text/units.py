@@ -39,7 +39,7 @@ _UNITS: Mapping[str, tuple[str, str]] = {
     "mmHg": ("mmHg", "mmhg|mm hg"),
     "kPa": ("kilopascal", "kpa"),
     "degrees": ("degree", "deg|degree|degrees|grad|度"),
-    "bpm": ("count/minute", "bpm|beats per minute|beats/min"),
+    "bpm": ("count/minute", "bpm|beats per minute|beats/min|per minute|per min"),
     "D": ("1/meter", "dpt|diopter|diopters|dioptre|dioptres"),
     "HU": ("dimensionless", "hu|hounsfield|hounsfield units"),
     "%": ("percent", "percent|per cent|prozent"),

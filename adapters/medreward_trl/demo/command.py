@@ -59,6 +59,10 @@ def _run(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if arguments.steps is None:
         arguments.steps = STEPS[arguments.model]
+    if arguments.rows and not arguments.rows.is_dir():  # said before torch is loaded
+        raise ConfigError(
+            f"--rows: {arguments.rows} is no folder; `medreward prepare --out` writes it"
+        )
     if arguments.model == "smollm2":
         return _run_pretrained(arguments)
     _check_folder(arguments.rows)
@@ -100,14 +104,18 @@ def _check_folder(rows: Path | None) -> None:
 def _run_own(arguments: argparse.Namespace, options: DemoOptions) -> int:
     from medreward.scoring.task_book import name_tasks
     from medreward.sheets.report import write_report
-    from medreward_trl.demo.own_rows import own_metrics, own_report, run_own
+    from medreward_trl.demo.own_rows import own_report, own_table, run_own
     from medreward_trl.demo.report import table_of
 
     if arguments.reward:
         raise ConfigError("--reward is for the demo's own task; rows are scored by their card")
     result = run_own(arguments.rows, name_tasks(arguments.task), options)
-    write_report(options.out / "report.html", own_report(result))
-    print(table_of(f"held-out rows: {len(result.held_out)}", own_metrics(result)))
+    metrics = own_table(result)
+    write_report(options.out / "report.html", own_report(result, metrics))
+    print(table_of(f"held-out rows: {len(result.held_out)}", metrics.rows, metrics.columns))
+    print("\nlooks at no image:")
+    for name, meaning in metrics.baselines.items():
+        print(f"- {name}: {meaning}")
     print(f"\n{result.seconds:.0f} s; report: {options.out / 'report.html'}")
     return 0
 

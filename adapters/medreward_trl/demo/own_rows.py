@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageStat
 
@@ -28,6 +29,7 @@ from medreward.scoring.task_book import TaskBook
 from medreward.sheets.report import Report, ReportSample, Row
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo import generation, model
+from medreward_trl.demo.report import COLUMNS, charts_of
 from medreward_trl.demo.run import (
     DEMONSTRATIONS,
     PROMPTS,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 HELD_OUT = ("test", "val")
 REASONING = "looking closely ."
 BEFORE, AFTER = "warm_start", "policy"
+_BASELINES = ("one answer", "shuffled")  # in the order in which they are evaluated
 _MOST_TOKENS = 128
 _MEASURED = 100  # pictures whose mean and deviation normalise all of them
 _SAMPLES = 8
@@ -65,6 +68,7 @@ class OwnResult:
         held_out: the held-out rows.
         counts: rows of each file.
         seconds: how long it took.
+        most_tokens: the longest completion that the model could write.
     """
 
     task: Task
@@ -74,6 +78,21 @@ class OwnResult:
     held_out: Dataset
     counts: Mapping[str, int]
     seconds: float
+    most_tokens: int
+
+
+class OwnTable(NamedTuple):
+    """The metrics of held-out rows.
+
+    Attributes:
+        columns: of the policy before and after GRPO, then of answers that look at no image.
+        rows: a metric each.
+        baselines: what the columns of the latter mean.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    baselines: Mapping[str, str]
 
 
 def run_own(rows: Path, book: TaskBook, options: DemoOptions) -> OwnResult:
@@ -113,31 +132,35 @@ def run_own(rows: Path, book: TaskBook, options: DemoOptions) -> OwnResult:
     before, after = (_scored(held_out, options.out / f"{n}.jsonl", book) for n in (BEFORE, AFTER))
     history = [log for log in trainer.state.log_history if "reward" in log]
     counts = {train.name: len(data), held_out.name: len(test)}
-    return OwnResult(task, before, after, history, test, counts, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return OwnResult(task, before, after, history, test, counts, seconds, tokens)
 
 
-def own_report(result: OwnResult) -> Report:
-    """Return what the HTML report shows; ``medreward why --html`` has the curves."""
+def own_report(result: OwnResult, table: OwnTable) -> Report:
+    """Return what the HTML report shows."""
     names = [one.id for one in result.before.predictions]
-    scores = [[p.score for p in scored.predictions] for scored in (result.before, result.after)]
-    changed = sorted(range(len(names)), key=lambda i: scores[0][i].correct == scores[1][i].correct)
+    policies = (result.before, result.after)
+    right = [[one.score.correct for one in scored.predictions] for scored in policies]
+    changed = sorted(range(len(names)), key=lambda i: right[0][i] == right[1][i])
     return Report(
         title=f"A tiny policy on {result.task.name}",
         summary="A tiny vision-language model, built and trained from nothing on these rows. It "
         "shows whether rows, reward and trainer work together; it says nothing about what a "
-        "pretrained model would reach.",
+        "pretrained model would reach. Two columns are of answers that look at no image: "
+        f"{'; '.join(f'{name}: {meaning}' for name, meaning in table.baselines.items())}.",
         facts={name: f"{count} rows" for name, count in result.counts.items()}
         | {"steps": str(len(result.history)), "time": f"{result.seconds:.0f} s"},
-        columns=("warm start", "after GRPO"),
-        rows=own_metrics(result),
+        columns=table.columns,
+        rows=table.rows,
+        charts=charts_of(result.history, "R_accuracy", result.most_tokens),
         samples=[
             ReportSample(
                 id=names[i],
                 image=result.held_out[i]["image"],
                 target=str(result.held_out[i]["target"]),
                 answers={
-                    "warm start": (scores[0][i].prediction or "not read", scores[0][i]),
-                    "after GRPO": (scores[1][i].prediction or "not read", scores[1][i]),
+                    column: (scored.predictions[i].completion, scored.predictions[i].score)
+                    for column, scored in zip(COLUMNS, policies, strict=True)
                 },
             )
             for i in changed[:_SAMPLES]
@@ -149,23 +172,26 @@ def own_report(result: OwnResult) -> Report:
     )
 
 
-def own_metrics(result: OwnResult) -> list[Row]:
-    """Return the held-out metrics before and after, each with the interval after GRPO."""
-    before, after = (evaluate(scored)[0].metrics for scored in (result.before, result.after))
-    return [
+def own_table(result: OwnResult) -> OwnTable:
+    """Return the held-out metrics before and after, and those of answers that see no image."""
+    before, after = (evaluate(scored)[0] for scored in (result.before, result.after))
+    named = dict(zip(_BASELINES, after.baselines, strict=True))
+    rows = [
         Row(
             one.name,
-            (one.value, other.value),
+            (
+                *(one.value, other.value),
+                *(after.baselines[name].get(one.name, math.nan) for name in named.values()),
+            ),
             f"95 % after GRPO: {other.low:.3f} to {other.high:.3f}",
         )
-        for one, other in zip(before, after, strict=True)
+        for one, other in zip(before.metrics, after.metrics, strict=True)
     ]
+    return OwnTable((*COLUMNS, *named), rows, named)
 
 
 def _held_out(rows: Path) -> Path:
     found = [rows / f"{name}.parquet" for name in HELD_OUT if (rows / f"{name}.parquet").is_file()]
-    if not rows.is_dir():
-        raise ConfigError(f"--rows: {rows} is no folder; `medreward prepare --out` writes it")
     if not found:
         raise ConfigError(
             f"--rows: {rows} has neither test.parquet nor val.parquet; `medreward prepare` writes "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from medreward.sheets.report import Chart, Report, ReportSample, Row
@@ -32,11 +32,19 @@ def table(result: DemoResult) -> str:
     return table_of("held-out slices", _rows(result))
 
 
-def table_of(heading: str, rows: Sequence[Row]) -> str:
-    """Return metrics of the policy before and after GRPO as lines of text."""
-    lines = [f"{heading:26}{COLUMNS[0]:>12}{COLUMNS[1]:>12}"]
-    lines += [f"{row.name:26}{row.values[0]:12.3f}{row.values[1]:12.3f}" for row in rows]
+def table_of(heading: str, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> str:
+    """Return metrics as lines of text, by default of the policy before and after GRPO."""
+    widths = [max(12, len(column) + 2) for column in columns]
+    lines = [f"{heading:26}{_in_columns(columns, widths)}"]
+    lines += [
+        f"{row.name:26}{_in_columns([f'{value:.3f}' for value in row.values], widths)}"
+        for row in rows
+    ]
     return "\n".join(lines)
+
+
+def _in_columns(texts: Sequence[str], widths: Sequence[int]) -> str:
+    return "".join(f"{text:>{width}}" for text, width in zip(texts, widths, strict=True))
 
 
 def report(result: DemoResult) -> Report:
@@ -56,7 +64,11 @@ def report(result: DemoResult) -> Report:
         },
         columns=COLUMNS,
         rows=_rows(result),
-        charts=_charts(result),
+        charts=charts_of(
+            result.history,
+            f"accuracy{' with partial credit' if options.reward == 'mfrs' else ''}",
+            most_tokens=16,
+        ),
         samples=_samples(result),
         texts={"Prompt": result.prompt, "Signature of the reward": result.signature},
     )
@@ -70,11 +82,20 @@ def _rows(result: DemoResult) -> list[Row]:
     ]
 
 
-def _charts(result: DemoResult) -> list[Chart]:
-    def logged(key: str) -> Sequence[float]:
-        return [float(step[key]) for step in result.history]
+def charts_of(
+    history: Sequence[Mapping[str, float]], accuracy: str, most_tokens: int
+) -> list[Chart]:
+    """Return the curves of a run.
 
-    accuracy = "accuracy with partial credit" if result.options.reward == "mfrs" else "accuracy"
+    Args:
+        history: TRL's log, one mapping a step.
+        accuracy: what to call the part accuracy.
+        most_tokens: the longest completion that there can be.
+    """
+
+    def logged(key: str) -> Sequence[float]:
+        return [float(step[key]) for step in history]
+
     parts = {
         accuracy: logged("rewards/accuracy/mean"),
         "format": logged("rewards/format/mean"),
@@ -84,11 +105,11 @@ def _charts(result: DemoResult) -> list[Chart]:
     return [
         Chart("Parts of the reward", parts, "mean over the 64 completions of a step"),
         Chart(
-            "Recitation (δ⁻)",
+            "Recitation",
             {"recitation": recitation},
-            "BLEU against the knowledge in the prompt, as a penalty",
+            "overlap of the reasoning with the knowledge in the prompt, a penalty with δ⁻",
             low=min(-0.01, *recitation),
-            high=0.0,
+            high=max(0.0, *recitation),
         ),
         Chart(
             "What there is to learn from",
@@ -101,8 +122,8 @@ def _charts(result: DemoResult) -> list[Chart]:
         Chart(
             "Length of completions",
             {"mean": logged("completions/mean_length")},
-            "tokens, at most 16",
-            high=16.0,
+            f"tokens, at most {most_tokens}",
+            high=float(most_tokens),
         ),
     ]
 

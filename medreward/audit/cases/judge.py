@@ -5,8 +5,8 @@ reward only numbers are known. It is held against the honest answers to the same
 task itself gives: ``correct: true`` asks for more than the honest wrong answer earns, ``correct:
 false`` for less than the honest right one, and a prediction for both, over all of the task's
 targets. What cannot be judged (reasons, parts that the reward does not return, cases about
-medreward's settings, and, under
-another reward than the one that the file is about, numbers) is left out and counted.
+medreward's settings, and numbers under another reward than the one that the file is about) is left
+out and counted.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class Judge:
         reward: what `load_reward` takes; None for medreward's own.
         signature: the signature to call it with; None for the file's own, or to detect it.
         time_limit: seconds that a user's reward may take for one completion.
+        numbers: judge totals and parts though the file is about another reward.
 
     Raises:
         ConfigError: if the file is about another reward than medreward's, which nobody named; from
@@ -113,6 +114,8 @@ class Judge:
         reward: str | None = None,
         signature: str | None = None,
         time_limit: float = TIME_LIMIT,
+        *,
+        numbers: bool = False,
     ) -> None:
         self.time_limit = time_limit
         self.file = file
@@ -124,6 +127,7 @@ class Judge:
             )
         self.path = reward or OWN
         self.own = is_same_reward(self.path, file.reward)
+        self.numbers = numbers or self.own
         self.signature = signature or (file.signature if self.own else None)
         self._cases = {case.id: case for case in file.cases}
         self._rewards: dict[tuple[int, str], Reward] = {}
@@ -156,7 +160,7 @@ class Judge:
         """Return what is not as expected, or None where that cannot be judged."""
         value = case.expect[name]
         found: Iterable[Mismatch] | None
-        if name in _ABOUT_OWN and not self.own:
+        if name in _ABOUT_OWN and not self.numbers:
             found = None
         elif name in _ORDERS:
             found = self._ordered(name, case, earned.total, value)

@@ -5,6 +5,7 @@ Control characters of a completion are shown as escapes, so that a failure canno
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from medreward.audit.cases.judge import ERROR, Outcome
@@ -13,6 +14,15 @@ from medreward.text.reasons import REASONS
 from medreward.text.shown import signed
 
 _LONGEST = 600
+_NUMBERS = (
+    "numbers are judged where the file's head names this reward (reward: PATH), or with --numbers "
+    "(in pytest --medreward-numbers); parts, where the reward returns them"
+)
+_WHY_UNJUDGED = {
+    "reasons": "only medreward's reward gives reasons",
+    "settings": "they are settings of medreward's reward",
+    "prediction": "only medreward's reward says what it read where several labels may be right",
+}
 
 
 def show_outcome(outcome: Outcome) -> str:
@@ -26,10 +36,22 @@ def show_outcome(outcome: Outcome) -> str:
     lines += _earned(outcome)
     lines += [f"  expected    {finding}" for finding in outcome.findings]
     if outcome.unjudged:
-        lines.append(f"  not judged  {', '.join(outcome.unjudged)}")
+        lines += [f"  not judged  {line}" for line in why_unjudged(outcome.unjudged)]
     if outcome.status == ERROR:
         lines += [f"  {x}" for x in outcome.error.splitlines()]
     return "\n".join(lines)
+
+
+def why_unjudged(names: Iterable[str]) -> list[str]:
+    """Return expectations that were not judged, a line for each reason why.
+
+    >>> why_unjudged(["reasons"])
+    ["reasons: only medreward's reward gives reasons"]
+    """
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        found.setdefault(_WHY_UNJUDGED.get(name, _NUMBERS), []).append(name)
+    return [f"{', '.join(which)}: {why}" for why, which in found.items()]
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:

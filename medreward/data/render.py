@@ -22,6 +22,8 @@ from medreward.data.sources.record import (
     UnusableError,
 )
 
+LOOK_SIDES = (17, 16)  # width and height of the thumbnail by which pictures look alike
+
 
 class Job(NamedTuple):
     """A record and what its source fetched for it."""
@@ -42,6 +44,7 @@ class Rendered(NamedTuple):
         facts: allow-listed facts from its header.
         others: further images, in order.
         readers: who drew how many of the boxes, in their order; empty where nobody is named.
+        look: the grey values of a thumbnail of `LOOK_SIDES`; empty for several images or none.
     """
 
     png: bytes
@@ -52,6 +55,7 @@ class Rendered(NamedTuple):
     facts: Mapping[str, str]
     others: tuple[bytes, ...] = ()
     readers: tuple[tuple[str, int], ...] = ()
+    look: bytes = b""
 
     @property
     def pngs(self) -> tuple[bytes, ...]:
@@ -99,6 +103,7 @@ class Renderer:
             facts=images.facts,
             others=images.pngs[1:],
             readers=readers,
+            look=images.look,
         )
 
     def _images(self, payload: Any) -> KeptImages | None:
@@ -118,10 +123,16 @@ class Renderer:
             digest=b"".join(map(_digest, images)),
             notes=tuple(note for picture in pictures for note in picture.notes),
             facts=pictures[0].facts,
+            look=_look(images[0]) if len(images) == 1 else b"",
         )
         if self.cache and key:
             self.cache.write(key, made)
         return made
+
+
+def _look(image: Image.Image) -> bytes:
+    grey: bytes = image.convert("L").resize(LOOK_SIDES, Image.Resampling.BOX).tobytes()
+    return grey
 
 
 def _without_image(record: Record) -> Rendered:

@@ -41,6 +41,7 @@ class KeptImages:
         digest: of the pixels of all.
         notes: what was done to them.
         facts: allow-listed facts from the first one's header.
+        look: a thumbnail's grey values, see `medreward.data.render`.
     """
 
     pngs: tuple[bytes, ...]
@@ -49,6 +50,7 @@ class KeptImages:
     digest: bytes
     notes: tuple[str, ...]
     facts: Mapping[str, str]
+    look: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class RenderCache:
                 digest=bytes.fromhex(kept["digest"]),
                 notes=tuple(map(str, kept["notes"])),
                 facts=dict(kept["facts"]),
+                look=bytes.fromhex(kept["look"]),
             )
         except (ConfigError, OSError, ValueError, KeyError, TypeError, IndexError):
             return None
@@ -97,6 +100,7 @@ class RenderCache:
             "digest": images.digest.hex(),
             "notes": images.notes,
             "facts": dict(images.facts),
+            "look": images.look.hex(),
             "check": sha256(content).hexdigest(),
         }
         _log_of(self.folder).append(key, json.dumps(head).encode(), content)

@@ -44,6 +44,7 @@ _NO_THINGS = frozenset(
     "background artifact artefact nothing else other others rest phantom hintergrund artefakt "
     "背景 伪影".split()
 )
+_BESIDE_PLACE = re.compile(r"m[of](?=[fF:,L]*B)")
 _OFF = frozenset(("of", "to", "from", "von", "der", "des"))
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
@@ -102,9 +103,9 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
 
 def _is_off(tokens: Sequence[Token], words: Sequence[str]) -> bool:
     """Whether a place is only what another one is beside: "left of", "superior to"."""
+    codes = "".join(token.code for token in tokens)
     return any(
-        place.code == "B" and of.code in "of" and words[of.place] in _OFF and side.code == "m"
-        for side, of, place in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        words[tokens[found.start() + 1].place] in _OFF for found in _BESIDE_PLACE.finditer(codes)
     )
 
 

@@ -300,7 +300,7 @@ def _names_denied(clause: Sequence[Token]) -> bool:
 def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause denies something that is known and neither everything nor the answer."""
     codes = [token.code for token in clause]
-    if not answered.may_deny or not _names_denied(clause):
+    if not answered.may_deny or (answered.absences and not _names_denied(clause)):
         return False
     denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
     is_behind = LABEL in codes and _DENIALS.isdisjoint(codes[: codes.index(LABEL)])

@@ -40,6 +40,7 @@ class RecordOutcome:
     Attributes:
         identity: which record it is.
         digest: the same for two images of the same pixels.
+        look: the grey values of a thumbnail, by which pictures look alike.
         problem: why its image cannot be used; None where it can.
         names: what the image is counted by: labels, or names of its boxes.
         remarks: what was done to it.
@@ -53,6 +54,7 @@ class RecordOutcome:
 
     identity: Identity
     digest: bytes = b""
+    look: bytes = b""
     problem: Remark | None = None
     names: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
@@ -69,6 +71,7 @@ class RecordOutcome:
         content: dict[str, Any] = {
             "identity": [one.where, one.split, one.place, one.target],
             "digest": self.digest.hex(),
+            "look": self.look.hex(),
             "problem": self.problem and list(self.problem),
             "names": list(self.names),
             "remarks": [list(remark) for remark in self.remarks],
@@ -89,6 +92,7 @@ class RecordOutcome:
         return cls(
             identity=Identity(where, split, int(place), int(target)),
             digest=bytes.fromhex(content.get("digest", "")),
+            look=bytes.fromhex(content.get("look", "")),
             problem=problem and Remark(*problem),
             names=tuple(content.get("names", ())),
             remarks=tuple(Remark(*remark) for remark in content.get("remarks", ())),

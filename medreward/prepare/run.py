@@ -449,12 +449,13 @@ class _Run:
             prompts.append(self._prompts_of(record, truth)(record.id))
             split = str(record.split)
             rows = [make_row(self.task, prompts[0], truth, result.pngs, id=record.id, split=split)]
-        if (patients := self._patients) is not None:
+        if self._patients is not None:
             for row in rows:
-                row["extra_info"]["patient"] = str(patients[place])
+                row["extra_info"]["patient"] = str(self._patients[place])
         return rows, RecordOutcome(
             identity=self._identities.of(place),
             digest=result.digest,
+            look=result.look,
             names=tuple(names),
             remarks=result.remarks,
             facts=result.facts,

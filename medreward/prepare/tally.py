@@ -7,7 +7,8 @@ from collections.abc import Collection
 from medreward.data.sources.record import Remark, report_lines
 from medreward.errors import ConfigError
 from medreward.prepare.dataset_card import Summary
-from medreward.prepare.outcome import Identity, RecordOutcome
+from medreward.prepare.look_alikes import WHAT, LookAlikes
+from medreward.prepare.outcome import RecordOutcome
 from medreward.prepare.seen import SeenPictures
 from medreward.sheets.contact_sheet import Tile
 
@@ -33,7 +34,7 @@ class Tally:
         self.summary = summary
         self.tiles: list[Tile] = []
         self._drop_duplicates, self._on_error = drop_duplicates, on_error
-        self._seen = SeenPictures()
+        self._seen, self._looks = SeenPictures(), LookAlikes()
         self._torn: list[Remark] = []
 
     def add(self, outcome: RecordOutcome) -> bool:
@@ -41,17 +42,21 @@ class Tally:
         if outcome.problem is not None:
             self.summary.skipped.append(outcome.problem)
             return False
-        if not self._is_new(outcome.identity, outcome.digest):
+        if not self._is_new(outcome):
             return False
         self.summary.count(outcome)
         if outcome.tile is not None:
             self.tiles.append(outcome.tile)
         return True
 
-    def _is_new(self, one: Identity, digest: bytes) -> bool:
+    def _is_new(self, outcome: RecordOutcome) -> bool:
         """Note a picture that was seen before; return False if it was in another split."""
-        before = self._seen.first(digest, one)
-        if before is None or (before.split == one.split and before.place == one.place):
+        one = outcome.identity
+        before = self._seen.first(outcome.digest, one)
+        if before is None:
+            self._looks.add(outcome.look, one)
+            return True
+        if before.split == one.split and before.place == one.place:
             return True  # or another question about the same image
         if before.split != one.split:
             torn = f"{before.split}: {before.where}"
@@ -80,6 +85,9 @@ class Tally:
             raise ConfigError("\n".join([heading, *report_lines(problems)]))
         if emptied:
             raise ConfigError(f"no image of {' and '.join(emptied)} is left: all are duplicates")
+        alike, others = self._looks.remarks()
+        self.summary.remarks += alike
+        self.summary.more[WHAT] += others
         self.summary.remarks += [
             torn._replace(what=f"left out: {torn.what}") for torn in self._torn
         ]

@@ -1,6 +1,7 @@
 """The conformance test: its checks on faults that are put in, and its runs of real trainers.
 
-MEDREWARD_EASYR1 names a checkout of EasyR1, MEDREWARD_SWIFT a Python with ms-swift.
+MEDREWARD_EASYR1 names a checkout of EasyR1, MEDREWARD_SWIFT a Python with ms-swift,
+MEDREWARD_VERIFIERS one with verifiers.
 """
 
 from __future__ import annotations
@@ -252,12 +253,12 @@ def test_verl(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(" not tried " in line for line in lines) == len(OF_RANKS)
 
 
-def outside(python: str, trainer: str, *folders: str) -> dict[str, str]:
+def outside(python: str, trainer: str, *folders: str, **variables: str) -> dict[str, str]:
     """Run the command with another Python and other packages; return its verdicts."""
     path = os.pathsep.join([*folders, str(ROOT), str(ROOT / "adapters")])
     done = subprocess.run(
         [python, "-m", "medreward_conformance", trainer, "--json"],
-        env={**os.environ, "PYTHONPATH": path, "USE_HF": "1"},
+        env={**os.environ, "PYTHONPATH": path, "USE_HF": "1", **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -283,6 +284,19 @@ def test_ms_swift() -> None:
     found = outside(os.environ["MEDREWARD_SWIFT"], "ms-swift")
     differ = {"prefilled think": "differs", "call": "differs"}
     assert found == {**UNRANKED, **differ}
+
+
+@pytest.mark.skipif(
+    "MEDREWARD_VERIFIERS" not in os.environ,
+    reason="MEDREWARD_VERIFIERS names no Python with verifiers",
+)
+def test_verifiers_environment_server() -> None:
+    python = os.environ["MEDREWARD_VERIFIERS"]
+    folders = [str(Path(python).parent), os.environ["PATH"]]
+    found = outside(python, "verifiers", PATH=os.pathsep.join(folders))
+    unseen = dict.fromkeys(("special tokens", "end token", "prefilled think"), "not seen")
+    differ = {"groups": "differs", "exception": "differs"}
+    assert found == {**UNRANKED, **unseen, **differ}
 
 
 def test_a_trainer_that_is_not_here_is_named() -> None:

@@ -43,7 +43,7 @@ run() {
       ;;
     verifiers)
       environment verifiers "verifiers==0.4.*" uv "pyarrow>=17" "pillow>=11"
-      MEDREWARD_VERIFIERS="$WHERE/verifiers/bin/python" "$TESTS" -m pytest -q tests/test_verifiers.py
+      MEDREWARD_VERIFIERS="$WHERE/verifiers/bin/python" "$TESTS" -m pytest -q tests/test_verifiers.py tests/test_conformance.py -k "verifiers"
       ;;
     skyrl)
       environment skyrl "skyrl-gym==0.4.*"

@@ -16,7 +16,9 @@ def add_parser(commands: Any) -> None:
         "reward's place. Exit status 0 if nothing differs, 1 if something does, 2 if the trainer "
         "is not here.",
     )
-    parser.add_argument("trainer", metavar="TRAINER", help="trl, verl, easyr1 or ms-swift")
+    parser.add_argument(
+        "trainer", metavar="TRAINER", help="trl, verl, easyr1, ms-swift or verifiers"
+    )
     parser.add_argument(
         "--ranks",
         type=int,

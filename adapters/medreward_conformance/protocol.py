@@ -260,6 +260,8 @@ def _order(seen: Observation) -> Told:
         return NOT_SEEN, "the trainer's rewards were not seen"
     scores = seen.scores
     pairs = _pairs(seen)
+    if not pairs:
+        return NOT_SEEN, "no completion arrived"
     wrong = sum(
         one.key not in scores or abs(scores[one.key] - probe_value(arrival.text)) > 1e-4
         for one, arrival in pairs

@@ -56,6 +56,12 @@ TRAINERS: Mapping[str, Trainer] = {
         "pip install ms-swift msgspec, in its own environment",
         "swift rlhf is run in one process",
     ),
+    "verifiers": Trainer(
+        "verifiers",
+        ("verifiers.v1.serve",),
+        "pip install verifiers uv, with medreward[data]",
+        "one environment server is run, which has no ranks",
+    ),
 }
 
 
@@ -72,7 +78,7 @@ def observe(name: str, ranks: int = 1) -> Observation:
     >>> observe("q")
     Traceback (most recent call last):
     ...
-    medreward.errors.ConfigError: trainer: 'q' is not one of trl, verl, easyr1, ms-swift
+    medreward.errors.ConfigError: trainer: 'q' is not one of trl, verl, easyr1, ms-swift, verifiers
     """
     if name not in TRAINERS:
         raise expected("trainer", name, TRAINERS)

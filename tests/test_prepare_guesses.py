@@ -307,3 +307,63 @@ def test_nifti_slices_colours_and_two_orientations(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(colours, np.eye(4)), tmp_path / "rgb.nii")
     with pytest.raises(ValueError, match="its voxels are colours"):
         read_volume(tmp_path / "rgb.nii", 10_000)
+
+
+def test_unit_and_tolerance_of_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "name: size\nkind: number\nquestion: How long is it?\n"
+    pictures(tmp_path, ["0.png", "1.png"])
+    table = "image,question,answer,unit,tolerance\n0.png,How long?,12,mm,1\n1.png,How wide?,2.5,,\n"
+    (tmp_path / "qa.csv").write_text(table)
+    source = ("--questions", tmp_path / "qa.csv", "--image-folder", tmp_path, "--split", "train=1")
+    assert run("--task", card(tmp_path, text), *source, "--out", tmp_path / "out") == 0
+    found = [json.loads(truth) for truth in support.truths(tmp_path / "out", "train")]
+    assert found[0] == {"value": 12, "unit": "mm", "tolerance": 1}
+    assert "qa.csv: its columns belong to the number" in capsys.readouterr().out
+
+
+def test_options_are_asked_for_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "name: mcq\nkind: choice\nquestion: Which one?\n"
+    pictures(tmp_path, ["0.png"])
+    rows = "".join(f"0.png,What is {n}?,x,y,B\n" for n in range(30))
+    (tmp_path / "qa.csv").write_text(f"image,question,A,B,answer\n{rows}")
+    source = ("--questions", tmp_path / "qa.csv", "--image-folder", tmp_path)
+    assert run("--task", card(tmp_path, text), *source, "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "none of 30 questions has options" in said
+    assert "--options-column A B C D" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_fields_with_a_box_get_the_size_of_their_image(tmp_path: Path) -> None:
+    text = (
+        "name: report\nkind: fields\nquestion: Fill it in.\n"
+        'fields:\n  side: {kind: classification, question: "Which side?", labels: [left, right]}\n'
+        '  place: {kind: localisation, question: "Where?"}\n'
+    )
+    pictures(tmp_path, ["0.png", "1.png"])
+    answer = {"side": "left", "place": {"boxes": [[10, 10, 30, 20]]}}
+    rows = [{"image": f"{n}.png", "question": "Fill it in.", "answer": answer} for n in (0, 1)]
+    (tmp_path / "qa.json").write_text(json.dumps(rows))
+    source = ("--questions", tmp_path / "qa.json", "--image-folder", tmp_path, "--split", "train=1")
+    given = ("--task", card(tmp_path, text), *source, "--out", tmp_path / "out")
+    assert run(*given) == 0
+    content = json.loads(support.truths(tmp_path / "out", "train")[0])
+    assert json.loads(content["place"])["size"] == [60, 40]
+    said = (tmp_path / "out" / "dataset_card.md").read_text()
+    assert "| side: left | 2 |" in said
+    assert "| place: 1 boxes | 2 |" in said
+    answer["place"] = {"boxes": [[10, 10, 90, 20]]}
+    (tmp_path / "qa.json").write_text(json.dumps(rows))
+    assert run(*given) == 2  # now that the size is known, the box leaves the image
+
+
+def test_what_is_left_out_is_counted_in_the_card(tmp_path: Path) -> None:
+    pictures(tmp_path, ["0.png", "1.png"])
+    table = "image,label,E\n0.png,alpha,1\n1.png,beta,x\n"
+    (tmp_path / "t.csv").write_text(table)
+    text = LETTERS.replace("[alpha, beta]", "[E, F]")
+    given = ("--images", tmp_path, "--csv", tmp_path / "t.csv", "--label-columns", "E")
+    more = ("--flag-value", "x=", "--split", "train=1", "--out", tmp_path / "out")
+    assert run("--task", card(tmp_path, text), *given, *more) == 0
+    left_out = (tmp_path / "out" / "dataset_card.md").read_text().partition("## Left out")[2]
+    assert left_out.startswith("\n\n- 1: left out: a value of its flags says so")

@@ -6,6 +6,7 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -30,6 +31,8 @@ from medreward.text.words import tokenize
 
 COLUMNS = ("data_source", "prompt", "images", "reward_model", "extra_info")
 _MOST_SHOWN = 10  # different problems
+_ALIKE = 3  # further problems of one form, from which on they are one
+_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|[-+]?\d+(\.\d+)?")
 _FIRST = 3  # rows of a problem that are named
 _FEW = 20  # rows of which the reach of recitation is told
 # The data source and extra_info of a row -> its scorer.
@@ -85,13 +88,36 @@ def check_parquet(
             ):
                 found[problem].append(number)
     if found:
+        merged = _join_alike(found)
         shown = [
             f"{path}: row {rows[0]}: {problem}{_others(rows)}"
-            for problem, rows in islice(found.items(), _MOST_SHOWN)
+            for problem, rows in islice(merged.items(), _MOST_SHOWN)
         ]
-        more = [f"… and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
+        more = [f"… and {len(merged) - _MOST_SHOWN} more"] if len(merged) > _MOST_SHOWN else []
         raise ConfigError("\n".join([*shown, *more]))
     return count
+
+
+def _join_alike(found: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Return problems with their rows, those together that differ in values only.
+
+    A whole file that is checked by another card than its own has a problem of its own in each row.
+
+    >>> _join_alike({f"target '{i}' is none": [i] for i in range(5)})
+    {"target '0' is none (and 4 alike)": [0, 1, 2, 3, 4]}
+    """
+    by_form: dict[str, list[str]] = defaultdict(list)
+    for problem in found:
+        by_form[_VALUES.sub("…", problem)].append(problem)
+    merged: dict[str, list[int]] = {}
+    for problems_alike in by_form.values():
+        first, *others = problems_alike
+        if len(others) < _ALIKE:
+            merged |= {problem: found[problem] for problem in problems_alike}
+        else:
+            rows = sorted({row for problem in problems_alike for row in found[problem]})
+            merged[f"{first} (and {len(others)} alike)"] = rows
+    return merged
 
 
 def _others(rows: Sequence[int]) -> str:

@@ -15,11 +15,13 @@ from medreward.prepare.options import Options
 from medreward.prepare.outcome import RecordOutcome
 from medreward.prepare.prompt_section import prompt_facts, prompt_section
 from medreward.priors.prompt import PromptBuilder
+from medreward.task.profile import ModelProfile
 from medreward.task.task import Task
 from medreward.version import __version__
 
 # Not in the card: without effect, or shown field by field.
 _NO_TRACE = ("workers", "reading", "asking", "shard_rows", "part", "cache")
+_LEFT_OUT = "left out"  # how remarks on what is not in the rows begin
 _MOST_SHOWN = 40  # files a kind of remark, in the card
 _MOST_HELD = 10_000  # remarks of a run
 
@@ -159,11 +161,21 @@ def card(summary: Summary, facts: CardFacts) -> str:
         pairs(facts.settings),
         *([code_line(facts.command)] if facts.command else []),
         "## Left out",
-        _bullets(summary.skipped, len(summary.skipped)) or "Nothing.",
+        _left_out(summary),
         "## Remarks",
         _bullets(summary.remarks, _MOST_SHOWN, summary.more) or "None.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _left_out(summary: Summary) -> str:
+    """Return what cannot be used, and how many others are left out, which the remarks name."""
+    counts = Counter(one.what for one in summary.remarks if one.what.startswith(_LEFT_OUT))
+    for what, count in summary.more.items():
+        counts[what] += count if what.startswith(_LEFT_OUT) else 0
+    lines = [f"- {count}: {plain(what)} (see Remarks)" for what, count in (+counts).items()]
+    skipped = _bullets(summary.skipped, len(summary.skipped))
+    return "\n".join([*([skipped] if skipped else []), *lines]) or "Nothing."
 
 
 def _opening(summary: Summary, facts: CardFacts) -> str:
@@ -233,6 +245,8 @@ def _fields(settings: Any) -> dict[str, str]:
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{old} = {new or '(left out)'}" for old, new in value.items()) or "none"
+    if isinstance(value, ModelProfile):
+        return value.name
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "all"
     return "not set" if value is None else pathless(str(value))

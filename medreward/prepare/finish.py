@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from medreward.data.picture import picture_size
 from medreward.data.render import Rendered
 from medreward.data.sources.boxes import by_reader
-from medreward.data.sources.record import Record
+from medreward.data.sources.record import NamedBox, Record
 from medreward.errors import ConfigError
 from medreward.files.reading import parse_json
 from medreward.geometry.frames import qwen_resized
-from medreward.geometry.regions import check_size
+from medreward.geometry.regions import BoxTarget, check_size
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.boxes.series import SeriesTarget
 from medreward.kinds.choice import ChoiceTarget
@@ -28,11 +28,15 @@ Resize: TypeAlias = tuple[int, int, int] | None
 
 
 class FinishedTarget(NamedTuple):
-    """A row's ground truth, the names that it is counted by, and a title for the contact sheet."""
+    """A row's ground truth, the names that it is counted by, and a title for the contact sheet.
+
+    Boxes are those in the ground truth that the image as rendered does not have.
+    """
 
     truth: str
     names: list[str]
     title: str
+    boxes: tuple[NamedBox, ...] = ()
 
 
 def finish_target(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
@@ -80,18 +84,37 @@ def _finish_findings(task: Task, record: Record, image: Rendered, resize: Resize
 
 
 def _finish_fields(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
-    """Count the texts of those fields that name labels; a place is in pixels of the row's image."""
+    """Count the texts of those fields that name labels; a place is in pixels of the row's image.
+
+    Boxes that do not say of what size their image is get the size of the row's.
+    """
     truth = str(record.label)
     size = target_size(task, truth)
     if size is not None:
         check_size(size, image.size)
+    target = task.parse_target(target_of(task, truth))
+    sized = [_sized(true, image, resize) for true in target.targets]
+    truth = kind_of(task).to_text(task, type(target)(tuple(sized)))
+    task.parse_target(target_of(task, truth))  # now that the size is known: no box leaves the image
     content = parse_json(truth)
-    named = [
-        f"{name}: {content[name]}"
-        for name, field in task.fields.items()
-        if Trait.NAMES_LABELS in field.traits
-    ]
-    return FinishedTarget(truth, named or ["(fields)"], "; ".join(named))
+    named, counted, boxes = [], [], []
+    for (name, field), true in zip(task.fields.items(), sized, strict=True):
+        if isinstance(true, BoxTarget):
+            counted.append(f"{name}: {len(true.boxes)} boxes")
+            boxes += [NamedBox(name, box.box) for box in true.boxes]
+        elif Trait.NAMES_LABELS in field.traits:
+            named.append(f"{name}: {content[name]}")
+    title = "; ".join([*named, *counted])
+    return FinishedTarget(truth, [*named, *counted] or ["(fields)"], title, tuple(boxes))
+
+
+def _sized(true: Any, image: Rendered, resize: Resize) -> Any:
+    """Return a target of a field, with the size of its image if it is of boxes on one."""
+    if not isinstance(true, BoxTarget) or not image.png:
+        return true
+    size = (float(image.size[0]), float(image.size[1]))
+    seen = _seen(image.size, resize)
+    return replace(true, size=size, seen=true.seen if seen is None else seen)
 
 
 def _finish_labels(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:

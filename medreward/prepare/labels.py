@@ -354,6 +354,18 @@ def _check_readable(task: Task, target: Any) -> None:
         )
 
 
+def _check_options(records: Sequence[Record], task: Task) -> None:
+    """Raise `ConfigError` where no row has options, which a card of options needs."""
+    if not any(
+        isinstance(record.label, Mapping) and "options" in record.label for record in records
+    ):
+        raise ConfigError(
+            f"task {quote(task.name)} is {task.kind}, and none of {len(records)} questions has "
+            f"options; --options-column NAME says which column holds them, or "
+            f"--options-column A B C D which columns hold one each"
+        )
+
+
 def _settle_questions(records: Sequence[Record], task: Task, wishes: Wishes) -> Settled:
     """Return the records with their ground truths; options in an order of each row's own."""
     check_used(wishes.mapping, ())
@@ -372,6 +384,8 @@ def _settle_questions(records: Sequence[Record], task: Task, wishes: Wishes) -> 
         if wishes.shuffle and isinstance(target, ChoiceTarget):
             target = shuffle_options(target, f"{wishes.seed}/options/{record.id}")
         kept.append(replace(record, label=kind_of(task).to_text(task, target)))
+    if len(problems) == len(records) and Trait.OPTIONS in task.traits:
+        _check_options(records, task)
     if problems and not wishes.skip:
         shown = "\n".join(f"  {p.where}: {p.detail}" for p in problems[:_MOST_PROBLEMS])
         more = len(problems) - _MOST_PROBLEMS

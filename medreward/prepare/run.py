@@ -19,7 +19,7 @@ from medreward.data.render import Job, Rendered, Renderer
 from medreward.data.render_cache import RenderCache, forget_log
 from medreward.data.row_files import write_shards
 from medreward.data.rows import Row, make_row
-from medreward.data.sources.record import Record, Remark, Source, report_lines
+from medreward.data.sources.record import NamedBox, Record, Remark, Source, report_lines
 from medreward.data.splits import SPLITS, assign_splits, check_groups, limit_splits
 from medreward.errors import ConfigError, quote
 from medreward.files.atomic import write_text_atomic
@@ -435,7 +435,7 @@ class _Run:
     def _finish(self, place: int, result: Rendered) -> tuple[list[Row], RecordOutcome]:
         """Return the rows of a record, and what came of it."""
         record = self.records[place]
-        truth, names, title = finish_target(self.task, record, result, self.options.seen)
+        truth, names, title, boxes = finish_target(self.task, record, result, self.options.seen)
         asked: list[str] = []
         prompts: list[Prompt] = []
 
@@ -463,7 +463,7 @@ class _Run:
             asked=tuple(asked),
             left_out=tuple(one.text for prompt in prompts for one in prompt.left_out),
             example=self._example(str(record.split), prompts),
-            tile=self._tile(record, result, title),
+            tile=self._tile(record, result, title, boxes or result.boxes),
         )
 
     def _example(self, split: str, prompts: Sequence[Prompt]) -> str:
@@ -473,11 +473,13 @@ class _Run:
         self._has_example.add(split)
         return shown_prompt(prompts[0])
 
-    def _tile(self, record: Record, result: Rendered, title: str) -> Tile | None:
+    def _tile(
+        self, record: Record, result: Rendered, title: str, boxes: Sequence[NamedBox]
+    ) -> Tile | None:
         if record.id not in self._ranks or not result.png:
             return None
         heading, rank = f"{record.split}: {title}", self._ranks[record.id]
-        return Tile(rank, heading, record.id, result.png, result.boxes)
+        return Tile(rank, heading, record.id, result.png, boxes)
 
     def _prompts_of(self, record: Record, truth: str) -> PromptBuilder:
         """Return what makes the prompt of a record, which may have a question of its own."""

@@ -44,6 +44,8 @@ class QuestionColumns:
         split: the split, if there is one.
         patient: the patient, if there is one.
         wrong: answers that are known to be wrong, if there are some.
+        measures: of questions for a number, columns such as "unit" and "tolerance" that belong to
+            the answer, where a file has them.
 
     >>> LAYOUTS["slake"].images
     'img_name'
@@ -57,6 +59,7 @@ class QuestionColumns:
     split: str = "split"
     patient: str = "patient"
     wrong: str = "not"
+    measures: tuple[str, ...] = ()
 
 
 # The columns of published data sets, as their files name them.
@@ -110,6 +113,9 @@ _OPTIONS = (
 )
 
 
+_NUMBER = re.compile(r"(?P<value>[-+]?\d+(?:[.,]\d+)?)\s*(?P<unit>\D*)")
+
+
 class QuestionFiles(SourceType):
     """A file of questions, or one for each split."""
 
@@ -125,7 +131,7 @@ class QuestionFiles(SourceType):
         return open_questions(
             arguments.questions,
             arguments.image_folder,
-            _columns(arguments),
+            replace(_columns(arguments), measures=getattr(arguments, "measures", ())),
             where=parse_where(arguments.where),
             text_only=arguments.text_only,
         )
@@ -202,6 +208,9 @@ def open_questions(
         reader = _FileReader(path, folder, columns, split, text_only)
         found, left_out = reader.records(where or {}, len(paths) > 1)
         records += found
+        if reader.measures:
+            what = "its columns belong to the number that is right"
+            remarks.append(Remark(path.name, what, ", ".join(reader.measures)))
         if left_out:
             wanted = ", ".join(f"{name}={value}" for name, value in (where or {}).items())
             remarks.append(Remark(path.name, f"{left_out} rows left out: not {wanted}"))
@@ -245,6 +254,31 @@ def _file_splits(paths: Sequence[Path]) -> list[str | None]:
     return found
 
 
+def _measured(answer: str | float, measures: Mapping[str, Any]) -> Any:
+    """Return a number with its unit and tolerance; what is no number as it is, to be refused later.
+
+    Raises:
+        ConfigError: if the answer has another unit than its column, or a tolerance is no number.
+
+    >>> _measured("3,2", {"unit": "cm", "tolerance": "0.1"})
+    {'value': 3.2, 'unit': 'cm', 'tolerance': 0.1}
+    """
+    found = _NUMBER.fullmatch(str(answer).strip())
+    texts = {name: str(value or "").strip() for name, value in measures.items()}
+    given = {name: text for name, text in texts.items() if text}
+    if found is None or not given:
+        return answer
+    unit = given.pop("unit", found["unit"])
+    if found["unit"] not in ("", unit):
+        raise ConfigError(f"the answer {quote(answer)} and the column unit ({quote(unit)}) differ")
+    try:
+        others = {name: float(text.replace(",", ".")) for name, text in given.items()}
+    except ValueError:
+        raise ConfigError(f"{', '.join(given)}: {quote(given)} are not numbers") from None
+    value = float(found["value"].replace(",", "."))
+    return {"value": value, **({"unit": unit} if unit else {}), **others}
+
+
 def _contradictions(records: Sequence[Record]) -> Iterator[Remark]:
     """Report questions that stand there again about the same image with another answer."""
     seen: dict[tuple[Any, str], Record] = {}
@@ -269,12 +303,14 @@ class _FileReader:
     ) -> None:
         self.path, self.columns, self.split = path, columns, split
         self.folder, self.text_only = folder, text_only
+        self.measures: list[str] = []
 
     def records(self, where: Mapping[str, str], several: bool) -> tuple[list[Record], int]:
         """Return the records of the rows with these values, and how many others there are."""
         rows = read_rows(self.path)
         known = list(dict.fromkeys(name for row in rows for name in row))
         self._check(known, where)
+        self.measures = [name for name in self.columns.measures if name in known]
         kept, ids = [], Counter[str]()
         for number, row in rows_with(rows, where):
             try:
@@ -332,6 +368,8 @@ class _FileReader:
         if options:
             return {"options": options, "answers" if isinstance(answer, list) else "answer": answer}
         wrong = _listed(row.get(columns.wrong))
+        if self.measures and isinstance(answer, str | int | float):
+            return _measured(answer, {name: row.get(name) for name in self.measures})
         return {"answers": answer, "not": wrong} if wrong else answer
 
     def _options(self, row: Mapping[str, Any]) -> Any:

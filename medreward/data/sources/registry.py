@@ -36,6 +36,7 @@ PATIENT_PATTERN = option(
     metavar="REGEX",
     help="what it finds in the path of an image is the patient, such as 'patient[0-9]+'",
 )
+_MEASURES = ("unit", "tolerance", "relative")  # columns that belong to an answer that is a number
 _BOXED = (TargetType.BOXES, TargetType.PLACES)  # what columns of boxes can be the target of
 # In the order of `medreward prepare --help`.
 SOURCES: list[SourceType] = [
@@ -120,6 +121,8 @@ def open_source(arguments: argparse.Namespace, task: Task | None = None) -> Sour
     """
     chosen = _chosen(arguments)
     _check_options(chosen, arguments)
+    if task is not None and Trait.NUMBER in task.traits:
+        arguments = argparse.Namespace(**{**vars(arguments), "measures": _MEASURES})
     arguments, said = _with_box_columns(_with_regions(arguments, task), chosen, task)
     source = chosen.open(arguments)
     source = replace(source, remarks=(*said, *source.remarks)) if said else source

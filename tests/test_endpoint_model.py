@@ -121,11 +121,11 @@ def test_a_row_is_asked_with_its_images_in_their_places(tmp_path: Path) -> None:
     assert (seen["model"], seen["max_tokens"], seen["temperature"]) == ("small", 20, 0.0)
     parts = [part for one in seen["messages"] for part in one["content"]]
     urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
-    for url, colour in zip(urls, ((255, 0, 0), (0, 0, 255)), strict=True):
+    for url, shade in zip(urls, ((255, 0, 0), (0, 0, 255)), strict=True):
         kind, _, content = url.partition(",")
         assert kind == "data:image/png;base64"
         with Image.open(BytesIO(base64.b64decode(content))) as image:
-            assert (image.size, image.getpixel((0, 0))) == ((3, 2), colour)
+            assert (image.size, image.getpixel((0, 0))) == ((3, 2), shade)
     texts = "".join(part["text"] for part in parts if part["type"] == "text")
     assert "<image>" not in texts
     assert TASK.question in texts

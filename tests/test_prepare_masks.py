@@ -342,7 +342,7 @@ def test_a_bad_mask_stops_a_run_or_is_skipped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = support.folder_of_images(tmp_path / "in", ["0.png", "1.png"])
-    mask = np.zeros((10, 12), np.uint8)
+    mask: np.ndarray = np.zeros((10, 12), np.uint8)
     mask[2:5, 3:7] = 1
     Image.fromarray(mask).save(folder / "0_mask.png")
     (folder / "1_mask.png").write_text("no picture")

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from transformers.utils.import_utils import is_serve_available
 
 from medreward import Task
 from medreward.commands.cli import main
@@ -78,6 +79,9 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         server.wait()
 
 
+@pytest.mark.skipif(
+    not is_serve_available(), reason="transformers serve needs openai: pip install openai"
+)
 def test_a_served_model_answers_as_it_does_here(
     served: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

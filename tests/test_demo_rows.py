@@ -73,8 +73,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     rows = write_rows(tmp_path, count=5)
     card = str(tmp_path / "card.yaml")
     for words, message in {
-        ("--rows", "nowhere"): "nowhere is no folder; `medreward prepare --out` writes it",
-        ("--rows", str(tmp_path)): "has neither test.parquet nor val.parquet",
+        ("--rows", "nowhere"): "nowhere: no such folder; give what `medreward prepare --out` wrote",
+        ("--rows", str(tmp_path)): "no file train.parquet in this folder",
         ("--rows", str(rows), "--task", card): "has 5 rows; a step takes 8 of them",
         ("--rows", str(rows)): "'brightness' is not one of",
         ("--task", card): "give --rows DIR too",

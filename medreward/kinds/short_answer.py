@@ -14,9 +14,9 @@ Token F1 of words p in the answer and t in an accepted form, articles aside, in 
 
 as in SQuAD (Rajpurkar et al., EMNLP 2016), over multisets, the best of the accepted forms; 0 below
 ``answer_floor``, at most `BEST_PARTIAL`. An answer that holds more than words of the form has to be
-understood too: beside them only words that say nothing or describe ("acute"), and of a form that
-has a side or degree none that it does not have. So a list of guesses, a denial, a doubt and words
-that nobody listed earn 0, where plain F1 would pay for them.
+understood too: beside them only words that say nothing or describe ("well defined"), and of a form
+that has a side or degree none that it does not have. So a list of guesses, a denial, a doubt and
+words that nobody listed earn 0, where plain F1 would pay for them.
 """
 
 from __future__ import annotations
@@ -310,10 +310,16 @@ class ShortAnswer(Kind):
                 self.from_text(task, self.to_text(task, parsed)),
                 right=parsed.answers[0],
                 wrong=wrong,
-                near=(*([] if is_closed(row) else [f"acute {parsed.answers[0]}"]), *wrong),
+                near=(*_shorter(parsed.answers[0], row), *wrong),
                 names=(parsed.answers[0],),
                 others=tuple(others),
             )
+
+
+def _shorter(answer: str, row: Task) -> list[str]:
+    """Return an answer without its first word, where it is no answer of the row then."""
+    rest = answer.partition(" ")[2]
+    return [rest] if rest and not is_closed(row) and row.lexicon.label(rest) is None else []
 
 
 def _texts(where: str, value: object) -> tuple[str, ...]:

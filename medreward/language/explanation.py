@@ -309,8 +309,8 @@ def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     if answered.is_no and not _STATES.isdisjoint(codes):
         return True
-    if any(token.text == _SOUND for token in clause):  # "the lungs are not clear"
-        return bool(answered.absences) and not answered.labels <= answered.absences
+    if answered.absences and any(token.text == _SOUND for token in clause):
+        return not answered.labels <= answered.absences  # "the lungs are not clear"
     if _GENERIC in codes:
         return answered.may_deny_all
     return _NOUN in codes

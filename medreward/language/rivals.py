@@ -16,7 +16,7 @@ from medreward.language.vocabulary import PhraseTree, rivals_of
 # Groups of which a word in a label's name excludes the others, and those whose words are silent
 # beside the answer to an open question too.
 _CONTRARY = frozenset(("side", "height", "plane", "count", "course", "cause", "degree"))
-_HARMLESS = frozenset(("number",))
+_HARMLESS = frozenset(("numerals",))
 
 
 def find_taken_groups(

@@ -51,7 +51,7 @@ class Prompt(NamedTuple):
         >>> prompt = PromptBuilder(Task.load("pneumoniamnist"), "none")("train-7").with_images(2)
         >>> prompt.messages[0]["content"][:20]
         '<image><image>This i'
-        >>> PromptBuilder(Task.load("yes_no"))().with_images(0).text[-86:-40]
+        >>> PromptBuilder(Task.load("yes_no"))().with_images(0).text[-89:-43]
         'First reason inside <think> </think>, then giv'
         """
         prompt = self if count == self.images else self._replace(images=count)

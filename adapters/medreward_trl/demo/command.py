@@ -59,13 +59,9 @@ def _run(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if arguments.steps is None:
         arguments.steps = STEPS[arguments.model]
-    if arguments.rows and not arguments.rows.is_dir():  # said before torch is loaded
-        raise ConfigError(
-            f"--rows: {arguments.rows} is no folder; `medreward prepare --out` writes it"
-        )
+    _check_folder(arguments.rows)
     if arguments.model == "smollm2":
         return _run_pretrained(arguments)
-    _check_folder(arguments.rows)
     try:
         from medreward_trl.demo.run import DemoOptions, run
     except ModuleNotFoundError as error:

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -128,11 +128,30 @@ def endpoint() -> Iterator[str]:
         thread.join()
 
 
+def run_there(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, with the environment of verifiers."""
+    python = Path(os.environ["MEDREWARD_VERIFIERS"])
+    return subprocess.run(
+        command,
+        env={
+            **os.environ,
+            "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
+            "NO_KEY": "none",
+        },
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def evaluate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run verifiers' own evaluation on the rows of a folder."""
     python = Path(os.environ["MEDREWARD_VERIFIERS"])
     with endpoint() as address:
-        return subprocess.run(
+        return run_there(
+            folder,
             [
                 str(python.parent / "vf-eval"),
                 "medreward_verifiers",
@@ -143,16 +162,6 @@ def evaluate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
                 *("--model", "tiny", "--no-push", "--output-dir", str(folder / "out")),
                 *options,
             ],
-            env={
-                **os.environ,
-                "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
-                "NO_KEY": "none",
-            },
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
 
@@ -232,19 +241,8 @@ def test_an_environment_server_as_prime_rl_asks_it(tmp_path: Path) -> None:
     write_parquet(tmp_path / "test.parquet", target_rows("test"))
     python = Path(os.environ["MEDREWARD_VERIFIERS"])
     with endpoint() as address:
-        done = subprocess.run(
-            [str(python), str(ROOT / "tests" / "verifiers_env_worker.py"), str(tmp_path), address],
-            env={
-                **os.environ,
-                "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
-                "NO_KEY": "none",
-            },
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        worker = str(ROOT / "tests" / "verifiers_env_worker.py")
+        done = run_there(tmp_path, [str(python), worker, str(tmp_path), address])
     assert done.returncode == 0, done.stderr[-3000:]
     found = {one["task"]: one for one in map(json.loads, done.stdout.splitlines())}
     assert {*found} == {*TARGETS}

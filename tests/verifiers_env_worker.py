@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import sys
 from typing import Any
 
 import verifiers.v1 as vf
-from verifiers.v1.serve import EnvClient, env_config_data, serve_env
-from verifiers.v1.utils.loaders import resolve_env_config
+from verifiers.v1.serve import EnvClient
+
+from medreward_conformance.verifiers import served
 
 
 async def ask(address: str, env: Any, model_address: str) -> list[dict[str, Any]]:
@@ -40,22 +40,9 @@ async def ask(address: str, env: Any, model_address: str) -> list[dict[str, Any]
 def main() -> None:
     """Serve the rows and ask for an episode of each."""
     rows, model_address = sys.argv[1:]
-    agent = {"harness": {"id": "null"}, "runtime": {"type": "subprocess"}}
-    env = resolve_env_config(
-        {"taskset": {"id": "medreward_verifiers", "rows": rows}, "agent": agent}
-    )
-    context = multiprocessing.get_context("spawn")
-    addresses = context.Queue()
-    given = {"max_workers": 1, "address": "tcp://127.0.0.1:0", "address_queue": addresses}
-    given["config_data"] = env_config_data(env)
-    server = context.Process(target=serve_env, kwargs=given, daemon=True)
-    server.start()
-    try:
-        for line in asyncio.run(ask(addresses.get(timeout=300), env, model_address)):
+    with served({"id": "medreward_verifiers", "rows": rows}) as (env, address):
+        for line in asyncio.run(ask(address, env, model_address)):
             print(json.dumps(line), flush=True)
-    finally:
-        server.terminate()
-        server.join()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,16 @@ TEXTS = (
     "",
 )
 
+# Settings of TRL for a run on the CPU that keeps nothing.
+ON_CPU: dict[str, Any] = {
+    "logging_steps": 1,
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "report_to": [],
+    "save_strategy": "no",
+}
+
 
 def known_completions() -> list[Sent]:
     """Return each of `TEXTS` twice, as the two completions of one prompt."""

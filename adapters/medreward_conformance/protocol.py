@@ -10,7 +10,7 @@ from zlib import crc32
 
 from medreward.errors import quote
 from medreward_conformance.ranks import Ranks, ranks_groups, ranks_metrics, ranks_once, ranks_trace
-from medreward_conformance.verdicts import DIFFERS, NOT_SEEN, NOT_TRIED, OK, Told
+from medreward_conformance.verdicts import DIFFERS, NOT_SEEN, NOT_TRIED, OK, Told, told_miscount
 
 # What medreward's rewards need of a row, however a trainer brings it.
 NEEDED = ("task", "target", "knowledge", "id", "split")
@@ -247,12 +247,10 @@ def _columns(seen: Observation) -> Told:
 def _once(seen: Observation) -> Told:
     counts = Counter(one.key for call in seen.calls for one in call.arrivals)
     wanted = Counter(one.key for one in seen.sent)
-    if not counts:
-        return NOT_SEEN, "no completion arrived"
-    if counts != wanted:
-        few, many = (wanted - counts).total(), (counts - wanted).total()
-        return DIFFERS, f"{few} completions do not arrive, {many} arrive too often"
-    return OK, f"each of {counts.total()} completions arrives once"
+    return told_miscount(counts, wanted) or (
+        OK,
+        f"each of {counts.total()} completions arrives once",
+    )
 
 
 def _order(seen: Observation) -> Told:

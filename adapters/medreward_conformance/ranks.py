@@ -8,7 +8,7 @@ from math import isclose
 from typing import NamedTuple
 
 from medreward.errors import quote
-from medreward_conformance.verdicts import DIFFERS, NOT_SEEN, OK, Told
+from medreward_conformance.verdicts import DIFFERS, NOT_SEEN, OK, Told, told_miscount
 
 _CLOSE = 1e-5  # trainers average in float32
 
@@ -71,12 +71,10 @@ def ranks_once(seen: Ranks) -> Told:
     """Tell whether each completion of each process reached one reward, once."""
     counts = Counter(_arrived(seen.ranks))
     wanted = Counter(one for rank in seen.ranks for one in rank.sent)
-    if not counts:
-        return NOT_SEEN, "no completion arrived"
-    if counts != wanted:
-        few, many = (wanted - counts).total(), (counts - wanted).total()
-        return DIFFERS, f"{few} completions do not arrive, {many} arrive too often"
-    return OK, f"each of {counts.total()} completions of {len(seen.ranks)} processes arrives once"
+    return told_miscount(counts, wanted) or (
+        OK,
+        f"each of {counts.total()} completions of {len(seen.ranks)} processes arrives once",
+    )
 
 
 def ranks_groups(seen: Ranks) -> Told:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from medreward import ConfigError
-from medreward_conformance.known import PROMPT
+from medreward_conformance.known import ON_CPU, PROMPT
 from medreward_conformance.protocol import Observation
 from medreward_conformance.sampled import (
     COPIES,
@@ -90,12 +90,7 @@ def _trainer(tiny: Any, probe: SamplingProbe, folder: str) -> Any:
             num_generations=COPIES,
             max_completion_length=LENGTH,
             max_steps=1,
-            logging_steps=1,
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            report_to=[],
-            save_strategy="no",
+            **ON_CPU,
             generation_kwargs={"min_new_tokens": 4},
         ),
         train_dataset=Dataset.from_list(rows),

@@ -19,7 +19,7 @@ from typing import Any
 
 from medreward import ConfigError
 from medreward.runs.trace_sources import read_trace
-from medreward_conformance.known import byte_tokenizer, padded
+from medreward_conformance.known import ON_CPU, byte_tokenizer, padded
 from medreward_conformance.ranks import Rank, Ranks, Sampled
 from medreward_trl import reward_funcs
 
@@ -109,12 +109,7 @@ def train(out: Path, count: int) -> dict[str, Any]:
             num_generations=COPIES,
             max_completion_length=_LENGTH,
             max_steps=STEPS,
-            logging_steps=1,
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            report_to=[],
-            save_strategy="no",
+            **ON_CPU,
             remove_unused_columns=False,
             **({"ddp_backend": "gloo"} if count > 1 else {}),
         ),

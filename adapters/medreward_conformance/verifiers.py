@@ -96,13 +96,14 @@ def _keyed(calls: Sequence[Call]) -> list[Call]:
     return found
 
 
-def _episodes(rows: Path, model_address: str, sent: Sequence[Sent]) -> dict[Any, Any]:
-    """Serve the rows with verifiers' own server; return an episode of each completion."""
+@contextmanager
+def served(taskset: Mapping[str, str]) -> Iterator[tuple[Any, str]]:
+    """Serve a taskset with verifiers' own server; yield its environment and its address."""
     from verifiers.v1.serve import env_config_data, serve_env
     from verifiers.v1.utils.loaders import resolve_env_config
 
     agent = {"harness": {"id": "null"}, "runtime": {"type": "subprocess"}}
-    env = resolve_env_config({"taskset": {"id": _MODULE, "rows": str(rows)}, "agent": agent})
+    env = resolve_env_config({"taskset": dict(taskset), "agent": agent})
     context = multiprocessing.get_context("spawn")
     addresses = context.Queue()
     given = {"max_workers": 1, "address": "tcp://127.0.0.1:0", "address_queue": addresses}
@@ -110,10 +111,16 @@ def _episodes(rows: Path, model_address: str, sent: Sequence[Sent]) -> dict[Any,
     server = context.Process(target=serve_env, kwargs=given, daemon=True)
     server.start()
     try:
-        return asyncio.run(_asked(addresses.get(timeout=600), env, model_address, sent))
+        yield env, addresses.get(timeout=600)
     finally:
         server.terminate()
         server.join()
+
+
+def _episodes(rows: Path, model_address: str, sent: Sequence[Sent]) -> dict[Any, Any]:
+    """Return an episode of each completion."""
+    with served({"id": _MODULE, "rows": str(rows)}) as (env, address):
+        return asyncio.run(_asked(address, env, model_address, sent))
 
 
 async def _asked(

@@ -30,7 +30,7 @@ from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
-from medreward.language.grammar import Stance, labels_that_are
+from medreward.language.grammar import stances_of
 from medreward.language.understanding import Understanding
 from medreward.language.vocabulary import FRAMES
 from medreward.task.settings import RewardSettings
@@ -109,9 +109,7 @@ def read_said_set(said: Understanding, count: int) -> SetReading:
     if said.unread:
         reason = "answer_not_understood" if said.names_label else "label_unknown"
         return SetReading(None, reason, said.unread)
-    asserted, denied, doubted, left_open = (
-        labels_that_are(stance, said.claims) for stance in Stance
-    )
+    asserted, denied, doubted, left_open = stances_of(said.claims)
     if not left_open and denied == frozenset(range(count)):
         return SetReading(frozenset())  # each label is denied, "no finding" is not
     if not said.names_label:

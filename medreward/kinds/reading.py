@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from medreward.language.answer_text import split_answer
-from medreward.language.grammar import Stance, labels_that_are
+from medreward.language.grammar import stances_of
 from medreward.language.understanding import Understanding
 from medreward.task.task import Task
 
@@ -77,9 +77,7 @@ def read_one_asserted(said: Understanding, task: Task, noun: str) -> LabelReadin
         )
     if said.unread:
         return LabelReading(None, "answer_not_understood", said.unread)
-    asserted, denied, doubted, left_open = (
-        labels_that_are(stance, said.claims) for stance in Stance
-    )
+    asserted, denied, doubted, left_open = stances_of(said.claims)
     if len(asserted | left_open) > 1:
         return LabelReading(None, f"several_{noun}s")
     if left_open:

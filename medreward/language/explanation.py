@@ -82,6 +82,11 @@ class GivenAnswer(NamedTuple):
     is_normal: bool = False
     is_yes: bool = False
 
+    @property
+    def is_absence(self) -> bool:
+        """Whether nothing is asserted but that nothing was found."""
+        return self.labels <= self.absences
+
 
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
@@ -119,7 +124,7 @@ def _agrees(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     if not any(token.text == EXISTS for token in clause[:1]):
         return True
     denies = not _DENIALS.isdisjoint(token.code for token in clause[1:2])
-    return not (answered.is_yes and denies) and not (answered.is_no and not denies)
+    return not (answered.is_yes if denies else answered.is_no)
 
 
 def _ends_clause(token: Token) -> bool:
@@ -264,9 +269,8 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     if fragments and (LABEL in codes or 2 * fragments > len(codes)):
         return False
     denies = not _DENIALS.isdisjoint(codes)
-    is_absence = answered.labels <= answered.absences
     is_of_part = any(token.text == _OTHER_PART for token in clause) or (
-        is_absence and _NOUN in codes
+        answered.is_absence and _NOUN in codes
     )
     agrees = _denies_noun(clause, answered) if denies else _finds_nothing_else(clause, answered)
     return agrees and all(
@@ -279,12 +283,12 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
 def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause that denies nothing agrees with the answer."""
     codes, texts = {token.code for token in clause}, {token.text for token in clause}
-    is_absence = answered.labels <= answered.absences
-    if is_absence and DENIED_IN in codes:
+    if answered.is_absence and DENIED_IN in codes:
         return False
     if answered.is_normal and _ABNORMAL in texts:
         return False
-    return is_absence or not answered.absences or _SOUND not in texts or _OTHER_PART in texts
+    may_be_sound = answered.is_absence or not answered.absences
+    return may_be_sound or _SOUND not in texts or _OTHER_PART in texts
 
 
 def _names_denied(clause: Sequence[Token]) -> bool:
@@ -310,7 +314,7 @@ def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     if answered.is_no and not _STATES.isdisjoint(codes):
         return True
     if answered.absences and any(token.text == _SOUND for token in clause):
-        return not answered.labels <= answered.absences  # "the lungs are not clear"
+        return not answered.is_absence  # "the lungs are not clear"
     if _GENERIC in codes:
         return answered.may_deny_all
     return _NOUN in codes

@@ -69,6 +69,24 @@ def labels_that_are(stance: Stance, claims: Iterable[Claim]) -> frozenset[int]:
     return frozenset(claim.label for claim in claims if claim.stance is stance)
 
 
+class Stances(NamedTuple):
+    """The labels by how an answer stands to them; one may be in several."""
+
+    asserted: frozenset[int]
+    denied: frozenset[int]
+    doubted: frozenset[int]
+    left_open: frozenset[int]
+
+
+def stances_of(claims: Sequence[Claim]) -> Stances:
+    """Return the labels to which claims have each stance.
+
+    >>> stances_of([Claim(0, Stance.DENIED), Claim(1, Stance.OPEN)]).denied
+    frozenset({0})
+    """
+    return Stances(*(labels_that_are(stance, claims) for stance in Stance))
+
+
 class NotUnderstoodError(Exception):
     """What an answer says cannot be told; `place` is the word from which on."""
 
@@ -434,22 +452,29 @@ def _groups(tokens: Sequence[Token], *, counts: bool) -> Iterator[WordGroup]:
         raise NotUnderstoodError(group.place)
 
 
+def _parts(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], str]]:
+    """Yield the tokens between joiners, each with the joiner behind them, "" at the end."""
+    part: list[Token] = []
+    for token in tokens:
+        if token.code in _JOINERS:
+            yield part, token.code
+            part = []
+        else:
+            part.append(token)
+    yield part, ""
+
+
 def _place_apart(tokens: Sequence[Token], *, counts: bool) -> int | None:
     """Return the first place of a part between joiners that describes and names nothing.
 
     A heading of a number names what is counted where numbers are counts: "lesions: 0".
     """
-    part: list[Token] = []
     counts = counts and any(token.code == LABEL and token.text for token in tokens)
-    for token in (*tokens, None):
-        if token is not None and token.code not in _JOINERS:
-            part.append(token)
-            continue
+    for part, joiner in _parts(tokens):
         codes = {one.code for one in part}
-        is_heading = counts and token is not None and token.code == ":"
+        is_heading = counts and joiner == ":"
         if codes & _DESCRIBING and codes <= _SILENT | _DESCRIBING and not is_heading:
             return part[0].place
-        part = []
     return None
 
 
@@ -458,16 +483,10 @@ def _place_of_thing(tokens: Sequence[Token]) -> int | None:
 
     A heading names what the answer is of: "lesion: A".
     """
-    part: list[Token] = []
-    for token in (*tokens, None):
-        if token is not None and token.code not in _JOINERS:
-            part.append(token)
-            continue
+    for part, joiner in _parts(tokens):
         things = [one.place for one in part if one.code == "k" and not one.text]
-        is_heading = token is not None and token.code in (":", "|")
-        if things and not is_heading and _SILENT.issuperset({one.code for one in part} - {"k"}):
+        if things and joiner not in (":", "|") and {one.code for one in part} <= _SILENT | {"k"}:
             return things[0]
-        part = []
     return None
 
 
@@ -486,8 +505,7 @@ class _NumberReader:
 
     def behind(self, joiner: str) -> _NumberReader:
         """Return what reads the group behind a joiner."""
-        is_heading = joiner == ":" and (self.named == "v" or not self.counts)
-        return _NumberReader(counts=self.counts, named=self.named if is_heading else "")
+        return _NumberReader(counts=self.counts, named=self.named if joiner == ":" else "")
 
     def read(self, token: Token) -> None:
         """Take the next token of a group.
@@ -496,10 +514,8 @@ class _NumberReader:
             NotUnderstoodError: if it makes a count.
         """
         code = NUMBER if token.code == LABEL and token.text else token.code
-        is_named = bool(self.named) if not self.counts else self.named == "v"
-        if (code in _COUNTED and self.waits) or (
-            code == NUMBER and (self.last in _COUNTED or is_named)
-        ):
+        is_counted = code in _COUNTED and self.waits
+        if is_counted or (code == NUMBER and (self.last in _COUNTED or self.named)):
             raise NotUnderstoodError(token.place)
         self.waits = self.last != "F" if code == NUMBER else self.waits and code in _BEFORE_COUNTED
         self.last = code
@@ -507,6 +523,8 @@ class _NumberReader:
             self.named = ""
         elif token.text:  # a word of the card: "Mayo score 2"
             return
+        elif code == "k" and self.counts:  # what is counted
+            self.named = ""
         elif code in _COUNTED or (code in _PARTS and not self.counts):
             self.named = code
 

@@ -21,6 +21,7 @@ from medreward.language.grammar import (
     labels_that_are,
     read_certainty,
     read_claims,
+    stances_of,
 )
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import Token, scan_answer
@@ -168,9 +169,7 @@ class Reader:
             claims = tuple(read_claims(tokens, self.rules))
         except NotUnderstoodError:
             return ()
-        asserted, denied, doubted, left_open = (
-            labels_that_are(stance, claims) for stance in Stance
-        )
+        asserted, denied, doubted, left_open = stances_of(claims)
         is_complete = asserted and not left_open and not asserted & (denied | doubted)
         return claims if is_complete else ()
 

@@ -308,9 +308,9 @@ def written_grades(language: str, number: str) -> list[str]:
 
 
 def scale_names(language: str) -> list[str]:
-    """Return the names of scales of grades.
+    """Return the names of scales of grades, in small letters.
 
-    >>> "bi-rads" in scale_names("en") or "bi rads" in scale_names("en")
+    >>> "icdr" in scale_names("en")
     True
     """
     return [" ".join(phrase) for phrase in _lists(language)[WordClass.SCALE_NAME.key]]

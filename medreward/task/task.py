@@ -260,10 +260,16 @@ class Task:
         return Lexicon(self.forms, self.max_typos, same, alike)
 
     @cached_property
+    def named_groups(self) -> frozenset[str]:
+        """The groups of silent words that the labels are told apart by."""
+        return find_taken_groups(self.forms, tuple(self.languages))
+
+    @cached_property
     def taken_groups(self) -> frozenset[str]:
         """The groups of silent words that may answer the question (`medreward.language.rivals`)."""
-        is_open = not {Trait.OPEN, Trait.OPTIONS}.isdisjoint(self.traits)
-        return find_taken_groups(self.forms, tuple(self.languages), is_open=is_open)
+        if {Trait.OPEN, Trait.OPTIONS}.isdisjoint(self.traits):
+            return self.named_groups
+        return find_taken_groups(self.forms, tuple(self.languages), is_open=True)
 
     @cached_property
     def reader(self) -> Reader:
@@ -272,7 +278,7 @@ class Task:
         last = self.first_grade + len(self.labels) - 1
         scale = (self.first_grade, last) if has_scale else None
         languages = tuple(self.languages)
-        contrary = find_taken_groups(self.forms, languages) - {"degree"}
+        contrary = self.named_groups - {"degree"}
         words = make_vocabulary(
             languages, tuple(self.modifiers), scale, self.taken_groups, contrary
         )

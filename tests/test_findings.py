@@ -15,7 +15,7 @@ from medreward.kinds.base import kind_of
 from medreward.scoring.scorer import Scorer
 from medreward.task.card import shipped
 from medreward.task.labels import Label, Statement
-from tests.growth import MOST, Work, growth
+from tests.growth import Work, assert_linear
 
 WEIGHED: dict[str, Any] = {"weights": {"findings": 0.1}}
 SOURCE = {"book": "A book"}
@@ -221,4 +221,4 @@ def test_the_time_is_linear(piece: str) -> None:
         text = f"<think>{piece * (size // len(piece))}</think><answer>malignant</answer>"
         return lambda: scorer.score(text, "malignant")
 
-    assert growth(work_of, 40_000) <= MOST
+    assert_linear(work_of, 40_000)

@@ -21,7 +21,7 @@ from medreward.task.completion_format import check_format
 from medreward.text.formats.by_rewriting import END_TOKENS, without_end_tokens
 from medreward.text.formats.registry import format_names, format_of
 from tests import at_most
-from tests.growth import MOST, growth
+from tests.growth import assert_linear
 
 FORMATS = [name for name in format_names() if name != "think_answer"]
 OTHERS = [name for name in FORMATS if name != "answer_only"]
@@ -276,7 +276,7 @@ def test_time_grows_with_the_length(name: str, unit: str) -> None:
         text = f"x</think>{unit * (length // len(unit))}"
         return lambda: format_of(name).parse(text).reasoning
 
-    assert growth(work, 40_000) <= MOST
+    assert_linear(work, 40_000)
 
 
 @pytest.mark.parametrize("token", END_TOKENS)

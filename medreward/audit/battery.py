@@ -277,11 +277,11 @@ def audit(
         HonestMeans(*(_means(honest, ("right", "wrong", "near")))),
         tuple(results),
         tuple(_compare([*sound, *varied])),
-        _baselines(reward, task, targets) if families is None else (),
+        baselines_of(reward, task, targets) if families is None else (),
     )
 
 
-def _baselines(
+def baselines_of(
     reward: Rewards, task: Task, targets: Sequence[object] | None
 ) -> tuple[Baseline, ...]:
     """Return what answers earn that never look, over at most so many targets, spread evenly."""

@@ -18,7 +18,7 @@ from medreward.geometry.regions import Size
 from medreward.kinds.honest import Honest
 from medreward.kinds.open_questions import OpenQuestion
 from medreward.kinds.verdict import Verdict
-from medreward.language.grammar import Rules
+from medreward.language.claims import Rules
 from medreward.language.vocabulary import Vocabulary
 from medreward.language.word_checks import label_of_no, labels_of_normal
 from medreward.task.registry import kind_names, rules_of

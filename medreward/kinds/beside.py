@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medreward.language.answer_text import split_answer
+from medreward.language.certainty import read_certainty
 from medreward.language.explanation import GivenAnswer, bears_out
-from medreward.language.grammar import read_certainty
 from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Token, scan_answer
 from medreward.language.understanding import part_of, text_at
 from medreward.task.task import Task

@@ -31,7 +31,7 @@ from medreward.kinds.multilabel import SetReading, read_said_set
 from medreward.kinds.reading import read_label, unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.answer_text import fold_answer, split_answer, split_form
-from medreward.language.grammar import Rules
+from medreward.language.claims import Rules
 from medreward.language.lexicon import MAX_FORM_LENGTH
 from medreward.language.vocabulary import Vocabulary, make_vocabulary
 from medreward.language.word_checks import is_reserved, label_of_no

@@ -30,7 +30,7 @@ from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
-from medreward.language.grammar import stances_of
+from medreward.language.claims import stances_of
 from medreward.language.understanding import Understanding
 from medreward.language.vocabulary import FRAMES
 from medreward.task.settings import RewardSettings

@@ -21,7 +21,7 @@ from medreward.errors import ConfigError, quote
 from medreward.kinds.reading import LabelReading, read_label
 from medreward.kinds.single import SingleLabel
 from medreward.kinds.verdict import Verdict
-from medreward.language.grammar import Rules
+from medreward.language.claims import Rules
 from medreward.language.vocabulary import Vocabulary, number_words, written_grades
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from medreward.language.answer_text import split_answer
-from medreward.language.grammar import stances_of
+from medreward.language.claims import stances_of
 from medreward.language.understanding import Understanding
 from medreward.task.task import Task
 

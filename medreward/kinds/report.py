@@ -30,7 +30,7 @@ from medreward.kinds.honest import Honest
 from medreward.kinds.json_text import json_target
 from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import BEST_WRONG, Verdict
-from medreward.language.grammar import Claim, Rules, Stance
+from medreward.language.claims import Claim, Rules, Stance
 from medreward.language.vocabulary import Vocabulary
 from medreward.language.word_checks import labels_of_normal
 from medreward.task.settings import RewardSettings

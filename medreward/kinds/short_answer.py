@@ -37,7 +37,7 @@ from medreward.kinds.open_questions import MOST_WORDS, OpenQuestion, decided_ver
 from medreward.kinds.reading import read_label
 from medreward.kinds.verdict import Verdict
 from medreward.language.answer_text import AnswerText, split_answer, split_form
-from medreward.language.grammar import Rules
+from medreward.language.claims import Rules
 from medreward.language.lexicon import MAX_FORM_LENGTH, Lexicon
 from medreward.language.tokens import scan_answer
 from medreward.language.vocabulary import Vocabulary, WordClass, make_vocabulary, number_words

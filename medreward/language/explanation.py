@@ -26,21 +26,18 @@ from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import (
     DENIED_IN,
-    EXISTS,
     LABEL,
     NUMBER,
     UNKNOWN,
     AnswerScanner,
+    Sense,
     Token,
 )
 from medreward.language.vocabulary import Role, Vocabulary, WordClass
 
 _NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
-# The texts of tokens that say that something was found, that nothing was, and that say nothing.
-_ABNORMAL, _SOUND, _FUNCTION, _PREPOSITION = "abnormal", "sound", "function", "preposition"
 _FUNCTIONS = frozenset("fFi&|b")
-_OTHER_PART = "part"  # the text of a noun that is not what the picture is of: "heart"
-_SILENT_TEXTS = frozenset((_FUNCTION, _PREPOSITION))
+_SILENT = frozenset((Sense.FUNCTION, Sense.PREPOSITION))
 _BEFORE_NOUN = frozenset((" ", "-"))
 _ROLE_CODES = {
     Role.NOUN: _NOUN,
@@ -121,7 +118,7 @@ def _is_all_neutral(
 def _agrees(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether "there is ..." at once behind yes or no says the same: "no, there is no mass"."""
     clause = next(_split_at(sentence, _ends_clause), [])
-    if not any(token.text == EXISTS for token in clause[:1]):
+    if not any(token.sense is Sense.EXISTS for token in clause[:1]):
         return True
     denies = not _DENIALS.isdisjoint(token.code for token in clause[1:2])
     return not (answered.is_yes if denies else answered.is_no)
@@ -224,17 +221,21 @@ class _ExplanationScanner(AnswerScanner):
         kept = token.code in _DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
         if role and (role[0] > stop or (role[0] == stop and not kept)):
             abnormal = self.vocabulary.abnormal.find(self.text.words, self.text.gaps, place)
-            text = _FUNCTION if token.code in _FUNCTIONS else ""
-            text = _PREPOSITION if token.code == "o" else text
+            sense: Sense | None = None
             if self.text.words[place : role[0]] in self.vocabulary.sound:
-                text = _SOUND
+                sense = Sense.SOUND
             elif abnormal and abnormal[0] <= role[0]:
-                text = _ABNORMAL
+                sense = Sense.ABNORMAL
             elif role[1] is Role.NOUN and token.code == UNKNOWN:
-                text = _OTHER_PART
-            return (Token(_ROLE_CODES[role[1]], place, text=text),), role[0]
+                sense = Sense.OTHER_PART
+            elif token.code in _FUNCTIONS:
+                sense = Sense.FUNCTION
+            elif token.code == "o":
+                sense = Sense.PREPOSITION
+            return (Token(_ROLE_CODES[role[1]], place, sense=sense),), role[0]
         if role and token.code == LABEL and role == (stop, Role.DEGREE):
-            tokens = (token._replace(text=_DEGREE),)  # of a noun behind it: "severe narrowing"
+            # Of a noun behind it: "severe narrowing".
+            tokens = (token._replace(sense=Sense.DEGREE),)
         return tokens, stop
 
 
@@ -269,7 +270,7 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     if fragments and (LABEL in codes or 2 * fragments > len(codes)):
         return False
     denies = not _DENIALS.isdisjoint(codes)
-    is_of_part = any(token.text == _OTHER_PART for token in clause) or (
+    is_of_part = any(token.sense is Sense.OTHER_PART for token in clause) or (
         answered.is_absence and _NOUN in codes
     )
     agrees = _denies_noun(clause, answered) if denies else _finds_nothing_else(clause, answered)
@@ -282,13 +283,13 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
 
 def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause that denies nothing agrees with the answer."""
-    codes, texts = {token.code for token in clause}, {token.text for token in clause}
+    codes, senses = {token.code for token in clause}, {token.sense for token in clause}
     if answered.is_absence and DENIED_IN in codes:
         return False
-    if answered.is_normal and _ABNORMAL in texts:
+    if answered.is_normal and Sense.ABNORMAL in senses:
         return False
     may_be_sound = answered.is_absence or not answered.absences
-    return may_be_sound or _SOUND not in texts or _OTHER_PART in texts
+    return may_be_sound or Sense.SOUND not in senses or Sense.OTHER_PART in senses
 
 
 def _names_denied(clause: Sequence[Token]) -> bool:
@@ -296,7 +297,7 @@ def _names_denied(clause: Sequence[Token]) -> bool:
     for token in clause:
         if token.code in (_NOUN, _GENERIC, LABEL, DENIED_IN, "k"):
             return True
-        if token.text == _PREPOSITION:
+        if token.sense is Sense.PREPOSITION:
             return False
     return True
 
@@ -313,7 +314,7 @@ def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     if answered.is_no and not _STATES.isdisjoint(codes):
         return True
-    if answered.absences and any(token.text == _SOUND for token in clause):
+    if answered.absences and any(token.sense is Sense.SOUND for token in clause):
         return not answered.is_absence  # "the lungs are not clear"
     if _GENERIC in codes:
         return answered.may_deny_all
@@ -328,10 +329,10 @@ def _is_aside(
     `after` is what follows; `is_of_part`: the clause is about a part that is not the whole.
     """
     following = [one.code for one in after]
-    if token.code == NUMBER or token.text not in ("", _DEGREE):
-        return any(one.code in _COUNTED and one.text not in _SILENT_TEXTS for one in after)
+    if token.code == NUMBER or token.sense is Sense.NUMBER:
+        return any(one.code in _COUNTED and one.sense not in _SILENT for one in after)
     if token.code == DENIED_IN or token.label in answered.labels:
         return True
     if token.label in answered.absences:  # of a part: "the heart is normal"
         return is_of_part
-    return token.text == _DEGREE and _NOUN in following
+    return token.sense is Sense.DEGREE and _NOUN in following

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ from medreward.language.lexicon import Lexicon, Mention
 from medreward.language.vocabulary import FRAMES, Vocabulary, WordClass
 
 LABEL, DENIED_IN, NUMBER, SHARE, UNKNOWN = "L", "S", "#", "s", "X"
-EXISTS = "exists"  # the text of a token such as "there is"
-OWN = "own"  # the text of a modifier that the card adds
+# Codes that say nothing of a label, those of words that describe or name a thing, and those that
+# begin a statement of what the answer is.
+SILENT, DESCRIBING, NAMES_ANSWER = frozenset("fFivou"), frozenset("mk"), frozenset("Fi")
 # Classes of phrases that follow a label "A" or "no", and never an article or a determiner.
 _BEHIND_LABEL = frozenset(
     (WordClass.IS_ANSWER, WordClass.BECAUSE, WordClass.AND, WordClass.OR, WordClass.BUT)
@@ -48,6 +50,22 @@ _DASHES = re.compile(r"-+(?!>)")
 _STRAY = re.compile(r"![^\s!*_\"')}\]]|\+(?!\s)|(?<!\s)\+")
 
 
+class Sense(Enum):
+    """What a token says beyond its code, where a rule needs to know."""
+
+    NUMBER = "a label that is a number"
+    IN_LABEL = "a word of a label's form, such as 'left' where 'left kidney' is a label"
+    OWN = "a modifier that the card adds"
+    EXISTS = "there is"
+    # In explanations.
+    ABNORMAL = "something was found"
+    SOUND = "nothing was found"
+    FUNCTION = "a word that says nothing"
+    PREPOSITION = "a preposition"
+    OTHER_PART = "a part that the answer is not of, such as 'heart'"
+    DEGREE = "a label that is a degree: 'severe narrowing'"
+
+
 class Token(NamedTuple):
     """A part of an answer: its code, the word that it begins at, and what it stands for.
 
@@ -56,7 +74,8 @@ class Token(NamedTuple):
         place: the index of its first word, or of the word before which a mark stands.
         label: the index of a label.
         share: of a number or share, its value; a share is between 0 and 1.
-        text: the text of what is not understood, of a mark, a number, a label that is one.
+        text: the text of what is not understood, of a mark, a number or a share.
+        sense: what more it says; None: nothing.
     """
 
     code: str
@@ -64,6 +83,12 @@ class Token(NamedTuple):
     label: int = -1
     share: float = 0.0
     text: str = ""
+    sense: Sense | None = None
+
+    @property
+    def is_number_label(self) -> bool:
+        """Whether it is a label that is a number."""
+        return self.code == LABEL and self.sense is Sense.NUMBER
 
 
 def scan_answer(text: AnswerText, lexicon: Lexicon, words: Vocabulary) -> list[Token]:
@@ -105,20 +130,20 @@ class AnswerScanner:
             return Token(UNKNOWN, place, text=self.text.words[place])
         if kind.code == "m" and self.lexicon.shares(self.text.words[place:stop]):
             # "left or right kidney", where this is a label, leaves it open
-            return Token("k", place, text="m")
-        text = EXISTS if kind is WordClass.EXISTS else ""
+            return Token("k", place, sense=Sense.IN_LABEL)
+        sense = Sense.EXISTS if kind is WordClass.EXISTS else None
         if kind is WordClass.MODIFIER and self.text.words[place:stop] in self.vocabulary.own:
-            text = OWN
-        return Token(kind.code, place, text=text)
+            sense = Sense.OWN
+        return Token(kind.code, place, sense=sense)
 
     def _label_tokens(self, label: Mention) -> Sequence[Token]:
         place, word = label.start, self.text.words[label.start]
         if label.is_negated:
             return Token(WordClass.NOT.code, place), Token(LABEL, place, label.label)
         is_number = word.isdigit() or word in self.vocabulary.numbers
-        text = word if is_number and label.stop == place + 1 else ""
+        sense = Sense.NUMBER if is_number and label.stop == place + 1 else None
         code = DENIED_IN if label.is_denied_in else LABEL
-        return (Token(code, place, label.label, text=text),)
+        return (Token(code, place, label.label, sense=sense),)
 
     def _may_be_article(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
         """Whether a capital letter is a label, or the article of the word behind it."""

@@ -12,17 +12,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from medreward.language.answer_text import AnswerText, split_answer
-from medreward.language.explanation import GivenAnswer, bears_out
-from medreward.language.grammar import (
+from medreward.language.certainty import read_certainty
+from medreward.language.claims import (
     Claim,
     NotUnderstoodError,
     Rules,
     Stance,
     labels_that_are,
-    read_certainty,
-    read_claims,
     stances_of,
 )
+from medreward.language.explanation import GivenAnswer, bears_out
+from medreward.language.grammar import read_claims
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import Token, scan_answer
 from medreward.language.vocabulary import Vocabulary
@@ -206,7 +206,8 @@ def _before_thing(tokens: Sequence[Token], end: int) -> int:
 
 def _is_count(tokens: Sequence[Token]) -> bool:
     """Whether tokens are a number and no word for a grade: "1 of the 4 quadrants"."""
-    return bool(tokens[-1].text) and all(token.code != "F" for token in tokens)
+    has_number = any(token.is_number_label for token in tokens)
+    return has_number and all(token.code != "F" for token in tokens)
 
 
 def without_options(tokens: Sequence[Token], *, has_letters: bool) -> list[Token]:

@@ -1,0 +1,248 @@
+"""What the groups of one segment say: see `medreward.language.grammar`."""
+
+from __future__ import annotations
+
+import re
+
+from medreward.language.claims import Claim, NotUnderstoodError, Rules, Stance
+from medreward.language.tables import without_tables
+from medreward.language.tokens import DENIED_IN, LABEL
+from medreward.language.word_groups import WordGroup
+
+SIGNS = {
+    "t": Stance.DENIED,
+    "z": Stance.DENIED,
+    "n": Stance.DENIED,
+    "d": Stance.DENIED,
+    "a": Stance.DENIED,
+    "y": Stance.ASSERTED,
+    "p": Stance.ASSERTED,
+    "q": Stance.OPEN,
+}
+_TURNING_BACK, _CONTRASTING = frozenset("azt"), frozenset("tz")
+_DENYING, _PLAIN = frozenset("dt"), frozenset("ny")
+# Verdict, labels, verdict.
+_GROUP = re.compile(r"(?P<before>[ntdyqpaz]?)(?P<labels>[LS]+)(?P<behind>[naypq]?)")
+VERDICT = re.compile(r"[naypqdtz]")
+# Verdicts before and behind one label that agree: "no A seen", "yes, A present".
+_AGREE = {"np": "n", "dp": "d", "tp": "t", "yp": "y", **{code: code for code in "ntdyqpaz"}, "": ""}
+
+
+class SegmentReader:
+    """Reads the groups of one segment (see the rules above)."""
+
+    def __init__(
+        self,
+        groups: list[WordGroup],
+        rules: Rules,
+        heading: Stance | None,
+        says_no: bool,
+    ) -> None:
+        self.groups = [*without_tables(groups)]
+        self.rules = rules
+        self.heading = heading
+        self.had_heading = False
+        self.says_no = says_no
+        self.claims: list[Claim] = []
+        self._run: list[int] = []  # labels that the next verdict may be about
+        self._is_alternative = False
+        self._denied: list[int] | None = None  # labels in a list that a denial began
+        self._contrasting: tuple[str, ...] = ()  # joiners behind which a denial does not reach
+        self._is_joined = False  # whether "and" joins the labels of the run
+        self._described: set[int] = set()  # labels beside which a modifier stands
+        self.bare: int | None = None  # where the first label stands that nothing is said of
+        self._subject: int | None = None  # the label that a "no" behind it would name
+        self.undenied: int | None = None  # where the subject stands, if nothing denies it
+
+    def read(self) -> None:
+        """Read all groups.
+
+        Raises:
+            NotUnderstoodError: if one is in none of the forms.
+        """
+        for i, group in enumerate(self.groups):
+            following = self.groups[i + 1].joiner if i + 1 < len(self.groups) else ""
+            if VERDICT.fullmatch(group.codes):
+                self._read_verdict(group, following, is_first=i == 0)
+                continue
+            found = _GROUP.fullmatch(group.codes)
+            if found is None:
+                raise NotUnderstoodError(group.place)
+            if group.joiner == "|" and not self._run:
+                self._open_last()
+            if group.has_modifier or group.has_part:
+                self._described |= {t.label for t in group.tokens if t.code in (LABEL, DENIED_IN)}
+            self._read_group(group, found, following)
+            if self._subject is not None and not group.has_label:
+                self.undenied = None if following == ":" else group.place  # "DR: none"
+        if self._subject is None:
+            self.undenied = None
+        self._end_run()
+        self._end_denial(Stance.OPEN)
+
+    def _open_last(self) -> None:
+        """Leave open what was asserted before an "or": "A: present or B: present"."""
+        if self.claims and self.claims[-1].stance is Stance.ASSERTED:
+            self.claims[-1] = self.claims[-1]._replace(stance=Stance.OPEN)
+
+    def _read_verdict(self, group: WordGroup, following: str, *, is_first: bool) -> None:
+        sign = _sign_of(group.codes, group)
+        agrees = group.codes in _TURNING_BACK and group.joiner == ","
+        if agrees and self._run == [self.rules.no_label]:
+            return  # "No, there is not"
+        if (
+            (group.has_modifier or group.has_carrier)
+            and sign is Stance.DENIED
+            and group.codes != "a"
+        ):
+            raise NotUnderstoodError(group.place)  # "no opacity"
+        if following == ":":
+            is_behind = group.joiner == "," and sign in (Stance.DENIED, Stance.DOUBTED)
+            if self._run and (is_behind or group.joiner == ":"):  # "A: absent: B", "A, absent: B"
+                raise NotUnderstoodError(group.place)
+            self._end_run()
+            self._end_denial(Stance.OPEN)
+            self.heading, self.had_heading = sign, True
+        elif self._run and group.codes not in _DENYING:
+            self._judge_run(sign, is_mark=bool(group.tokens[0].text))
+        elif self._subject is not None and sign is Stance.DENIED:
+            self._check_whole(self._subject, group)
+            self._state(self._subject, Stance.ASSERTED, group)
+            self._subject = None
+        elif is_first and group.codes in _PLAIN:
+            self.says_no = group.codes == "n"
+        elif is_first and group.codes == "q":
+            self.heading, self.had_heading = sign, True
+        else:
+            raise NotUnderstoodError(group.place)
+
+    def _read_group(self, group: WordGroup, found: re.Match[str], following: str) -> None:
+        labels = {t.label for t in group.tokens if t.code == LABEL}
+        denied_in = {t.label for t in group.tokens if t.code == DENIED_IN}
+        verdict = _AGREE.get(found["before"] + found["behind"])
+        is_both = bool(labels & denied_in & self.rules.normal) and not verdict  # "normal tumor"
+        if verdict is None or len(labels) > 1 or is_both:
+            raise NotUnderstoodError(group.place)
+        if not labels:
+            self._read_denied_in(group, verdict, denied_in)
+            return
+        (label,) = labels
+        if not verdict:
+            self._read_bare(group, label, following)
+            return
+        self._check_heading(group)
+        sign = _sign_of(verdict, group)
+        if found["behind"] and not found["before"]:
+            self._is_joined |= group.joiner == "&"
+            self._run.append(label)
+            self._judge_run(sign)
+            return
+        if group.joiner == ":" and self._run == [label]:
+            self._run.clear()  # a heading, and the verdict under it
+        self._end_run(joiner=group.joiner)
+        self._end_denial(Stance.OPEN)
+        self._state(label, sign, group)
+        self._denied = [] if sign is Stance.DENIED and not found["behind"] else None
+        is_contrast = self.rules.one_answer and verdict in _CONTRASTING and following == ","
+        self._contrasting = ("b", ":", ",") if is_contrast else ("b", ":")
+
+    def _read_denied_in(self, group: WordGroup, verdict: str, labels: set[int]) -> None:
+        """Read "no DR", "DR: none" where this is a form of a label; "DR" alone says nothing."""
+        if not verdict:
+            self._subject = min(labels)
+            return
+        if len(labels) > 1 or _sign_of(verdict, group) is not Stance.DENIED:
+            raise NotUnderstoodError(group.place)
+        (label,) = labels
+        self._check_whole(label, group)
+        self._end_run(joiner=group.joiner)
+        self._end_denial(Stance.OPEN)
+        self._state(label, Stance.ASSERTED, group)
+
+    def _check_whole(self, label: int, group: WordGroup) -> None:
+        """Refuse a form such as "no DR" of which only a part is denied: "no left DR"."""
+        if label in self._described:
+            raise NotUnderstoodError(group.place)
+
+    def _read_bare(self, group: WordGroup, label: int, following: str) -> None:
+        """Read a label without a verdict of its own."""
+        joiner, is_absence = group.joiner, label in self.rules.absences
+        if self.heading is not None:
+            self._state(label, self.heading, group)
+        elif self.says_no and not group.is_clause:
+            self._state(label, Stance.ASSERTED if is_absence else Stance.OPEN, group)
+        elif self._is_denied_too(joiner, is_absence):
+            self._denied = [*(self._denied or ()), label]
+            if joiner == "|":
+                self._end_denial(Stance.DENIED, goes_on=True)
+        else:
+            self._end_denial(Stance.OPEN)
+            if joiner == ":" and self._run == [label]:
+                self._run.clear()  # a heading, and what stands under it
+            self._is_alternative |= joiner == "|" and self._run != [label]
+            self._is_joined |= joiner == "&"
+            self.bare = group.place if self.bare is None else self.bare
+            self._check_absence(label, group)
+            self._run.append(label)
+
+    def _is_denied_too(self, joiner: str, is_absence: bool) -> bool:
+        """Whether a label goes on a list that a denial began."""
+        if self._denied is None or joiner in self._contrasting:
+            return False
+        return joiner == "|" or not is_absence
+
+    def _check_heading(self, group: WordGroup) -> None:
+        """Refuse a verdict under a heading, which has one already."""
+        if self.heading is not None:
+            raise NotUnderstoodError(group.place)
+
+    def _judge_run(self, sign: Stance, *, is_mark: bool = False) -> None:
+        """Give the labels before a verdict that verdict, an absence before another one aside."""
+        has_own = len(self._run) == 2 and not (is_mark or self._is_alternative or self._is_joined)
+        if self._is_alternative and sign is Stance.ASSERTED:
+            sign = Stance.OPEN  # "A or B is present" does not say which
+        for i, label in enumerate(self._run):
+            is_own = has_own and i == 0 and label in self.rules.absences and label != self._run[1]
+            self._claim(label, Stance.ASSERTED if is_own else sign)
+        self._run.clear()
+        self._is_alternative = self._is_joined = False
+
+    def _claim(self, label: int, stance: Stance) -> None:
+        """Note what is said of a label; with a modifier beside it, it is denied in part alone."""
+        in_part = stance is Stance.DENIED and label in self._described
+        self.claims.append(Claim(label, Stance.DOUBTED if in_part else stance))
+
+    def _end_run(self, joiner: str = "") -> None:
+        """Assert the labels that no verdict followed, or leave them open where "or" joins them."""
+        is_open = self._is_alternative or joiner == "|"
+        sign = Stance.OPEN if is_open else Stance.ASSERTED
+        self.claims += [Claim(label, sign) for label in self._run]
+        self._run.clear()
+        self._is_alternative = self._is_joined = False
+
+    def _end_denial(self, sign: Stance, *, goes_on: bool = False) -> None:
+        """End a list that a denial began: `sign` is the stance to its labels but the first."""
+        if self._denied is not None:
+            for label in self._denied:
+                self._claim(label, sign)
+            self._denied = [] if goes_on else None
+
+    def _state(self, label: int, stance: Stance, group: WordGroup) -> None:
+        if stance is Stance.ASSERTED:
+            self._check_absence(label, group)
+        self._claim(label, stance)
+
+    def _check_absence(self, label: int, group: WordGroup) -> None:
+        """Refuse "normal" of a part or thing: of "the left lung", "this region" or "a mass"."""
+        is_carried = group.has_carrier and label not in self.rules.normal
+        is_part = group.has_modifier or group.has_part or group.has_carrier
+        is_absence = label in self.rules.absences and not self.rules.counts
+        if is_absence and is_part and not is_carried:
+            raise NotUnderstoodError(group.place)
+
+
+def _sign_of(code: str, group: WordGroup) -> Stance:
+    """Return the stance of a verdict; a share below one half denies in part, unless it is 0."""
+    sign = SIGNS[code]
+    is_share = any(token.code == "a" and token.share for token in group.tokens)
+    return Stance.DOUBTED if sign is Stance.DENIED and is_share else sign

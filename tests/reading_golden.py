@@ -16,14 +16,10 @@ from random import Random
 
 from medreward import Task
 from medreward.kinds.reading import read_label
-from medreward.language.grammar import (
-    NotUnderstoodError,
-    Rules,
-    Stance,
-    read_certainty,
-    read_claims,
-)
-from medreward.language.tokens import Token
+from medreward.language.certainty import read_certainty
+from medreward.language.claims import NotUnderstoodError, Rules, Stance
+from medreward.language.grammar import read_claims
+from medreward.language.tokens import Sense, Token
 from medreward.language.vocabulary import phrases_of
 from medreward.task.labels import Label
 
@@ -38,8 +34,8 @@ RULES = {
 _SPECIAL = {
     **{str(i): Token("L", 0, i) for i in range(3)},
     "S": Token("S", 0, 1),
-    "T": Token("L", 0, 2, text="2"),
-    "M": Token("k", 0, text="m"),
+    "T": Token("L", 0, 2, sense=Sense.NUMBER),
+    "M": Token("k", 0, sense=Sense.IN_LABEL),
     "!": Token(".", 0, text="!"),
     "?": Token("?", 0, text="?"),
     "-": Token("|", 0, text="-"),

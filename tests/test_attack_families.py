@@ -53,7 +53,7 @@ OWN = {
 }
 NAMES = (*shipped(), *OWN)
 LONGEST = 300  # characters of an attack that is changed
-MOST = 400  # attacks of a card
+MOST = at_most(400)  # attacks of a card
 
 
 @cache

@@ -14,7 +14,7 @@ import pytest
 from medreward import Task, explain
 from medreward.audit import audit, load_reward
 from medreward.audit.baselines import HIGH, MOST_TARGETS, Baseline
-from medreward.audit.battery import Audit
+from medreward.audit.battery import Audit, baselines_of
 from medreward.audit.battery_report import as_html, as_json, as_markdown, as_text
 from medreward.audit.exploits import registered
 from medreward.commands.cli import main
@@ -26,13 +26,17 @@ PAGE = (Path(__file__).parent.parent / "docs" / "reference" / "audit.md").read_t
 )
 
 
+def baselines(
+    task: Task, targets: Sequence[object] | None = None, **settings: Any
+) -> tuple[Baseline, ...]:
+    """What an audit says of them, without the attacks."""
+    task = replace(task, reward=task.reward.updated(settings))
+    return baselines_of(load_reward("shaped", task), task, targets)
+
+
 def audited(task: Task, targets: Sequence[object] | None = None, **settings: Any) -> Audit:
     task = replace(task, reward=task.reward.updated(settings))
     return audit(load_reward("shaped", task), task, targets=targets)
-
-
-def shares(found: Audit) -> dict[str, float]:
-    return {row.policy.partition(",")[0]: row.share for row in found.baselines}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,7 @@ def test_constant_grades_earn_what_the_formula_says(
     decay: str, constant: float, chance: float
 ) -> None:
     """The table of docs/reference/rewards.md, with the format's 0.2 on top."""
-    best, random = audited(ICDR, decay=decay).baselines
+    best, random = baselines(ICDR, decay=decay)
     assert best.earned == pytest.approx(constant + 0.2)
     assert best.share == pytest.approx((constant + 0.2) / 1.2)
     assert random.earned == pytest.approx(chance + 0.2, abs=3e-4)
@@ -56,8 +60,8 @@ def test_constant_grades_earn_what_the_formula_says(
 
 
 def test_frequent_answers_count_as_often_as_they_are_right() -> None:
-    found = audited(CHEST, ["normal"] * 9 + ["pneumonia"])
-    best, majority, frequent, uniform = found.baselines
+    rows = ["normal"] * 9 + ["pneumonia"]
+    best, majority, frequent, uniform = baselines(CHEST, rows)
     assert best.answer == majority.answer == "normal"
     assert best.earned == majority.earned == pytest.approx(0.9 + 0.2)
     assert "9 of 10" in majority.policy
@@ -66,8 +70,7 @@ def test_frequent_answers_count_as_often_as_they_are_right() -> None:
 
 
 def test_many_targets_are_spread_evenly() -> None:
-    found = audited(CHEST, ["normal"] * 900 + ["pneumonia"] * 100)
-    majority = found.baselines[1]
+    majority = baselines(CHEST, ["normal"] * 900 + ["pneumonia"] * 100)[1]
     assert f"{MOST_TARGETS * 9 // 10} of {MOST_TARGETS}" in majority.policy
 
 
@@ -75,8 +78,7 @@ def test_a_list_of_nearly_all_labels_is_tried() -> None:
     task = Task.load("chestmnist")
     names = [label.name for label in task.labels]
     targets = [[name] for name in names]
-    found = audited(task, targets, beta=10.0, weights={"recitation": 0.0})
-    best = found.baselines[-1]
+    best = baselines(task, targets, beta=10.0, weights={"recitation": 0.0})[-1]
     assert best.answer.count(",") == len(names) - 2
     text = f"<think>x</think><answer>{best.answer}</answer>"
     settings: dict[str, Any] = {"beta": 10.0, "weights": {"recitation": 0.0}}
@@ -88,13 +90,13 @@ def test_a_list_of_nearly_all_labels_is_tried() -> None:
 def test_places_have_constant_answers() -> None:
     task = Task("place", kind="localisation", reward={"delta": 0})
     far = [[10, 10, 40, 40]], [[60, 60, 90, 90]]
-    best = audited(task, [*far, far[0]]).baselines[0]
+    best = baselines(task, [*far, far[0]])[0]
     assert best.answer == "[[10, 10, 40, 40]]"
     assert best.earned == pytest.approx(2 / 3 + 0.2)
 
 
 def test_one_target_has_no_baselines() -> None:
-    assert audited(CHEST, ["normal"]).baselines == ()
+    assert baselines(CHEST, ["normal"]) == ()
 
 
 def test_named_families_have_no_baselines() -> None:
@@ -134,13 +136,13 @@ def test_the_documentation_has_the_shares() -> None:
     many = [[label.name] for label in Task.load("chestmnist").labels]
     settings: dict[str, Any] = {"beta": 10.0, "weights": {"recitation": 0.0}}
     measured = [
-        audited(ICDR),
-        audited(ICDR, decay="linear"),
-        audited(ICDR, decay="quadratic"),
-        audited(Task.load("chestmnist"), many, **settings),
-        audited(CHEST, ["normal"] * 9 + ["pneumonia"]),
+        baselines(ICDR),
+        baselines(ICDR, decay="linear"),
+        baselines(ICDR, decay="quadratic"),
+        baselines(Task.load("chestmnist"), many, **settings),
+        baselines(CHEST, ["normal"] * 9 + ["pneumonia"]),
     ]
-    best = [max(found.baselines, key=lambda row: row.share) for found in measured]
+    best = [max(found, key=lambda row: row.share) for found in measured]
     assert [f"{row.share:.0%}" for row in best] == [*rows.values()][-5:]
 
 

@@ -410,8 +410,8 @@ def make_files() -> dict[str, bytes]:
 
 
 FILES = make_files()
-# Rounds of each, in four parts, of which `make test` runs one and `make test-slow` the others.
-PARTS = 4
+# Rounds of each, in so many parts, of which `make test` runs one and `make test-slow` the others.
+PARTS = 12
 ROUNDS: dict[Callable[[Path, random.Random], int], int] = {
     cards: 1500,
     cases: 1000,

@@ -118,8 +118,15 @@ COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", BYTES)
+# Every content once and every command with a third of them; the rest is `slow`.
+CARD_PAIRS = [
+    pytest.param(name, command, marks=[] if (i + j) % 3 == 0 else [pytest.mark.slow])
+    for i, name in enumerate(BYTES)
+    for j, command in enumerate(COMMANDS)
+]
+
+
+@pytest.mark.parametrize(("name", "command"), CARD_PAIRS)
 def test_cards(name: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card = tmp_path / ("x.cases.yaml" if command == "check" else "card.yaml")
     card.write_bytes(BYTES[name])

@@ -124,8 +124,8 @@ def test_repeated_words_and_marks_are_read_in_linear_time(kind: str) -> None:
         for unit in linear_answers.representatives()
         for before in ("", f"{example.nothing} ")
     ]
-    shapes = Random(kind).sample(shapes, 10)
-    shapes += linear_answers.pair_shapes(example, 18)
+    shapes = Random(kind).sample(shapes, 6)
+    shapes += linear_answers.pair_shapes(example, 10)
     with linear_answers.unlimited():
         for shape in shapes:
             assert_linear(work_on(shape), LONGEST, shape)

@@ -204,7 +204,14 @@ def test_bytes_do_not_depend_on_the_number_of_workers(
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds worker processes in /proc")
-@pytest.mark.parametrize("stage", [".", "test.parquet", "val.parquet", "train.parquet"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        ".",
+        *(pytest.param(f"{name}.parquet", marks=pytest.mark.slow) for name in ("test", "val")),
+        "train.parquet",
+    ],
+)
 def test_a_killed_run_is_made_good_by_the_next(
     stage: str, cells: list[str], clean: dict[str, bytes], tmp_path: Path
 ) -> None:

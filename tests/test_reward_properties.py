@@ -273,7 +273,7 @@ def discrete(kind: str) -> Iterator[dict[str, Any]]:
         yield plain | dict(zip(own, chosen, strict=True))
 
 
-LONG = ("place", "localisation")
+LONG = ("place", "localisation", "multi_image_localisation", "pointing")
 
 
 @pytest.mark.parametrize(

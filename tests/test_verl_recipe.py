@@ -179,9 +179,10 @@ def test_shellcheck_finds_nothing() -> None:
 
 
 def test_rows_without_places_are_no_first_stage(files: dict[str, str], capsys: Capture) -> None:
-    done = recipe("--check", "--stage", "localisation", **files)
-    assert done.returncode == 2
-    assert "--stage localisation is for rows with boxes, points or masks" in done.stderr
+    done = recipe("--print", "--stage", "localisation", **files)
+    assert check_main(["--places", *done.stdout.splitlines()]) == 2
+    said = capsys.readouterr().err
+    assert "--stage localisation is for rows with boxes, points or masks" in said
 
 
 def test_prompts_are_measured_with_the_models_tokenizer(

@@ -55,7 +55,7 @@ def both(answer: str, task: Task, **changed: Any) -> tuple[Verdict, Verdict]:
         ("```json\n[[1, 2, 3, 4]]\n```", PLACE),
         ("[[1, 2, 3, 4]]", ONE_LABEL),
         (f"[{OBJECT % 'lesion'}]", PLACE),
-        (f"[{OBJECT % 'any word'}]", ONE_LABEL),
+        (f"[{OBJECT % 'lesion'}]", ONE_LABEL),
         (f"[{OBJECT % 'RBC'}, {OBJECT % 'white blood cell'}]", SMEAR),
         (FENCED, SMEAR),
         (MOST, PLACE),

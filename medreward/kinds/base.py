@@ -20,7 +20,7 @@ from medreward.kinds.open_questions import OpenQuestion
 from medreward.kinds.verdict import Verdict
 from medreward.language.claims import Rules
 from medreward.language.vocabulary import Vocabulary
-from medreward.language.word_checks import label_of_no, labels_of_normal
+from medreward.language.word_checks import label_of_no, labels_of_normal, labels_of_nothing
 from medreward.task.registry import kind_names, rules_of
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
@@ -106,11 +106,16 @@ class Kind(ABC):
 
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Return what the reader of answers has to know of the task."""
+        is_one = Trait.ONE_ANSWER in self.traits
+        absences = task.absences
+        if is_one and not absences:  # a label "normal" of a card that does not say so is one too
+            absences = labels_of_normal(task.forms, range(len(task.labels)), words)
         return Rules(
-            task.absences,
-            one_answer=Trait.ONE_ANSWER in self.traits,
+            absences,
+            one_answer=is_one,
             no_label=label_of_no(task.forms, words),
-            normal=labels_of_normal(task.forms, task.absences, words),
+            normal=labels_of_normal(task.forms, absences, words),
+            nothing=labels_of_nothing(task.forms, absences, words),
         )
 
     # Targets

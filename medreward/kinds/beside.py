@@ -42,9 +42,10 @@ _SILENT = frozenset("fFimkvou")
 # "left of [1, 2, 3, 4]".
 _NO_THINGS = frozenset(
     "background artifact artefact nothing else other others rest phantom hintergrund artefakt "
-    "背景 伪影".split()
+    "normal healthy unaffected uninvolved intact unremarkable clear free excluding except without "
+    "normale normaler normales gesund gesunde gesunder gesundes unauffallig 背景 伪影 正常".split()
 )
-_BESIDE_PLACE = re.compile(r"m[of](?=[fF:,L]*B)")
+_BESIDE_PLACE = re.compile(r"m[of](?=[fF:,L]*B)|uo(?=[fF:,Lkm]*B)|Fo(?=f*B)")
 _OFF = frozenset(("of", "to", "from", "von", "der", "des"))
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
@@ -58,12 +59,14 @@ class Beside(NamedTuple):
         unread: the first thing that was not understood.
         says_nothing: whether it says that there is nothing to find.
         denied: the labels of which it says so.
+        named_behind: the labels that a sentence behind the last place names.
     """
 
     reason: str = ""
     unread: str = ""
     says_nothing: bool = False
     denied: frozenset[int] = frozenset()
+    named_behind: frozenset[int] = frozenset()
 
 
 def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Beside:
@@ -82,7 +85,8 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
     bad = next((i for i, t in enumerate(tokens) if t.code in (UNKNOWN, NUMBER, "e")), None)
     if bad is not None:
         end = _end_of_places(tokens, bad)
-        labels = frozenset(range(len(task.labels)))
+        named = {token.label for token in tokens[:end] if token.code == LABEL}
+        labels = frozenset(named if len(task.labels) > 1 else range(len(task.labels)))
         rest = part_of(words, tokens[end].place, len(words.words)) if end else None
         known = GivenAnswer(
             labels,
@@ -90,6 +94,8 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
             is_no=False,
             absences=task.absences,
             may_deny=bool(labels),
+            own=reader.own_words(labels),
+            others=reader.other_words(labels),
         )
         is_prose = rest is not None and _BRACKETS.isdisjoint("".join(rest.gaps))
         if rest is None or not (is_prose and bears_out(rest, known, reader.lexicon, reader.words)):
@@ -98,7 +104,16 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
     if _is_off(tokens, words.words):
         return Beside("boxes_open")
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
-    return _judge(spoken, task)
+    return _judge(spoken, task)._replace(named_behind=_named_behind(tokens, len(task.labels)))
+
+
+def _named_behind(tokens: Sequence[Token], nothing: int) -> frozenset[int]:
+    """Return the labels that sentences behind that of the last place name: "It is an RBC."."""
+    codes = [token.code for token in tokens]
+    last = len(codes) - 1 - codes[::-1].index("B") if "B" in codes else len(codes)
+    end = next((i for i in range(last, len(codes)) if codes[i] == "."), len(codes))
+    kept, denied, _ = _split_denied([t for t in tokens[end:] if t.code not in _SILENT], nothing)
+    return frozenset(t.label for t in kept if t.code == LABEL) - denied - {nothing}
 
 
 def _is_off(tokens: Sequence[Token], words: Sequence[str]) -> bool:
@@ -141,7 +156,8 @@ def _without_names(text: str, task: Task) -> str:
 
     Where a task has no labels, its question names the things, and models repeat them. Where it has
     some, a box of another name cannot be right, and the others are read. A name that denies or
-    doubts ("no platelet", "mass?", "background") stays, and is judged; so do two names of a place.
+    doubts ("no platelet", "mass?", "background") stays, and is judged; so do two names of a place,
+    and, where a task has one label, a name that is neither it nor such a thing as "lesion".
     """
     objects: dict[int, set[str]] = {}
     for found in _NAME.finditer(text):
@@ -156,6 +172,11 @@ def _without_names(text: str, task: Task) -> str:
         ):
             return found.group()
         if not _NO_THINGS.isdisjoint(words.words) or _is_negated(words.words):
+            return found.group()
+        if len(task.labels) == 1 and any(
+            token.code == UNKNOWN and words.words[token.place] not in task.lexicon.words
+            for token in tokens
+        ):
             return found.group()
         return f"{found['key'] or ''} "
 

@@ -228,7 +228,8 @@ class MultipleChoice(Kind):
 
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Let nothing stand beside an option; "A" is no "no" where this is the text of option A."""
-        return Rules(task.absences, one_answer=True, is_plain=True)
+        no_label = label_of_no(task.forms, words)
+        return Rules(task.absences, one_answer=True, is_plain=True, no_label=no_label)
 
     def parse(self, task: Task, target: object) -> ChoiceTarget:
         """Return a row's options and the right ones.

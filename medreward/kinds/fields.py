@@ -150,9 +150,7 @@ def _from_json(text: str, task: Task) -> _Values:
         if name is None:
             return _Values({}, "field_unknown", key)
         if value is not None:  # null: the field is missing
-            found.setdefault(name, []).append(
-                value if isinstance(value, str) else json.dumps(value)
-            )
+            found.setdefault(name, []).append(_text_of(value, task.fields[name]))
     return _once(found)
 
 
@@ -165,11 +163,26 @@ def _from_lines(text: str, task: Task) -> _Values:
         if found:
             last = names[_key(found["name"])]
             texts.setdefault(last, []).append(found["value"])
-        elif last:
+        elif last and (_has_lines(task.fields[last]) or not texts[last][-1].strip()):
             texts[last][-1] += f"\n{line}"
         elif line.strip():
             return _Values({}, "fields_unreadable", line.split()[0])
     return _once(texts)
+
+
+def _text_of(value: object, field: Task) -> str:
+    """Return the text of a field's value; "" of an object where the field is none: it is no answer.
+
+    What the keys of such an object name is not what was asked for: `{"size": 2}` of a count.
+    """
+    if isinstance(value, dict) and not _has_lines(field):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _has_lines(field: Task) -> bool:
+    """Whether a field's answer may go on for lines: it has places, or several things to say."""
+    return field.has_places or field.traits.isdisjoint((Trait.ONE_ANSWER, Trait.NUMBER))
 
 
 def _once(found: Mapping[str, Sequence[str]]) -> _Values:

@@ -34,7 +34,7 @@ from medreward.kinds.reading import unreadable
 from medreward.kinds.verdict import Verdict
 from medreward.language.answer_text import AnswerText, fold_answer, split_answer
 from medreward.language.lexicon import Lexicon
-from medreward.language.tokens import LABEL, NUMBER, SHARE, UNKNOWN, Token, scan_answer
+from medreward.language.tokens import LABEL, NUMBER, SHARE, UNKNOWN, Sense, Token, scan_answer
 from medreward.language.vocabulary import (
     approximations,
     number_words,
@@ -52,13 +52,15 @@ _FIELDS = ("value", "low", "high", "unit", "tolerance", "relative")
 _TEXT = re.compile(r"\s*([-+\u2212]?\d+(?:[.,]\d+)?)\s*(\D*)")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _SIGNED = re.compile(rf"([-+])({_GROUPED.pattern}|\d+(?:\.\d+)?)(%?)")
-_NOTHING = frozenset("fivomk:,")  # what says nothing of a number
+_NOTHING = frozenset("fFivomk:,")  # what says nothing of a number
 _RANGE_WORDS = frozenset(("to", "bis", "至", "到"))
 _SIGNS = frozenset(("-", "\u2212"))
 _SQUARES = str.maketrans({"\u00b2": "2", "\u00b3": "3"})
 _POWER = re.compile(r"(?<=[cm]m)\^(?=[23]\b)")
 _PER_MINUTE = re.compile(r"(?<=[0-9])\s?/\s?min\b")
 _COMMA = re.compile(r"(?<![\d.,])(\d{1,9}),(\d{1,2})(?![\d.,])")
+_DASHED = re.compile(r"[-\u2212]\s+$")
+_MEASURES = (Sense.MEASURE, Sense.TALLY)
 _INCH = "in"
 _SLACK = 1e-9
 _SAMPLES: tuple[Mapping[str, Any], ...] = (
@@ -241,6 +243,8 @@ class _PartsReader:
         for i, token in enumerate(tokens):
             after = tokens[i + 1] if i + 1 < len(tokens) else None
             stop = after.place if after else len(self.text.words)
+            if token.code == "v" and after and after.code == ":":  # "image: 4"
+                after = tokens[i + 2] if i + 2 < len(tokens) else None
             size = len(self.parts)
             self._read_token(token, self.text.words[token.place : stop], after)
             self._is_behind = self._last is not None and (
@@ -256,24 +260,28 @@ class _PartsReader:
     def _read_token(self, token: Token, words: Sequence[str], after: Token | None) -> None:
         value = _value(token, negative=self._is_negative)
         if value is not None:
-            self._add(value)
+            self._add(value, token)
         elif token.code == LABEL or self._is_inch(token, words, after):
             self._add_unit(token, words)
         elif self._last and after and _joins_range(token, words, after):
             self._is_range = True
         elif after and token.text in _SIGNS and _value(after) is not None:
             self._is_negative = True
+        elif self._is_behind and token.sense is Sense.EMPHASIS:  # "55% likely"
+            self.parts.append(token._replace(text=" ".join(words)))
         elif token.code == "v" and self._is_behind:  # "4 images"
             self.parts.pop()
         elif self._is_of_other(token, words, after):
             self.parts.append(token._replace(text=" ".join(words)))
-        elif token.code in "F.":
+        elif token.code == "." or (token.code == "F" and token.sense not in _MEASURES):
             self.parts.append(token.code)
         elif not (token.code in _NOTHING or tuple(words) in approximations(self.languages)):
             self.parts.append(token)
 
-    def _add(self, value: Quantity) -> None:
-        if self._is_range and self._last:
+    def _add(self, value: Quantity, token: Token) -> None:
+        if _DASHED.search(self.text.gaps[token.place]):
+            self.parts.append(token._replace(code=UNKNOWN, text="-"))  # a minus, or a dash
+        elif self._is_range and self._last:
             self.parts[-1] = _range(self._last, value)
         else:
             self.parts.append(value)

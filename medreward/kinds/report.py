@@ -110,6 +110,9 @@ def read_report(answer: str | None, task: Task) -> ReportReading:
         return ReportReading(
             None, "answer_not_understood" if known else "label_unknown", said.unread
         )
+    elsewhere = task.reader.first_elsewhere(str(answer))
+    if elsewhere:  # "resolved" and "artifact" are no uncertainty
+        return ReportReading(None, "answer_not_understood", elsewhere)
     return _states_of(said.claims, len(task.labels))
 
 
@@ -143,7 +146,11 @@ class StructuredReport(Kind):
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Let the index behind the last label stand for "no finding"."""
         nothing = frozenset({len(task.labels)})
-        return Rules(nothing, normal=labels_of_normal(task.forms, nothing, words))
+        return Rules(
+            nothing,
+            normal=labels_of_normal(task.forms, nothing, words),
+            nothing=nothing,
+        )
 
     def parse(self, task: Task, target: object) -> frozenset[tuple[int, str]]:
         """Return the findings of a target, each with its state.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medreward.language.tokens import NUMBER, SHARE, SILENT, Token
+from medreward.language.tokens import NUMBER, SHARE, SILENT, UNKNOWN, Token
 
 # Words that wait for a share, what may stand in between, and verdicts that one bears out.
 _WAITING, _ON_THE_WAY, _CERTAIN = frozenset("ch"), frozenset(":fFo"), frozenset("ph")
-# Fields such as "present": their names, their values, and those values that say yes.
-_FIELD_NAMES, _FIELD_VALUES, _POSITIVE = frozenset("pa"), frozenset("ynpa"), frozenset("yp")
+_DENIALS = frozenset("ndt")
+# Fields such as "present": the values of each, those that say yes, what may stand behind one.
+_FIELD_VALUES = {"p": "ynpa", "a": "pa"}
+_POSITIVE, _FIELD_ENDS, _COLONS = frozenset("yp"), frozenset(",.?"), frozenset(":=")
 
 
 def read_certainty(tokens: Sequence[Token]) -> list[Token]:
@@ -27,7 +29,10 @@ def read_certainty(tokens: Sequence[Token]) -> list[Token]:
     for token in tokens:
         waits = last is not None and found[last].code == "c"
         value = _share(token, found, waits)
-        if value is not None:
+        if value is not None and found and found[-1].code in _DENIALS:
+            found.append(token._replace(code=UNKNOWN))  # "not 90%"
+            last = None
+        elif value is not None:
             code = "q" if value == 0.5 else "p" if value > 0.5 else "a"
             if waits:
                 found = _unjoined(found[:last])
@@ -58,19 +63,26 @@ def _unjoined(tokens: list[Token]) -> list[Token]:
 
 
 def _without_fields(tokens: Sequence[Token]) -> list[Token]:
-    """Return tokens with `"present": true`, `"absent": false` and the like as one verdict."""
+    """Return tokens with `"present": true`, `"absent": false` and the like as one verdict.
+
+    A field has a colon, and no dash, before its value, and nothing of the same part behind it:
+    "A is seen - no B", "negative: no B" are none. What is absent has true or false for its value,
+    as "absent: no" may mean either.
+    """
     found: list[Token] = []
-    for token in tokens:
-        codes = [one.code for one in found[-2:]]
-        is_field = (
-            len(codes) == 2 and codes[0] in _FIELD_NAMES and codes[1] == ":" and not found[-2].text
-        )
-        if is_field and token.code in _FIELD_VALUES:
-            agrees = (codes[0] == "p") == (token.code in _POSITIVE)
-            found[-2:] = [found[-2]._replace(code="p" if agrees else "a")]
+    for i, token in enumerate(tokens):
+        name = found[-2] if len(found) > 1 and _is_colon(found[-1]) else None
+        ends = i + 1 == len(tokens) or tokens[i + 1].code in _FIELD_ENDS
+        if name and ends and not name.text and token.code in _FIELD_VALUES.get(name.code, ""):
+            agrees = (name.code == "p") == (token.code in _POSITIVE)
+            found[-2:] = [name._replace(code="p" if agrees else "a")]
         else:
             found.append(token)
     return found
+
+
+def _is_colon(token: Token) -> bool:
+    return token.code == ":" and token.text in _COLONS
 
 
 def _share(token: Token, before: Sequence[Token], waits: bool) -> float | None:

@@ -70,6 +70,7 @@ class Rules(NamedTuple):
             option and the answer to an open question: "left B" is not B.
         may_explain: whether an explanation may stand behind an answer. Behind the answer to an open
             question it could name another one, which nothing would tell.
+        nothing: the absences that say that nothing was found, not even what is harmless.
         counts: whether the numbers among the labels count what is seen, and are no grades.
     """
 
@@ -80,3 +81,4 @@ class Rules(NamedTuple):
     may_explain: bool = True
     normal: frozenset[int] = frozenset()
     counts: bool = False
+    nothing: frozenset[int] = frozenset()

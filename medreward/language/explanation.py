@@ -14,13 +14,16 @@ the rest is looked at:
   is that nothing was found, or yes or no;
 * it says that nothing was found only where the answer does: "pneumonia. The lung is normal";
 * no word in it takes the answer back, leaves it open or speaks of the answer itself;
-* where the answer is that all is normal, no clause says that something was found: "normal. A mass".
+* where the answer is that nothing was found, no clause says that something was: "normal. A mass";
+* a clause that denies nothing has no noun of another label's forms: "cyst. There is an abscess".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
+
+from rapidfuzz.distance import Prefix
 
 from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.lexicon import Lexicon
@@ -38,6 +41,8 @@ from medreward.language.vocabulary import Role, Vocabulary, WordClass
 _NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
 _FUNCTIONS = frozenset("fFi&|b")
 _SILENT = frozenset((Sense.FUNCTION, Sense.PREPOSITION))
+# Letters by which a word is that of a label: of its beginning, and of the whole of a shorter one.
+_STEM, _SHORT_STEM = 7, 5
 _BEFORE_NOUN = frozenset((" ", "-"))
 _ROLE_CODES = {
     Role.NOUN: _NOUN,
@@ -50,6 +55,9 @@ _ROLE_CODES = {
 _TAKES_BACK = frozenset("yqbcF?s")
 _DENIALS = frozenset("ndatz")
 _COUNTED = frozenset((_NOUN, _GENERIC, _WORD, "m"))  # what a number may be of
+_VERDICTS, _BEHIND_VERDICT = frozenset("apq"), frozenset(("", *"|&,:.ob"))
+_NAMED = frozenset((_NOUN, _GENERIC, LABEL, DENIED_IN, "k", "v", "m"))
+_LIST_DENIALS = frozenset("nd")
 _STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
 _CLAUSE_MARKS = frozenset(",;:.()\n-\u2713\u2717|=")
@@ -65,7 +73,9 @@ class GivenAnswer(NamedTuple):
         is_yes: whether it is yes.
         absences: the labels that say that nothing was found.
         is_before: whether the explanation stands before the answer; it names no other label then.
-        is_normal: whether it says that all is normal.
+        own: the words of the forms of these labels.
+        others: words that are in forms of other labels alone.
+        is_nothing: whether it says that nothing was found, not even what is harmless.
         may_deny: whether anything may be denied. Where the question and not the task names what is
             looked for, the noun that is denied may be that.
     """
@@ -76,8 +86,10 @@ class GivenAnswer(NamedTuple):
     absences: frozenset[int]
     is_before: bool = False
     may_deny: bool = True
-    is_normal: bool = False
+    is_nothing: bool = False
     is_yes: bool = False
+    own: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
 
     @property
     def is_absence(self) -> bool:
@@ -87,10 +99,12 @@ class GivenAnswer(NamedTuple):
 
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
-    known = {word for word in text.words if _is_known(word, lexicon, words)}
-    if any(word in words.contrary and word not in lexicon.words for word in text.words):
+    known = {word for word in text.words if is_known(word, lexicon, words)}
+    if any(word in words.contrary and word not in answered.own for word in text.words):
         return False
     if not text.words or not all(word in known or _is_plain(word) for word in text.words):
+        return False
+    if any(_names_other(text, clause, answered, words) for clause in _clauses(text)):
         return False
     if not all(
         _is_described(text, clause, known, answered, lexicon, words) for clause in _clauses(text)
@@ -99,8 +113,26 @@ def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: 
     # Without numbers too, which could stand within a label or a phrase.
     words_only = {word for word in known if not word[0].isdigit()}
     return all(
-        _is_all_neutral(_leave_out(text, kept), answered, lexicon, words)
+        _is_all_neutral(leave_out(text, kept), answered, lexicon, words)
         for kept in (known, words_only)
+    )
+
+
+def _names_other(text: AnswerText, clause: range, answered: GivenAnswer, words: Vocabulary) -> bool:
+    """Whether a clause that denies nothing has a word of another label."""
+    if not any(_is_alike(text.words[i], other) for i in clause for other in answered.others):
+        return False
+    phrases = (words.classes.find(text.words, text.gaps, i) for i in clause)
+    return not any(found and found[1].code in _DENIALS for found in phrases)
+
+
+def _is_alike(word: str, other: str) -> bool:
+    """Whether two words are the same, but perhaps for their endings: "fractured", "fracture"."""
+    shared = Prefix.similarity(word, other)
+    return (
+        word == other
+        or shared >= _STEM
+        or (shared >= _SHORT_STEM and shared == min(len(word), len(other)))
     )
 
 
@@ -110,9 +142,17 @@ def _is_all_neutral(
     tokens = [*_ExplanationScanner(text, lexicon, words).tokens()]
     if any(token.code == UNKNOWN and not _is_plain(token.text) for token in tokens):
         return False
+    if _judges(tokens):
+        return False
     sentences = [*_split_at(tokens, lambda token: token.code == ".")]
     agrees = not sentences or _agrees(sentences[0], answered)
     return agrees and all(_is_neutral(sentence, answered) for sentence in sentences)
+
+
+def _judges(tokens: Sequence[Token]) -> bool:
+    """Whether a text begins with a verdict on what stands before it: "negative with", "no or"."""
+    first, second = (*(token.code for token in tokens[:2]), "", "")[:2]
+    return first in _VERDICTS or (first == "n" and second in _BEHIND_VERDICT)
 
 
 def _agrees(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
@@ -128,7 +168,8 @@ def _ends_clause(token: Token) -> bool:
     return token.code in _CLAUSE_ENDS
 
 
-def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
+def is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
+    """Whether a word is in the vocabulary, in a label's form, or a number."""
     return (
         word in words.roles.words
         or word in words.classes.words
@@ -191,7 +232,7 @@ def _is_plain(word: str) -> bool:
     return word.isascii() and word.isalnum() and not word.isdigit() and len(word) > 1
 
 
-def _leave_out(text: AnswerText, kept: Set[str]) -> AnswerText:
+def leave_out(text: AnswerText, kept: Set[str]) -> AnswerText:
     """Return a text without the words that are not kept."""
     words: list[str] = []
     gaps: list[str] = []
@@ -258,8 +299,17 @@ def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
     if not (agrees or is_own or codes & {_NOUN, _GENERIC, DENIED_IN}):
         return False
-    clauses = _split_at(sentence, _ends_clause)
+    clauses = [*_split_at(sentence, _ends_clause)]
+    if _is_denied_list(clauses):
+        clauses = [[token for clause in clauses for token in clause]]
     return all(_is_neutral_clause(clause, answered) for clause in clauses)
+
+
+def _is_denied_list(clauses: Sequence[Sequence[Token]]) -> bool:
+    """Whether a denial begins a list that "or" ends: "no exudates, haemorrhages or beading"."""
+    if len(clauses) < 2 or clauses[0][0].code not in _LIST_DENIALS:
+        return False
+    return any(token.code == "|" for token in clauses[-1])
 
 
 def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
@@ -270,6 +320,11 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     if fragments and (LABEL in codes or 2 * fragments > len(codes)):
         return False
     denies = not _DENIALS.isdisjoint(codes)
+    may_turn = answered.is_before or answered.may_deny_all or "t" not in codes
+    if not may_turn and _NAMED.isdisjoint(codes[: codes.index("t")]):  # "A: not cystic"
+        return False
+    if _says_what_it_is(clause):
+        return False
     is_of_part = any(token.sense is Sense.OTHER_PART for token in clause) or (
         answered.is_absence and _NOUN in codes
     )
@@ -281,14 +336,23 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     )
 
 
+def _says_what_it_is(clause: Sequence[Token]) -> bool:
+    """Whether a clause says that it is something which is no label: "it is the heart"."""
+    if clause[0].code != "i" or clause[0].sense is Sense.EXISTS:
+        return False
+    named = (token for token in clause if token.code in (_NOUN, LABEL, "k", "v"))
+    first = next(named, None)
+    return first is not None and first.sense is Sense.OTHER_PART
+
+
 def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause that denies nothing agrees with the answer."""
     codes, senses = {token.code for token in clause}, {token.sense for token in clause}
     if answered.is_absence and DENIED_IN in codes:
         return False
-    if answered.is_normal and Sense.ABNORMAL in senses:
+    if answered.is_nothing and Sense.ABNORMAL in senses:
         return False
-    may_be_sound = answered.is_absence or not answered.absences
+    may_be_sound = answered.may_deny_all or all(len(word) == 1 for word in answered.own)
     return may_be_sound or Sense.SOUND not in senses or Sense.OTHER_PART in senses
 
 

@@ -173,9 +173,13 @@ class _AnswerReader:
         if tokens[-1].code == ":":
             self.settle_question()
             self.heading = sign
+        elif self.asked and group.has_subject and not _answers(tokens):
+            raise NotUnderstoodError(group.place)  # "A? Mass present."
         elif self.asked:
             self.claims += [Claim(label, sign) for label in self.asked]
             self.asked = []
+        elif sign is Stance.ASSERTED and not _answers(tokens):
+            self.apart = group.place if self.apart is None else self.apart  # "A. Mass present."
         elif sign is Stance.ASSERTED or self._agrees(group):
             return
         elif group.codes == "n" and not self.claims:
@@ -192,6 +196,11 @@ class _AnswerReader:
         """Leave open the labels of a question that nothing answers."""
         self.claims += [Claim(label, Stance.OPEN) for label in self.asked]
         self.asked = []
+
+
+def _answers(tokens: Sequence[Token]) -> bool:
+    """Whether nothing but a word for the answer stands beside a verdict: "answer: yes"."""
+    return {token.code for token in tokens}.isdisjoint("mkuv")
 
 
 def _ends_in_clause(tokens: Sequence[Token]) -> bool:

@@ -105,6 +105,22 @@ class Lexicon:
         """Whether a form has a number with a sign, so that a dash before one is no bullet."""
         return any(word[0] in "-+" for word in self.words)
 
+    @cached_property
+    def labels(self) -> frozenset[int]:
+        """The indices of the labels."""
+        return frozenset(self._label_of.values())
+
+    def words_of(self, label: int) -> frozenset[str]:
+        """Return the words of a label's forms."""
+        return self._words_of_labels.get(label, frozenset())
+
+    @cached_property
+    def _words_of_labels(self) -> dict[int, frozenset[str]]:
+        found: dict[int, set[str]] = defaultdict(set)
+        for form, label in self._label_of.items():
+            found[label].update(form)
+        return {label: frozenset(words) for label, words in found.items()}
+
     def find(self, text: AnswerText) -> list[Mention]:
         """Return the labels that `text` names, in order, each the longest form at its place."""
         words = [self.correct(word) for word in text.words]

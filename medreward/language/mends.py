@@ -22,7 +22,7 @@ _TURNING = {
     kind.key
     for kind in (
         *(WordClass.NOT, WordClass.DENY, WordClass.NO, WordClass.ABSENT, WordClass.ECHO_NO),
-        *(WordClass.OPEN, WordClass.OR, WordClass.BUT),
+        *(WordClass.OPEN, WordClass.ELSEWHERE, WordClass.OR, WordClass.BUT),
     )
 }
 ALONE = "say in the prompt that the answer is the label alone, with nothing beside it"

@@ -27,7 +27,7 @@ _NOT_STATED = frozenset((LABEL, DENIED_IN, "?")) | {
     kind.code
     for kind in (
         *(WordClass.NOT, WordClass.DENY, WordClass.NO, WordClass.ABSENT, WordClass.ECHO_NO),
-        *(WordClass.OPEN, WordClass.OR, WordClass.BUT),
+        *(WordClass.OPEN, WordClass.ELSEWHERE, WordClass.OR, WordClass.BUT),
     )
 }
 

@@ -96,6 +96,8 @@ class SegmentReader:
             and group.codes != "a"
         ):
             raise NotUnderstoodError(group.place)  # "no opacity"
+        if self._is_of_other(group, sign):
+            raise NotUnderstoodError(group.place)
         if following == ":":
             is_behind = group.joiner == "," and sign in (Stance.DENIED, Stance.DOUBTED)
             if self._run and (is_behind or group.joiner == ":"):  # "A: absent: B", "A, absent: B"
@@ -116,6 +118,13 @@ class SegmentReader:
         else:
             raise NotUnderstoodError(group.place)
 
+    def _is_of_other(self, group: WordGroup, sign: Stance) -> bool:
+        """Whether a verdict is on something else than the labels before it, or affirms a no."""
+        if group.has_subject and (self._run or self._subject is not None):
+            return True  # "A, opacity absent"
+        is_affirmed = group.is_clause and sign is Stance.ASSERTED
+        return is_affirmed and self._run == [self.rules.no_label]  # "No, it is present"
+
     def _read_group(self, group: WordGroup, found: re.Match[str], following: str) -> None:
         labels = {t.label for t in group.tokens if t.code == LABEL}
         denied_in = {t.label for t in group.tokens if t.code == DENIED_IN}
@@ -133,6 +142,8 @@ class SegmentReader:
         self._check_heading(group)
         sign = _sign_of(verdict, group)
         if found["behind"] and not found["before"]:
+            if group.joiner == "b":  # "A, but B is absent"
+                self._end_run()
             self._is_joined |= group.joiner == "&"
             self._run.append(label)
             self._judge_run(sign)

@@ -57,6 +57,10 @@ class Sense(Enum):
     IN_LABEL = "a word of a label's form, such as 'left' where 'left kidney' is a label"
     OWN = "a modifier that the card adds"
     EXISTS = "there is"
+    ELSEWHERE = "another time, person or thing, or a condition"
+    MEASURE = "a name of a measure, such as 'size'"
+    TALLY = "a name of a number of things, such as 'total'"
+    EMPHASIS = "how sure it is, such as 'clearly' or 'typical of'"
     # In explanations.
     ABNORMAL = "something was found"
     SOUND = "nothing was found"
@@ -96,6 +100,15 @@ def scan_answer(text: AnswerText, lexicon: Lexicon, words: Vocabulary) -> list[T
     return [*AnswerScanner(text, lexicon, words).tokens()]
 
 
+_SENSES = {
+    WordClass.EXISTS: Sense.EXISTS,
+    WordClass.EMPHASIS: Sense.EMPHASIS,
+    WordClass.MEASURE: Sense.MEASURE,
+    WordClass.TALLY: Sense.TALLY,
+    WordClass.ELSEWHERE: Sense.ELSEWHERE,
+}
+
+
 class AnswerScanner:
     """Reads the tokens of an answer, one after the other."""
 
@@ -131,7 +144,7 @@ class AnswerScanner:
         if kind.code == "m" and self.lexicon.shares(self.text.words[place:stop]):
             # "left or right kidney", where this is a label, leaves it open
             return Token("k", place, sense=Sense.IN_LABEL)
-        sense = Sense.EXISTS if kind is WordClass.EXISTS else None
+        sense = _SENSES.get(kind)
         if kind is WordClass.MODIFIER and self.text.words[place:stop] in self.vocabulary.own:
             sense = Sense.OWN
         return Token(kind.code, place, sense=sense)

@@ -8,7 +8,7 @@ sentence that says that it is the answer: "The lungs show ... . The diagnosis is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from medreward.language.answer_text import AnswerText, split_answer
@@ -21,11 +21,11 @@ from medreward.language.claims import (
     labels_that_are,
     stances_of,
 )
-from medreward.language.explanation import GivenAnswer, bears_out
+from medreward.language.explanation import GivenAnswer, bears_out, is_known, leave_out
 from medreward.language.grammar import read_claims
 from medreward.language.lexicon import Lexicon
-from medreward.language.tokens import Token, scan_answer
-from medreward.language.vocabulary import Vocabulary
+from medreward.language.tokens import UNKNOWN, Sense, Token, scan_answer
+from medreward.language.vocabulary import Role, Vocabulary
 
 _NOT_READ = frozenset("X#ech")
 # Where an answer may end: a mark, "with", "because", "without".
@@ -33,7 +33,7 @@ _ENDS = frozenset(",:.&edo")
 _OPENING = frozenset("fi")
 _THINGS = frozenset("fFivoukm")
 _SENTENCE_ENDS, _JOINERS = frozenset(".:,"), frozenset(",.:&b")
-_STATES, _DENIES = frozenset("Fip"), frozenset("ndatz")
+_DENIES, _TURNS = frozenset("ndatz"), frozenset("tz")
 # Of lists: a letter or number, what follows it, and what one may stand behind.
 _ITEMS, _ITEM_ENDS, _ITEM_STARTS = frozenset("X#"), frozenset(",.:"), frozenset(".,:F")
 _LETTERS = frozenset("abcdefghij")
@@ -69,6 +69,7 @@ class Reader:
     def __init__(self, lexicon: Lexicon, words: Vocabulary, rules: Rules) -> None:
         self.lexicon, self.words, self.rules = lexicon, words, rules
         self._known: dict[tuple[str, str], Any] = {}
+        self._others: dict[frozenset[int], frozenset[str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled: what was read before is not."""
@@ -101,6 +102,10 @@ class Reader:
 
     def read_text(self, text: AnswerText) -> Understanding:
         """Return what the words and marks of an answer say."""
+        return self._read_text(text, is_whole=True)
+
+    def _read_text(self, text: AnswerText, *, is_whole: bool) -> Understanding:
+        """Read a text; `is_whole`: nothing was left out of it."""
         tokens = read_certainty(scan_answer(text, self.lexicon, self.words))
         tokens = without_options(tokens, has_letters=self.lexicon.has_letters)
         names_label = any(token.code == "L" for token in tokens)
@@ -108,13 +113,32 @@ class Reader:
         if place is None:
             try:
                 claims = tuple(read_claims(tokens, self.rules))
+                self._check_parts(text, tokens, claims)
                 return Understanding(claims, "", names_label or bool(claims))
             except NotUnderstoodError as error:
                 place = error.place
         may_explain = names_label and self.rules.may_explain
         claims = self._with_explanation(text, tokens, place) if may_explain else ()
+        if claims and is_whole and self._differs_without_unknown(text, claims):
+            claims = ()
         unread = "" if claims else text_at(text, tokens, place)
         return Understanding(claims, unread, names_label)
+
+    def first_elsewhere(self, answer: str) -> str:
+        """Return the first word of another time, person or thing in an answer, "" if none is."""
+        text = split_answer(answer)
+        tokens = scan_answer(text, self.lexicon, self.words)
+        return next((text.words[t.place] for t in tokens if t.sense is Sense.ELSEWHERE), "")
+
+    def _differs_without_unknown(self, text: AnswerText, claims: tuple[Claim, ...]) -> bool:
+        """Whether an answer says something else without the words that nobody knows.
+
+        So no unknown word can make an answer understood that was not without it.
+        """
+        known = {word for word in text.words if is_known(word, self.lexicon, self.words)}
+        if len(known) == len({*text.words}):
+            return False
+        return self._read_text(leave_out(text, known), is_whole=False).claims != claims
 
     def _with_explanation(
         self, text: AnswerText, tokens: Sequence[Token], place: int
@@ -154,14 +178,31 @@ class Reader:
         start = next(
             (i for i in range(last, len(tokens)) if tokens[i].code in _SENTENCE_ENDS), len(tokens)
         )
-        final = tokens[start:]
-        states = any(token.code in _STATES for token in final)
-        denies = any(token.code in _DENIES for token in tokens[:start])
-        claims = self._complete(_without_joiners(final)) if states or denies else ()
-        if not claims:
+        final, codes = tokens[start:], [token.code for token in tokens]
+        claims = self._complete(_without_joiners(final))
+        # In "no effusion, A" a list goes on, unless A says that nothing was found.
+        is_apart = "." in codes[start : start + 1] or "b" in codes[start : start + 2]
+        is_apart |= self._is_absence(claims)
+        states = "F" in codes[start:] or ("p" in codes[start:] and is_apart)
+        turning = _DENIES if is_apart else _TURNS
+        if not claims or not (states or not turning.isdisjoint(codes[:start])):
+            return ()
+        states_it = any(token.code == "i" for token in final)
+        if states_it and self._is_of_part(text, tokens[:start], claims):
             return ()
         rest = part_of(text, 0, final[0].place)
         return claims if self._bears_out(rest, claims, is_before=True) else ()
+
+    def _is_of_part(
+        self, text: AnswerText, before: Sequence[Token], claims: Sequence[Claim]
+    ) -> bool:
+        """Whether "it is normal" speaks of what stands before it: "The heart. It is normal."."""
+        nouns = (
+            self.words.roles.find(text.words, text.gaps, token.place)
+            for token in before
+            if token.code == UNKNOWN
+        )
+        return self._is_absence(claims) and any(found and found[1] is Role.NOUN for found in nouns)
 
     def _complete(self, tokens: Sequence[Token]) -> tuple[Claim, ...]:
         """Return what tokens say if they are a complete answer, else nothing."""
@@ -189,9 +230,55 @@ class Reader:
             is_yes=no_label is not None and no_label not in labels,
             absences=absences,
             is_before=is_before,
-            is_normal=labels <= self.rules.normal,
+            is_nothing=labels <= self.rules.nothing,
+            own=self.own_words(labels),
+            others=self.other_words(labels),
         )
         return bears_out(rest, answered, self.lexicon, self.words)
+
+    def _check_parts(
+        self, text: AnswerText, tokens: Sequence[Token], claims: Sequence[Claim]
+    ) -> None:
+        """Refuse a part of another label's form beside an answer: "left kidney, right".
+
+        Raises:
+            NotUnderstoodError: if there is one.
+        """
+        asserted = labels_that_are(Stance.ASSERTED, claims)
+        if len(asserted) != 1:
+            return
+        places = [token.place for token in tokens if token.sense is Sense.IN_LABEL]
+        others = self.lexicon.labels - asserted - self.rules.absences
+        contrary = self.own_words(others) - self.own_words(asserted) if places else frozenset()
+        for place in places:
+            if text.words[place] in contrary:
+                raise NotUnderstoodError(place)
+
+    def own_words(self, labels: Iterable[int]) -> frozenset[str]:
+        """Return the words of the forms of labels."""
+        return frozenset(word for label in labels for word in self.lexicon.words_of(label))
+
+    def other_words(self, labels: frozenset[int]) -> frozenset[str]:
+        """Return the nouns that are in forms of other labels alone.
+
+        Of absences there are none: "clear lungs" is a form of one, and lungs are spoken of.
+        """
+        found = self._others.get(labels)
+        if found is None:
+            apart = labels | self.rules.absences
+            others = self.lexicon.labels - apart
+            words = self.own_words(others) - self.own_words(apart)
+            found = frozenset(word for word in words if self._is_noun(word))
+            self._others[labels] = found
+        return found
+
+    def _is_noun(self, word: str) -> bool:
+        """Whether a word of a label is a noun, or one that the language's lists do not hold."""
+        words, gaps, _ = split_answer(word)
+        role = self.words.roles.find(words, gaps, 0)
+        is_noun = role is None or role[1] is Role.NOUN
+        is_noun = is_noun and word.isalpha() and word not in self.words.harmless
+        return is_noun and self.words.classes.find(words, gaps, 0) is None
 
 
 def _before_thing(tokens: Sequence[Token], end: int) -> int:

@@ -30,7 +30,8 @@ _ABNORMAL, _SOUND, _HARMLESS = "abnormal", "sound", "harmless"
 _ENTRY = re.compile(r'"([^"]*)"|(\S+)')
 _OPTIONAL = re.compile(r"\(([\w|]+)\)")
 # Between the words of a phrase.
-_INSIDE = frozenset((" ", "", "-", "_", "'", "/", "\n", ". "))
+_INSIDE = frozenset((" ", "", "-", "_", "'", "/"))
+_ABBREVIATED = ". "  # behind a single letter: "V. a."
 _Value = TypeVar("_Value")
 
 
@@ -39,6 +40,7 @@ class WordClass(Enum):
 
     ARTICLE = "articles", "f"
     FILLER = "fillers", "f"
+    EMPHASIS = "emphases", "f"
     PICTURE = "pictures", "v"
     PREPOSITION = "prepositions", "o"
     PART = "parts", "u"
@@ -46,6 +48,8 @@ class WordClass(Enum):
     EXISTS = "exists", "i"
     FRAME = "frames", "F"
     SCALE_NAME = "scale_names", "F"
+    MEASURE = "measures", "F"
+    TALLY = "tallies", "F"
     IS_ANSWER = "is_answer", "F"
     MODIFIER = "modifiers", "m"
     CARRIER = "carriers", "k"
@@ -56,6 +60,7 @@ class WordClass(Enum):
     ABSENT = "absent", "a"
     PRESENT = "present", "p"
     OPEN = "open", "q"
+    ELSEWHERE = "elsewhere", "q"
     AND = "and", "&"
     OR = "or", "|"
     BUT = "but", "b"
@@ -77,7 +82,7 @@ class WordClass(Enum):
 
 
 # Words before an answer: its own name, such as "grade", and that of a scale.
-FRAMES = frozenset((WordClass.FRAME, WordClass.SCALE_NAME))
+FRAMES = frozenset((WordClass.FRAME, WordClass.SCALE_NAME, WordClass.MEASURE, WordClass.TALLY))
 
 
 class Role(Enum):
@@ -120,7 +125,7 @@ class PhraseTree(Generic[_Value]):
         found: tuple[int, _Value] | None = None
         at = 0
         for stop in range(start + 1, len(words) + 1):
-            if at and gaps[stop - 1] not in _INSIDE:
+            if at and not _goes_on(words[stop - 2], gaps[stop - 1]):
                 break
             longer = self._longer.get((at, words[stop - 1]))
             if longer is None:
@@ -129,6 +134,11 @@ class PhraseTree(Generic[_Value]):
             if at in self._values:
                 found = stop, self._values[at]
         return found
+
+
+def _goes_on(word: str, gap: str) -> bool:
+    """Whether a phrase may go on behind a word and a gap."""
+    return gap in _INSIDE or (gap == _ABBREVIATED and len(word) == 1)
 
 
 class Vocabulary:
@@ -237,7 +247,11 @@ def make_vocabulary(
     """
     has_degrees = scale is None
     words = Vocabulary(
-        languages, modifiers, has_degrees=has_degrees, taken=taken, contrary=contrary
+        languages,
+        modifiers,
+        has_degrees=has_degrees,
+        taken=taken,
+        contrary=contrary,
     )
     if scale is not None:
         words.add_scale(languages, *scale)

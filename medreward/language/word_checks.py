@@ -13,7 +13,8 @@ _PARTICLES = frozenset((WordClass.YES, WordClass.NO))
 # Words that join labels or deny them; "none", "neither" and "doubtful" may be labels.
 _RESERVED = _PARTICLES | {WordClass.NOT, WordClass.AND, WordClass.OR, WordClass.BUT}
 _VERDICTS = _RESERVED | {
-    *(WordClass.DENY, WordClass.OPEN, WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO)
+    *(WordClass.DENY, WordClass.OPEN, WordClass.ELSEWHERE),
+    *(WordClass.ABSENT, WordClass.PRESENT, WordClass.ECHO_NO),
 }
 
 
@@ -101,6 +102,23 @@ def labels_of_normal(
         if not is_harmless and not words.sound.isdisjoint(own):
             found.append(label)
     return frozenset(found)
+
+
+def labels_of_nothing(
+    forms: Sequence[Sequence[str]], absences: Iterable[int], words: Vocabulary
+) -> frozenset[int]:
+    """Return the absences that name nothing harmless, such as "benign".
+
+    >>> from medreward.language.vocabulary import make_vocabulary
+    >>> forms = [("no fracture",), ("benign", "normal")]
+    >>> labels_of_nothing(forms, range(2), make_vocabulary(("en",)))
+    frozenset({0})
+    """
+    return frozenset(
+        label
+        for label in absences
+        if all(words.harmless.isdisjoint(split_answer(form).words) for form in forms[label])
+    )
 
 
 def _first_of(words: Sequence[str], known: Vocabulary, classes: frozenset[WordClass]) -> str:

@@ -21,6 +21,9 @@ _JOINERS = frozenset(",:&|b")
 _COUNTED = frozenset("kv")
 _PARTS = frozenset("mu")
 _BEFORE_COUNTED = frozenset("fmo")
+_DENIALS = frozenset("ndtaz")
+# What a verdict may be on, and verdicts that stand alone.
+_SUBJECTS, _ALONE = frozenset("mkuvF"), frozenset("ap")
 
 
 @dataclass
@@ -34,6 +37,8 @@ class WordGroup:
         has_carrier: whether a noun does that a label may describe: "benign lesion".
         has_part: whether a part of what is looked at is named in it.
         is_clause: whether it begins a claim: "it is A".
+        has_subject: whether it is a verdict on something that it names, or that the part before a
+            colon does: "opacity absent", "severity: none".
         place: the index of its first word.
     """
 
@@ -44,6 +49,7 @@ class WordGroup:
     has_carrier: bool = False
     is_clause: bool = False
     has_part: bool = False
+    has_subject: bool = False
 
     @property
     def has_label(self) -> bool:
@@ -58,40 +64,84 @@ class WordGroup:
 
 def groups_of(tokens: Sequence[Token], *, counts: bool) -> Iterator[WordGroup]:
     """Yield the groups of a segment that hold a label or a verdict; `counts`: see `Rules`."""
-    group = WordGroup("", tokens[0].place if tokens else 0)
-    joiner = ""  # of the next group; joiners around a group of words that say nothing are one
-    named = False  # whether the last group with a verdict or label has a label
-    codes: set[str] = set()  # of the group so far
-    numbers = _NumberReader(counts=counts)
+    reader = _GroupReader(tokens[0].place if tokens else 0, counts=counts)
     for token in tokens:
         if token.code in _JOINERS:
-            if group.tokens:
-                yield group
-                joiner, named = "", group.has_label
-            elif named and joiner == ":" and token.code == "," and token.text != "(":
-                raise NotUnderstoodError(token.place)  # "A: , B: yes"
-            is_aside = token.code == "|" and codes - SILENT == {"m"}  # "viral or lobar A"
-            joiner = joiner if is_aside else _stronger(joiner, token.code)
-            group, codes = WordGroup(joiner, token.place, has_modifier=is_aside), set()
-            numbers = numbers.behind(token.code)
-            continue
+            if reader.group.tokens:
+                yield reader.group
+            reader.join(token)
+        else:
+            reader.read(token)
+    if reader.group.tokens:
+        yield reader.group
+    else:
+        reader.check_end()
+
+
+class _GroupReader:
+    """Reads the groups of a segment one after the other; `group` is the one that is being read."""
+
+    def __init__(self, place: int, *, counts: bool) -> None:
+        self.group = WordGroup("", place)
+        self._codes: set[str] = set()  # of the group so far
+        self._joiner = ""  # joiners around a group of words that say nothing are one
+        self._is_label_named = False  # in the last group with a verdict or label
+        self._is_heading = False  # whether what stood before the last colon named something
+        self._is_emphasis = self._is_shown_in = False  # the last token; a preposition behind one
+        self._numbers = _NumberReader(counts=counts)
+
+    def join(self, token: Token) -> None:
+        """Begin a group behind a joiner.
+
+        Raises:
+            NotUnderstoodError: if the one before should not have been empty: "A: , B: yes".
+        """
+        if self.group.tokens:
+            self._joiner, self._is_label_named = "", self.group.has_label
+        elif (
+            self._is_label_named and (self._joiner, token.code) == (":", ",") and token.text != "("
+        ):
+            raise NotUnderstoodError(token.place)
+        is_named = not self.group.tokens and not self._codes.isdisjoint(_SUBJECTS)
+        self._is_heading = token.code == ":" and is_named
+        is_aside = token.code == "|" and self._codes - SILENT == {"m"}  # "viral or lobar A"
+        self._joiner = self._joiner if is_aside else _stronger(self._joiner, token.code)
+        self.group = WordGroup(self._joiner, token.place, has_modifier=is_aside)
+        self._codes = set()
+        self._is_emphasis = self._is_shown_in = False
+        self._numbers = self._numbers.behind(token.code)
+
+    def read(self, token: Token) -> None:
+        """Take the next token of a group.
+
+        Raises:
+            NotUnderstoodError: if it makes the group one that says something else.
+        """
+        group, codes = self.group, self._codes
+        is_attribute = "o" in codes and group.codes in ("p", "a")
+        if token.code == LABEL and (self._is_shown_in or is_attribute):
+            raise NotUnderstoodError(token.place)  # "seen in A" is said of something else
+        self._is_shown_in = token.code == "o" and self._is_emphasis
+        self._is_emphasis = token.sense is Sense.EMPHASIS
+        if token.sense is Sense.EMPHASIS and not codes.isdisjoint(_DENIALS):
+            raise NotUnderstoodError(token.place)  # "not clearly A", "not typical of A"
         group.has_modifier |= token.code == "m" or token.sense is Sense.IN_LABEL
         group.has_carrier |= _is_thing(token)
         group.is_clause |= token.code == "i"
         group.has_part |= token.code == "u"
-        is_attribute = token.code == LABEL and "o" in codes and group.codes in ("p", "a")
-        if is_attribute:  # "seen in A" is said of something else
-            raise NotUnderstoodError(token.place)
+        if token.code in _ALONE and not group.tokens:
+            group.has_subject = self._is_heading or not codes.isdisjoint(_SUBJECTS)
         codes.add(token.code)
-        numbers.read(token)
+        self._numbers.read(token)
         if token.code not in SILENT and token.code not in DESCRIBING:
             group.tokens.append(token)
-    if group.tokens:
-        yield group
-    elif group.joiner == "|" or (
-        group.joiner in ("&", "b") and not (group.has_modifier or group.has_carrier)
-    ):
-        raise NotUnderstoodError(group.place)
+
+    def check_end(self) -> None:
+        """Refuse a last group that should not be empty: "A or"."""
+        group = self.group
+        is_described = group.has_modifier or group.has_carrier
+        if group.joiner == "|" or (group.joiner in ("&", "b") and not is_described):
+            raise NotUnderstoodError(group.place)
 
 
 def _is_thing(token: Token) -> bool:
@@ -160,6 +210,8 @@ class _NumberReader:
             NotUnderstoodError: if it makes a count.
         """
         code = NUMBER if token.is_number_label else token.code
+        if token.sense is Sense.MEASURE or (token.sense is Sense.TALLY and not self.counts):
+            code = "v"  # "size: 2", "2 findings"
         is_counted = code in _COUNTED and self.waits
         if is_counted or (code == NUMBER and (self.last in _COUNTED or self.named)):
             raise NotUnderstoodError(token.place)

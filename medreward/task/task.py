@@ -278,11 +278,12 @@ class Task:
         last = self.first_grade + len(self.labels) - 1
         scale = (self.first_grade, last) if has_scale else None
         languages = tuple(self.languages)
-        contrary = self.named_groups - {"degree"}
+        kind = rules_of(self.kind)
+        contrary = self.named_groups - ({"degree", "numerals"} if has_scale else {"degree"})
         words = make_vocabulary(
             languages, tuple(self.modifiers), scale, self.taken_groups, contrary
         )
-        rules = rules_of(self.kind).reading_rules(self, words)
+        rules = kind.reading_rules(self, words)
         return Reader(self.lexicon, words, rules)
 
     @cached_property

@@ -394,7 +394,8 @@ def _read_any(answer: str | None, task: Task) -> BoxAnswer:
     beside = read_places(answer, found, task)
     reason = beside.reason or place_problem(beside, bool(groups), "boxes_unreadable")
     labels = _box_labels(answer, found, task) if groups and not reason else ()
-    if not beside.denied.isdisjoint(labels):
+    named = beside.named_behind if len(task.labels) > 1 else frozenset()
+    if not beside.denied.isdisjoint(labels) or (groups and not named.issubset(labels)):
         reason = "boxes_open"
     if reason or not groups:
         return BoxAnswer(reason=reason, unread=beside.unread)

@@ -16,7 +16,7 @@ READ: dict[str, dict[str, str | None]] = {
         "moderate image quality": None,
         "mild cataract": None,
         "severe hypertensive retinopathy": None,
-        "no DR, mild drusen": "0",
+        "no DR, mild drusen": None,
         "moderate": "2",
         "Grade 2 (moderate)": "2",
         "moderate DR": "2",

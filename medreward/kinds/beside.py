@@ -49,6 +49,7 @@ _BESIDE_PLACE = re.compile(r"m[of](?=[fF:,L]*B)|uo(?=[fF:,Lkm]*B)|Fo(?=f*B)")
 _OFF = frozenset(("of", "to", "from", "von", "der", "des"))
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
+_NARROWING, _DENIES, _FINDS = frozenset("mu"), frozenset("ndat"), frozenset("kp")
 
 
 class Beside(NamedTuple):
@@ -104,7 +105,31 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
     if _is_off(tokens, words.words):
         return Beside("boxes_open")
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
-    return _judge(spoken, task)._replace(named_behind=_named_behind(tokens, len(task.labels)))
+    judged = _judge(spoken, task)
+    if judged.says_nothing and not spans and (place := _contradicted(tokens, task)) is not None:
+        return Beside("answer_not_understood", text_at(words, tokens, place))
+    return judged._replace(named_behind=_named_behind(tokens, len(task.labels)))
+
+
+def _contradicted(tokens: Sequence[Token], task: Task) -> int | None:
+    """Return the word from which on an answer that nothing is there says otherwise, or of a part.
+
+    "Nothing on the left" says nothing of the rest, and "none. A mass is present." names something.
+    """
+    nothing = len(task.labels)
+    denied = False
+    for i, token in enumerate(tokens):
+        if token.code == ".":
+            denied = False
+        elif token.code in _NARROWING and token.sense is None:
+            return token.place
+        elif token.code in _DENIES or (token.code == LABEL and token.label == nothing):
+            denied = True
+        elif not denied and token.code in _FINDS:
+            behind = {one.code for one in tokens[i + 1 : i + 3]}
+            if behind.isdisjoint(_DENIES):  # "lesion: none"
+                return token.place
+    return None
 
 
 def _named_behind(tokens: Sequence[Token], nothing: int) -> frozenset[int]:

@@ -92,6 +92,11 @@ class GivenAnswer(NamedTuple):
     others: frozenset[str] = frozenset()
 
     @property
+    def is_letter(self) -> bool:
+        """Whether it is a letter of which the card says nothing: what follows is the option."""
+        return bool(self.own) and all(len(word) == 1 for word in self.own)
+
+    @property
     def is_absence(self) -> bool:
         """Whether nothing is asserted but that nothing was found."""
         return self.labels <= self.absences
@@ -123,7 +128,8 @@ def _names_other(text: AnswerText, clause: range, answered: GivenAnswer, words: 
     if not any(_is_alike(text.words[i], other) for i in clause for other in answered.others):
         return False
     phrases = (words.classes.find(text.words, text.gaps, i) for i in clause)
-    return not any(found and found[1].code in _DENIALS for found in phrases)
+    denies = any(found and found[1].code in _DENIALS for found in phrases)
+    return not denies and not any((text.words[i],) in words.sound for i in clause)
 
 
 def _is_alike(word: str, other: str) -> bool:
@@ -142,7 +148,7 @@ def _is_all_neutral(
     tokens = [*_ExplanationScanner(text, lexicon, words).tokens()]
     if any(token.code == UNKNOWN and not _is_plain(token.text) for token in tokens):
         return False
-    if _judges(tokens):
+    if not answered.is_letter and _judges(tokens):
         return False
     sentences = [*_split_at(tokens, lambda token: token.code == ".")]
     agrees = not sentences or _agrees(sentences[0], answered)
@@ -321,7 +327,7 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     denies = not _DENIALS.isdisjoint(codes)
     may_turn = answered.is_before or answered.may_deny_all or "t" not in codes
-    if not may_turn and _NAMED.isdisjoint(codes[: codes.index("t")]):  # "A: not cystic"
+    if not may_turn and _turns_noun(codes):  # "A: not cystic"
         return False
     if _says_what_it_is(clause):
         return False
@@ -334,6 +340,12 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         for i, token in enumerate(clause, start=1)
         if token.code in (LABEL, DENIED_IN, NUMBER) and not (denies and token.code == LABEL)
     )
+
+
+def _turns_noun(codes: Sequence[str]) -> bool:
+    """Whether "not" stands before a noun, and none before it."""
+    at = codes.index("t")
+    return _NAMED.isdisjoint(codes[:at]) and codes[at + 1 : at + 2] == [_NOUN]
 
 
 def _says_what_it_is(clause: Sequence[Token]) -> bool:
@@ -352,7 +364,7 @@ def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     if answered.is_nothing and Sense.ABNORMAL in senses:
         return False
-    may_be_sound = answered.may_deny_all or all(len(word) == 1 for word in answered.own)
+    may_be_sound = answered.may_deny_all or answered.is_letter
     return may_be_sound or Sense.SOUND not in senses or Sense.OTHER_PART in senses
 
 

@@ -51,6 +51,7 @@ from medreward.language.word_groups import WordGroup, groups_of, place_apart, pl
 _SEGMENT_ENDS = frozenset(".?")
 _ECHOES = frozenset("az")
 _NOT_READ = frozenset((UNKNOWN, NUMBER, "e", "c", "h"))
+_NARROWING = frozenset("mu")
 # Marks that say something of what stands before them; with nothing there, they may deny.
 _WITH_WORDS = ("?", "!")
 
@@ -61,6 +62,8 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
     Raises:
         NotUnderstoodError: if they are none of the forms above.
     """
+    if rules.counts:
+        _check_counted(tokens)
     reader = _AnswerReader(rules)
     unread = _NOT_READ | DESCRIBING if rules.is_plain else _NOT_READ
     segment: list[Token] = []
@@ -91,6 +94,17 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
             for claim in reader.claims
         ]
     return reader.claims
+
+
+def _check_counted(tokens: Sequence[Token]) -> None:
+    """Refuse a word that narrows what is counted, unless the card has it: "2 new", "left: 2".
+
+    Raises:
+        NotUnderstoodError: if there is one.
+    """
+    for token in tokens:
+        if token.code in _NARROWING and token.sense is None:
+            raise NotUnderstoodError(token.place)
 
 
 class _AnswerReader:

@@ -24,6 +24,7 @@ from medreward.language.near_words import cluster_words
 MIN_TYPO_LENGTH = 6
 # Answers that name labels are no longer (`medreward.kinds.reading.MAX_ANSWER_LENGTH`).
 MAX_FORM_LENGTH = 1000
+_ROMAN = frozenset("ivx")
 # So many forms are compared each with each.
 _FEW_FORMS = 32
 _SPACES = frozenset(("", " "))
@@ -97,8 +98,9 @@ class Lexicon:
 
     @cached_property
     def has_letters(self) -> bool:
-        """Whether a form is a single letter, as those of options are."""
-        return any(len(form) == len(form[0]) == 1 and form[0].isalpha() for form in self._label_of)
+        """Whether a form ends with a letter, as those of options and "stage A" do."""
+        last = {form[-1] for form in self._label_of if len(form[-1]) == 1}
+        return any(letter.isalpha() for letter in last - _ROMAN)
 
     @cached_property
     def has_signs(self) -> bool:

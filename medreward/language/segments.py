@@ -48,6 +48,7 @@ class SegmentReader:
         self._is_alternative = False
         self._denied: list[int] | None = None  # labels in a list that a denial began
         self._contrasting: tuple[str, ...] = ()  # joiners behind which a denial does not reach
+        self._is_heading = False  # whether the run is one label, of which nothing is said yet
         self._is_joined = False  # whether "and" joins the labels of the run
         self._described: set[int] = set()  # labels beside which a modifier stands
         self.bare: int | None = None  # where the first label stands that nothing is said of
@@ -142,13 +143,13 @@ class SegmentReader:
         self._check_heading(group)
         sign = _sign_of(verdict, group)
         if found["behind"] and not found["before"]:
-            if group.joiner == "b":  # "A, but B is absent"
+            if group.joiner == "b" or label in self._run:  # "A, but B is absent"; "A, A absent"
                 self._end_run()
             self._is_joined |= group.joiner == "&"
             self._run.append(label)
             self._judge_run(sign)
             return
-        if group.joiner == ":" and self._run == [label]:
+        if group.is_under and self._run == [label] and self._is_heading:
             self._run.clear()  # a heading, and the verdict under it
         self._end_run(joiner=group.joiner)
         self._end_denial(Stance.OPEN)
@@ -190,6 +191,7 @@ class SegmentReader:
             self._end_denial(Stance.OPEN)
             if joiner == ":" and self._run == [label]:
                 self._run.clear()  # a heading, and what stands under it
+            self._is_heading = not (self._run or group.is_clause)
             self._is_alternative |= joiner == "|" and self._run != [label]
             self._is_joined |= joiner == "&"
             self.bare = group.place if self.bare is None else self.bare

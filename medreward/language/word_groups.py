@@ -37,6 +37,7 @@ class WordGroup:
         has_carrier: whether a noun does that a label may describe: "benign lesion".
         has_part: whether a part of what is looked at is named in it.
         is_clause: whether it begins a claim: "it is A".
+        is_under: whether a colon, and no dash, stands before it.
         has_subject: whether it is a verdict on something that it names, or that the part before a
             colon does: "opacity absent", "severity: none".
         place: the index of its first word.
@@ -50,6 +51,7 @@ class WordGroup:
     is_clause: bool = False
     has_part: bool = False
     has_subject: bool = False
+    is_under: bool = False
 
     @property
     def has_label(self) -> bool:
@@ -106,7 +108,8 @@ class _GroupReader:
         self._is_heading = token.code == ":" and is_named
         is_aside = token.code == "|" and self._codes - SILENT == {"m"}  # "viral or lobar A"
         self._joiner = self._joiner if is_aside else _stronger(self._joiner, token.code)
-        self.group = WordGroup(self._joiner, token.place, has_modifier=is_aside)
+        is_under = token.code == ":" and token.text == ":"
+        self.group = WordGroup(self._joiner, token.place, has_modifier=is_aside, is_under=is_under)
         self._codes = set()
         self._is_emphasis = self._is_shown_in = False
         self._numbers = self._numbers.behind(token.code)

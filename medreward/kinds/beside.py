@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from medreward.language.answer_text import split_answer
 from medreward.language.certainty import read_certainty
 from medreward.language.explanation import GivenAnswer, bears_out
-from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Token, scan_answer
+from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Sense, Token, scan_answer
 from medreward.language.understanding import part_of, text_at
 from medreward.task.task import Task
 
@@ -70,8 +71,12 @@ class Beside(NamedTuple):
     named_behind: frozenset[int] = frozenset()
 
 
-def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Beside:
+def read_beside(
+    text: str, spans: Sequence[tuple[int, int]], task: Task, *, is_empty: bool = False
+) -> Beside:
     """Return what `text` says beside the places at `spans`, in their order.
+
+    `is_empty`: whether a list without places says that there is nothing.
 
     >>> task = Task("cells", kind="localisation", labels=["WBC", "RBC"])
     >>> read_beside("WBC at [1, 2, 3, 4]; RBC: none", [(7, 19)], task).denied
@@ -102,11 +107,15 @@ def read_beside(text: str, spans: Sequence[tuple[int, int]], task: Task) -> Besi
         if rest is None or not (is_prose and bears_out(rest, known, reader.lexicon, reader.words)):
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
-    if _is_off(tokens, words.words):
+    if _is_off(tokens, words.words) or _is_weakly_denied(tokens):
         return Beside("boxes_open")
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
     judged = _judge(spoken, task)
-    if judged.says_nothing and not spans and (place := _contradicted(tokens, task)) is not None:
+    if (
+        (judged.says_nothing or is_empty)
+        and not spans
+        and (place := _contradicted(tokens, task)) is not None
+    ):
         return Beside("answer_not_understood", text_at(words, tokens, place))
     return judged._replace(named_behind=_named_behind(tokens, len(task.labels)))
 
@@ -146,6 +155,14 @@ def _is_off(tokens: Sequence[Token], words: Sequence[str]) -> bool:
     codes = "".join(token.code for token in tokens)
     return any(
         words[tokens[found.start() + 1].place] in _OFF for found in _BESIDE_PLACE.finditer(codes)
+    )
+
+
+def _is_weakly_denied(tokens: Sequence[Token]) -> bool:
+    """Whether how sure it is stands behind a denial: "not clearly a lesion"."""
+    spoken = [token for token in tokens if token.code != "f" or token.sense is Sense.EMPHASIS]
+    return any(
+        one.code in "ndt" and other.sense is Sense.EMPHASIS for one, other in pairwise(spoken)
     )
 
 

@@ -297,8 +297,9 @@ def read_places(text: str, found: Scan, task: Task) -> Beside:
     >>> read_places("[]", scan("[]"), task).says_nothing
     True
     """
-    beside = read_beside(text, [(group.start, group.stop) for group in found.groups], task)
     is_empty = found.has_empty or (not found.groups and found.has_empty_in_brace)
+    spans = [(group.start, group.stop) for group in found.groups]
+    beside = read_beside(text, spans, task, is_empty=is_empty)
     return beside._replace(says_nothing=beside.says_nothing or is_empty)
 
 

@@ -34,6 +34,7 @@ _OPENING = frozenset("fi")
 _THINGS = frozenset("fFivoukm")
 _SENTENCE_ENDS, _JOINERS = frozenset(".:,"), frozenset(",.:&b")
 _DENIES, _TURNS = frozenset("ndatz"), frozenset("tz")
+_TURNING, _BEFORE_CONCLUSION = frozenset("ndatzqb|?"), frozenset(",:.k")
 # Of lists: a letter or number, what follows it, and what one may stand behind.
 _ITEMS, _ITEM_ENDS, _ITEM_STARTS = frozenset("X#"), frozenset(",.:"), frozenset(".,:F")
 _LETTERS = frozenset("abcdefghij")
@@ -165,7 +166,7 @@ class Reader:
             is_part |= is_count and len(rest.words) <= _FEW_WORDS  # "2, lesions", "2 (cm)"
             return claims if not is_part and self._bears_out(rest, claims) else ()
         last = max((i for i, t in enumerate(tokens) if t.code in _NOT_READ), default=first)
-        return self._behind_explanation(text, tokens, last)
+        return self._behind_explanation(text, tokens, last) or self._concluded(text, tokens, last)
 
     def _behind_explanation(
         self, text: AnswerText, tokens: Sequence[Token], last: int
@@ -191,6 +192,28 @@ class Reader:
         if states_it and self._is_of_part(text, tokens[:start], claims):
             return ()
         rest = part_of(text, 0, final[0].place)
+        return claims if self._bears_out(rest, claims, is_before=True) else ()
+
+    def _concluded(self, text: AnswerText, tokens: Sequence[Token], last: int) -> tuple[Claim, ...]:
+        """Return what is concluded from what was seen: "an opacity, consistent with A".
+
+        Right before "consistent with" stands a noun or a mark, and nothing is denied or left open:
+        "opacity less consistent with A" is not understood.
+        """
+        places = range(last + 1, len(tokens))
+        start = next((i for i in places if tokens[i].sense is Sense.EMPHASIS), 0)
+        before = [token for token in tokens[:start] if token.code != "f" or token.sense]
+        if not before or not _TURNING.isdisjoint(token.code for token in before):
+            return ()
+        seen = before[-1]
+        role = self.words.roles.find(text.words, text.gaps, seen.place)
+        is_noun = seen.code == UNKNOWN and role is not None and role[1] is Role.NOUN
+        claims = self._complete(tokens[start:])
+        if not claims or not (is_noun or seen.code in _BEFORE_CONCLUSION):
+            return ()
+        if self._is_of_part(text, before, claims):
+            return ()
+        rest = part_of(text, 0, tokens[start].place)
         return claims if self._bears_out(rest, claims, is_before=True) else ()
 
     def _is_of_part(

@@ -62,7 +62,7 @@ TRAINERS: Mapping[str, Trainer] = {
         "verifiers",
         ("verifiers.v1.serve",),
         "pip install verifiers uv, with medreward[data]",
-        "one environment server is run, which has no ranks",
+        "one environment server is run, no pool of several (max_workers)",
     ),
 }
 

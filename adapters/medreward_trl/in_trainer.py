@@ -98,8 +98,8 @@ def check_sees_images(trainer: Any, columns: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: if rows have pictures and the trainer has no processor for them.
     """
-    pictures = [columns[name] for name in ("image", "images") if columns.get(name) is not None]
-    if not any(one is not None and one != [] for column in pictures for one in column):
+    pictures = [one for name in ("image", "images") for one in columns.get(name) or ()]
+    if all(one is None or (isinstance(one, Sequence) and not one) for one in pictures):
         return
     from transformers import PreTrainedTokenizerBase
 

@@ -80,7 +80,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.skipif(
-    not is_serve_available(), reason="transformers serve needs openai: pip install openai"
+    not is_serve_available(), reason="transformers serve needs openai, of the extra dev"
 )
 def test_a_served_model_answers_as_it_does_here(
     served: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -129,6 +129,17 @@ def test_a_wrong_name_is_refused(name: Any) -> None:
         reward_funcs(TASK, name=name)
 
 
+def test_pictures_that_the_model_would_not_see_stop_the_run(tmp_path: Path) -> None:
+    funcs, weights = reward_funcs("pneumoniamnist")
+    rows = from_rows(level_rows())
+    trainer = make_trainer(tmp_path, funcs, rows, reward_weights=weights, sees_images=False)
+    with pytest.raises(ConfigError, match=r"processing_class: .* has a tokenizer \("):
+        score_batch(trainer, [RIGHT, WRONG])  # this TRL fails before that; 1.9 goes on
+    texts = rows.remove_columns("image")
+    trainer = make_trainer(tmp_path, funcs, texts, reward_weights=weights, sees_images=False)
+    assert score_batch(trainer, [RIGHT, WRONG])[:, 0].tolist() == [1.0, 0.0]
+
+
 def test_a_removed_column_is_explained(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, shaped(TASK), remove_unused_columns=True)
     with pytest.raises(ConfigError, match="remove_unused_columns=False"):

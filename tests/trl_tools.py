@@ -28,12 +28,13 @@ def level_rows(count: int = 4, split: str = "train") -> list[Row]:
 def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any) -> Any:
     """Return a real trainer, GRPOTrainer unless `trainer` and `config` are given.
 
-    Other settings are GRPOConfig's, and `eval_dataset`; `data` is made from rows by default.
+    Other settings are GRPOConfig's, and `eval_dataset`; `data` is made from rows by default. With
+    `sees_images=False` the trainer has the tokenizer in place of the processor.
     """
     from trl import GRPOConfig, GRPOTrainer
 
     from medreward_trl.dataset import from_rows
-    from medreward_trl.demo.model import build
+    from medreward_trl.demo.model import CHAT_TEMPLATE, build
 
     make: Callable[..., Any] = settings.pop("trainer", GRPOTrainer)
     config: Callable[..., Any] = settings.pop("config", GRPOConfig)
@@ -41,6 +42,10 @@ def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any
     data = from_rows(level_rows()) if data is None else data
     text = next(iter(data))["prompt"][0]["content"][-1]["text"]
     tiny = build([text, RIGHT, WRONG], seed=0, size=SIZE)
+    processing = tiny.processor
+    if not settings.pop("sees_images", True):
+        processing = tiny.processor.tokenizer
+        processing.chat_template = CHAT_TEMPLATE
     defaults = {
         "per_device_train_batch_size": 4,
         "num_generations": 2,
@@ -55,7 +60,7 @@ def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any
     }
     return make(
         model=tiny.model,
-        processing_class=tiny.processor,
+        processing_class=processing,
         reward_funcs=reward_funcs,
         args=config(output_dir=str(out), **{**defaults, **settings}),
         train_dataset=data,

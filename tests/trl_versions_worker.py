@@ -100,10 +100,11 @@ def main() -> None:
     """Check what is logged against the trace, and say what this TRL shows the functions."""
     import trl
 
+    import medreward
     from medreward import ConfigError, shaped_reward
     from medreward_trl import reward_funcs, shaped, tasks
 
-    assert "build" in sys.prefix or "venv" in sys.prefix
+    assert Path(medreward.__file__).is_relative_to(sys.prefix), medreward.__file__
     with TemporaryDirectory() as out:
         trace = Path(out) / "trace.jsonl"
         funcs, weights = reward_funcs("pneumoniamnist", trace=trace)

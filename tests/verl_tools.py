@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from medreward_conformance.known import byte_tokenizer
+from medreward_conformance.verl import local_ray
 
 __all__ = [
     "FUNCTION",
@@ -70,21 +70,3 @@ def row(data_source: str, truth: str, **extra_info: Any) -> dict[str, Any]:
         "reward_model": {"style": "rule", "ground_truth": truth},
         "extra_info": extra_info,
     }
-
-
-@contextmanager
-def local_ray() -> Iterator[None]:
-    """Run a small Ray in this process and shut it down."""
-    import ray
-
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=100 << 20,
-        runtime_env={"env_vars": {"HF_HUB_OFFLINE": "1"}},
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()

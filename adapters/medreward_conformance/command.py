@@ -24,7 +24,8 @@ def add_parser(commands: Any) -> None:
         type=int,
         default=2,
         choices=(1, 2, 4),
-        help="processes of one run to compare with one process, for trl; 1: none (default: 2)",
+        help="processes of one run to compare with one process, for trl, verl and "
+        "ms-swift; 1: none (default: 2)",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.set_defaults(run=_run)

@@ -31,8 +31,8 @@ class Rank(NamedTuple):
     Attributes:
         sent: what its model wrote.
         calls: what its reward got, call by call.
-        traced: what its own trace file holds.
-        logged: the trainer's metrics, a mapping a step.
+        traced: what its own trace file holds; None: it shares one file with the others.
+        logged: the trainer's metrics, a mapping a step; None: it logs none.
 
     >>> Rank([], [], [], []).calls
     []
@@ -40,8 +40,8 @@ class Rank(NamedTuple):
 
     sent: Sequence[Sampled]
     calls: Sequence[Sequence[Sampled]]
-    traced: Sequence[Sampled]
-    logged: Sequence[Mapping[str, float]]
+    traced: Sequence[Sampled] | None
+    logged: Sequence[Mapping[str, float]] | None
 
 
 class Ranks(NamedTuple):
@@ -71,9 +71,10 @@ def ranks_once(seen: Ranks) -> Told:
     """Tell whether each completion of each process reached one reward, once."""
     counts = Counter(_arrived(seen.ranks))
     wanted = Counter(one for rank in seen.ranks for one in rank.sent)
+    scoring = sum(bool(rank.calls) for rank in seen.ranks)
     return told_miscount(counts, wanted) or (
         OK,
-        f"each of {counts.total()} completions of {len(seen.ranks)} processes arrives once",
+        f"each of {counts.total()} completions arrives once, at one of {scoring} processes",
     )
 
 
@@ -102,9 +103,10 @@ def ranks_trace(seen: Ranks) -> Told:
     """Tell whether each process traced what it scored, and all files together hold each once."""
     if not any(rank.calls for rank in seen.ranks):
         return NOT_SEEN, "no completion arrived"
+    files = [rank.traced for rank in seen.ranks if rank.traced is not None]
     for number, rank in enumerate(seen.ranks):
-        own, traced = Counter(_arrived([rank])), Counter(rank.traced)
-        if own != traced:
+        own, traced = Counter(_arrived([rank])), Counter(rank.traced or ())
+        if rank.traced is not None and own != traced:
             return DIFFERS, (
                 f"the file of process {number} lacks {(own - traced).total()} of its completions "
                 f"and holds {(traced - own).total()} that are not its own"
@@ -115,13 +117,17 @@ def ranks_trace(seen: Ranks) -> Told:
             f"all files together lack {(arrived - merged).total()} completions and hold "
             f"{(merged - arrived).total()} too many"
         )
-    return OK, f"a file a process, {merged.total()} completions once when they are read together"
+    if files:
+        return OK, f"a file a process, {merged.total()} completions once when read together"
+    return OK, f"one file for all processes holds {merged.total()} completions once"
 
 
 def ranks_metrics(seen: Ranks) -> Told:
     """Tell whether each process logs what one process logs for the same completions."""
     compared: set[str] = set()
     for number, rank in enumerate(seen.ranks):
+        if rank.logged is None:
+            continue
         if len(rank.logged) != len(seen.alone):
             return DIFFERS, (
                 f"process {number} logs {len(rank.logged)} steps, one process {len(seen.alone)}"

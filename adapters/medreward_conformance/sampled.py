@@ -14,7 +14,7 @@ ROWS, COPIES, LENGTH, SIZE = 4, 4, 24, 28
 OPENS = "<think>"
 SPECIAL = (USER, ASSISTANT)
 # The words of ms-swift's template for LLaVA.
-_TEMPLATE = "<s> </s> USER: ASSISTANT:"
+TEMPLATE = "<s> </s> USER: ASSISTANT:"
 # What the model never writes: an image token in a completion has no image; the others may be taken
 # for the end.
 NEVER = [IMAGE, PAD, UNKNOWN, "<s>", "</s>"]
@@ -22,7 +22,7 @@ NEVER = [IMAGE, PAD, UNKNOWN, "<s>", "</s>"]
 
 def tiny_model() -> Any:
     """Return a model that samples nearly all words alike, whose prompts end in ``<think>``."""
-    tiny = build([PROMPT, _TEMPLATE], seed=0, size=SIZE)
+    tiny = build([PROMPT, TEMPLATE], seed=0, size=SIZE)
     end = "{{ '<assistant>' }}"
     tiny.processor.chat_template = CHAT_TEMPLATE.replace(end, f"{{{{ '<assistant> {OPENS}' }}}}")
     tiny.processor.tokenizer.chat_template = tiny.processor.chat_template

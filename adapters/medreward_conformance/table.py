@@ -42,25 +42,27 @@ TRAINERS: Mapping[str, Trainer] = {
         "verl",
         ("verl.experimental.reward_loop",),
         "pip install 'medreward[verl]'",
-        "two reward workers of one driver are run, no ranks of the policy",
+        "one worker was asked for",
+        ranks="verl_ranks",
     ),
     "easyr1": Trainer(
         "easyr1",
         ("verl.workers.reward.function",),
         "put a checkout of EasyR1 before all else: PYTHONPATH=EasyR1 medreward conformance easyr1",
-        "its reward manager is run in one process",
+        "its trainer hands whole batches to one reward worker, whatever the number of GPUs",
     ),
     "ms-swift": Trainer(
         "swift",
         ("swift",),
         "pip install ms-swift msgspec, in its own environment",
-        "swift rlhf is run in one process",
+        "one process was asked for",
+        ranks="swift_ranks",
     ),
     "verifiers": Trainer(
         "verifiers",
         ("verifiers.v1.serve",),
         "pip install verifiers uv, with medreward[data]",
-        "one environment server is run, which has no ranks",
+        "one environment server is run, no pool of several (max_workers)",
     ),
 }
 

@@ -6,27 +6,33 @@ each process runs: ``python -m medreward_conformance.trl_ranks FOLDER``.
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from medreward import ConfigError
-from medreward.runs.trace_sources import read_trace
 from medreward_conformance.known import ON_CPU, byte_tokenizer, padded
-from medreward_conformance.ranks import Rank, Ranks, Sampled
+from medreward_conformance.known_ranks import (
+    COPIES,
+    GROUPS,
+    STEPS,
+    TASK,
+    TRACE,
+    check_count,
+    columns_of,
+    known_text,
+    launch,
+    read_ranks,
+    row_of,
+    write_rank,
+)
+from medreward_conformance.ranks import Ranks, Sampled
 from medreward_trl import reward_funcs
 
-TASK = "pneumoniamnist"
-STEPS, COPIES, GROUPS = 2, 4, 4  # groups a step
 _LENGTH = 96
-_TRACE = "trace-{rank}.jsonl"
 # What a trainer averages over processes; the others are times, lengths and losses.
 _METRICS = ("reward", "correct", "unreadable", "zero_variance", "frac_reward_zero_std")
 
@@ -40,42 +46,14 @@ def observe_ranks(count: int) -> Ranks:
     Raises:
         ConfigError: if the processes fail, with the end of what they said.
     """
-    if GROUPS % count:
-        raise ConfigError(f"ranks: {count} processes do not share {GROUPS} groups; take 1, 2 or 4")
+    check_count(count)
     with TemporaryDirectory() as folder:
         out = Path(folder)
-        _launch(out, count)
-        found = [json.loads((out / f"rank{i}.json").read_text()) for i in range(count)]
-        files = [out / _TRACE.format(rank=i) for i in range(count)]
-        ranks = [
-            Rank(
-                [Sampled(*one) for one in rank["sent"]],
-                [[Sampled(*one) for one in call] for call in rank["calls"]],
-                _traced([file]) if file.exists() else [],
-                rank["logged"],
-            )
-            for rank, file in zip(found, files, strict=True)
-        ]
-        alone = train(out / "alone", 1)["logged"]
-        return Ranks(ranks, _traced(sorted(out.glob("trace-*.jsonl"))), alone, COPIES)
-
-
-def _launch(out: Path, count: int) -> None:
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
-    command += ["--num_processes", str(count), "--num_machines", "1", "--mixed_precision", "no"]
-    command += ["--dynamo_backend", "no", "--main_process_port", "0", "--module"]
-    command += ["medreward_conformance.trl_ranks", str(out)]
-    folders = [*sys.path, os.environ.get("PYTHONPATH", "")]
-    given = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(filter(None, folders))}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **given}
-    )
-    if done.returncode:
-        raise ConfigError(f"ranks: accelerate launch ended with an error:\n{done.stderr[-2000:]}")
-
-
-def _traced(files: Iterable[Path]) -> list[Sampled]:
-    return [Sampled(row.step or 0, row.id or "", row.completion) for row in read_trace([*files])]
+        command = ["accelerate.commands.launch", "--multi_gpu"]
+        command += ["--num_processes", str(count), "--num_machines", "1", "--mixed_precision", "no"]
+        command += ["--dynamo_backend", "no", "--main_process_port", "0", "--module"]
+        launch([*command, "medreward_conformance.trl_ranks", str(out)])
+        return read_ranks(out, count, train(out / "alone", 1)["logged"])
 
 
 def train(out: Path, count: int) -> dict[str, Any]:
@@ -86,7 +64,7 @@ def train(out: Path, count: int) -> dict[str, Any]:
     tokenizer = byte_tokenizer()
     tokenizer.padding_side = "left"
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    funcs, weights = reward_funcs(TASK, trace=out / _TRACE)
+    funcs, weights = reward_funcs(TASK, trace=out / TRACE)
     model, sent = _known_model(tokenizer)
     calls: list[list[Sampled]] = []
 
@@ -96,8 +74,7 @@ def train(out: Path, count: int) -> dict[str, Any]:
         calls.append([Sampled(step, name, text) for name, text in rows])
         return [float(len(text)) for text in completions]
 
-    columns = {"task": TASK, "target": "normal", "knowledge": "", "split": "train"}
-    rows = [{"prompt": f"row{i}?", "id": f"row{i}", **columns} for i in range(STEPS * GROUPS)]
+    rows = [{"prompt": f"row{i}?", **columns_of(i)} for i in range(STEPS * GROUPS)]
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
@@ -157,8 +134,7 @@ def _known_model(tokenizer: Any) -> tuple[Any, list[Sampled]]:
         copies: Counter[int] = Counter()
         written = []
         for ids in prompts:
-            prompt = tokenizer.decode(ids, skip_special_tokens=True)
-            row = int(re.findall(r"row(\d+)", prompt)[0])
+            row = row_of(tokenizer.decode(ids, skip_special_tokens=True))
             text = known_text(row, copies[row])
             copies[row] += 1
             sent.append(Sampled(steps[-1], f"row{row}", text))
@@ -170,23 +146,11 @@ def _known_model(tokenizer: Any) -> tuple[Any, list[Sampled]]:
     return model, sent
 
 
-def known_text(row: int, copy: int) -> str:
-    """Return the completion of a row: rows differ in how many of theirs are wrong or unreadable.
-
-    >>> known_text(5, 0), known_text(5, 1)
-    ('<think>row 5, copy 0</think>none', '<think>row 5, copy 1</think><answer>normal</answer>')
-    """
-    think = f"<think>row {row}, copy {copy}</think>"
-    if copy >= row % 4:
-        return f"{think}<answer>normal</answer>"
-    return f"{think}<answer>pneumonia</answer>" if row < 4 or copy else f"{think}none"
-
-
 def main() -> None:
     """Run one process of `observe_ranks`."""
     out, rank = Path(sys.argv[1]), int(os.environ["RANK"])
     found = train(out, int(os.environ["WORLD_SIZE"]))
-    (out / f"rank{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+    write_rank(out, rank, found)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,8 +27,6 @@ from medreward_conformance.protocol import Observation, Sent
 
 def observe() -> Observation:
     """Score known completions in veRL's RewardLoopManager with two workers."""
-    import ray
-
     sent = known_completions()
     tokenizer = byte_tokenizer([BOX])
     seen = Observation(
@@ -37,29 +36,37 @@ def observe() -> Observation:
         end_tokens=(END,),
         prefill=PREFILL,
     )
+    with local_ray(), TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(f"{folder}/tokenizer")
+        out = Path(folder) / "calls.jsonl"
+        score = _loop(folder, out)
+        seen.scores = sent_scores(sent, score(_batch(tokenizer, sent)))
+        seen.calls = read_calls(out)
+        try:
+            scores = score(_batch(tokenizer, sent, fails=True))
+        except Exception as error:  # noqa: BLE001 - whatever veRL makes of it
+            seen.failure = "stops" if "the probe fails" in str(error) else repr(error)[:200]
+        else:
+            seen.failure = f"a reward that raises goes on with {sorted(set(scores))}"
+    return seen
+
+
+@contextmanager
+def local_ray(cpus: int = 2) -> Iterator[None]:
+    """Run a small Ray in this process and shut it down; `cpus` is how many workers it places."""
+    import ray
+
     ray.init(
-        num_cpus=2,
+        num_cpus=cpus,
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=100 << 20,
         runtime_env={"env_vars": {"HF_HUB_OFFLINE": "1"}},
     )
     try:
-        with TemporaryDirectory() as folder:
-            tokenizer.save_pretrained(f"{folder}/tokenizer")
-            out = Path(folder) / "calls.jsonl"
-            score = _loop(folder, out)
-            seen.scores = sent_scores(sent, score(_batch(tokenizer, sent)))
-            seen.calls = read_calls(out)
-            try:
-                scores = score(_batch(tokenizer, sent, fails=True))
-            except Exception as error:  # noqa: BLE001 - whatever veRL makes of it
-                seen.failure = "stops" if "the probe fails" in str(error) else repr(error)[:200]
-            else:
-                seen.failure = f"a reward that raises goes on with {sorted(set(scores))}"
+        yield
     finally:
         ray.shutdown()
-    return seen
 
 
 def _loop(folder: str, out: Path) -> Callable[[Any], list[float]]:

@@ -8,7 +8,7 @@ made of them), so that weights, names and ranks can be seen. Trainers without `l
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from medreward import ConfigError
@@ -87,6 +87,31 @@ def check_weights(trainer: Any, reward: _Reward) -> None:
         f"what reward_funcs returned: GRPOConfig(reward_weights=weights). Other weights are set "
         f"in the reward, which checks them: reward_funcs(..., weights={{...}})"
     )
+
+
+def check_sees_images(trainer: Any, columns: Mapping[str, Any]) -> None:
+    """Make sure that pictures of the rows reach the model, where the rows have any.
+
+    A trainer with a tokenizer in the processor's place, as Axolotl's GRPO has it, drops them and
+    says nothing: rewards get the columns, the model the text alone.
+
+    Raises:
+        ConfigError: if rows have pictures and the trainer has no processor for them.
+    """
+    pictures = [one for name in ("image", "images") for one in columns.get(name) or ()]
+    if all(one is None or (isinstance(one, Sequence) and not one) for one in pictures):
+        return
+    from transformers import PreTrainedTokenizerBase
+
+    has = getattr(trainer, "processing_class", None)
+    if isinstance(has, PreTrainedTokenizerBase):
+        raise ConfigError(
+            f"processing_class: rows have pictures, but the trainer has a tokenizer "
+            f"({type(has).__name__}) where the model's processor belongs, so the model sees none "
+            f"of them; pass GRPOTrainer(processing_class=AutoProcessor.from_pretrained(...)), or "
+            f"leave the columns image and images out of the rows. Axolotl 0.19 hands over its "
+            f"tokenizer whatever the configuration says: its GRPO trains on text alone"
+        )
 
 
 def _set_of(trainer: Any, reward: _Reward) -> list[_Reward]:

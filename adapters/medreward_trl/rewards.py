@@ -24,6 +24,7 @@ from medreward.scoring.trace import TraceLike, TraceRow, trace_writer
 from medreward.text.completion import CompletionLike, completion_text
 from medreward_trl.in_trainer import (
     check_names,
+    check_sees_images,
     check_weights,
     gather_rows,
     has_ranks,
@@ -103,8 +104,8 @@ def reward_funcs(
     Raises:
         ConfigError: if a task or a setting is not allowed, here; if a row's target is not in the
             label set, at the call, with the row's number in the batch; at the call too, if the
-            trainer has other weights, other functions of the same name, or rows of tasks that no
-            function takes.
+            trainer has other weights, other functions of the same name, rows of tasks that no
+            function takes, or rows with pictures and a tokenizer in place of the model's processor.
 
     >>> funcs, weights = reward_funcs("retinamnist")
     >>> funcs[0](completions=["<think>x</think><answer>1</answer>"], target=["2"])
@@ -359,6 +360,7 @@ class _Reward:
             if trainer is not None:
                 check_names(trainer, self)
                 check_weights(trainer, self)
+                check_sees_images(trainer, columns)
             elif "prompts" in columns:  # a trainer's call that shows no trainer
                 self._warn_of_weights()
             if trainer is not None or not has_ranks() or self.batch.has_own_file():

@@ -321,6 +321,16 @@ def test_unit_and_tolerance_of_a_number(tmp_path: Path, capsys: pytest.CaptureFi
     assert "qa.csv: its columns belong to the number" in capsys.readouterr().out
 
 
+def test_questions_separated_by_semicolons(tmp_path: Path) -> None:
+    text = "name: size\nkind: number\nquestion: How long is it?\n"
+    pictures(tmp_path, ["0.png"])
+    (tmp_path / "qa.csv").write_text("image;question;answer\n0.png;How long, in mm?;12,5\n")
+    source = ("--questions", tmp_path / "qa.csv", "--image-folder", tmp_path, "--split", "train=1")
+    assert run("--task", card(tmp_path, text), *source, "--out", tmp_path / "out") == 0
+    (found,) = support.truths(tmp_path / "out", "train")
+    assert json.loads(found)["value"] == 12.5
+
+
 def test_options_are_asked_for_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = "name: mcq\nkind: choice\nquestion: Which one?\n"
     pictures(tmp_path, ["0.png"])

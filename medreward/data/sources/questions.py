@@ -473,17 +473,30 @@ def _json_line(path: Path, number: int, line: str) -> Any:
 
 def _csv_rows(path: Path) -> list[dict[str, Any]]:
     text = read_text(path, "utf-8-sig")
+    lines = text.splitlines(keepends=True)
     try:
-        reader = csv.DictReader(
-            text.splitlines(keepends=True), delimiter="\t" if path.suffix.lower() == ".tsv" else ","
-        )
-        rows = list(reader)
+        rows = list(csv.DictReader(lines, delimiter=_delimiter(path, lines[:1])))
     except csv.Error as error:
         raise ConfigError(f"{path}: not a CSV file: {error}") from error
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise ConfigError(f"{path} row {number}: not as many fields as the header has")
     return rows
+
+
+def _delimiter(path: Path, header: Sequence[str]) -> str:
+    """Return what separates the cells: a comma, a tab for .tsv, or what makes columns of a header.
+
+    >>> _delimiter(Path("a.csv"), ["question;answer"]), _delimiter(Path("a.csv"), ["a,b;c"])
+    (';', ',')
+    """
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    wide = (
+        s
+        for s in (usual, ",", ";", "\t", "|")
+        if len(next(csv.reader(header, delimiter=s), [])) > 1
+    )
+    return next(wide, usual)
 
 
 def _parquet_rows(path: Path) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ from medreward.data.sources.record import (
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
+_DELIMITERS = {",": "commas (,)", ";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
 _YES, _NO = ("1", "1.0"), ("0", "0.0")
 
 
@@ -430,7 +431,9 @@ def unused_columns(
 
 
 def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
-    names = _header(table, columns)[1]
+    delimiter, names = _header(table, columns)
+    if delimiter != _usual_delimiter(table):
+        yield Remark(table.name, f"its columns are separated by {_DELIMITERS[delimiter]}")
     used = {columns.image, columns.label, columns.question, *columns.flags, *columns.boxes}
     has = {
         what: (given or what) in names
@@ -590,13 +593,18 @@ def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     It is the one by which the header has the column of images: a comma, a tab for .tsv, or, where
     these give no such column, a semicolon, a tab or a bar.
     """
-    first = "\t" if table.suffix == ".tsv" else ","
+    first = _usual_delimiter(table)
     with _reading(table, columns.encoding) as file:
         _skip_comments(file, columns)
         line = file.readline()
-        headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in (first, *",;\t|")}
+        signs = (first, *_DELIMITERS)
+        headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in signs}
     delimiter = next((sign for sign, names in headers.items() if columns.image in names), first)
     return delimiter, headers[delimiter]
+
+
+def _usual_delimiter(table: Path) -> str:
+    return "\t" if table.suffix.lower() == ".tsv" else ","
 
 
 def check_folder(folder: str | Path) -> None:
@@ -650,9 +658,9 @@ def _no_column(table: Path, names: list[str], which: str, name: str) -> ConfigEr
     """Return the error on a column that is not there, with what to do about it."""
     error = expected(f"{table}: {which} column", name, names)
     wide = max(names, key=len, default="")
-    for sign, said in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+    for sign, said in _DELIMITERS.items():
         if len(names) == 1 and sign in wide:
-            return ConfigError(f"{error}; its header is separated by {said} ({quote(sign)})")
+            return ConfigError(f"{error}; its header is separated by {said}")
     if any(is_picture(one) or one.replace(".", "", 1).isdigit() for one in names):
         return ConfigError(
             f"{error}; the first line seems to be no header: write one, such as image,label"

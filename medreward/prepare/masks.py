@@ -50,7 +50,7 @@ def settle_masks(
             mapped or wanted that no mask has.
     """
     counts = Counter(name for record in records for name in _names(record.label))
-    check_used(mapping, counts)
+    check_used(mapping, counts, records)
     renamed = {name: mapping.get(name, name) for name in counts}
     chosen = _choose(task, renamed, counts, wanted)
     remarks = _say_choice(renamed, records, chosen)

@@ -25,6 +25,7 @@ from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
 from medreward.data.sources.box_columns import check_box_columns, numbers_of
 from medreward.data.sources.boxes import by_reader, check_pixels
 from medreward.data.sources.find_files import find_files
+from medreward.data.sources.measures import measured, say_measures
 from medreward.data.sources.record import (
     Loader,
     NamedBox,
@@ -67,6 +68,8 @@ class Columns:
             the row; None: there is no such column.
         encoding: of the text; None: UTF-8, or UTF-16 where the file begins with its mark.
         mask: of NIfTI volumes, the path of a volume of labels, in place of `label`; None: none.
+        measures: where labels are numbers, columns such as "unit" and "tolerance" that belong to
+            them, where a file has them.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -86,6 +89,7 @@ class Columns:
     frame: str | None = None
     encoding: str | None = None
     mask: str | None = None
+    measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.reader is not None and not self.boxes:
@@ -258,6 +262,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         frame=arguments.frame_column,
         encoding=arguments.csv_encoding,
         mask=arguments.mask_column,
+        measures=getattr(arguments, "measures", ()),
     )
 
 
@@ -333,7 +338,7 @@ def read_rows(
                 id=f"row-{line:06d}",
                 where=where,
                 place=_place(str(folder), path, row, columns, where),
-                label=None if columns.boxes or columns.mask else columns.label_of(row),
+                label=_label_of(row, columns, where),
                 boxes=((box,) if box else ()) if columns.boxes else None,
                 readers=_reader(row, columns, where, int(box is not None)),
                 question=_cell(row, columns.question or "question") or "",
@@ -345,6 +350,20 @@ def read_rows(
     if not records:
         raise ConfigError(f"{table}: it has no rows")
     return records, remarks
+
+
+def _label_of(row: Mapping[str, str], columns: Columns, where: str) -> Any:
+    """Return the label of a row, None where boxes or a mask are in place of it."""
+    if columns.boxes or columns.mask:
+        return None
+    label = columns.label_of(row)
+    measures = {name: row[name] for name in columns.measures if name in row}
+    if not measures:
+        return label
+    try:
+        return measured(label, measures)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _reader(
@@ -434,6 +453,7 @@ def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
     delimiter, names = _header(table, columns)
     if delimiter != _usual_delimiter(table):
         yield Remark(table.name, f"its columns are separated by {_DELIMITERS[delimiter]}")
+    yield from say_measures(table.name, (one for one in columns.measures if one in names))
     used = {columns.image, columns.label, columns.question, *columns.flags, *columns.boxes}
     has = {
         what: (given or what) in names
@@ -470,14 +490,14 @@ def join_rows(
     for record in records:
         groups[*record.place[1:], record.question].append(record)
     joined, remarks = RecordList(), []
-    several = {key for key, found in groups.items() if len({*map(_label, found)}) > 1}
+    several = {key for key, found in groups.items() if len({*map(_label_key, found)}) > 1}
     for key, found in groups.items():
         first = found[0]
         _check_alike(table, found)
         if has_boxes:
             first = _join_boxes(found)
         elif several:
-            labels = dict.fromkeys(part for one in found for part in _as_set(one.label))
+            labels = dict.fromkeys(part for one in found for part in _as_set(_label_key(one)))
             first = replace(first, label=tuple(labels))
         if len(found) > 1 and not has_boxes:
             what = "rows of one image: their labels are a set" if key in several else "listed twice"
@@ -507,8 +527,8 @@ def _several_readers(joined: Sequence[Record]) -> list[Remark]:
     return [Remark(f"{count} images", what, detail)] if count else []
 
 
-def _label(record: Record) -> Any:
-    return record.label
+def _label_key(record: Record) -> Any:
+    return repr(record.label) if isinstance(record.label, dict) else record.label
 
 
 def _as_set(label: Any) -> tuple[Any, ...]:

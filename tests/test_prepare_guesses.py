@@ -392,10 +392,12 @@ def test_fields_with_a_box_get_the_size_of_their_image(tmp_path: Path) -> None:
     text = (
         "name: report\nkind: fields\nquestion: Fill it in.\n"
         'fields:\n  side: {kind: classification, question: "Which side?", labels: [left, right]}\n'
+        '  what: {kind: short_answer, question: "What?"}\n'
         '  place: {kind: localisation, question: "Where?"}\n'
     )
     pictures(tmp_path, ["0.png", "1.png"])
-    answer = {"side": "left", "place": {"boxes": [[10, 10, 30, 20]]}}
+    place = {"boxes": [[10, 10, 30, 20]]}
+    answer = {"side": "left", "what": {"answers": ["a cyst"]}, "place": place}
     rows = [{"image": f"{n}.png", "question": "Fill it in.", "answer": answer} for n in (0, 1)]
     (tmp_path / "qa.json").write_text(json.dumps(rows))
     source = ("--questions", tmp_path / "qa.json", "--image-folder", tmp_path, "--split", "train=1")
@@ -406,6 +408,7 @@ def test_fields_with_a_box_get_the_size_of_their_image(tmp_path: Path) -> None:
     said = (tmp_path / "out" / "dataset_card.md").read_text()
     assert "| side: left | 2 |" in said
     assert "| place: 1 boxes | 2 |" in said
+    assert "| what: (other answers) | 2 |" in said
     answer["place"] = {"boxes": [[10, 10, 90, 20]]}
     (tmp_path / "qa.json").write_text(json.dumps(rows))
     assert run(*given) == 2  # now that the size is known, the box leaves the image

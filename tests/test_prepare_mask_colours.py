@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from PIL import Image
 
 from medreward import ConfigError
 from medreward.data.sources import open_mask_folder
-from medreward.data.sources.record import NamedMasks
+from medreward.data.sources.record import NamedBox, NamedMasks
+from medreward.prepare import merge_parts
+from medreward.sheets.contact_sheet import Tile, contact_sheet
 from tests import prepare_support as support
 from tests.mask_support import LESION as PIXELS
 from tests.mask_support import decoded
@@ -216,3 +219,43 @@ def test_masks_of_several_pages_are_refused(tmp_path: Path) -> None:
     masks = masked(tmp_path, first, ending=".tif", save_all=True, append_images=pages)
     (record,) = open_mask_folder(tmp_path / "images", masks).records
     assert "its mask 0.tif: it has 2 pages; a mask has one" in record.problem
+
+
+def yellow(folder: Path) -> list[tuple[int, int]]:
+    """Return the places of the contact sheet that have the first colour of boxes and outlines."""
+    with Image.open(folder / "contact_sheet.png") as opened:
+        found = np.argwhere((np.asarray(opened.convert("RGB")) == (255, 212, 0)).all(axis=2))
+    return [(int(y), int(x)) for y, x in found]
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_the_contact_sheet_shows_masks(part: bool, tmp_path: Path) -> None:
+    masked(tmp_path, drawn((LEFT, RED)))
+    assert prepared(tmp_path, PIXELS)
+    found = yellow(tmp_path / "out")
+    if part:
+        source = ("--images", tmp_path / "images", "--masks", tmp_path / "masks")
+        given = ("--task", card(tmp_path, PIXELS), *source, "--split", "train=1")
+        assert run(*given, "--part", "1/1", "--out", tmp_path / "parts") == 0
+        merge_parts([tmp_path / "parts"], tmp_path / "joined")
+        assert yellow(tmp_path / "joined") == found
+    ys, xs = zip(*found, strict=True)
+    # 60 x 40 pixels are 200 x 133 of a tile of 200 x 200, which begins at 8, 8.
+    box = [8 + 10 * 200 / 60, 8 + 33 + 10 * 200 / 60, 8 + 20 * 200 / 60, 8 + 33 + 20 * 200 / 60]
+    assert np.abs(np.subtract([min(xs), min(ys), max(xs), max(ys)], box)).max() < 3
+
+
+def test_the_contact_sheet_names_boxes(tmp_path: Path) -> None:
+    png = BytesIO()
+    support.noise(1).save(png, "PNG")
+    sizes = []
+    for names in (("", ""), ("cyst", "mass")):
+        boxes = [NamedBox(name, LEFT) for name in names]
+        contact_sheet([Tile(0, "train: boxes", "a", png.getvalue(), boxes)], tmp_path / "s.png")
+        with Image.open(tmp_path / "s.png") as opened:
+            sizes.append(opened.size)
+    assert sizes[1][1] > sizes[0][1]
+    words = "side: right; finding: a rather long one, of two lines; size: 3 cm"
+    contact_sheet([Tile(0, words, "a", png.getvalue())], tmp_path / "s.png")
+    with Image.open(tmp_path / "s.png") as opened:
+        assert opened.height > sizes[0][1]

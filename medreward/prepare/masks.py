@@ -140,6 +140,15 @@ def mask_truth(task: Task, truth: str, size: Size, seen: Size | None) -> str:
     return ground_truth(task, target)
 
 
+def mask_counts(task: Task, truth: str) -> tuple[str, ...]:
+    """Return the packed run lengths of the masks of a ground truth; none where it has none."""
+    if not {Trait.PIXELS, Trait.PLACES} & task.traits or Trait.FIELDS in task.traits:
+        return ()
+    target = task.parse_target(target_of(task, truth))
+    masks = getattr(target, "masks", (target,))
+    return tuple(mask.counts for mask in masks if isinstance(mask, MaskTarget))
+
+
 def mask_names(task: Task, truth: str) -> list[str]:
     """Return what a ground truth is counted as: "mask" for each of its masks, or "empty mask"."""
     target = task.parse_target(target_of(task, truth))

@@ -34,7 +34,7 @@ from medreward.prepare.balance import say_balance, stratify
 from medreward.prepare.dataset_card import CardFacts, Summary, card, card_facts
 from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
-from medreward.prepare.masks import mask_names
+from medreward.prepare.masks import mask_counts, mask_names
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
 from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
@@ -463,7 +463,7 @@ class _Run:
             asked=tuple(asked),
             left_out=tuple(one.text for prompt in prompts for one in prompt.left_out),
             example=self._example(str(record.split), prompts),
-            tile=self._tile(record, result, title, boxes or result.boxes),
+            tile=self._tile(record, result, title, boxes, truth),
         )
 
     def _example(self, split: str, prompts: Sequence[Prompt]) -> str:
@@ -474,12 +474,13 @@ class _Run:
         return shown_prompt(prompts[0])
 
     def _tile(
-        self, record: Record, result: Rendered, title: str, boxes: Sequence[NamedBox]
+        self, record: Record, result: Rendered, title: str, boxes: Sequence[NamedBox], truth: str
     ) -> Tile | None:
         if record.id not in self._ranks or not result.png:
             return None
         heading, rank = f"{record.split}: {title}", self._ranks[record.id]
-        return Tile(rank, heading, record.id, result.png, boxes)
+        masks = mask_counts(self.task, truth)
+        return Tile(rank, heading, record.id, result.png, boxes or result.boxes, masks)
 
     def _prompts_of(self, record: Record, truth: str) -> PromptBuilder:
         """Return what makes the prompt of a record, which may have a question of its own."""

@@ -20,7 +20,7 @@ from medreward.data.picture import load_bytes, load_file
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.measures import measured, say_measures
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Remark, Source, printable
-from medreward.data.sources.table import check_folder, column_options
+from medreward.data.sources.table import check_folder, check_header, column_options
 from medreward.data.splits import SPLITS, split_name
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, read_lines, read_text
@@ -446,7 +446,9 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
     text = read_text(path, "utf-8-sig")
     lines = text.splitlines(keepends=True)
     try:
-        rows = list(csv.DictReader(lines, delimiter=_delimiter(path, lines[:1])))
+        reader = csv.DictReader(lines, delimiter=_delimiter(path, lines[:1]))
+        check_header(path, reader.fieldnames or ())
+        rows = list(reader)
     except csv.Error as error:
         raise ConfigError(f"{path}: not a CSV file: {error}") from error
     for number, row in enumerate(rows, start=1):

@@ -8,7 +8,7 @@ import csv
 import os
 import re
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,14 @@ from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file, load_frames
 from medreward.data.record_list import RecordList, number_values, short_hash
 from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
-from medreward.data.sources.box_columns import check_box_columns, numbers_of
+from medreward.data.sources.box_columns import (
+    EMPTY_WORDS,
+    check_box_columns,
+    find_size_columns,
+    is_size_of_boxes,
+    numbers_of,
+    size_of,
+)
 from medreward.data.sources.boxes import by_reader, check_pixels
 from medreward.data.sources.find_files import find_files
 from medreward.data.sources.measures import measured, say_measures
@@ -325,8 +332,12 @@ def read_rows(
     """
     table = Path(table)
     records, remarks = RecordList(), list(_unused_columns(table, columns))
+    sizes = _size_columns(table, columns)
+    if sizes:
+        what = "its columns are the size of the image that boxes are drawn on"
+        remarks.append(Remark(table.name, what, ", ".join(sizes)))
     for line, row in rows_of(table, columns):
-        path = row[columns.image].strip() + columns.suffix
+        path = _plain_path(row[columns.image].strip() + columns.suffix)
         place = f"{table.name} line {line}"
         where = place if private else f"{place} ({printable(path)})"
         if columns.leaves_out(row):
@@ -341,15 +352,28 @@ def read_rows(
                 label=_label_of(row, columns, where),
                 boxes=((box,) if box else ()) if columns.boxes else None,
                 readers=_reader(row, columns, where, int(box is not None)),
+                size=size_of(row, sizes),
                 question=_cell(row, columns.question or "question") or "",
                 split=_split(row, columns, place),
-                group=_cell(row, columns.patient or "patient"),
+                group=_patient(row, columns),
                 key=path,
             )
         )
     if not records:
         raise ConfigError(f"{table}: it has no rows")
     return records, remarks
+
+
+def _size_columns(table: Path, columns: Columns) -> tuple[str, str] | None:
+    """Return the columns of the image's width and height, where boxes may be of another size."""
+    if not columns.boxes:
+        return None
+    found = find_size_columns(header_of(table, columns), columns.boxes)
+    if found is None:
+        return None
+    rows = (row for _, row in rows_of(table, columns))
+    own = is_size_of_boxes(rows, columns.boxes, found, corners=columns.corners)
+    return None if own else found
 
 
 def _label_of(row: Mapping[str, str], columns: Columns, where: str) -> Any:
@@ -560,6 +584,7 @@ def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]
     with _reading(table, columns.encoding) as file:
         comments = _skip_comments(file, columns)
         reader = csv.DictReader(file, delimiter=delimiter)
+        check_header(table, reader.fieldnames or ())
         _check_columns(table, list(reader.fieldnames or []), columns)
         line = comments + reader.line_num + 1
         for row in reader:
@@ -567,6 +592,13 @@ def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]
                 raise ConfigError(f"{table} line {line}: not as many fields as the header has")
             yield line, row
             line = comments + reader.line_num + 1
+
+
+def check_header(table: Path, names: Sequence[str]) -> None:
+    """Raise `ConfigError` for two columns of one name, of which only the last would be used."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
+    if twice:
+        raise ConfigError(f"{table}: two columns have the name {quote(twice[0])}; rename one")
 
 
 def _skip_comments(file: TextIO, columns: Columns) -> int:
@@ -694,6 +726,17 @@ def _no_column(table: Path, names: list[str], which: str, name: str) -> ConfigEr
 
 def _cell(row: dict[str, str], column: str) -> str | None:
     return (row.get(column) or "").strip() or None
+
+
+def _plain_path(path: str) -> str:
+    """Return a path without ./ and //, so that two rows of one image are known to be that."""
+    return os.path.normpath(path) if path else path
+
+
+def _patient(row: dict[str, str], columns: Columns) -> str | None:
+    """Return the patient in a row; none where the cell says that there is no value."""
+    text = _cell(row, columns.patient or "patient")
+    return None if text is None or text.lower() in EMPTY_WORDS else text
 
 
 def _split(row: dict[str, str], columns: Columns, place: str) -> str | None:

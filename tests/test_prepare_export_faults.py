@@ -73,6 +73,16 @@ def test_boxes_that_leave_the_image(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "line 3 (1.png): box clipped to the image (mass [40, 30, 61, 40])" in said
 
 
+def test_a_box_that_is_the_whole_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures(tmp_path / "images", "0.png", "1.png")
+    header = "image,label,x_min,y_min,x_max,y_max\n"
+    table = f"{header}0.png,mass,0,0,60,40\n1.png,mass,0,0,60,39\n"
+    assert from_table(tmp_path, LESION, table, "--size", "30")[0] == 0
+    said = capsys.readouterr().out
+    assert "line 2 (0.png): a box is the whole image: was it drawn, or filled in?" in said
+    assert said.count("whole image") == 1
+
+
 @pytest.mark.parametrize(
     ("names", "cell", "said"),
     [

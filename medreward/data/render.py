@@ -22,6 +22,7 @@ from medreward.data.sources.record import (
     UnusableError,
 )
 
+_WHOLE = "a box is the whole image: was it drawn, or filled in?"
 _BLANK = "all of its pixels have one value: it shows nothing"
 _ITS_PLACES = "; boxes and masks are taken as drawn on the turned image: look at them"
 LOOK_SIDES = (17, 16)  # width and height of the thumbnail by which pictures look alike
@@ -216,6 +217,8 @@ def _boxes(
             readers.append((reader, len(kept)))
         elif len(record.readers) > 1:  # else this one would say that there is nothing
             said.append(Remark(record.where, "a reader left out: none of the boxes can be used"))
+    if any(tuple(box) == (0, 0, *size) for _, box in boxes):
+        said.append(Remark(record.where, _WHOLE))
     if not boxes:
         raise UnusableError("none of its boxes can be used: they have no area in the image")
     return boxes, tuple(readers) if record.readers else (), tuple(said)

@@ -73,6 +73,16 @@ def test_boxes_that_leave_the_image(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "line 3 (1.png): box clipped to the image (mass [40, 30, 61, 40])" in said
 
 
+@pytest.mark.parametrize("mapping", [("--map", "beta=alpha"), ()])
+def test_one_label_for_all(mapping: tuple[str, ...], tmp_path: Path, capsys: Any) -> None:
+    names = [f"{i}.png" for i in range(12)]
+    pictures(tmp_path / "images", *names)
+    lines = (f"{name},{'alpha' if i % 2 else 'beta'}\n" for i, name in enumerate(names))
+    assert from_table(tmp_path, LETTERS, "image,label\n" + "".join(lines), *mapping)[0] == 0
+    said = "labels: all images have the same one: there is nothing to tell (alpha)"
+    assert (said in capsys.readouterr().out) == bool(mapping)
+
+
 def test_a_box_that_is_the_whole_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pictures(tmp_path / "images", "0.png", "1.png")
     header = "image,label,x_min,y_min,x_max,y_max\n"

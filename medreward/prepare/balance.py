@@ -53,6 +53,8 @@ def label_names(task: Task, record: Record) -> tuple[str, ...]:
 def say_balance(records: Sequence[Record], task: Task, *, offer: bool) -> list[Remark]:
     """Return remarks on splits that lack a label, or have far more or less of it than others.
 
+    And where all images have the same label.
+
     Far is more than twice its share of the split's images, or less than half, where that share is
     at least ten.
 
@@ -67,6 +69,10 @@ def say_balance(records: Sequence[Record], task: Task, *, offer: bool) -> list[R
         sizes[str(record.split)] += 1
         found[str(record.split)].update(label_names(task, record))
     total = sum(found.values(), Counter[str]())
+    is_of_boxes = any(record.boxes is not None for record in records)
+    if len(total) == 1 and len(records) >= _ENOUGH and not is_of_boxes:
+        only = next(iter(total))
+        return [Remark("labels", "all images have the same one: there is nothing to tell", only)]
     if len(sizes) < 2 or len(total) > _MOST_LABELS:
         return []
     return [

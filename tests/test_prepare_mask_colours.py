@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from medreward import ConfigError
-from medreward.data.sources import open_mask_folder
+from medreward.commands.cli import main
+from medreward.data.sources import open_class_folders, open_mask_folder
 from medreward.data.sources.record import NamedBox, NamedMasks
 from medreward.prepare import merge_parts
 from medreward.sheets.contact_sheet import Tile, contact_sheet
@@ -259,3 +260,51 @@ def test_the_contact_sheet_names_boxes(tmp_path: Path) -> None:
     contact_sheet([Tile(0, words, "a", png.getvalue())], tmp_path / "s.png")
     with Image.open(tmp_path / "s.png") as opened:
         assert opened.height > sizes[0][1]
+
+
+def test_splits_of_masks(tmp_path: Path) -> None:
+    for i, split in enumerate(("train", "test", "test")):
+        for kind, picture in (("images", support.noise(i)), ("masks", drawn((LEFT, RED)))):
+            path = tmp_path / kind / split / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    records = open_mask_folder(tmp_path / "images", tmp_path / "masks").records
+    assert [record.split for record in records] == ["test", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{0}/images/{1}.png", "{0}/masks/{1}.png"),
+        ("images/{0}/{1}.png", "masks/{0}/{1}.png"),
+        ("{0}/Images/{1}.png", "{0}/GroundTruth/{1}_mask.png"),
+        ("{0}/images/{1}.png", "{0}/labels/{1}_segmentation.png"),
+    ],
+)
+def test_folders_of_images_and_masks(
+    image: str, mask: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "set"
+    for i, split in enumerate(("train", "train", "test")):
+        for name, picture in ((image, support.noise(i)), (mask, drawn((LEFT, RED)))):
+            path = root / name.format(split, i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    with pytest.raises(ConfigError, match=f"--images {root} --masks {root} takes them as that"):
+        open_class_folders(root)
+    source = open_mask_folder(root, root)
+    assert [record.split for record in source.records] == ["test", "train", "train"]
+    assert {record.boxes for record in source.records} == {(("128,0,0", LEFT),)}
+    assert main(["tasks", "new", "--from", str(root), "--out", str(tmp_path / "c.yaml")]) == 0
+    said = capsys.readouterr().out
+    assert "folders of images and masks hold the same names" in said
+    assert f"--images {root} --masks {root}" in said
+
+
+def test_masks_as_classes_stay_classes(tmp_path: Path) -> None:
+    names = ["mask/1.png", "no_mask/1.png", "images/2.png", "masks/3.png"]
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        support.noise(i).save(tmp_path / name)
+    labels = {record.label for record in open_class_folders(tmp_path).records}
+    assert labels == {"mask", "no_mask", "images", "masks"}

@@ -20,9 +20,15 @@ from typing import Any
 import numpy as np
 
 from medreward.data.picture import load_file
+from medreward.data.sources.annotated import split_of_path
 from medreward.data.sources.base import IMAGES, SourceType, option
 from medreward.data.sources.mask_files import Mask, read_labelmap, read_mask
-from medreward.data.sources.mask_names import find_masks, image_stem, pair_by_rest
+from medreward.data.sources.mask_names import (
+    find_masks,
+    image_stem,
+    pair_by_folders,
+    pair_by_rest,
+)
 from medreward.data.sources.record import (
     ANY_OBJECT,
     NamedBox,
@@ -121,10 +127,14 @@ def open_mask_folder(
     check_folder(masks)
     images = [path for path in files_in(Path(folder)) if is_picture(path)]
     found = [path for path in files_in(Path(masks)) if is_picture(path)]
+    pairs: dict[str, str] = {}
     if Path(folder).resolve() == Path(masks).resolve():
-        named = find_masks(found)
+        pairs = pair_by_folders(found)
+        named = find_masks(found) | {*pairs}
         images, found = [p for p in images if p not in named], sorted(named)
     own, remarks = _masks_by_image(images, found)
+    for mask, image in pairs.items():
+        own[image] = sorted({*own[image], mask})
     records: list[Record] = []
     taken = _Taken(str(masks), regions, value)
     for number, image in enumerate(show_progress(images, desc="masks", unit="mask"), start=1):
@@ -132,7 +142,8 @@ def open_mask_folder(
             remarks.append(Remark(printable(image), _NO_MASK))
             continue
         place = (str(folder), image)
-        bare = Record(f"image-{number:06d}", printable(image), place, key=image)
+        name, split = f"image-{number:06d}", split_of_path(image)
+        bare = Record(name, printable(image), place, key=image, split=split)
         records.append(taken.add(bare, own[image]))
     records = taken.finish(records)
     remarks += taken.remarks

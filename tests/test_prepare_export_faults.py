@@ -73,6 +73,23 @@ def test_boxes_that_leave_the_image(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "line 3 (1.png): box clipped to the image (mass [40, 30, 61, 40])" in said
 
 
+@pytest.mark.parametrize("folders", [("train", "Test"), ("train", "train"), ("a", "test")])
+def test_folders_named_as_splits(folders: tuple[str, str], tmp_path: Path, capsys: Any) -> None:
+    names = [f"{folder}/{i}.png" for i, folder in enumerate(folders)]
+    pictures(tmp_path / "images", *names)
+    lines = "".join(f"{name},alpha\n" for name in names)
+    (tmp_path / "t.csv").write_text("image,label\n" + lines)
+    given = ("--images", tmp_path / "images", "--csv", tmp_path / "t.csv", "--out", tmp_path / "o")
+    assert run("--task", card(tmp_path, LETTERS), *given) == 0
+    said = "2 images: in folders named as splits, which are not used: splits are drawn (train 1, te"
+    assert (said in capsys.readouterr().out) == (folders == ("train", "Test"))
+    (tmp_path / "t.csv").write_text(
+        "image,label,split\n" + "".join(f"{name},alpha,train\n" for name in names)
+    )
+    assert run("--task", card(tmp_path, LETTERS), *given) == 0
+    assert "named as splits" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("mapping", [("--map", "beta=alpha"), ()])
 def test_one_label_for_all(mapping: tuple[str, ...], tmp_path: Path, capsys: Any) -> None:
     names = [f"{i}.png" for i in range(12)]

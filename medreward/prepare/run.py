@@ -30,7 +30,7 @@ from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
-from medreward.prepare.balance import say_balance, stratify
+from medreward.prepare.balance import say_balance, say_split_folders, stratify
 from medreward.prepare.dataset_card import CardFacts, Summary, card, card_facts
 from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
@@ -273,13 +273,21 @@ def _settled(
         skip=options.on_error == "skip",
     )
     drawn = any(record.split is None for record in records)
+    ignored = say_split_folders(records)
     if options.stratify:
         records = stratify(records, task, options.fractions, options.seed)
     records = assign_splits(records, None if options.stratify else options.fractions, options.seed)
     check_groups(records, private=source.private)
     patients = patient_remarks(records, options.fractions, has_splits=not drawn)
     records = limit_splits(records, options.limit, options.seed)
-    remarks = [*source.remarks, *unsaid, *left_out, *patients, *_untold(task, prompts, options)]
+    remarks = [
+        *source.remarks,
+        *unsaid,
+        *left_out,
+        *ignored,
+        *patients,
+        *_untold(task, prompts, options),
+    ]
     if options.asking is not None and task.reward.frame != RewardSettings().frame:
         what = "not used: grounding questions ask for pixels of the image in the row"
         remarks.append(Remark("the card's frame", what, task.reward.frame))

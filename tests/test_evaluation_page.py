@@ -207,9 +207,9 @@ def test_masks_and_points_of_errors_are_drawn(tmp_path: Path) -> None:
     said = json.dumps({"size": [28, 28], "counts": rle["counts"].decode()})
     own = scored(tmp_path, task, [mask], [said])
     page, _ = shown(tmp_path / "rows.parquet", {"m": own})
-    assert numbers(page.of("rect", "line s"), "x", "y", "width", "height") == {
-        (2, 3, 10, 10),
-        (2, 3, 10, 5),
+    assert {a["d"] for a in page.of("path", "line s")} == {
+        "M2 3H12M2 13H12M2 3V13M12 3V13",
+        "M2 3H12M2 8H12M2 3V8M12 3V8",
     }
     assert "100 pixels" in page.text
     assert "50 pixels" in page.text

@@ -132,8 +132,8 @@ def test_it_is_attacked_and_each_of_its_traits_is(kind: str) -> None:
 def test_sheets_draw_it_or_say_it_in_words(kind: str) -> None:
     task = sample_task(kind)
     drawn = [named_boxes(ground_truth(task, h.target), kind, task) for h in samples(task)]
-    boxes = kind_of(task).target_type in (TargetType.BOXES, TargetType.PLACES)
-    assert any(drawn) if boxes else drawn == [None] * len(drawn)
+    places = (TargetType.BOXES, TargetType.PLACES, TargetType.MASK)
+    assert any(drawn) if kind_of(task).target_type in places else drawn == [None] * len(drawn)
 
 
 def test_each_trait_and_each_type_of_target_has_a_kind() -> None:

@@ -66,7 +66,7 @@ def test_known_patients_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert "patients: 12 in 24 images, each in one split (train " in said
         assert "have images with different labels (4 of 12)" in said
         assert SAID not in said
-        assert "nearly all" not in said
+        assert "is that the patient?" not in said
     assert "PT109" not in text
 
 
@@ -81,6 +81,7 @@ def test_a_pattern_that_is_not_the_patient_is_remarked(
 ) -> None:
     prepared(folder(tmp_path / "scans"), "--patient-pattern", "_[01]", "--seed", "3")
     said = capsys.readouterr().out
+    assert "very few, or one of them has most of the images: is that the patient?" in said
     assert "2 in all, the largest with 12 of 24 images" in said
     assert "no image is in" in said
 

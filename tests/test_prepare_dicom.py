@@ -92,6 +92,24 @@ def test_rescale_window_and_monochrome1(tmp_path: Path) -> None:
     assert (shown(tmp_path, made, intensity=(-50, 50)) == 255 - given).all()
 
 
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ({"PresentationIntentType": "FOR PROCESSING"}, "raw data of a detector (FOR PROCESSING)"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a localizer by its ImageType"),
+        ({"Modality": "SEG"}, "modality SEG: no picture, but made from one"),
+        ({"PresentationIntentType": "FOR PRESENTATION", "Modality": "MG"}, ""),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"]}, ""),
+        ({"ImageType": "LOCALIZER OF DOE JANE"}, ""),
+    ],
+)
+def test_what_is_no_picture_of_the_patient(
+    elements: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    notes = loaded(tmp_path, header(**elements)).notes
+    assert [note[: len(said)] for note in notes] == ([said] if said else [])
+
+
 def test_the_first_of_several_windows_and_other_functions(tmp_path: Path) -> None:
     one = shown(tmp_path, header(WindowCenter=8, WindowWidth=4))
     several = shown(tmp_path, header(WindowCenter=[8, 2], WindowWidth=[4, 1]))

@@ -348,6 +348,7 @@ def test_files_elsewhere_and_headers_that_help(
     assert truths(rows) == ["alpha", "beta"]
     assert "1 images: in a sub-folder, found by its name" in capsys.readouterr().out
     assert truths(from_table(pictures, LETTERS, "image;label\n0.png;alpha\n")) == ["alpha"]
+    assert "its columns are separated by semicolons (;)" in capsys.readouterr().out
     for table, message in {
         "image,label\n0.PNG,alpha\n": "0.png is there (names differ in case)",
         "file,label\n0.png,alpha\n": "--image-column NAME says which column it is",

@@ -321,6 +321,60 @@ def test_unit_and_tolerance_of_a_number(tmp_path: Path, capsys: pytest.CaptureFi
     assert "qa.csv: its columns belong to the number" in capsys.readouterr().out
 
 
+SIZE = "name: size\nkind: number\nquestion: How long is it?\n"
+
+
+def test_unit_and_tolerance_beside_a_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "image,label,unit,tolerance\n0.png,12,mm,1\n1.png,2.5,,\n0.png,12,mm,1\n"
+    status, rows = from_table(tmp_path, SIZE, table)
+    assert status == 0
+    found = [json.loads(row["reward_model"]["ground_truth"]) for row in rows]
+    assert found == [{"value": 12, "unit": "mm", "tolerance": 1}, {"value": 2.5}]
+    said = capsys.readouterr().out
+    assert "table.csv: its columns belong to the number that is right (unit, tolerance)" in said
+    assert "listed twice" in said
+    status, _ = from_table(tmp_path, SIZE, "image,label,unit\n0.png,12 cm,mm\n")
+    assert status == 2
+    assert "line 2 (0.png): the answer '12 cm' and the column unit" in capsys.readouterr().err
+    status, _ = from_table(tmp_path, SIZE, "image,label,unit\n0.png,12,mm\n0.png,13,mm\n")
+    assert status == 2
+
+
+def test_unit_and_tolerance_of_a_hugging_face_set(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    content = {
+        "image": [support.noise(i) for i in range(2)],
+        "label": [12, 30],
+        "unit": ["mm", "cm"],
+    }
+    datasets.Dataset.from_dict(content).save_to_disk(tmp_path / "saved")
+    source = ("--hf", tmp_path / "saved", "--split", "train=1")
+    assert run("--task", card(tmp_path, SIZE), *source, "--out", tmp_path / "out") == 0
+    found = [json.loads(truth) for truth in support.truths(tmp_path / "out", "train")]
+    assert found == [{"value": 12, "unit": "mm"}, {"value": 30, "unit": "cm"}]
+
+
+@pytest.mark.parametrize("label", ["1,200", "1,200 mm", "-3,125"])
+def test_a_comma_that_may_be_of_thousands(
+    label: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_table(tmp_path, SIZE, f'image,label,unit\n0.png,"{label}",mm\n')[0] == 2
+    assert "write it without a comma" in capsys.readouterr().err
+    assert from_table(tmp_path, SIZE, 'image,label\n0.png,"0,250"\n')[0] == 0
+
+
+def test_questions_separated_by_semicolons(tmp_path: Path) -> None:
+    text = "name: size\nkind: number\nquestion: How long is it?\n"
+    pictures(tmp_path, ["0.png"])
+    (tmp_path / "qa.csv").write_text("image;question;answer\n0.png;How long, in mm?;12,5\n")
+    source = ("--questions", tmp_path / "qa.csv", "--image-folder", tmp_path, "--split", "train=1")
+    assert run("--task", card(tmp_path, text), *source, "--out", tmp_path / "out") == 0
+    (found,) = support.truths(tmp_path / "out", "train")
+    assert json.loads(found)["value"] == 12.5
+
+
 def test_options_are_asked_for_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = "name: mcq\nkind: choice\nquestion: Which one?\n"
     pictures(tmp_path, ["0.png"])
@@ -338,10 +392,12 @@ def test_fields_with_a_box_get_the_size_of_their_image(tmp_path: Path) -> None:
     text = (
         "name: report\nkind: fields\nquestion: Fill it in.\n"
         'fields:\n  side: {kind: classification, question: "Which side?", labels: [left, right]}\n'
+        '  what: {kind: short_answer, question: "What?"}\n'
         '  place: {kind: localisation, question: "Where?"}\n'
     )
     pictures(tmp_path, ["0.png", "1.png"])
-    answer = {"side": "left", "place": {"boxes": [[10, 10, 30, 20]]}}
+    place = {"boxes": [[10, 10, 30, 20]]}
+    answer = {"side": "left", "what": {"answers": ["a cyst"]}, "place": place}
     rows = [{"image": f"{n}.png", "question": "Fill it in.", "answer": answer} for n in (0, 1)]
     (tmp_path / "qa.json").write_text(json.dumps(rows))
     source = ("--questions", tmp_path / "qa.json", "--image-folder", tmp_path, "--split", "train=1")
@@ -352,6 +408,7 @@ def test_fields_with_a_box_get_the_size_of_their_image(tmp_path: Path) -> None:
     said = (tmp_path / "out" / "dataset_card.md").read_text()
     assert "| side: left | 2 |" in said
     assert "| place: 1 boxes | 2 |" in said
+    assert "| what: (other answers) | 2 |" in said
     answer["place"] = {"boxes": [[10, 10, 90, 20]]}
     (tmp_path / "qa.json").write_text(json.dumps(rows))
     assert run(*given) == 2  # now that the size is known, the box leaves the image

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,6 +25,7 @@ from medreward.kinds.truth import ground_truth
 from medreward.priors.prompt import Prompt
 from medreward.scoring.task_book import name_tasks
 from medreward.scoring.trace import TraceRow
+from medreward.sheets.outlines import svg_outline
 from medreward.sheets.pictures import EmbeddedPicture, picture
 from medreward.sheets.shapes import named_boxes, predicted_shapes
 from medreward.sheets.view import Look, write_sheet
@@ -312,4 +314,36 @@ def test_fields_are_shown_beside_their_boxes(tmp_path: Path) -> None:
     write_sheet(path, tmp_path / "v.html", book=name_tasks([str(card)]))
     page = Page((tmp_path / "v.html").read_text(encoding="utf-8"))
     said = " ".join(page.text.split())
-    assert "finding: effusion <b> size: 3.2 cm 1 box As in the row" in said
+    assert "finding: effusion <b> size: 3.2 cm box: 1 box As in the row" in said
+
+
+def test_masks_are_drawn_along_their_pixels(tmp_path: Path) -> None:
+    card = tmp_path / "seg.yaml"
+    card.write_text("name: seg\nkind: segmentation\nquestion: Where?\n")
+    task = Task.load(str(card))
+    mask: Any = np.zeros((40, 60), np.uint8)
+    mask[10:20, 5:25] = 1
+    names = {"set": mask, "none": 0 * mask}
+    found = [a_row(name, task, ground_truth(task, one)) for name, one in names.items()]
+    path = tmp_path / "rows.parquet"
+    write_parquet(path, found)
+    said = TraceRow("x", prediction='{"polygons": [[0, 0, 9, 0, 9, 9, 0, 9]], "size": [60, 40]}')
+    (shape,) = predicted_shapes(said, task, {})
+    assert shape.path == "M0 0H9M0 9H9M0 0V9M9 0V9"
+    write_sheet(path, tmp_path / "v.html", book=name_tasks([str(card)]))
+    page = Page((tmp_path / "v.html").read_text(encoding="utf-8"))
+    (outline,) = (one for one in page.of("path") if one["class"] == "line s0")
+    assert outline["d"] == "M5 10H25M5 20H25M5 10V20M25 10V20"
+    text = " ".join(page.text.split())
+    assert "Target 1 mask As in the row" in text
+    assert "Target nothing to find As in the row" in text
+    assert "true mask [5, 10, 25, 20]" in text
+
+
+def test_outlines_of_large_masks_are_coarse() -> None:
+    mask: Any = np.zeros((3000, 4000), np.uint8)
+    mask[::2, ::2] = 1
+    assert svg_outline(mask) == "M0 0H4000M0 3000H4000M0 0V3000M4000 0V3000"
+    mask[:] = 0
+    mask[17, 1234] = 1
+    assert svg_outline(mask) == "M1232 16H1248M1232 32H1248M1232 16V32M1248 16V32"

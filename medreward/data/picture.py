@@ -32,6 +32,7 @@ from PIL import Image, ImageOps
 from medreward.data.image_file import open_image, path_within
 from medreward.data.sources.record import Picture, ReadingOptions, UnusableError
 
+TURNED = "turned as its EXIF orientation says"
 _SQUARE = 0.02  # by how much the sides of a pixel may differ
 _PHOTOMETRIC = 262  # the TIFF tag
 _DARK = ", and none of them is bright: fewer than 14 bits seem to be in use, so that it is dark"
@@ -168,7 +169,7 @@ def _picture(opened: Image.Image, reading: ReadingOptions, *, is_chosen: bool = 
     orientation = opened.getexif().get(0x0112, 1)
     upright = ImageOps.exif_transpose(opened) if orientation != 1 else opened
     if orientation != 1:
-        notes.append("turned as its EXIF orientation says")
+        notes.append(TURNED)
     if deep:
         most = max(high for _, high in upright.getextrema())
         notes.append(f"16 bits a colour: the upper 8 are taken{_DARK if most < 64 else ''}")

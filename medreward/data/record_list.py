@@ -96,8 +96,10 @@ def _unpacked(chunk: bytes | list[Record]) -> list[Record]:
 
 
 def _is_light(value: Any) -> bool:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return all(map(_is_light, value))
+    if isinstance(value, dict):
+        return all(map(_is_light, value.values()))
     return value is None or isinstance(value, str | int | float | NamedMasks)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from medreward.data.picture import png_bytes
+from medreward.data.picture import TURNED, png_bytes
 from medreward.data.render_cache import KeptImages, RenderCache
 from medreward.data.sources.boxes import by_reader, clean_boxes
 from medreward.data.sources.record import (
@@ -22,6 +22,9 @@ from medreward.data.sources.record import (
     UnusableError,
 )
 
+_WHOLE = "a box is the whole image: was it drawn, or filled in?"
+_BLANK = "all of its pixels have one value: it shows nothing"
+_ITS_PLACES = "; boxes and masks are taken as drawn on the turned image: look at them"
 LOOK_SIDES = (17, 16)  # width and height of the thumbnail by which pictures look alike
 
 
@@ -99,7 +102,7 @@ class Renderer:
             size=images.size,
             boxes=tuple(scale_box(box, images.old_size, images.size) for box in boxes),
             digest=images.digest,
-            remarks=(*(Remark(record.where, note) for note in images.notes), *said),
+            remarks=(*(Remark(record.where, _note(note, record)) for note in images.notes), *said),
             facts=images.facts,
             others=images.pngs[1:],
             readers=readers,
@@ -121,13 +124,25 @@ class Renderer:
             old_size=pictures[0].image.size,
             size=images[0].size,
             digest=b"".join(map(_digest, images)),
-            notes=tuple(note for picture in pictures for note in picture.notes),
+            notes=tuple(note for one in pictures for note in (*one.notes, *_blank(one.image))),
             facts=pictures[0].facts,
             look=_look(images[0]) if len(images) == 1 else b"",
         )
         if self.cache and key:
             self.cache.write(key, made)
         return made
+
+
+def _note(note: str, record: Record) -> str:
+    """Return what is said of a picture, with what it means for the places in it."""
+    has_places = bool(record.boxes) or (record.boxes is None and record.size is not None)
+    return f"{note}{_ITS_PLACES}" if note == TURNED and has_places else note
+
+
+def _blank(image: Image.Image) -> tuple[str, ...]:
+    """Return what is said of a picture that shows nothing; nothing of others."""
+    low_and_high = [image.getextrema()] if image.mode == "L" else image.getextrema()
+    return (_BLANK,) if all(low == high for low, high in low_and_high) else ()
 
 
 def _look(image: Image.Image) -> bytes:
@@ -186,7 +201,10 @@ def _boxes(
     """
     if record.size and record.size != size:
         old, new = ("{} x {}".format(*sides) for sides in (record.size, size))
-        raise UnusableError(f"its annotation is for an image of {old} pixels, it has {new}")
+        raise UnusableError(
+            f"its annotation is for an image of {old} pixels, it has {new}; resize one to the "
+            f"other, or take the size out of the annotation if only that is wrong"
+        )
     if not record.boxes:
         return (), record.readers, ()
     boxes: tuple[NamedBox, ...] = ()
@@ -199,6 +217,8 @@ def _boxes(
             readers.append((reader, len(kept)))
         elif len(record.readers) > 1:  # else this one would say that there is nothing
             said.append(Remark(record.where, "a reader left out: none of the boxes can be used"))
+    if any(tuple(box) == (0, 0, *size) for _, box in boxes):
+        said.append(Remark(record.where, _WHOLE))
     if not boxes:
         raise UnusableError("none of its boxes can be used: they have no area in the image")
     return boxes, tuple(readers) if record.readers else (), tuple(said)

@@ -50,6 +50,7 @@ from medreward.text.units import factor, unit_forms, unit_names, unit_of
 BEST_WRONG_NUMBER = 0.9
 _FIELDS = ("value", "low", "high", "unit", "tolerance", "relative")
 _TEXT = re.compile(r"\s*([-+\u2212]?\d+(?:[.,]\d+)?)\s*(\D*)")
+_THOUSANDS = re.compile(r"[-+\u2212]?[1-9]\d{0,2},\d{3}")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _SIGNED = re.compile(rf"([-+])({_GROUPED.pattern}|\d+(?:\.\d+)?)(%?)")
 _NOTHING = frozenset("fFivomk:,")  # what says nothing of a number
@@ -490,6 +491,11 @@ def _plain_target(where: str, target: object) -> Mapping[str, Any]:
         raise ConfigError(
             f'{where}: {quote(target)} is not a number, a text such as "3.2 cm", or a mapping such '
             f'as {{"value": 3.2, "unit": "cm", "tolerance": 0.1}}'
+        )
+    if _THOUSANDS.fullmatch(found[1]):
+        whole, decimal = found[1].replace(",", ""), found[1].replace(",", ".")
+        raise ConfigError(
+            f"{where}: {quote(target)} may be {whole} or {decimal}; write it without a comma"
         )
     number = found[1].replace("\u2212", "-").replace(",", ".")
     return {"value": float(number), "unit": found[2].strip()}

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from medreward.data.record_list import RecordList, number_values, short_hash
+from medreward.data.sources.annotated import split_of_path
 from medreward.data.sources.record import Record, Remark
 from medreward.data.splits import DEFAULT_FRACTIONS, SPLITS
 from medreward.errors import ConfigError
@@ -53,6 +54,8 @@ def label_names(task: Task, record: Record) -> tuple[str, ...]:
 def say_balance(records: Sequence[Record], task: Task, *, offer: bool) -> list[Remark]:
     """Return remarks on splits that lack a label, or have far more or less of it than others.
 
+    And where all images have the same label.
+
     Far is more than twice its share of the split's images, or less than half, where that share is
     at least ten.
 
@@ -67,6 +70,10 @@ def say_balance(records: Sequence[Record], task: Task, *, offer: bool) -> list[R
         sizes[str(record.split)] += 1
         found[str(record.split)].update(label_names(task, record))
     total = sum(found.values(), Counter[str]())
+    is_of_boxes = any(record.boxes is not None for record in records)
+    if len(total) == 1 and len(records) >= _ENOUGH and not is_of_boxes:
+        only = next(iter(total))
+        return [Remark("labels", "all images have the same one: there is nothing to tell", only)]
     if len(sizes) < 2 or len(total) > _MOST_LABELS:
         return []
     return [
@@ -75,6 +82,24 @@ def say_balance(records: Sequence[Record], task: Task, *, offer: bool) -> list[R
         if sizes[split]
         for what, detail in _lopsided(found[split], total, sizes[split] / len(records))
     ]
+
+
+def say_split_folders(records: Sequence[Record]) -> list[Remark]:
+    """Return a remark on images in folders named as two or more splits, where none is given.
+
+    >>> paths = ("train/1.png", "Test/2.png")
+    >>> [remark] = say_split_folders([Record(path, path, path, key=path) for path in paths])
+    >>> remark.where, remark.detail
+    ('2 images', 'train 1, test 1; a column of splits or a file for each split says what they are')
+    """
+    keys = (record.key.replace("\\", "/") for record in records if record.split is None)
+    counts = Counter(filter(None, map(split_of_path, keys)))
+    if len(counts) < 2:
+        return []
+    shown = ", ".join(f"{split} {counts[split]}" for split in SPLITS if counts[split])
+    what = "in folders named as splits, which are not used: splits are drawn"
+    detail = f"{shown}; a column of splits or a file for each split says what they are"
+    return [Remark(f"{sum(counts.values())} images", what, detail)]
 
 
 def _lopsided(

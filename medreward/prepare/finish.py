@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
@@ -67,14 +68,19 @@ def _finish_question(task: Task, record: Record, image: Rendered, resize: Resize
     truth = str(record.label)
     target = task.parse_target(target_of(task, truth))
     answer = kind_of(task).right(task, target, task.reward)
+    return FinishedTarget(truth, _counted_answers(task, target, answer), answer)
+
+
+def _counted_answers(task: Task, target: Any, answer: str) -> list[str]:
+    """Return what a right answer to a question is counted as."""
     if isinstance(target, ChoiceTarget):
-        return FinishedTarget(truth, [*target.letters], answer)
+        return [*target.letters]
     if Trait.MEASURED in task.traits:
-        return FinishedTarget(truth, ["(reports)"], answer)
+        return ["(reports)"]
     if Trait.NUMBER in task.traits:
-        return FinishedTarget(truth, ["(numbers)"], answer)
+        return ["(numbers)"]
     closed = is_closed(kind_of(task).row_task(task, target))
-    return FinishedTarget(truth, [answer.lower() if closed else "(other answers)"], answer)
+    return [answer.lower() if closed else "(other answers)"]
 
 
 def _finish_findings(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:
@@ -96,16 +102,19 @@ def _finish_fields(task: Task, record: Record, image: Rendered, resize: Resize) 
     sized = [_sized(true, image, resize) for true in target.targets]
     truth = kind_of(task).to_text(task, type(target)(tuple(sized)))
     task.parse_target(target_of(task, truth))  # now that the size is known: no box leaves the image
-    content = parse_json(truth)
-    named, counted, boxes = [], [], []
+    counted, shown, boxes = [], [], []
     for (name, field), true in zip(task.fields.items(), sized, strict=True):
         if isinstance(true, BoxTarget):
-            counted.append(f"{name}: {len(true.boxes)} boxes")
+            what = [f"{len(true.boxes)} boxes"]
+            answer = "1 box" if len(true.boxes) == 1 else what[0]
             boxes += [NamedBox(name, box.box) for box in true.boxes]
-        elif Trait.NAMES_LABELS in field.traits:
-            named.append(f"{name}: {content[name]}")
-    title = "; ".join([*named, *counted])
-    return FinishedTarget(truth, [*named, *counted] or ["(fields)"], title, tuple(boxes))
+        else:
+            answer = kind_of(field).right(field, true, field.reward)
+            is_open = kind_of(field).target_type is TargetType.QUESTION
+            what = _counted_answers(field, true, answer) if is_open else [answer]
+        counted += [f"{name}: {one}" for one in what]
+        shown.append(f"{name}: {answer}")
+    return FinishedTarget(truth, counted, "; ".join(shown), tuple(boxes))
 
 
 def _sized(true: Any, image: Rendered, resize: Resize) -> Any:
@@ -142,7 +151,9 @@ def _finish_boxes(task: Task, record: Record, image: Rendered, resize: Resize) -
     truth = ground_truth(task, {**several, "size": image.size, "seen": seen})
     whose = f" by {len(drawn)} readers" if len(drawn) > 1 else ""
     names = [box.name for box in image.boxes]
-    return FinishedTarget(truth, names, f"boxes: {len(image.boxes)}{whose}")
+    shown = ", ".join(f"{n} {name}" for name, n in Counter(names).items() if name)
+    title = f"boxes: {shown or len(names)}{whose}"
+    return FinishedTarget(truth, names, title)
 
 
 def _finish_series(task: Task, record: Record, image: Rendered, resize: Resize) -> FinishedTarget:

@@ -42,7 +42,7 @@ def with_label_sets(
     unknown = {key: counts[key] for key, meaning in known.items() if meaning is None}
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping) + _hint(unknown, unclear))
-    check_used(mapping, counts)
+    check_used(mapping, counts, records)
     kept = RecordList()
     remarks = []
     flagged = sum(isinstance(record.label, Flags) for record in records)

@@ -51,6 +51,9 @@ class Wishes(NamedTuple):
 _FLAGS = ("1", "1.0", "255", "65535", "True", "true")  # set, in columns and in masks
 _MOST_PROBLEMS = 20
 _TO_PIXELS = "; --mask-regions pixels takes the masks themselves"
+_EACH_VALUE = (
+    "\nwhere each value, or colour, of a mask is an object of its own: --mask-regions instances"
+)
 _DROPPED = "left out: its label is mapped to nothing"
 
 
@@ -166,7 +169,7 @@ def _with_labels(records: Sequence[Record], task: Task, mapping: Mapping[str, st
     unknown = {key: n for key, n in counts.items() if known[key] is None}
     if unknown:
         raise ConfigError(unknown_labels(task, unknown, mapping))
-    check_used(mapping, counts)
+    check_used(mapping, counts, records)
     kept = RecordList()
     remarks = [*_by_place(task, counts, mapping)]
     for record in records:
@@ -250,7 +253,7 @@ def _with_boxes(records: Sequence[Record], task: Task, wishes: Wishes) -> Settle
             f"(--box-columns or --corner-columns name those of a CSV file)"
         )
     counts = Counter(box.name for record in records for box in record.boxes or ())
-    check_used(mapping, counts)
+    check_used(mapping, counts, records)
     mapping, remarks = _only_label(task, counts, mapping)
     names = {mapping.get(name, name) for name in counts}
     for name in wanted:
@@ -307,10 +310,11 @@ def _check_classes(
         if mapping.get(name, name) in chosen and _class(task, mapping.get(name, name)) is None
     }
     if unknown:
-        numbered = len(task.labels) == 1 and all(name.isdecimal() for name in unknown)
-        hint = "\nwhere each value of a mask is an object of its own: --mask-regions instances"
+        numbered = len(task.labels) == 1 and all(
+            name.replace(",", "").isdecimal() for name in unknown
+        )
         raise ConfigError(
-            unknown_labels(task, unknown, mapping, "boxes") + (hint if numbered else "")
+            unknown_labels(task, unknown, mapping, "boxes") + (_EACH_VALUE if numbered else "")
         )
 
 

@@ -28,7 +28,9 @@ _FLAT = 16  # grey values between the darkest and the brightest of a picture tha
 _BANDS = 16  # of 16 bits: fewer bits than bands differ, so that one band at least is the same
 _NEXT = 8  # neighbours in the order of a band that each picture is held against
 _MOST_PAIRS = 100_000
-_BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
+_BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
+    axis=1, dtype=np.uint8
+)
 
 
 class LookAlikes:

@@ -50,7 +50,7 @@ def settle_masks(
             mapped or wanted that no mask has.
     """
     counts = Counter(name for record in records for name in _names(record.label))
-    check_used(mapping, counts)
+    check_used(mapping, counts, records)
     renamed = {name: mapping.get(name, name) for name in counts}
     chosen = _choose(task, renamed, counts, wanted)
     remarks = _say_choice(renamed, records, chosen)
@@ -138,6 +138,15 @@ def mask_truth(task: Task, truth: str, size: Size, seen: Size | None) -> str:
     if seen:
         target = replace(target, seen=(float(seen[0]), float(seen[1])))
     return ground_truth(task, target)
+
+
+def mask_counts(task: Task, truth: str) -> tuple[str, ...]:
+    """Return the packed run lengths of the masks of a ground truth; none where it has none."""
+    if not {Trait.PIXELS, Trait.PLACES} & task.traits or Trait.FIELDS in task.traits:
+        return ()
+    target = task.parse_target(target_of(task, truth))
+    masks = getattr(target, "masks", (target,))
+    return tuple(mask.counts for mask in masks if isinstance(mask, MaskTarget))
 
 
 def mask_names(task: Task, truth: str) -> list[str]:

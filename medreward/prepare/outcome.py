@@ -107,13 +107,14 @@ class RecordOutcome:
 
 def _tile_to_json(tile: Tile) -> list[Any]:
     boxes = [[name, list(box)] for name, box in tile.boxes]
-    return [tile.rank, tile.title, tile.id, base64.b64encode(tile.png).decode("ascii"), boxes]
+    png = base64.b64encode(tile.png).decode("ascii")
+    return [tile.rank, tile.title, tile.id, png, boxes, list(tile.masks)]
 
 
 def _tile_from_json(content: list[Any]) -> Tile:
-    rank, title, name, png, boxes = content
+    rank, title, name, png, boxes, *masks = content  # a part of an older version has no masks
     found = [NamedBox(label, tuple(box)) for label, box in boxes]
-    return Tile(int(rank), title, name, base64.b64decode(png), found)
+    return Tile(int(rank), title, name, base64.b64decode(png), found, *masks)
 
 
 class Identities:

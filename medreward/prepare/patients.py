@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _LARGEST = 0.5  # share of the images of one patient
+_FEWEST_PATIENTS = 2  # up to which a column is rather one of sexes, sides or sites
 _FEWEST = 3  # images below which nothing is said
 _WHERE = "patients"
 
@@ -66,10 +67,10 @@ def _known(
     if len(own) < len(records):
         yield Remark(_WHERE, f"{len(records) - len(own)} images have none; each is its own")
     largest = max(sizes.values())
-    if len(sizes) <= 2 or largest > _LARGEST * len(own):
+    if len(sizes) <= _FEWEST_PATIENTS or largest > _LARGEST * len(own):
         yield Remark(
             _WHERE,
-            "nearly all images are one patient's: is that the patient?",
+            "very few, or one of them has most of the images: is that the patient?",
             f"{len(sizes)} in all, the largest with {largest} of {len(own)} images",
         )
     asked = DEFAULT_FRACTIONS if fractions is None else fractions

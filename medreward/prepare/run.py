@@ -30,11 +30,11 @@ from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.truth import target_of
 from medreward.perception.copies import transform_copies
 from medreward.perception.sides import check_task
-from medreward.prepare.balance import say_balance, stratify
+from medreward.prepare.balance import say_balance, say_split_folders, stratify
 from medreward.prepare.dataset_card import CardFacts, Summary, card, card_facts
 from medreward.prepare.finish import finish_target
 from medreward.prepare.labels import settle_labels, settle_unsaid
-from medreward.prepare.masks import mask_names
+from medreward.prepare.masks import mask_counts, mask_names
 from medreward.prepare.options import Options
 from medreward.prepare.outcome import Identities, RecordOutcome
 from medreward.prepare.output import CARD, ORDER, SHEET, kept_images, partial_folder, publish
@@ -273,13 +273,21 @@ def _settled(
         skip=options.on_error == "skip",
     )
     drawn = any(record.split is None for record in records)
+    ignored = say_split_folders(records)
     if options.stratify:
         records = stratify(records, task, options.fractions, options.seed)
     records = assign_splits(records, None if options.stratify else options.fractions, options.seed)
     check_groups(records, private=source.private)
     patients = patient_remarks(records, options.fractions, has_splits=not drawn)
     records = limit_splits(records, options.limit, options.seed)
-    remarks = [*source.remarks, *unsaid, *left_out, *patients, *_untold(task, prompts, options)]
+    remarks = [
+        *source.remarks,
+        *unsaid,
+        *left_out,
+        *ignored,
+        *patients,
+        *_untold(task, prompts, options),
+    ]
     if options.asking is not None and task.reward.frame != RewardSettings().frame:
         what = "not used: grounding questions ask for pixels of the image in the row"
         remarks.append(Remark("the card's frame", what, task.reward.frame))
@@ -463,7 +471,7 @@ class _Run:
             asked=tuple(asked),
             left_out=tuple(one.text for prompt in prompts for one in prompt.left_out),
             example=self._example(str(record.split), prompts),
-            tile=self._tile(record, result, title, boxes or result.boxes),
+            tile=self._tile(record, result, title, boxes, truth),
         )
 
     def _example(self, split: str, prompts: Sequence[Prompt]) -> str:
@@ -474,12 +482,13 @@ class _Run:
         return shown_prompt(prompts[0])
 
     def _tile(
-        self, record: Record, result: Rendered, title: str, boxes: Sequence[NamedBox]
+        self, record: Record, result: Rendered, title: str, boxes: Sequence[NamedBox], truth: str
     ) -> Tile | None:
         if record.id not in self._ranks or not result.png:
             return None
         heading, rank = f"{record.split}: {title}", self._ranks[record.id]
-        return Tile(rank, heading, record.id, result.png, boxes)
+        masks = mask_counts(self.task, truth)
+        return Tile(rank, heading, record.id, result.png, boxes or result.boxes, masks)
 
     def _prompts_of(self, record: Record, truth: str) -> PromptBuilder:
         """Return what makes the prompt of a record, which may have a question of its own."""

@@ -7,12 +7,13 @@ from typing import Any
 
 from rapidfuzz import process, utils
 
-from medreward.data.sources.record import printable
-from medreward.errors import expected, quote
+from medreward.data.sources.record import Record, Remark, printable, report_lines
+from medreward.errors import ConfigError, expected, quote
 from medreward.kinds.base import TargetType, kind_of
 from medreward.task.task import Task
 
 _MOST_NAMED = 20
+_MOST_PROBLEMS = 10
 
 
 def key_of(label: Any) -> str:
@@ -51,9 +52,18 @@ def unknown_labels(
     )
 
 
-def check_used(mapping: Mapping[str, str], counts: Iterable[str]) -> None:
-    """Raise `ConfigError` for a mapping of a label that the data do not have."""
+def check_used(
+    mapping: Mapping[str, str], counts: Iterable[str], records: Iterable[Record] = ()
+) -> None:
+    """Raise `ConfigError` for a mapping of a label that the data do not have.
+
+    Labels of records that cannot be used are not known, so that their problems are said too.
+    """
     present = set(counts)
     for old in mapping:
         if old not in present:
-            raise expected("--map: label in the data", old, sorted(present))
+            error = expected("--map: label in the data", old, sorted(present))
+            problems = [Remark(one.where, one.problem) for one in records if one.problem]
+            lines = [f"of {len(problems)} images it is not known, as they cannot be used:"]
+            lines += report_lines(problems, _MOST_PROBLEMS)
+            raise ConfigError("\n".join([str(error), *lines])) if problems else error

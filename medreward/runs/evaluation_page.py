@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ from medreward.sheets.evaluation import (
     TextTable,
     round_out,
 )
+from medreward.sheets.outlines import mask_shape
 from medreward.sheets.pictures import Shape, picture, styles
 from medreward.sheets.shapes import named_boxes
 from medreward.sheets.view import Drawing
@@ -359,21 +359,14 @@ def _shapes(task: Task, one: Prediction) -> list[Shape]:
     if place is not None and isinstance(one.said, Mapping) and place in one.said:
         return _shapes(task.fields[place], one.said[place])
     if kind_of(task).target_type is TargetType.MASK:
-        return [
-            *_around(one.target.rle(), Shape((0, 0, 0, 0), "", 0, "around the true mask")),
-            *_around(one.said, Shape((0, 0, 0, 0), "mask", 1, "predicted")),
+        masks = [
+            mask_shape(one.target.rle(), "", 0, "true mask"),
+            one.said and mask_shape(one.said, "mask", 1, "predicted"),
         ]
+        return [shape for shape in masks if shape]
     names = [label.name for label in task.labels]
     true = named_boxes(kind_of(task).to_text(task, one.target), task.kind, task) or []
     return [*true, *_predicted(one.said, names)]
-
-
-def _around(rle: dict[str, Any] | None, shape: Shape) -> list[Shape]:
-    """Return the box around a mask, none of an empty one."""
-    if rle is None or not coco().area(rle):
-        return []
-    x, y, width, height = (float(v) for v in coco().toBbox(rle))
-    return [replace(shape, box=(x, y, x + width, y + height))]
 
 
 def _predicted(said: Any, names: Sequence[str]) -> list[Shape]:

@@ -22,19 +22,22 @@ STYLES = 6  # colours, each with a dash pattern of its own
 
 @dataclass(frozen=True)
 class Shape:
-    """A box or a point over a picture.
+    """A box, a point or a mask over a picture.
 
     Attributes:
         box: in pixels of the stored picture; of a point, its place twice.
         name: its class, or "" where there are no classes.
         style: which colour and dash pattern, from 0 to `STYLES` - 1.
         note: what is said of it beside its class and corners.
+        path: of a mask, its outline as an SVG path in pixels of the stored picture; `box` is
+            around it.
     """
 
     box: Box
     name: str
     style: int
     note: str = ""
+    path: str = ""
 
     @property
     def is_point(self) -> bool:

@@ -1,28 +1,32 @@
-"""The boxes or points of a row's target and of an answer, as shapes to draw."""
+"""The boxes, points or masks of a row's target and of an answer, as shapes to draw."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from medreward.checks import number
 from medreward.errors import ConfigError
 from medreward.files.reading import parse_json
-from medreward.geometry.places import MaskPlaces, PointTarget, bounds, parse_places
+from medreward.geometry.masks import parse_mask
+from medreward.geometry.places import MaskPlaces, PointTarget, parse_places
 from medreward.geometry.regions import BoxTarget, TrueBox
 from medreward.kinds.base import TargetType, kind_of, target_type_of
 from medreward.scoring.trace import TraceRow
+from medreward.sheets.outlines import mask_shape
 from medreward.sheets.pictures import Shape, styles
 from medreward.task.task import Task
+from medreward.task.traits import Trait
 
 _UNNAMED = 1  # the style of what is predicted without a class; true boxes without one have 0
 
 
 def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
-    """Return the boxes of a ground truth, or None where it is not one of boxes.
+    """Return the boxes or masks of a ground truth, or None where it is not one of places.
 
     Labels are read as they stand where the task is not known. Of several annotators, each has the
-    boxes drawn, with who drew them. Of masks to point at, the box around each is drawn.
+    boxes drawn, with who drew them. Of masks the outlines are drawn.
 
     >>> [shape.title for shape in named_boxes("[[0, 0, 4, 2]]", "localisation", None)]
     ['true [0, 0, 4, 2]']
@@ -32,7 +36,7 @@ def named_boxes(truth: str, kind: str, task: Task | None) -> list[Shape] | None:
 
 
 def _no_shapes(truth: str, task: Task | None) -> None:
-    """Say that a target is shown as text: labels, and masks."""
+    """Say that a target is shown as text, as labels are."""
 
 
 def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
@@ -41,7 +45,8 @@ def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
     if target is None:
         return None
     if isinstance(target, MaskPlaces):
-        return [Shape(box, "", 0, "around a true mask") for box in bounds(target)]
+        found = [mask_shape(mask.rle(), "", 0, "true mask") for mask in target.masks]
+        return [shape for shape in found if shape]
     lists = target.annotators
     style = styles([*names, ""])
     return [
@@ -49,6 +54,21 @@ def _box_shapes(truth: str, task: Task | None) -> list[Shape] | None:
         for i, boxes in enumerate(lists)
         for box in boxes
     ]
+
+
+def _mask_shapes(truth: str, task: Task | None) -> list[Shape] | None:
+    """Return the outline of a mask; nothing where no pixel of it is set."""
+    shape = _mask(truth, Shape((0, 0, 0, 0), "", 0, "true mask"))
+    return shape if shape is None else [one for one in (shape,) if one.path]
+
+
+def _mask(text: str, like: Shape) -> Shape | None:
+    """Return a mask that a text holds, without an outline where it is empty; None if it is none."""
+    try:
+        rle = parse_mask(parse_json(text)).rle()
+        return mask_shape(rle, like.name, like.style, like.note) or like
+    except (ValueError, RecursionError):
+        return None
 
 
 def _field_shapes(truth: str, task: Task | None) -> list[Shape] | None:
@@ -61,7 +81,8 @@ def _field_shapes(truth: str, task: Task | None) -> list[Shape] | None:
     except (ConfigError, LookupError, TypeError):
         return None
     field = task.fields[place]
-    return SHAPES[kind_of(field).target_type](own, field)
+    shapes = SHAPES[kind_of(field).target_type](own, field)
+    return shapes and [replace(one, name=one.name or place) for one in shapes]
 
 
 # How a ground truth is drawn, by the type of the kind's targets.
@@ -73,7 +94,7 @@ SHAPES: Mapping[TargetType, Callable[[str, Task | None], list[Shape] | None]] = 
     TargetType.LABELS: _no_shapes,
     TargetType.BOXES: _box_shapes,
     TargetType.SERIES: _no_shapes,
-    TargetType.MASK: _no_shapes,
+    TargetType.MASK: _mask_shapes,
     TargetType.PLACES: _box_shapes,
 }
 
@@ -86,6 +107,9 @@ def predicted_shapes(answer: TraceRow, task: Task | None, style: Mapping[str, in
     """
     if task is not None and SHAPES[kind_of(task).target_type] is _no_shapes:
         return []
+    if task is not None and Trait.PIXELS in task.traits:
+        shape = _mask(answer.prediction or "", Shape((0, 0, 0, 0), "", _UNNAMED, "predicted"))
+        return [shape] if shape and shape.path else []
     points = _points(answer.prediction or "")
     if points:
         return [Shape((x, y, x, y), "", _UNNAMED, "predicted") for x, y in points]

@@ -33,6 +33,7 @@ from medreward.task.task import Task
 from medreward.text.reasons import REASONS
 
 _MOST_TEXT = 20_000  # characters of one text
+_PLURALS = {"box": "boxes", "mask": "masks"}
 _FEW_BOXES = 8  # up to so many, each has its class written beside it
 
 
@@ -90,14 +91,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Card:
-    """What the sheet shows of a row; `boxes` is None where its target has no boxes.
+    """What the sheet shows of a row; `found` is None where its target has no boxes or masks.
 
     `fields` are the right answers in the fields of a target that has several.
     """
 
     number: int
     facts: Mapping[str, str]
-    boxes: int | None
+    found: str | None
     fields: Mapping[str, str]
     drawings: Sequence[Drawing]
     prompt: Sequence[tuple[str, str]]
@@ -172,7 +173,7 @@ def _card(entry: Entry, look: Look, order: str, book: TaskBook) -> Card:
     return Card(
         number=entry.number,
         facts=facts,
-        boxes=None if shapes is None else len(shapes),
+        found=_found(shapes, task),
         fields=shown_fields(facts["target"], task),
         drawings=_drawings(pictures, shapes or (), facts),
         prompt=[_message(message, knowledge) for message in row["prompt"] or []],
@@ -187,6 +188,16 @@ def _card(entry: Entry, look: Look, order: str, book: TaskBook) -> Card:
         ],
         hidden=len(answers) - len(shown),
     )
+
+
+def _found(shapes: Sequence[Shape] | None, task: Task | None) -> str | None:
+    """Return how many boxes or masks a target has, with the field that it is of, if any."""
+    if shapes is None:
+        return None
+    count = Counter("mask" if shape.path else "box" for shape in shapes)
+    parts = [f"1 {what}" if n == 1 else f"{n} {_PLURALS[what]}" for what, n in count.items()]
+    place = task.place_field if task else None
+    return (f"{place}: " if place else "") + (" and ".join(parts) or "nothing to find")
 
 
 def _task(row: Mapping[str, Any], book: TaskBook) -> Task | None:
@@ -204,7 +215,8 @@ def _drawings(
     for i, one in enumerate(pictures):
         alt = f"image {i + 1} of {len(pictures)} of row {facts['id']}"
         over = shapes if i == 0 else ()
-        drawings.append(Drawing(one, over, f"{alt}, with {len(over)} true boxes" if over else alt))
+        what = "masks" if any(shape.path for shape in over) else "boxes"
+        drawings.append(Drawing(one, over, f"{alt}, with {len(over)} true {what}" if over else alt))
     return drawings
 
 
@@ -218,8 +230,9 @@ def _answer_drawing(
     boxes = predicted_shapes(answer, task, style)
     if not boxes or not pictures:
         return None
-    what = "points" if boxes[0].is_point else "boxes"
-    note = f"{len(boxes)} predicted {what} and {len(truth)} true boxes"
+    what = "masks" if boxes[0].path else "points" if boxes[0].is_point else "boxes"
+    true = "masks" if any(shape.path for shape in truth) else "boxes"
+    note = f"{len(boxes)} predicted {what} and {len(truth)} true {true}"
     return Drawing(pictures[0], [*truth, *boxes], note)
 
 

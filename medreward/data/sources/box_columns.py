@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from medreward.errors import ConfigError, quote
@@ -23,6 +23,7 @@ _CORNERS = (
 _WITH_SIDES = (*_SIDES, *((x, y, *rest) for x, y in _MINS for rest in (_SIDES[0][2:], ("w", "h"))))
 _AS_SIDES = {"width", "height", "w", "h", "dx", "dy"}
 _AS_CORNERS = {name for four in _CORNERS for name in four[2:]}
+_NEAR = 1.0  # by which sides of a box may be rounded
 _ONE = ("bbox", "bboxes", "box", "boundingbox")
 
 
@@ -87,6 +88,55 @@ def check_box_columns(names: Sequence[str], *, corners: bool) -> None:
             f"{own}: {quote(ends[0])} and {quote(ends[1])} are named as {found}, and this option "
             f"is for {wanted}: {other} {' '.join(names)}"
         )
+
+
+def find_size_columns(names: Sequence[str], used: Sequence[str]) -> tuple[str, str] | None:
+    """Return the columns that by their names hold width and height of the image, if any.
+
+    >>> find_size_columns(["image", "x1", "y1", "x2", "y2", "Width", "Height"], ["x1"])
+    ('Width', 'Height')
+    """
+    plain = {_plain(name): name for name in reversed(names) if name not in used}
+    for before in ("image", "img", "original", "orig", "full", ""):
+        width, height = plain.get(f"{before}width"), plain.get(f"{before}height")
+        if width and height:
+            return width, height
+    return None
+
+
+def is_size_of_boxes(
+    rows: Iterable[Mapping[str, str]], box: Sequence[str], size: tuple[str, str], *, corners: bool
+) -> bool:
+    """Whether columns of a width and height are the boxes' own, beside their corners.
+
+    >>> row = {"x1": "2", "y1": "3", "x2": "12", "y2": "8", "width": "10", "height": "5"}
+    >>> is_size_of_boxes([row], ("x1", "y1", "x2", "y2"), ("width", "height"), corners=True)
+    True
+    """
+    found = False
+    for row in rows:
+        texts = [*numbers_of(row, box), *(row[name].strip() for name in size)]
+        try:
+            x1, y1, right, down, width, height = map(float, texts)
+        except ValueError:
+            continue  # without a box, or without a size
+        sides = (right - x1, down - y1) if corners else (right, down)
+        if abs(sides[0] - width) > _NEAR or abs(sides[1] - height) > _NEAR:
+            return False
+        found = True
+    return found
+
+
+def size_of(row: Mapping[str, str], columns: tuple[str, str] | None) -> tuple[int, int] | None:
+    """Return the width and height of the image in a row, None where these are no whole numbers."""
+    if columns is None:
+        return None
+    try:
+        width, height = (float(row[name]) for name in columns)
+    except ValueError:
+        return None
+    is_whole = width >= 1 and height >= 1 and width % 1 == 0 and height % 1 == 0
+    return (int(width), int(height)) if is_whole else None
 
 
 def numbers_of(row: Mapping[str, str], columns: Sequence[str]) -> list[str]:

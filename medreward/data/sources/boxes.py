@@ -13,6 +13,9 @@ from medreward.geometry.regions import Box
 
 EMPTIED = "left out: none of what is annotated in it has a box that can be used"
 NO_BOX = "left out: none of its boxes can be used"
+AGAIN = "the same box with the same name again: kept once"
+FAR = "box reaches far out of the image, clipped: was it drawn on an image of another size?"
+_FAR = 0.05  # of the image's side
 TURNED = "a turned box: the upright one around it is taken"
 
 
@@ -74,18 +77,31 @@ def clean_boxes(
 ) -> tuple[tuple[NamedBox, ...], list[Remark]]:
     """Return the boxes clipped to the image, without degenerate ones, and what was done.
 
-    A box is degenerate if it has no area, as given or within the image.
+    A box is degenerate if it has no area, as given or within the image. The same one is kept once.
+
+    >>> nodule = NamedBox("nodule", (2, 2, 9, 9))
+    >>> clean_boxes([nodule, nodule], (20, 20), "1.png")[0]
+    (NamedBox(name='nodule', box=(2, 2, 9, 9)),)
     """
-    kept, remarks = [], []
-    for name, box in boxes:
+    given = [*boxes]
+    once = dict.fromkeys(given)
+    kept, remarks = [], [Remark(where, AGAIN)] * (len(once) < len(given))
+    for name, box in once:
         clipped = _clipped(box, size) if size else box
         if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
             remarks.append(Remark(where, "degenerate box dropped", f"{name} {shown_box(box)}"))
             continue
         if clipped != box:
-            remarks.append(Remark(where, "box clipped to the image", f"{name} {shown_box(box)}"))
+            what = FAR if size and _is_far(box, size) else "box clipped to the image"
+            remarks.append(Remark(where, what, f"{name} {shown_box(box)}"))
         kept.append(NamedBox(name, clipped))
     return tuple(kept), remarks
+
+
+def _is_far(box: Box, size: tuple[int, int]) -> bool:
+    width, height = size
+    over = max(-box[0] / width, -box[1] / height, box[2] / width - 1, box[3] / height - 1)
+    return over > _FAR
 
 
 def by_reader(
@@ -118,10 +134,11 @@ def missing_names(given: Iterable[NamedBox], kept: Iterable[NamedBox]) -> tuple[
     """Return the name of each box that was given and not kept, sorted.
 
     >>> a, b = NamedBox("a", (0, 0, 1, 1)), NamedBox("b", (0, 0, 0, 0))
-    >>> missing_names([a, b, b], [a])
-    ('b', 'b')
+    >>> missing_names([a, a, b], [a])
+    ('b',)
     """
-    missing = Counter(box.name for box in given) - Counter(box.name for box in kept)
+    once = dict.fromkeys(given)  # as `clean_boxes` keeps them
+    missing = Counter(box.name for box in once) - Counter(box.name for box in dict.fromkeys(kept))
     return tuple(sorted(missing.elements()))
 
 

@@ -7,9 +7,10 @@ boxes, regions of many objects (``iscrowd``) among them.
 from __future__ import annotations
 
 import argparse
+import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ from medreward.data.sources.boxes import (
     EMPTIED,
     TURNED,
     around_rotated,
+    box_around,
     check_pixels,
     clean_boxes,
     missing_names,
@@ -47,6 +49,7 @@ _DOUBTFUL = {
     "ignore": "marked to be ignored in scoring: taken as what is in the image",
 }
 _FAR = 1.1  # times the image's side
+_NEAR = 1.5  # pixels by which a box and the one around its outline may differ
 _CROWD_MASK = "crowd annotation: its pixels are taken, as all of its name are one mask"
 
 
@@ -271,6 +274,7 @@ class _BoxNotes(_Notes):
         self.boxes: dict[Any, list[NamedBox]] = defaultdict(list)
         self.crowds: dict[Any, list[str]] = defaultdict(list)
         self.unboxed: dict[Any, list[str]] = defaultdict(list)
+        self.corners = self.sides = 0  # boxes that by area or outline are the one or the other
         super().__init__(content, images)
 
     def add_targets(
@@ -290,8 +294,14 @@ class _BoxNotes(_Notes):
         """Raise `ConfigError` for corners in place of x, y, width, height.
 
         They are taken as such where half of the boxes would reach far over the border of their
-        images, and all of them make sense as corners.
+        images, and all of them make sense as corners; or where area or outline say so.
         """
+        if self.corners > self.sides:
+            raise ConfigError(
+                f"{file}: {self.corners} of {self.corners + self.sides} boxes are x1, y1, x2, y2 "
+                f"by the area or outline of their annotations; COCO's form is x, y, x2 - x1, "
+                f"y2 - y1: convert them"
+            )
         total = far = 0
         for key, boxes in self.boxes.items():
             width, height = self.sizes[key] or (0, 0)
@@ -325,12 +335,45 @@ class _BoxNotes(_Notes):
         x, y, width, height = (float(v) for v in numbers)
         if not all(abs(v) < 1e9 for v in (x, y, width, height)):
             raise ValueError(f"{where}: bbox {quote(note['bbox'])} is not finite")
+        form = _form_of(note, (x, y, width, height))
+        self.corners += form == "corners"
+        self.sides += form == "sides"
         box = x, y, x + width, y + height
         angle = _angle(note)
         if angle:
             box = around_rotated(box, angle)
             self.said[key].append(TURNED)
         self.boxes[key].append(NamedBox(name, box))
+
+
+def _form_of(note: Any, numbers: tuple[float, float, float, float]) -> str:
+    """Return "corners" or "sides" where a box's area or polygons fit one of them alone, else "".
+
+    >>> _form_of({"area": 80}, (10, 10, 20, 18)), _form_of({"area": 360}, (10, 10, 20, 18))
+    ('corners', 'sides')
+    """
+    x, y, right, down = numbers
+    boxes = {"sides": (x, y, x + right, y + down), "corners": (x, y, right, down)}
+    points = [*_points(note.get("segmentation"))]
+    area = note.get("area")
+    fitting = set()
+    for form, (x1, y1, x2, y2) in boxes.items():
+        if points:
+            around = box_around(points)
+            fits = all(abs(a - b) <= _NEAR for a, b in zip(around, (x1, y1, x2, y2), strict=True))
+        else:
+            fits = isinstance(area, int | float) and math.isclose(
+                area, (x2 - x1) * (y2 - y1), rel_tol=0.01
+            )
+        fitting |= {form} if fits and x1 < x2 and y1 < y2 else set()
+    return fitting.pop() if len(fitting) == 1 else ""
+
+
+def _points(segmentation: Any) -> Iterator[tuple[float, float]]:
+    """Yield the corners of polygons; none of what has another form, which is looked at later."""
+    for polygon in segmentation if isinstance(segmentation, list) else ():
+        if isinstance(polygon, list) and all(isinstance(v, int | float) for v in polygon):
+            yield from zip(polygon[::2], polygon[1::2], strict=False)
 
 
 class _MaskNotes(_Notes):

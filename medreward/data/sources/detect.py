@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from medreward.data.image_file import SUFFIXES
+from medreward.data.sources.mask_names import in_place_of_classes, pair_by_folders
 from medreward.data.sources.table import files_in, is_picture
 from medreward.data.splits import split_or_none
 from medreward.errors import ConfigError, quote
@@ -87,7 +88,11 @@ def _folder(folder: Path, given: Collection[str]) -> Detected:
     tables = [p for p in paths if p.lower().endswith((".csv", ".tsv"))]
     if len(tables) == 1:
         return _table(folder / tables[0], folder, given)
-    if any(is_picture(p) and len(PurePath(p).parts) > 1 for p in paths):
+    pictures = [p for p in paths if is_picture(p)]
+    if in_place_of_classes(pair_by_folders(pictures)):
+        both = ["--images", str(folder), "--masks", str(folder)]
+        return Detected(both, ["its folders of images and masks hold the same names"])
+    if any(len(PurePath(p).parts) > 1 for p in pictures):
         return Detected(["--folders", str(folder)], ["its folders have images: a class each"])
     many = f"{len(tables)} tables ({', '.join(tables[:5])}): give one of them" if tables else ""
     raise ConfigError(f"{folder}: {many or 'no layout is seen in it'}")

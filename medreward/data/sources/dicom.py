@@ -58,6 +58,7 @@ ALLOWED = (
 )
 _FACTS = ("Modality", "BodyPartExamined", "PhotometricInterpretation")  # counted in the card
 _DECODERS = "a decoder may be missing: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+_MADE = ("SEG", "RTDOSE", "REG")
 _WRITTEN_ON = ("US", "OT", "SC", "ES", "XC", "IVUS", "DOC")  # where scanners draw text into images
 _SQUARE = 0.02  # by how much the sides of a pixel may differ
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -129,7 +130,13 @@ def _load_frame(path: Path, reading: ReadingOptions) -> Picture:
             frame, note = _frame(header, reading.frame)
             pixels = _pixels(header, frame, reading)
             facts = {name: defined_term(name, header.get(name)) for name in _FACTS}
-            notes = (note, _burned_in(header, facts["Modality"]), _aspect(header))
+            modality = facts["Modality"]
+            notes = (
+                note,
+                _burned_in(header, modality),
+                _aspect(header),
+                _no_view(header, modality),
+            )
         except UnusableError:
             raise
         except Exception as error:  # noqa: BLE001 - pydicom reads an element when it is asked for
@@ -236,6 +243,20 @@ def _burned_in(header: Any, modality: str) -> str:
     if said or modality not in _WRITTEN_ON:
         return ""
     return f"modality {modality}, often with text burned in; its header does not say: look at it"
+
+
+def _no_view(header: Any, modality: str) -> str:
+    """Return what to say of pixels that are no picture as a reader sees it.
+
+    Presentation Intent Type and Image Type are defined in DICOM PS3.3, C.8.11.7 and C.7.6.1.1.2.
+    """
+    intent = str(header.get("PresentationIntentType") or "").strip().upper()
+    kinds = header.get("ImageType") or ()
+    if intent == "FOR PROCESSING":
+        return "raw data of a detector (FOR PROCESSING): readers see a FOR PRESENTATION file"
+    if not isinstance(kinds, str) and "LOCALIZER" in {str(kind).upper() for kind in kinds}:
+        return "a localizer by its ImageType: it shows where slices lie, and is none of them"
+    return f"modality {modality}: no picture, but made from one" if modality in _MADE else ""
 
 
 def _aspect(header: Any) -> str:

@@ -16,6 +16,11 @@ from medreward.data.sources.record import Record, Remark
 
 _BY_NAME = "in a sub-folder, found by its name"
 _BY_STEM = "the table gives no ending: found by its name without one"
+_TWO_FOLDERS = (
+    "several files in sub-folders have its name, and none is where the table says; the table has "
+    "to give the folder"
+)
+_TWO_ENDINGS = "several files have its name, with other endings; --image-suffix .EXT says which"
 _BY_NUMBER = "found by its number, which the table gives without leading zeros"
 
 
@@ -40,6 +45,9 @@ def find_files(
     placed, moved = RecordList(), Counter[str]()
     for record, is_there in zip(records, there, strict=True):
         found, how = ("", "") if is_there else finder.find(record.place[1])
+        if how and not found:
+            placed.append(replace(record, problem=how))
+            continue
         moved[how] += bool(found)
         place = (str(folder), found, *record.place[2:])
         placed.append(replace(record, place=place) if found else record)
@@ -47,7 +55,7 @@ def find_files(
 
 
 class _Finder:
-    """Paths by name, by name without ending, and by number; of several of one kind, none."""
+    """Paths by name, by name without ending, and by number; of several of one kind, no path."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._by_name: dict[str, str] = {}
@@ -62,15 +70,18 @@ class _Finder:
                 _add(self._by_number, int(stem), path)
 
     def find(self, written: str) -> tuple[str, str]:
-        """Return the path of a file and how it was found; two empty texts where it was not."""
+        """Return the path of a file and how it was found.
+
+        Two empty texts where it was not; where several have the name, only what is said of that.
+        """
         name = re.split(r"[/\\]", written)[-1]
-        found = self._by_name.get(name, "")
-        if found:
-            return found, _BY_NAME
+        if name in self._by_name:
+            found = self._by_name[name]
+            return found, _BY_NAME if found else _TWO_FOLDERS
         stem = _stem(name)
-        found = self._by_stem.get(name, "") if stem == name else ""
-        if found:
-            return found, _BY_STEM
+        if stem == name and stem in self._by_stem:
+            found = self._by_stem[stem]
+            return found, _BY_STEM if found else _TWO_ENDINGS
         found = self._by_number.get(int(stem), "") if stem.isdecimal() else ""
         is_padded = len(_stem(os.path.basename(found))) > len(stem)
         return (found, _BY_NUMBER) if is_padded else ("", "")

@@ -11,7 +11,12 @@ from medreward.data.image_file import open_image
 from medreward.data.picture import load_file
 from medreward.data.record_list import RecordList
 from medreward.data.sources.base import SourceType, option
-from medreward.data.sources.mask_names import find_derived, find_masks
+from medreward.data.sources.mask_names import (
+    find_derived,
+    find_masks,
+    in_place_of_classes,
+    pair_by_folders,
+)
 from medreward.data.sources.record import Record, Remark, Source, UnusableError, printable
 from medreward.data.sources.table import check_folder, files_in, is_picture
 from medreward.data.splits import split_or_none
@@ -55,6 +60,11 @@ def open_class_folders(folder: str | Path) -> Source:
     check_folder(folder)
     paths = files_in(Path(folder))
     found = [p for p in paths if is_picture(p) and len(PurePath(p).parts) > 1]
+    if two := in_place_of_classes(pair_by_folders(found)):
+        raise ConfigError(
+            f"{folder}: its folders {quote(two[0])} and {quote(two[1])} hold images and their "
+            f"masks, and no classes; --images {folder} --masks {folder} takes them as that"
+        )
     masks = find_masks(found)
     derived = find_derived(p for p in found if p not in masks)
     flat = {p for p in derived if _is_flat(Path(folder) / p)}

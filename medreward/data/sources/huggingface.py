@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medreward.data.picture import load_bytes
 from medreward.data.sources.base import SourceType, option
+from medreward.data.sources.measures import measured, say_measures
 from medreward.data.sources.objects import Found, class_name, read_objects
 from medreward.data.sources.record import (
     Picture,
@@ -53,6 +54,7 @@ class HuggingFaceDataset(SourceType):
             patient=arguments.patient_column,
             objects=arguments.objects_column,
             box_format=arguments.box_format,
+            measures=getattr(arguments, "measures", ()),
         )
 
 
@@ -65,6 +67,7 @@ def open_hugging_face(
     patient: str | None = None,
     objects: str | None = None,
     box_format: str | None = None,
+    measures: Sequence[str] = (),
 ) -> Source:
     """Return the images of a data set with its own splits.
 
@@ -79,6 +82,8 @@ def open_hugging_face(
         objects: column of objects with ``bbox`` and ``category``, in place of labels.
         box_format: "coco" or "voc", see `medreward.data.sources.objects.BOX_FORMATS`; None: what
             the boxes themselves allow, if that is one of the two.
+        measures: where labels are numbers, columns such as "unit" that belong to them, where the
+            data set has them.
 
     Raises:
         ConfigError: if ``datasets`` is not installed, the data set or a column is missing, or the
@@ -108,7 +113,9 @@ def open_hugging_face(
         _check_columns(str(name), data, {"image": image, what: named, "patient": patient})
         content[split] = _undecoded(data, image)
     if objects is None:
-        rows = {split: [Found(label=x) for x in _labels(d, label)] for split, d in parts.items()}
+        own = [one for one in measures if one in columns]
+        remarks += say_measures(Path(name).name, own)
+        rows = {split: _with_measures(d, _labels(d, label), own) for split, d in parts.items()}
     else:
         rows, said = read_objects(parts, objects, box_format)
         remarks += said
@@ -183,6 +190,15 @@ def _labels(data: Any, label: str) -> list[Any]:
         None if values is None else tuple(class_name(each, value) for value in values)
         for values in data[label]
     ]
+
+
+def _with_measures(data: Any, labels: Sequence[Any], names: Sequence[str]) -> list[Found]:
+    """Return the labels of a split, each with what the columns that belong to it say."""
+    if not names:
+        return [Found(label=label) for label in labels]
+    columns = [data[name] for name in names]
+    cells = zip(labels, *columns, strict=True)
+    return [Found(label=measured(x, dict(zip(names, own, strict=True)))) for x, *own in cells]
 
 
 class _FetchRow:

@@ -131,6 +131,9 @@ def _image(folder: Path, path: str, content: Any, pictures: PictureFinder) -> An
     )
     for number, shape in enumerate(content["shapes"], start=1):
         _add(image, shape, f"{folder / path}: shape {number}")
+    grouped = sum(shape.get("group_id") is not None for shape in content["shapes"])
+    if grouped:
+        image.said.append(_GROUPED)
     flags = content.get("flags") or {}
     if isinstance(flags, dict) and any(flags.values()):
         image.labels += [name for name, is_set in flags.items() if is_set]
@@ -204,6 +207,7 @@ def _box_of_mask(points: list[Point]) -> Box:
     return x1, y1, x2 + 1, y2 + 1
 
 
+_GROUPED = "shapes with a group_id, which may be parts of one object: each is one of its own"
 _DRAWN = {
     "polygon": _draw_corners,
     "rectangle": _draw_rectangle,

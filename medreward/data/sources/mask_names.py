@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from medreward.data.splits import split_or_none
 
 _WORDS = (
     r"mask|msk|segmentation|seg|label|gt|ground[ _-]?truth|truth|anno(?:tation)?|manual|outline"
@@ -15,6 +17,9 @@ _FOLDER = re.compile(
     r"(ground ?truth|gt|masks?|segmentations?|labels?|annotations?|contours?)"
     r"([_ -]?(png|images?|masks?))?",
     re.I,
+)
+_IMAGES = re.compile(
+    r"(jpeg|orig(inal)?|raw)?[_ -]?(images?|imgs?|pictures?|photos?|scans?|frames?|inputs?)", re.I
 )
 _JOINTS = re.compile(r"[_ .-]")
 
@@ -62,6 +67,48 @@ def _is_mask(stem: str, known: Collection[str], shared: Collection[tuple[str, st
     if not above or not _FOLDER.fullmatch(own):
         return False
     return (above, name) in shared or (above, os.path.basename(image)) in shared
+
+
+def pair_by_folders(paths: Iterable[str]) -> dict[str, str]:
+    """Return masks with their images, where folders such as masks and images hold the same names.
+
+    The folders may lie at any level. At least half of the masks have to have an image.
+
+    >>> pair_by_folders(["train/images/1.jpg", "train/masks/1_mask.png", "train/images/2.jpg"])
+    {'train/masks/1_mask.png': 'train/images/1.jpg'}
+    >>> pair_by_folders(["images/1.png", "masks/8.png", "masks/9.png", "mask/1.png"])
+    {}
+    """
+    images: dict[str, str] = {}
+    masks: dict[str, str] = {}
+    for path in paths:
+        parts = os.path.splitext(path)[0].split(os.sep)
+        for i, part in enumerate(parts[:-1]):
+            rest = os.path.join(*parts[:i], *parts[i + 1 :])
+            if _IMAGES.fullmatch(part):
+                images[rest] = path
+            elif _FOLDER.fullmatch(part):
+                masks[path] = rest
+    found = {path: images.get(rest) or images.get(image_stem(rest)) for path, rest in masks.items()}
+    paired = {path: image for path, image in found.items() if image}
+    return paired if 2 * len(paired) >= len(masks) else {}
+
+
+def in_place_of_classes(pairs: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the folders of images and of masks that stand where folders of classes would, if any.
+
+    That is at the top, or below a folder that is named as a split.
+
+    >>> in_place_of_classes({"train/masks/1.png": "train/images/1.png"})
+    ('images', 'masks')
+    >>> in_place_of_classes({"benign/masks/1.png": "benign/images/1.png"})
+    """
+    for mask, image in pairs.items():
+        own, other = image.split(os.sep), mask.split(os.sep)
+        at = 1 if own[0] == other[0] and split_or_none(own[0]) else 0
+        if own[at] != other[at]:
+            return own[at], other[at]
+    return None
 
 
 def find_derived(paths: Iterable[str]) -> dict[str, str]:

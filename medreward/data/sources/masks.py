@@ -2,7 +2,8 @@
 
 A mask has the path of its image, apart from the ending, and may have ``_mask``, ``_segmentation``
 or ``_seg``, and a number, before it; an image may have several. Its
-values are classes, 0 is background; ``--map 1=lesion`` names them. A box is drawn around each
+values are classes, 0 is background; ``--map 1=lesion`` names them, ``--map 128,0,0=lesion`` those
+that are colours, or a table of colours beside them does (`mask_files`). A box is drawn around each
 connected region (pixels that touch by side or corner), or around all pixels of a value.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from medreward.data.image_file import open_image, path_within
 from medreward.data.picture import load_file
+from medreward.data.sources.annotated import split_of_path
 from medreward.data.sources.base import IMAGES, SourceType, option
-from medreward.data.sources.mask_names import find_masks, image_stem, pair_by_rest
+from medreward.data.sources.mask_files import Mask, read_labelmap, read_mask
+from medreward.data.sources.mask_names import (
+    find_masks,
+    image_stem,
+    pair_by_folders,
+    pair_by_rest,
+)
 from medreward.data.sources.record import (
     ANY_OBJECT,
     NamedBox,
@@ -40,8 +47,8 @@ from medreward.geometry.value_boxes import boxes_of_values
 
 REGIONS = ("components", "whole", "instances")
 PIXELS = "pixels"  # no boxes, but the mask itself
-_LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".dib")
-_LOSS, _MOST_BETWEEN = 64, 0.02  # how far JPEG takes a value, and how many at edges
+_OTHER_PALETTE = "another colour for the same value of a mask than before: the values are taken"
+_INVERTED = "the mask's values reach all four corners: 0 has to be the background"
 _NO_MASK = "no mask; left out, as it may show something"
 
 
@@ -120,10 +127,14 @@ def open_mask_folder(
     check_folder(masks)
     images = [path for path in files_in(Path(folder)) if is_picture(path)]
     found = [path for path in files_in(Path(masks)) if is_picture(path)]
+    pairs: dict[str, str] = {}
     if Path(folder).resolve() == Path(masks).resolve():
-        named = find_masks(found)
+        pairs = pair_by_folders(found)
+        named = find_masks(found) | {*pairs}
         images, found = [p for p in images if p not in named], sorted(named)
     own, remarks = _masks_by_image(images, found)
+    for mask, image in pairs.items():
+        own[image] = sorted({*own[image], mask})
     records: list[Record] = []
     taken = _Taken(str(masks), regions, value)
     for number, image in enumerate(show_progress(images, desc="masks", unit="mask"), start=1):
@@ -131,8 +142,10 @@ def open_mask_folder(
             remarks.append(Remark(printable(image), _NO_MASK))
             continue
         place = (str(folder), image)
-        bare = Record(f"image-{number:06d}", printable(image), place, key=image)
+        name, split = f"image-{number:06d}", split_of_path(image)
+        bare = Record(name, printable(image), place, key=image, split=split)
         records.append(taken.add(bare, own[image]))
+    records = taken.finish(records)
     remarks += taken.remarks
     if not records:
         raise ConfigError(
@@ -140,7 +153,6 @@ def open_mask_folder(
             f"image, or with _mask, _segmentation or _seg and a number behind that, or all of them "
             f"differ from their images in the same words"
         )
-    remarks += _say_inverted(taken.inverted, len(records))
     used = {path for paths in own.values() for path in paths}
     remarks += [
         Remark(printable(p), "of no image by its name; left out") for p in found if p not in used
@@ -155,29 +167,92 @@ class _Taken:
     def __init__(self, folder: str, regions: str, value: int | None) -> None:
         self.folder, self.regions, self.value = folder, regions, value
         self.remarks: list[Remark] = []
-        self.inverted = 0
+        self.table = None if regions == "instances" else read_labelmap(folder)
+        self.counts: Counter[str] = Counter()
+        self.palette: dict[int, int] = {}
+        self.values: dict[str, int] = {}  # of masks of pixels without names, what their value is
+        self.has_names = False
 
     def add(self, record: Record, paths: Sequence[str]) -> Record:
         """Return a record with the target that its masks give, or with the problem of one."""
         try:
-            layers = [_values(self.folder, path) for path in paths]
+            masks = [read_mask(self.folder, path, self.table) for path in paths]
         except UnusableError as error:
             return replace(record, problem=str(error), **no_target(self.regions))
-        if any(layer.shape != layers[0].shape for layer in layers):
+        if any(mask.values.shape != masks[0].values.shape for mask in masks):
             problem = f"its masks ({', '.join(map(printable, paths))}) are not of one size"
             return replace(record, problem=problem, **no_target(self.regions))
-        self.inverted += any(map(_has_all_corners, layers))
-        if len(layers) > 1:
+        self._count(masks)
+        if len(masks) > 1:
             taken = "pixels" if self.regions == PIXELS else "boxes"
             self.remarks.append(
                 Remark(record.where, f"several masks: the {taken} of all are taken")
             )
-        size = layers[0].shape[1], layers[0].shape[0]
+        size = masks[0].values.shape[1], masks[0].values.shape[0]
         if self.regions == PIXELS:
-            where = f"{self.folder}: the mask of {record.where}"
-            return replace(record, label=_mask_of(layers, self.value, where), size=size)
-        boxes = tuple(box for layer in layers for box in boxes_of(layer, self.regions))
+            return replace(record, label=self._pixels(record, masks, size), size=size)
+        boxes = tuple(box for mask in masks for box in _boxes_in(mask, self.regions))
         return replace(record, boxes=boxes, size=size)
+
+    def finish(self, records: Sequence[Record]) -> list[Record]:
+        """Return the records with masks that all have names, where some have.
+
+        Raises:
+            ConfigError: if the value of the mask was given and some masks have names.
+        """
+        self.remarks += [
+            Remark(f"{n} of {len(records)} images", what) for what, n in sorted(self.counts.items())
+        ]
+        if self.regions != PIXELS or not self.has_names:
+            return [*records]
+        if self.value is not None:
+            raise ConfigError(
+                f"{self.folder}: --mask-value {self.value} chooses a whole number, and these masks "
+                f"have colours; --box-label NAME says which of them is meant"
+            )
+        return [self._named(record) for record in records]
+
+    def _named(self, record: Record) -> Record:
+        if not isinstance(record.label, dict) or record.size is None:
+            return record
+        value = self.values.get(record.id)
+        parts = () if value is None else ((str(value), record.label["counts"]),)
+        return replace(record, label=NamedMasks(record.size, parts))
+
+    def _count(self, masks: Sequence[Mask]) -> None:
+        self.counts.update({note for mask in masks for note in mask.notes})
+        if any(_has_all_corners(mask.values) for mask in masks):
+            self.counts[_INVERTED] += 1
+        for mask in masks:
+            colours = {} if mask.names or self.regions == "instances" else mask.palette
+            others = [i for i, c in colours.items() if self.palette.setdefault(i, c) != c]
+            self.counts[_OTHER_PALETTE] += bool(others)
+        self.counts = +self.counts
+
+    def _pixels(self, record: Record, masks: Sequence[Mask], size: tuple[int, int]) -> Any:
+        if not any(mask.names for mask in masks):
+            where = f"{self.folder}: the mask of {record.where}"
+            layers = [mask.values for mask in masks]
+            found = [int(layer.max()) for layer in layers if layer.any()]
+            if found:
+                self.values[record.id] = max(found)
+            return _mask_of(layers, self.value, where)
+        self.has_names = True
+        parts: dict[str, np.ndarray] = {}
+        for mask in masks:
+            for value in np.unique(mask.values).tolist():
+                if value:
+                    name, own = mask.name(value), mask.values == value
+                    parts[name] = own | parts.get(name, False)
+        runs = ((name, parse_mask(own.astype(np.uint8)).counts) for name, own in parts.items())
+        return NamedMasks(size, tuple(runs))
+
+
+def _boxes_in(mask: Mask, regions: str) -> Iterator[NamedBox]:
+    """Yield the boxes of a mask by the names of its values."""
+    names = {str(value): name for value, name in mask.names.items()}
+    for box in boxes_of(mask.values, regions):
+        yield box._replace(name=names.get(box.name, box.name))
 
 
 def _masks_by_image(
@@ -204,11 +279,6 @@ def _masks_by_image(
     detail = f"such as {printable(mask)} for {printable(image)}"
     remark = Remark(f"{len(paired)} masks", "named as their images but for some words", detail)
     return {image: [mask] for image, mask in paired.items()}, [remark]
-
-
-def _say_inverted(count: int, of: int) -> list[Remark]:
-    what = "the mask's values reach all four corners: 0 has to be the background"
-    return [Remark(f"{count} of {of} images", what)] if count else []
 
 
 def _has_all_corners(values: np.ndarray) -> bool:
@@ -247,40 +317,3 @@ def _mask_of(layers: Sequence[np.ndarray], value: int | None, where: str) -> dic
         raise ConfigError(f"{where} has the values {shown}; --mask-value N says which one it is")
     chosen = [layer != 0 if value is None else layer == value for layer in layers]
     return mask_json(parse_mask(np.logical_or.reduce(chosen).astype(np.uint8)))
-
-
-def _values(folder: str, name: str) -> np.ndarray:
-    """Return the values of a mask file; of a palette image the indices.
-
-    Raises:
-        UnusableError: if it cannot be read, or has no whole number a pixel.
-    """
-    mask = f"its mask {printable(name)}"
-    try:
-        with open_image(path_within(folder, name)) as opened:
-            values = np.asarray(opened)
-    except UnusableError as error:
-        raise UnusableError(f"{mask}: it cannot be read: {error}") from error
-    if values.ndim == 3 and (values[..., :1] == values[..., :3]).all():
-        values = values[..., 0]  # grey, stored as colour
-    if values.ndim != 2 or values.dtype.kind not in "iub":
-        raise UnusableError(f"{mask}: a mask has one whole number a pixel, 0 for background")
-    whole: np.ndarray = values.astype(np.int64)
-    is_lossy = Path(name).suffix.lower() not in _LOSSLESS
-    return _two_valued(whole, mask) if is_lossy else whole
-
-
-def _two_valued(values: np.ndarray, mask: str) -> np.ndarray:
-    """Return 0 and 255 for a mask that was stored with losses, which spread around the two.
-
-    Raises:
-        UnusableError: if the values are not near 0 or 255, so that they may be classes.
-    """
-    far = np.minimum(values, 255 - values) > _LOSS
-    if far.mean() > _MOST_BETWEEN:
-        raise UnusableError(
-            f"{mask}: {far.mean():.0%} of its values are neither near 0 nor near 255, and a file "
-            f"with losses such as JPEG keeps no others; store the mask as PNG"
-        )
-    two: np.ndarray = np.where(values > 127, 255, 0)
-    return two

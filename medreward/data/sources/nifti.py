@@ -53,6 +53,8 @@ from medreward.data.sources.table import (
 )
 from medreward.errors import ConfigError, expected
 
+_FEW_VALUES = 4
+_LIKE_LABELS = "it has a few values only, as a volume of labels has: is it the image?"
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -202,4 +204,7 @@ def _slice(
     grey = Image.fromarray(stretch_values(shown, *(reading.intensity or percentiles)))
     size = square_size(volume, axis, reading.max_pixels)
     square = grey if size == grey.size else grey.resize(size, Image.Resampling.BICUBIC)
-    return Picture(square, (volume.note,) if volume.note else ())
+    notes = [volume.note] * bool(volume.note)
+    if 1 < len(np.unique(shown[np.isfinite(shown)])) <= _FEW_VALUES:
+        notes.append(_LIKE_LABELS)
+    return Picture(square, tuple(notes))

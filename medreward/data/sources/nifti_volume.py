@@ -135,7 +135,10 @@ def layer_of(volume: Volume, axis: int, index: int | None) -> np.ndarray:
     """
     count = volume.values.shape[axis]
     if index is not None and index >= count:
-        raise UnusableError(f"slice {index} asked for; there are {count}")
+        raise UnusableError(
+            f"slice {index} asked for; there are {count}, from 0 to {count - 1}"
+            + (": are they counted from 1 here?" if index == count else "")
+        )
     layer = np.moveaxis(volume.values, axis, 0)[count // 2 if index is None else index]
     upright: np.ndarray = layer.T[::-1]
     return upright if axis == 0 else upright[:, ::-1]

@@ -18,8 +18,9 @@ from typing import Any
 
 from medreward.data.picture import load_bytes, load_file
 from medreward.data.sources.base import SourceType, option
+from medreward.data.sources.measures import measured, say_measures
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Remark, Source, printable
-from medreward.data.sources.table import check_folder, column_options
+from medreward.data.sources.table import check_folder, check_header, column_options
 from medreward.data.splits import SPLITS, split_name
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, read_lines, read_text
@@ -111,9 +112,6 @@ _OPTIONS = (
         "--text-only", action="store_true", help="make rows of the questions without their images"
     ),
 )
-
-
-_NUMBER = re.compile(r"(?P<value>[-+]?\d+(?:[.,]\d+)?)\s*(?P<unit>\D*)")
 
 
 class QuestionFiles(SourceType):
@@ -208,9 +206,7 @@ def open_questions(
         reader = _FileReader(path, folder, columns, split, text_only)
         found, left_out = reader.records(where or {}, len(paths) > 1)
         records += found
-        if reader.measures:
-            what = "its columns belong to the number that is right"
-            remarks.append(Remark(path.name, what, ", ".join(reader.measures)))
+        remarks += say_measures(path.name, reader.measures)
         if left_out:
             wanted = ", ".join(f"{name}={value}" for name, value in (where or {}).items())
             remarks.append(Remark(path.name, f"{left_out} rows left out: not {wanted}"))
@@ -252,31 +248,6 @@ def _file_splits(paths: Sequence[Path]) -> list[str | None]:
             )
         found.append(named[0])
     return found
-
-
-def _measured(answer: str | float, measures: Mapping[str, Any]) -> Any:
-    """Return a number with its unit and tolerance; what is no number as it is, to be refused later.
-
-    Raises:
-        ConfigError: if the answer has another unit than its column, or a tolerance is no number.
-
-    >>> _measured("3,2", {"unit": "cm", "tolerance": "0.1"})
-    {'value': 3.2, 'unit': 'cm', 'tolerance': 0.1}
-    """
-    found = _NUMBER.fullmatch(str(answer).strip())
-    texts = {name: str(value or "").strip() for name, value in measures.items()}
-    given = {name: text for name, text in texts.items() if text}
-    if found is None or not given:
-        return answer
-    unit = given.pop("unit", found["unit"])
-    if found["unit"] not in ("", unit):
-        raise ConfigError(f"the answer {quote(answer)} and the column unit ({quote(unit)}) differ")
-    try:
-        others = {name: float(text.replace(",", ".")) for name, text in given.items()}
-    except ValueError:
-        raise ConfigError(f"{', '.join(given)}: {quote(given)} are not numbers") from None
-    value = float(found["value"].replace(",", "."))
-    return {"value": value, **({"unit": unit} if unit else {}), **others}
 
 
 def _contradictions(records: Sequence[Record]) -> Iterator[Remark]:
@@ -369,7 +340,7 @@ class _FileReader:
             return {"options": options, "answers" if isinstance(answer, list) else "answer": answer}
         wrong = _listed(row.get(columns.wrong))
         if self.measures and isinstance(answer, str | int | float):
-            return _measured(answer, {name: row.get(name) for name in self.measures})
+            return measured(answer, {name: row.get(name) for name in self.measures})
         return {"answers": answer, "not": wrong} if wrong else answer
 
     def _options(self, row: Mapping[str, Any]) -> Any:
@@ -473,10 +444,10 @@ def _json_line(path: Path, number: int, line: str) -> Any:
 
 def _csv_rows(path: Path) -> list[dict[str, Any]]:
     text = read_text(path, "utf-8-sig")
+    lines = text.splitlines(keepends=True)
     try:
-        reader = csv.DictReader(
-            text.splitlines(keepends=True), delimiter="\t" if path.suffix.lower() == ".tsv" else ","
-        )
+        reader = csv.DictReader(lines, delimiter=_delimiter(path, lines[:1]))
+        check_header(path, reader.fieldnames or ())
         rows = list(reader)
     except csv.Error as error:
         raise ConfigError(f"{path}: not a CSV file: {error}") from error
@@ -484,6 +455,21 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
         if None in row or None in row.values():
             raise ConfigError(f"{path} row {number}: not as many fields as the header has")
     return rows
+
+
+def _delimiter(path: Path, header: Sequence[str]) -> str:
+    """Return what separates the cells: a comma, a tab for .tsv, or what makes columns of a header.
+
+    >>> _delimiter(Path("a.csv"), ["question;answer"]), _delimiter(Path("a.csv"), ["a,b;c"])
+    (';', ',')
+    """
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    wide = (
+        s
+        for s in (usual, ",", ";", "\t", "|")
+        if len(next(csv.reader(header, delimiter=s), [])) > 1
+    )
+    return next(wide, usual)
 
 
 def _parquet_rows(path: Path) -> list[dict[str, Any]]:

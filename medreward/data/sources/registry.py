@@ -18,6 +18,7 @@ from medreward.data.sources.huggingface import HuggingFaceDataset
 from medreward.data.sources.label_studio import LabelStudioFile
 from medreward.data.sources.labelme import LabelMeFolder
 from medreward.data.sources.masks import PIXELS, REGIONS, MaskFolder
+from medreward.data.sources.measures import MEASURES
 from medreward.data.sources.nifti import NiftiFolder
 from medreward.data.sources.npz import MedMnistDownload, NpzFile
 from medreward.data.sources.patients import with_patients
@@ -36,7 +37,6 @@ PATIENT_PATTERN = option(
     metavar="REGEX",
     help="what it finds in the path of an image is the patient, such as 'patient[0-9]+'",
 )
-_MEASURES = ("unit", "tolerance", "relative")  # columns that belong to an answer that is a number
 _BOXED = (TargetType.BOXES, TargetType.PLACES)  # what columns of boxes can be the target of
 # In the order of `medreward prepare --help`.
 SOURCES: list[SourceType] = [
@@ -122,7 +122,7 @@ def open_source(arguments: argparse.Namespace, task: Task | None = None) -> Sour
     chosen = _chosen(arguments)
     _check_options(chosen, arguments)
     if task is not None and Trait.NUMBER in task.traits:
-        arguments = argparse.Namespace(**{**vars(arguments), "measures": _MEASURES})
+        arguments = argparse.Namespace(**{**vars(arguments), "measures": MEASURES})
     arguments, said = _with_box_columns(_with_regions(arguments, task), chosen, task)
     source = chosen.open(arguments)
     source = replace(source, remarks=(*said, *source.remarks)) if said else source

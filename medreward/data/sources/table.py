@@ -8,7 +8,7 @@ import csv
 import os
 import re
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,9 +22,17 @@ from medreward.data.image_file import SUFFIXES
 from medreward.data.picture import load_file, load_frames
 from medreward.data.record_list import RecordList, number_values, short_hash
 from medreward.data.sources.base import CSV, IMAGES, Option, SourceType, option
-from medreward.data.sources.box_columns import check_box_columns, numbers_of
+from medreward.data.sources.box_columns import (
+    EMPTY_WORDS,
+    check_box_columns,
+    find_size_columns,
+    is_size_of_boxes,
+    numbers_of,
+    size_of,
+)
 from medreward.data.sources.boxes import by_reader, check_pixels
 from medreward.data.sources.find_files import find_files
+from medreward.data.sources.measures import measured, say_measures
 from medreward.data.sources.record import (
     Loader,
     NamedBox,
@@ -37,6 +45,7 @@ from medreward.data.sources.record import (
 from medreward.data.splits import split_name
 from medreward.errors import ConfigError, expected, quote
 
+_DELIMITERS = {",": "commas (,)", ";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
 _YES, _NO = ("1", "1.0"), ("0", "0.0")
 
 
@@ -66,6 +75,8 @@ class Columns:
             the row; None: there is no such column.
         encoding: of the text; None: UTF-8, or UTF-16 where the file begins with its mark.
         mask: of NIfTI volumes, the path of a volume of labels, in place of `label`; None: none.
+        measures: where labels are numbers, columns such as "unit" and "tolerance" that belong to
+            them, where a file has them.
 
     >>> Columns(image="file", label="finding", suffix=".png", separator="|").split
     """
@@ -85,6 +96,7 @@ class Columns:
     frame: str | None = None
     encoding: str | None = None
     mask: str | None = None
+    measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.reader is not None and not self.boxes:
@@ -257,6 +269,7 @@ def columns_of(arguments: argparse.Namespace) -> Columns:
         frame=arguments.frame_column,
         encoding=arguments.csv_encoding,
         mask=arguments.mask_column,
+        measures=getattr(arguments, "measures", ()),
     )
 
 
@@ -319,8 +332,12 @@ def read_rows(
     """
     table = Path(table)
     records, remarks = RecordList(), list(_unused_columns(table, columns))
+    sizes = _size_columns(table, columns)
+    if sizes:
+        what = "its columns are the size of the image that boxes are drawn on"
+        remarks.append(Remark(table.name, what, ", ".join(sizes)))
     for line, row in rows_of(table, columns):
-        path = row[columns.image].strip() + columns.suffix
+        path = _plain_path(row[columns.image].strip() + columns.suffix)
         place = f"{table.name} line {line}"
         where = place if private else f"{place} ({printable(path)})"
         if columns.leaves_out(row):
@@ -332,18 +349,45 @@ def read_rows(
                 id=f"row-{line:06d}",
                 where=where,
                 place=_place(str(folder), path, row, columns, where),
-                label=None if columns.boxes or columns.mask else columns.label_of(row),
+                label=_label_of(row, columns, where),
                 boxes=((box,) if box else ()) if columns.boxes else None,
                 readers=_reader(row, columns, where, int(box is not None)),
+                size=size_of(row, sizes),
                 question=_cell(row, columns.question or "question") or "",
                 split=_split(row, columns, place),
-                group=_cell(row, columns.patient or "patient"),
+                group=_patient(row, columns),
                 key=path,
             )
         )
     if not records:
         raise ConfigError(f"{table}: it has no rows")
     return records, remarks
+
+
+def _size_columns(table: Path, columns: Columns) -> tuple[str, str] | None:
+    """Return the columns of the image's width and height, where boxes may be of another size."""
+    if not columns.boxes:
+        return None
+    found = find_size_columns(header_of(table, columns), columns.boxes)
+    if found is None:
+        return None
+    rows = (row for _, row in rows_of(table, columns))
+    own = is_size_of_boxes(rows, columns.boxes, found, corners=columns.corners)
+    return None if own else found
+
+
+def _label_of(row: Mapping[str, str], columns: Columns, where: str) -> Any:
+    """Return the label of a row, None where boxes or a mask are in place of it."""
+    if columns.boxes or columns.mask:
+        return None
+    label = columns.label_of(row)
+    measures = {name: row[name] for name in columns.measures if name in row}
+    if not measures:
+        return label
+    try:
+        return measured(label, measures)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _reader(
@@ -430,7 +474,10 @@ def unused_columns(
 
 
 def _unused_columns(table: Path, columns: Columns) -> Iterator[Remark]:
-    names = _header(table, columns)[1]
+    delimiter, names = _header(table, columns)
+    if delimiter != _usual_delimiter(table):
+        yield Remark(table.name, f"its columns are separated by {_DELIMITERS[delimiter]}")
+    yield from say_measures(table.name, (one for one in columns.measures if one in names))
     used = {columns.image, columns.label, columns.question, *columns.flags, *columns.boxes}
     has = {
         what: (given or what) in names
@@ -467,14 +514,14 @@ def join_rows(
     for record in records:
         groups[*record.place[1:], record.question].append(record)
     joined, remarks = RecordList(), []
-    several = {key for key, found in groups.items() if len({*map(_label, found)}) > 1}
+    several = {key for key, found in groups.items() if len({*map(_label_key, found)}) > 1}
     for key, found in groups.items():
         first = found[0]
         _check_alike(table, found)
         if has_boxes:
             first = _join_boxes(found)
         elif several:
-            labels = dict.fromkeys(part for one in found for part in _as_set(one.label))
+            labels = dict.fromkeys(part for one in found for part in _as_set(_label_key(one)))
             first = replace(first, label=tuple(labels))
         if len(found) > 1 and not has_boxes:
             what = "rows of one image: their labels are a set" if key in several else "listed twice"
@@ -504,8 +551,8 @@ def _several_readers(joined: Sequence[Record]) -> list[Remark]:
     return [Remark(f"{count} images", what, detail)] if count else []
 
 
-def _label(record: Record) -> Any:
-    return record.label
+def _label_key(record: Record) -> Any:
+    return repr(record.label) if isinstance(record.label, dict) else record.label
 
 
 def _as_set(label: Any) -> tuple[Any, ...]:
@@ -537,6 +584,7 @@ def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]
     with _reading(table, columns.encoding) as file:
         comments = _skip_comments(file, columns)
         reader = csv.DictReader(file, delimiter=delimiter)
+        check_header(table, reader.fieldnames or ())
         _check_columns(table, list(reader.fieldnames or []), columns)
         line = comments + reader.line_num + 1
         for row in reader:
@@ -544,6 +592,13 @@ def rows_of(table: Path, columns: Columns) -> Iterator[tuple[int, dict[str, str]
                 raise ConfigError(f"{table} line {line}: not as many fields as the header has")
             yield line, row
             line = comments + reader.line_num + 1
+
+
+def check_header(table: Path, names: Sequence[str]) -> None:
+    """Raise `ConfigError` for two columns of one name, of which only the last would be used."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
+    if twice:
+        raise ConfigError(f"{table}: two columns have the name {quote(twice[0])}; rename one")
 
 
 def _skip_comments(file: TextIO, columns: Columns) -> int:
@@ -590,13 +645,18 @@ def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     It is the one by which the header has the column of images: a comma, a tab for .tsv, or, where
     these give no such column, a semicolon, a tab or a bar.
     """
-    first = "\t" if table.suffix == ".tsv" else ","
+    first = _usual_delimiter(table)
     with _reading(table, columns.encoding) as file:
         _skip_comments(file, columns)
         line = file.readline()
-        headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in (first, *",;\t|")}
+        signs = (first, *_DELIMITERS)
+        headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in signs}
     delimiter = next((sign for sign, names in headers.items() if columns.image in names), first)
     return delimiter, headers[delimiter]
+
+
+def _usual_delimiter(table: Path) -> str:
+    return "\t" if table.suffix.lower() == ".tsv" else ","
 
 
 def check_folder(folder: str | Path) -> None:
@@ -650,9 +710,9 @@ def _no_column(table: Path, names: list[str], which: str, name: str) -> ConfigEr
     """Return the error on a column that is not there, with what to do about it."""
     error = expected(f"{table}: {which} column", name, names)
     wide = max(names, key=len, default="")
-    for sign, said in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+    for sign, said in _DELIMITERS.items():
         if len(names) == 1 and sign in wide:
-            return ConfigError(f"{error}; its header is separated by {said} ({quote(sign)})")
+            return ConfigError(f"{error}; its header is separated by {said}")
     if any(is_picture(one) or one.replace(".", "", 1).isdigit() for one in names):
         return ConfigError(
             f"{error}; the first line seems to be no header: write one, such as image,label"
@@ -666,6 +726,17 @@ def _no_column(table: Path, names: list[str], which: str, name: str) -> ConfigEr
 
 def _cell(row: dict[str, str], column: str) -> str | None:
     return (row.get(column) or "").strip() or None
+
+
+def _plain_path(path: str) -> str:
+    """Return a path without ./ and //, so that two rows of one image are known to be that."""
+    return os.path.normpath(path) if path else path
+
+
+def _patient(row: dict[str, str], columns: Columns) -> str | None:
+    """Return the patient in a row; none where the cell says that there is no value."""
+    text = _cell(row, columns.patient or "patient")
+    return None if text is None or text.lower() in EMPTY_WORDS else text
 
 
 def _split(row: dict[str, str], columns: Columns, place: str) -> str | None:

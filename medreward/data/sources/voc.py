@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from medreward.data.picture import load_file
@@ -30,6 +32,8 @@ from medreward.errors import ConfigError, quote
 from medreward.files.reading import read_text
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_RENAMED = "their <filename> is of another file: the image named as the xml file is taken"
+_DIFFICULT = "an object marked as difficult: taken as the others"
 _ABSENT = "no annotation names it; left out"
 
 
@@ -69,15 +73,18 @@ def open_voc(folder: str | Path) -> Source:
     images = {os.path.splitext(p)[0]: p for p in files_in(folder / pictures) if is_picture(p)}
     records: list[Record] = []
     remarks: list[Remark] = []
+    renamed: list[str] = []
     for number, file in enumerate(files, start=1):
         stem = os.path.splitext(file)[0]
         image = images.pop(stem, stem + ".jpg")
-        size, found, turned = _annotation(folder / notes / file)
+        size, found, turned, note = _annotation(folder / notes / file)
         check_pixels(found, str(folder / notes / file))
         boxes, said = clean_boxes(found, size, printable(os.path.join(notes, file)))
         remarks += said
         where = printable(os.path.join(pictures, image))
-        remarks += [Remark(where, TURNED)] * turned
+        remarks += [Remark(where, TURNED)] * turned + [Remark(where, _DIFFICULT)] * note.difficult
+        if note.image and os.path.splitext(note.image)[0] != os.path.basename(stem):
+            renamed.append(f"{printable(os.path.basename(file))} has {printable(note.image)}")
         if found and not boxes:
             remarks.append(Remark(where, NO_BOX))
             continue
@@ -94,6 +101,8 @@ def open_voc(folder: str | Path) -> Source:
             )
         )
     remarks += [Remark(printable(os.path.join(pictures, p)), _ABSENT) for p in images.values()]
+    if renamed:
+        remarks.append(Remark(f"{len(renamed)} annotations", _RENAMED, f"such as {renamed[0]}"))
     return Source(f"Pascal VOC {folder.name}", records, load_file, remarks=tuple(remarks))
 
 
@@ -119,7 +128,14 @@ def _split_of_folder(stem: str) -> str | None:
     return split_or_none(top) if slash else None
 
 
-def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox], int]:
+class _Note(NamedTuple):
+    """What else an annotation says: the name of its image, "" for none, and difficult objects."""
+
+    image: str
+    difficult: int
+
+
+def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox], int, _Note]:
     """Return the image's width and height, if given, the boxes, half-open from 0, how many turned.
 
     A turned box is the upright one around it.
@@ -134,7 +150,9 @@ def _annotation(path: Path) -> tuple[tuple[int, int] | None, list[NamedBox], int
     if not all(0 <= side < 1e9 for side in size):
         raise ConfigError(f"{path}: size: {quote(size)} is not a width and a height in pixels")
     turned = sum(_angle(item) != 0 for item in items)
-    return ((size[0], size[1]) if all(size) else None), boxes, turned
+    image = re.split(r"[/\\]", (root.findtext("filename") or "").strip())[-1]
+    difficult = sum((item.findtext("difficult") or "").strip() == "1" for item in items)
+    return ((size[0], size[1]) if all(size) else None), boxes, turned, _Note(image, difficult)
 
 
 def _box(item: ElementTree.Element, number: int) -> NamedBox:

@@ -75,12 +75,12 @@ def open_yolo(folder: str | Path) -> Source:
     pictures = [path for path in paths if is_picture(path)]
     if not pictures:
         raise ConfigError(f"{folder}: no picture in it")
-    there = {*paths}
+    there = {_lower_ending(path): path for path in paths}
     records: list[Record] = []
     remarks: list[Remark] = []
     drawn: list[tuple[NamedBox, tuple[int, int]]] = []
     for number, path in enumerate(show_progress(pictures, desc="labels", unit="file"), 1):
-        labels = next((one for one in _label_files(path) if one in there), None)
+        labels = next((there[one] for one in _label_files(path) if one in there), None)
         where = printable(path)
         try:
             size = _size(folder / path)
@@ -146,6 +146,9 @@ def _class_names(folder: Path, paths: Sequence[str]) -> dict[int, str]:
         isinstance(key, int) and isinstance(name, str | int) for key, name in names.items()
     ):
         raise ConfigError(f"{file}: names: {quote(names)} is not a list of classes")
+    count = content.get("nc")
+    if isinstance(count, int) and count != len(names):
+        raise ConfigError(f"{file}: nc is {count}, and names has {len(names)} classes; correct one")
     return {key: str(name) for key, name in names.items()}
 
 
@@ -173,6 +176,12 @@ def _label_files(path: str) -> list[str]:
         swapped[places[-1]] = "labels"
     beside = f"{stem}.txt"
     return [f"{PurePath(*swapped)}.txt", beside] if places else [beside]
+
+
+def _lower_ending(path: str) -> str:
+    """Return a path whose ending is in small letters, as that of 1.TXT is not."""
+    stem, ending = os.path.splitext(path)
+    return stem + ending.lower()
 
 
 def _size(path: Path) -> tuple[int, int]:

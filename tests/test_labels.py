@@ -198,3 +198,20 @@ def test_what_stands_before_a_denial_does_not_undo_it(
 def test_no_number_hides_a_label_in_an_explanation(explanation: str, is_borne_out: bool) -> None:
     task = make("lesions", "benign", "pleural effusion", "malignant")
     assert read(f"Benign. {explanation}.", task) == ("benign" if is_borne_out else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_read"),
+    [
+        ("Zorbic consolidation in the lobe.", True),
+        ("Zorbic qux consolidation in the lobe.", True),
+        ("Zorbic / consolidation in the lobe.", False),
+        ("Zorbic 'consolidation' in the lobe.", False),
+        ("Zorbic qux *consolidation* in the lobe.", False),
+        ('Zorbic "qux consolidation" in the lobe.', False),
+    ],
+)
+def test_unknown_words_of_an_explanation_stand_right_before_a_noun(
+    text: str, is_read: bool
+) -> None:
+    assert (read(f"pneumonia. {text}", CHEST) == "pneumonia") == is_read

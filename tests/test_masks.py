@@ -118,10 +118,13 @@ def test_images_and_masks_in_one_folder(tmp_path: Path) -> None:
     ("values", "message"),
     [
         (
-            np.zeros((4, 4, 3), np.uint8) + np.arange(3, dtype=np.uint8),
-            "a mask has one whole number a pixel",
+            np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8),
+            "it has 400 colours",
         ),
-        (np.full((4, 4), 0.5, np.float32), "a mask has one whole number a pixel"),
+        (
+            np.full((4, 4), 0.5, np.float32),
+            "it cannot be read: a mask has a whole number or a colour a pixel",
+        ),
         (None, "it cannot be read"),
     ],
 )

@@ -106,6 +106,7 @@ READ: dict[str, dict[str, str | None]] = {
         "inactive disease": "0",
         "severe stenosis": None,
     },
+    "grounding_count": {"lesions: 2": "2", "2 lesions": "2", "2 new": None},
     "pcam": {"no metastasis": "no tumour", "tumor tissue": "tumour"},
 }
 

@@ -33,6 +33,7 @@ def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any
     """
     from trl import GRPOConfig, GRPOTrainer
 
+    from medreward_conformance.known import ON_CPU
     from medreward_trl.dataset import from_rows
     from medreward_trl.demo.model import CHAT_TEMPLATE, build
 
@@ -51,12 +52,7 @@ def make_trainer(out: Path, reward_funcs: Any, data: Any = None, **settings: Any
         "num_generations": 2,
         "max_completion_length": 4,
         "max_steps": 1,
-        "logging_steps": 1,
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "report_to": [],
-        "save_strategy": "no",
+        **ON_CPU,
     }
     return make(
         model=tiny.model,

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medreward import ConfigError
 from medreward.runs.trace_sources import read_trace
+from medreward_conformance.known import padded
 from medreward_conformance.ranks import Rank, Ranks, Sampled
 
 TASK = "pneumoniamnist"
@@ -66,6 +68,59 @@ def known_text(row: int, copy: int) -> str:
     if copy >= row % 4:
         return f"{think}<answer>normal</answer>"
     return f"{think}<answer>pneumonia</answer>" if row < 4 or copy else f"{think}none"
+
+
+class KnownWriter:
+    """Writes `known_text` to prompts in place of a model; `sent` is what it wrote.
+
+    Args:
+        tokenizer: reads the rows' numbers out of prompts, and ends each completion.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.sent: list[Sampled] = []
+        self._tokenizer, self._steps = tokenizer, 0
+
+    def behind(self, prompts: Any) -> Any:
+        """Return a batch of prompts of one step as a tensor, each with its completion behind it."""
+        import torch
+
+        self._steps += 1
+        copies: Counter[int] = Counter()
+        written = []
+        for prompt in prompts:
+            row = row_of(self._tokenizer.decode(prompt, skip_special_tokens=True))
+            ids = self._tokenizer(known_text(row, copies[row]))["input_ids"]
+            copies[row] += 1
+            self.sent.append(Sampled(self._steps, f"row{row}", self._tokenizer.decode(ids)))
+            written.append([*ids, self._tokenizer.eos_token_id])
+        completions, _ = padded(written, self._tokenizer.pad_token_id)
+        return torch.cat([prompts, completions], dim=1)
+
+
+def probe_into(calls: list[list[Sampled]]) -> Callable[..., list[float]]:
+    """Return a reward of TRL's shape that notes each call and pays the length of a text."""
+
+    def probe(completions: list[str], **columns: Any) -> list[float]:
+        step = columns["trainer_state"].global_step + 1
+        rows = zip(columns["id"], completions, strict=True)
+        calls.append([Sampled(step, name, text) for name, text in rows])
+        return [float(len(text)) for text in completions]
+
+    return probe
+
+
+def logged_rewards(history: Iterable[Mapping[str, Any]], names: Container[str]) -> list[Any]:
+    """Return the metrics of these names, and of the rewards, of each step that a trainer logged."""
+    return [
+        {
+            name: float(entry[name])
+            for name in sorted(entry)
+            if name in names or name.startswith("rewards/")
+        }
+        for entry in history
+        if "reward" in entry
+    ]
 
 
 def traced(files: Iterable[Path]) -> list[Sampled]:

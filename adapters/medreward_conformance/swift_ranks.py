@@ -10,25 +10,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from medreward_conformance.known import padded
 from medreward_conformance.known_ranks import (
     COPIES,
     GROUPS,
     STEPS,
     TASK,
     TRACE,
+    KnownWriter,
     check_count,
     columns_of,
     known_text,
     launch,
+    logged_rewards,
+    probe_into,
     read_ranks,
-    row_of,
     write_rank,
 )
 from medreward_conformance.ranks import Ranks, Sampled
@@ -90,17 +89,10 @@ def train(out: Path, count: int) -> dict[str, Any]:
 
     calls: list[list[Sampled]] = []
 
-    def probe(completions: list[str], **columns: Any) -> list[float]:
-        step = columns["trainer_state"].global_step + 1
-        rows = zip(columns["id"], completions, strict=True)
-        calls.append([Sampled(step, name, text) for name, text in rows])
-        return [float(len(text)) for text in completions]
-
-    orms["probe"] = lambda args=None: probe
+    orms["probe"] = lambda args=None: probe_into(calls)
     sent = _write_known(LlavaForConditionalGeneration, out.parent / "tiny")
     history = rlhf_main(_options(out, count))["log_history"]
-    logged = [_metrics(entry) for entry in history if "reward" in entry]
-    return {"sent": sent, "calls": calls, "logged": logged}
+    return {"sent": sent, "calls": calls, "logged": logged_rewards(history, _METRICS)}
 
 
 def _options(out: Path, count: int) -> list[str]:
@@ -138,33 +130,13 @@ def _write_known(model_class: Any, model: Path) -> list[Sampled]:
     """Let models of a class write `known_text`; return the list of what they write."""
     from transformers import AutoProcessor
 
-    tokenizer = AutoProcessor.from_pretrained(model).tokenizer
-    sent: list[Sampled] = []
-    steps: list[int] = []
+    writer = KnownWriter(AutoProcessor.from_pretrained(model).tokenizer)
 
     def generate(_model: Any, **given: Any) -> Any:
-        import torch
-
-        prompts = given["input_ids"]
-        steps.append(len(steps) + 1)
-        copies: Counter[int] = Counter()
-        written = []
-        for prompt in prompts:
-            row = row_of(tokenizer.decode(prompt))
-            ids = tokenizer(known_text(row, copies[row]))["input_ids"]
-            copies[row] += 1
-            sent.append(Sampled(steps[-1], f"row{row}", tokenizer.decode(ids)))
-            written.append([*ids, tokenizer.eos_token_id])
-        completions, _ = padded(written, tokenizer.pad_token_id)
-        return {"sequences": torch.cat([prompts, completions], dim=1)}
+        return {"sequences": writer.behind(given["input_ids"])}
 
     model_class.generate = generate
-    return sent
-
-
-def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
-    names = sorted(name for name in entry if name in _METRICS or name.startswith("rewards/"))
-    return {name: float(entry[name]) for name in names}
+    return writer.sent
 
 
 def main() -> None:

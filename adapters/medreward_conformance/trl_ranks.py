@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from medreward_conformance.known import ON_CPU, byte_tokenizer, padded
+from medreward_conformance.known import ON_CPU, byte_tokenizer
 from medreward_conformance.known_ranks import (
     COPIES,
     GROUPS,
     STEPS,
     TASK,
     TRACE,
+    KnownWriter,
     check_count,
     columns_of,
-    known_text,
     launch,
+    logged_rewards,
+    probe_into,
     read_ranks,
-    row_of,
     write_rank,
 )
 from medreward_conformance.ranks import Ranks, Sampled
@@ -34,7 +33,14 @@ from medreward_trl import reward_funcs
 
 _LENGTH = 96
 # What a trainer averages over processes; the others are times, lengths and losses.
-_METRICS = ("reward", "correct", "unreadable", "zero_variance", "frac_reward_zero_std")
+_METRICS = (
+    "reward",
+    "reward_std",
+    "correct",
+    "unreadable",
+    "zero_variance",
+    "frac_reward_zero_std",
+)
 
 
 def observe_ranks(count: int) -> Ranks:
@@ -68,17 +74,11 @@ def train(out: Path, count: int) -> dict[str, Any]:
     model, sent = _known_model(tokenizer)
     calls: list[list[Sampled]] = []
 
-    def probe(completions: list[str], **columns: Any) -> list[float]:
-        step = columns["trainer_state"].global_step + 1
-        rows = zip(columns["id"], completions, strict=True)
-        calls.append([Sampled(step, name, text) for name, text in rows])
-        return [float(len(text)) for text in completions]
-
     rows = [{"prompt": f"row{i}?", **columns_of(i)} for i in range(STEPS * GROUPS)]
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
-        reward_funcs=[*funcs, probe],
+        reward_funcs=[*funcs, probe_into(calls)],
         args=GRPOConfig(
             output_dir=str(out),
             reward_weights=[*weights, 0.0],
@@ -93,17 +93,8 @@ def train(out: Path, count: int) -> dict[str, Any]:
         train_dataset=Dataset.from_list(rows),
     )
     trainer.train()
-    logged = [_metrics(entry) for entry in trainer.state.log_history if "reward" in entry]
+    logged = logged_rewards(trainer.state.log_history, _METRICS)
     return {"sent": sent, "calls": calls, "logged": logged}
-
-
-def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: float(value) for name, value in entry.items() if _is_compared(name)}
-    return dict(sorted(found.items()))
-
-
-def _is_compared(name: str) -> bool:
-    return name in (*_METRICS, "reward_std") or name.startswith("rewards/")
 
 
 def _known_model(tokenizer: Any) -> tuple[Any, list[Sampled]]:
@@ -123,27 +114,13 @@ def _known_model(tokenizer: Any) -> tuple[Any, list[Sampled]]:
         pad_token_id=tokenizer.pad_token_id,
     )
     model = LlamaForCausalLM(config)
-    sent: list[Sampled] = []
-    steps: list[int] = []
+    writer = KnownWriter(tokenizer)
 
     def generate(*args: Any, **given: Any) -> Any:
-        import torch
-
-        prompts = given["input_ids"] if "input_ids" in given else args[0]
-        steps.append(len(steps) + 1)
-        copies: Counter[int] = Counter()
-        written = []
-        for ids in prompts:
-            row = row_of(tokenizer.decode(ids, skip_special_tokens=True))
-            text = known_text(row, copies[row])
-            copies[row] += 1
-            sent.append(Sampled(steps[-1], f"row{row}", text))
-            written.append([*tokenizer(text)["input_ids"], tokenizer.eos_token_id])
-        completions, _ = padded(written, tokenizer.pad_token_id)
-        return torch.cat([prompts, completions], dim=1)
+        return writer.behind(given["input_ids"] if "input_ids" in given else args[0])
 
     model.generate = generate
-    return model, sent
+    return model, writer.sent
 
 
 def main() -> None:

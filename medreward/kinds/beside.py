@@ -50,7 +50,7 @@ _BESIDE_PLACE = re.compile(r"m[of](?=[fF:,L]*B)|uo(?=[fF:,Lkm]*B)|Fo(?=f*B)")
 _OFF = frozenset(("of", "to", "from", "von", "der", "des"))
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
-_NARROWING, _DENIES, _FINDS = frozenset("mu"), frozenset("ndat"), frozenset("kp")
+_DENIES, _FINDS = frozenset("ndat"), frozenset("kp")
 
 
 class Beside(NamedTuple):
@@ -111,11 +111,9 @@ def read_beside(
         return Beside("boxes_open")
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
     judged = _judge(spoken, task)
-    if (
-        (judged.says_nothing or is_empty)
-        and not spans
-        and (place := _contradicted(tokens, task)) is not None
-    ):
+    says_nothing = not spans and (judged.says_nothing or is_empty)
+    place = _contradicted(tokens, task) if says_nothing else None
+    if place is not None:
         return Beside("answer_not_understood", text_at(words, tokens, place))
     return judged._replace(named_behind=_named_behind(tokens, len(task.labels)))
 
@@ -130,7 +128,7 @@ def _contradicted(tokens: Sequence[Token], task: Task) -> int | None:
     for i, token in enumerate(tokens):
         if token.code == ".":
             denied = False
-        elif token.code in _NARROWING and token.sense is None:
+        elif token.narrows:
             return token.place
         elif token.code in _DENIES or (token.code == LABEL and token.label == nothing):
             denied = True

@@ -44,13 +44,12 @@ from medreward.language.vocabulary import (
 from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
-from medreward.text.units import factor, unit_forms, unit_names, unit_of
+from medreward.text.units import factor, is_ambiguous, unit_forms, unit_names, unit_of
 
 # What a wrong number earns at most.
 BEST_WRONG_NUMBER = 0.9
 _FIELDS = ("value", "low", "high", "unit", "tolerance", "relative")
 _TEXT = re.compile(r"\s*([-+\u2212]?\d+(?:[.,]\d+)?)\s*(\D*)")
-_THOUSANDS = re.compile(r"[-+\u2212]?[1-9]\d{0,2},\d{3}")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _SIGNED = re.compile(rf"([-+])({_GROUPED.pattern}|\d+(?:\.\d+)?)(%?)")
 _NOTHING = frozenset("fFivomk:,")  # what says nothing of a number
@@ -492,7 +491,7 @@ def _plain_target(where: str, target: object) -> Mapping[str, Any]:
             f'{where}: {quote(target)} is not a number, a text such as "3.2 cm", or a mapping such '
             f'as {{"value": 3.2, "unit": "cm", "tolerance": 0.1}}'
         )
-    if _THOUSANDS.fullmatch(found[1]):
+    if is_ambiguous(found[1]):
         whole, decimal = found[1].replace(",", ""), found[1].replace(",", ".")
         raise ConfigError(
             f"{where}: {quote(target)} may be {whole} or {decimal}; write it without a comma"

@@ -110,9 +110,8 @@ def read_report(answer: str | None, task: Task) -> ReportReading:
         return ReportReading(
             None, "answer_not_understood" if known else "label_unknown", said.unread
         )
-    elsewhere = task.reader.first_elsewhere(str(answer))
-    if elsewhere:  # "resolved" and "artifact" are no uncertainty
-        return ReportReading(None, "answer_not_understood", elsewhere)
+    if said.elsewhere:  # "resolved" and "artifact" are no uncertainty
+        return ReportReading(None, "answer_not_understood", said.elsewhere)
     return _states_of(said.claims, len(task.labels))
 
 

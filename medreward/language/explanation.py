@@ -28,6 +28,7 @@ from rapidfuzz.distance import Prefix
 from medreward.language.answer_text import AnswerText, split_answer
 from medreward.language.lexicon import Lexicon
 from medreward.language.tokens import (
+    DENIALS,
     DENIED_IN,
     LABEL,
     NUMBER,
@@ -53,11 +54,10 @@ _ROLE_CODES = {
 # Verdicts, hedges and words about the answer take it back, where a language does not list them as
 # words of explanations too.
 _TAKES_BACK = frozenset("yqbcF?s")
-_DENIALS = frozenset("ndatz")
 _COUNTED = frozenset((_NOUN, _GENERIC, _WORD, "m"))  # what a number may be of
 _VERDICTS, _BEHIND_VERDICT = frozenset("apq"), frozenset(("", *"|&,:.ob"))
 _NAMED = frozenset((_NOUN, _GENERIC, LABEL, DENIED_IN, "k", "v", "m"))
-_LIST_DENIALS = frozenset("nd")
+_LISTED = frozenset("nd")
 _STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
 _CLAUSE_MARKS = frozenset(",;:.()\n-\u2713\u2717|=")
@@ -104,7 +104,7 @@ class GivenAnswer(NamedTuple):
 
 def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: Vocabulary) -> bool:
     """Whether `text` bears out an answer, by the rules above."""
-    known = {word for word in text.words if is_known(word, lexicon, words)}
+    known = known_words(text, lexicon, words)
     if any(word in words.contrary and word not in answered.own for word in text.words):
         return False
     if not text.words or not all(word in known or _is_plain(word) for word in text.words):
@@ -128,7 +128,7 @@ def _names_other(text: AnswerText, clause: range, answered: GivenAnswer, words: 
     if not any(_is_alike(text.words[i], other) for i in clause for other in answered.others):
         return False
     phrases = (words.classes.find(text.words, text.gaps, i) for i in clause)
-    denies = any(found and found[1].code in _DENIALS for found in phrases)
+    denies = any(found and found[1].code in DENIALS for found in phrases)
     return not denies and not any((text.words[i],) in words.sound for i in clause)
 
 
@@ -166,7 +166,7 @@ def _agrees(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     clause = next(_split_at(sentence, _ends_clause), [])
     if not any(token.sense is Sense.EXISTS for token in clause[:1]):
         return True
-    denies = not _DENIALS.isdisjoint(token.code for token in clause[1:2])
+    denies = not DENIALS.isdisjoint(token.code for token in clause[1:2])
     return not (answered.is_yes if denies else answered.is_no)
 
 
@@ -174,8 +174,12 @@ def _ends_clause(token: Token) -> bool:
     return token.code in _CLAUSE_ENDS
 
 
-def is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
-    """Whether a word is in the vocabulary, in a label's form, or a number."""
+def known_words(text: AnswerText, lexicon: Lexicon, words: Vocabulary) -> Set[str]:
+    """Return the words that are in the vocabulary or in a label's form, and numbers."""
+    return {word for word in text.words if _is_known(word, lexicon, words)}
+
+
+def _is_known(word: str, lexicon: Lexicon, words: Vocabulary) -> bool:
     return (
         word in words.roles.words
         or word in words.classes.words
@@ -214,7 +218,7 @@ def _is_described(
     if not all(_leads_to_noun(text, i, clause.stop, known, words) for i in unknown):
         return False
     tokens = _ExplanationScanner(rest, lexicon, words).tokens()
-    denies = any(token.code in _DENIALS for token in tokens)
+    denies = any(token.code in DENIALS for token in tokens)
     return not lexicon.find(rest) and (answered.is_no or not denies)
 
 
@@ -265,7 +269,7 @@ class _ExplanationScanner(AnswerScanner):
         tokens, stop = super().read_next(place)
         token = tokens[0]
         role = self.vocabulary.roles.find(self.text.words, self.text.gaps, place)
-        kept = token.code in _DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
+        kept = token.code in DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
         if role and (role[0] > stop or (role[0] == stop and not kept)):
             abnormal = self.vocabulary.abnormal.find(self.text.words, self.text.gaps, place)
             sense: Sense | None = None
@@ -301,7 +305,7 @@ def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterato
 
 def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
     codes = {token.code for token in sentence}
-    agrees = answered.is_no and codes & _DENIALS and codes & _STATES
+    agrees = answered.is_no and codes & DENIALS and codes & _STATES
     is_own = any(token.code == LABEL and token.label in answered.labels for token in sentence)
     if not (agrees or is_own or codes & {_NOUN, _GENERIC, DENIED_IN}):
         return False
@@ -313,7 +317,7 @@ def _is_neutral(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
 
 def _is_denied_list(clauses: Sequence[Sequence[Token]]) -> bool:
     """Whether a denial begins a list that "or" ends: "no exudates, haemorrhages or beading"."""
-    if len(clauses) < 2 or clauses[0][0].code not in _LIST_DENIALS:
+    if len(clauses) < 2 or clauses[0][0].code not in _LISTED:
         return False
     return any(token.code == "|" for token in clauses[-1])
 
@@ -325,7 +329,7 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     fragments = codes.count(UNKNOWN)  # words of phrases by themselves, which are not known
     if fragments and (LABEL in codes or 2 * fragments > len(codes)):
         return False
-    denies = not _DENIALS.isdisjoint(codes)
+    denies = not DENIALS.isdisjoint(codes)
     may_turn = answered.is_before or answered.may_deny_all or "t" not in codes
     if not may_turn and _turns_noun(codes):  # "A: not cystic"
         return False
@@ -384,7 +388,7 @@ def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     if not answered.may_deny or (answered.absences and not _names_denied(clause)):
         return False
     denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
-    is_behind = LABEL in codes and _DENIALS.isdisjoint(codes[: codes.index(LABEL)])
+    is_behind = LABEL in codes and DENIALS.isdisjoint(codes[: codes.index(LABEL)])
     is_own = bool(denied & answered.labels) or DENIED_IN in codes
     if is_own or is_behind or (denied and answered.is_before):
         return False

@@ -45,13 +45,11 @@ from medreward.language.claims import (
     labels_that_are,
 )
 from medreward.language.segments import SIGNS, VERDICT, SegmentReader
-from medreward.language.tokens import DESCRIBING, NAMES_ANSWER, NUMBER, UNKNOWN, Token
+from medreward.language.tokens import DESCRIBING, NAMES_ANSWER, NOT_READ, Token
 from medreward.language.word_groups import WordGroup, groups_of, place_apart, place_of_thing
 
 _SEGMENT_ENDS = frozenset(".?")
 _ECHOES = frozenset("az")
-_NOT_READ = frozenset((UNKNOWN, NUMBER, "e", "c", "h"))
-_NARROWING = frozenset("mu")
 # Marks that say something of what stands before them; with nothing there, they may deny.
 _WITH_WORDS = ("?", "!")
 
@@ -65,7 +63,7 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
     if rules.counts:
         _check_counted(tokens)
     reader = _AnswerReader(rules)
-    unread = _NOT_READ | DESCRIBING if rules.is_plain else _NOT_READ
+    unread = NOT_READ | DESCRIBING if rules.is_plain else NOT_READ
     segment: list[Token] = []
     for token in tokens:
         if token.code in unread:
@@ -103,7 +101,7 @@ def _check_counted(tokens: Sequence[Token]) -> None:
         NotUnderstoodError: if there is one.
     """
     for token in tokens:
-        if token.code in _NARROWING and token.sense is None:
+        if token.narrows:
             raise NotUnderstoodError(token.place)
 
 

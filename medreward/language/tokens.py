@@ -19,6 +19,8 @@ from medreward.language.lexicon import Lexicon, Mention
 from medreward.language.vocabulary import FRAMES, Vocabulary, WordClass
 
 LABEL, DENIED_IN, NUMBER, SHARE, UNKNOWN = "L", "S", "#", "s", "X"
+# Codes of what denies, and of what makes an answer one that is not understood by itself.
+DENIALS, NOT_READ = frozenset("ndatz"), frozenset((UNKNOWN, NUMBER, "e", "c", "h"))
 # Codes that say nothing of a label, those of words that describe or name a thing, and those that
 # begin a statement of what the answer is.
 SILENT, DESCRIBING, NAMES_ANSWER = frozenset("fFivou"), frozenset("mk"), frozenset("Fi")
@@ -88,6 +90,11 @@ class Token(NamedTuple):
     share: float = 0.0
     text: str = ""
     sense: Sense | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it says of which part or sort, and is neither the card's nor in a label."""
+        return self.code in "mu" and self.sense is None
 
     @property
     def is_number_label(self) -> bool:

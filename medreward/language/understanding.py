@@ -21,19 +21,18 @@ from medreward.language.claims import (
     labels_that_are,
     stances_of,
 )
-from medreward.language.explanation import GivenAnswer, bears_out, is_known, leave_out
+from medreward.language.explanation import GivenAnswer, bears_out, known_words, leave_out
 from medreward.language.grammar import read_claims
 from medreward.language.lexicon import Lexicon
-from medreward.language.tokens import UNKNOWN, Sense, Token, scan_answer
+from medreward.language.tokens import DENIALS, NOT_READ, UNKNOWN, Sense, Token, scan_answer
 from medreward.language.vocabulary import Role, Vocabulary
 
-_NOT_READ = frozenset("X#ech")
 # Where an answer may end: a mark, "with", "because", "without".
 _ENDS = frozenset(",:.&edo")
 _OPENING = frozenset("fi")
 _THINGS = frozenset("fFivoukm")
 _SENTENCE_ENDS, _JOINERS = frozenset(".:,"), frozenset(",.:&b")
-_DENIES, _TURNS = frozenset("ndatz"), frozenset("tz")
+_TURNS = frozenset("tz")
 _TURNING, _BEFORE_CONCLUSION = frozenset("ndatzqb|?"), frozenset(",:.k")
 # Of lists: a letter or number, what follows it, and what one may stand behind.
 _ITEMS, _ITEM_ENDS, _ITEM_STARTS = frozenset("X#"), frozenset(",.:"), frozenset(".,:F")
@@ -51,11 +50,13 @@ class Understanding(NamedTuple):
         claims: what it says, in order; none where it is not understood.
         unread: the first thing that is not understood, "" if all is.
         names_label: whether it names a label at all.
+        elsewhere: the first word of another time, person or thing in it, "" if there is none.
     """
 
     claims: tuple[Claim, ...]
     unread: str = ""
     names_label: bool = True
+    elsewhere: str = ""
 
 
 class Reader:
@@ -73,8 +74,8 @@ class Reader:
         self._others: dict[frozenset[int], frozenset[str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: what was read before is not."""
-        return {**vars(self), "_known": {}}
+        """Return what is pickled: what was read or found before is not."""
+        return {**vars(self), "_known": {}, "_others": {}}
 
     def recall(self, form: str, answer: str, read: Callable[[str], _Reading]) -> _Reading:
         """Return what `read` makes of an answer; of a short one, only the first time.
@@ -110,12 +111,14 @@ class Reader:
         tokens = read_certainty(scan_answer(text, self.lexicon, self.words))
         tokens = without_options(tokens, has_letters=self.lexicon.has_letters)
         names_label = any(token.code == "L" for token in tokens)
-        place = next((token.place for token in tokens if token.code in _NOT_READ), None)
+        elsewhere = next((t.place for t in tokens if t.sense is Sense.ELSEWHERE), None)
+        word = "" if elsewhere is None else text.words[elsewhere]
+        place = next((token.place for token in tokens if token.code in NOT_READ), None)
         if place is None:
             try:
                 claims = tuple(read_claims(tokens, self.rules))
                 self._check_parts(text, tokens, claims)
-                return Understanding(claims, "", names_label or bool(claims))
+                return Understanding(claims, "", names_label or bool(claims), word)
             except NotUnderstoodError as error:
                 place = error.place
         may_explain = names_label and self.rules.may_explain
@@ -123,20 +126,14 @@ class Reader:
         if claims and is_whole and self._differs_without_unknown(text, claims):
             claims = ()
         unread = "" if claims else text_at(text, tokens, place)
-        return Understanding(claims, unread, names_label)
-
-    def first_elsewhere(self, answer: str) -> str:
-        """Return the first word of another time, person or thing in an answer, "" if none is."""
-        text = split_answer(answer)
-        tokens = scan_answer(text, self.lexicon, self.words)
-        return next((text.words[t.place] for t in tokens if t.sense is Sense.ELSEWHERE), "")
+        return Understanding(claims, unread, names_label, word)
 
     def _differs_without_unknown(self, text: AnswerText, claims: tuple[Claim, ...]) -> bool:
         """Whether an answer says something else without the words that nobody knows.
 
         So no unknown word can make an answer understood that was not without it.
         """
-        known = {word for word in text.words if is_known(word, self.lexicon, self.words)}
+        known = known_words(text, self.lexicon, self.words)
         if len(known) == len({*text.words}):
             return False
         return self._read_text(leave_out(text, known), is_whole=False).claims != claims
@@ -165,7 +162,7 @@ class Reader:
             is_part = tokens[end].code == "o" and (self._is_absence(claims) or is_count)
             is_part |= is_count and len(rest.words) <= _FEW_WORDS  # "2, lesions", "2 (cm)"
             return claims if not is_part and self._bears_out(rest, claims) else ()
-        last = max((i for i, t in enumerate(tokens) if t.code in _NOT_READ), default=first)
+        last = max((i for i, t in enumerate(tokens) if t.code in NOT_READ), default=first)
         return self._behind_explanation(text, tokens, last) or self._concluded(text, tokens, last)
 
     def _behind_explanation(
@@ -185,7 +182,7 @@ class Reader:
         is_apart = "." in codes[start : start + 1] or "b" in codes[start : start + 2]
         is_apart |= self._is_absence(claims)
         states = "F" in codes[start:] or ("p" in codes[start:] and is_apart)
-        turning = _DENIES if is_apart else _TURNS
+        turning = DENIALS if is_apart else _TURNS
         if not claims or not (states or not turning.isdisjoint(codes[:start])):
             return ()
         states_it = any(token.code == "i" for token in final)
@@ -205,11 +202,9 @@ class Reader:
         before = [token for token in tokens[:start] if token.code != "f" or token.sense]
         if not before or not _TURNING.isdisjoint(token.code for token in before):
             return ()
-        seen = before[-1]
-        role = self.words.roles.find(text.words, text.gaps, seen.place)
-        is_noun = seen.code == UNKNOWN and role is not None and role[1] is Role.NOUN
         claims = self._complete(tokens[start:])
-        if not claims or not (is_noun or seen.code in _BEFORE_CONCLUSION):
+        is_seen = before[-1].code in _BEFORE_CONCLUSION or self._is_other_noun(text, before[-1])
+        if not claims or not is_seen:
             return ()
         if self._is_of_part(text, before, claims):
             return ()
@@ -220,12 +215,13 @@ class Reader:
         self, text: AnswerText, before: Sequence[Token], claims: Sequence[Claim]
     ) -> bool:
         """Whether "it is normal" speaks of what stands before it: "The heart. It is normal."."""
-        nouns = (
-            self.words.roles.find(text.words, text.gaps, token.place)
-            for token in before
-            if token.code == UNKNOWN
-        )
-        return self._is_absence(claims) and any(found and found[1] is Role.NOUN for found in nouns)
+        names_part = any(self._is_other_noun(text, token) for token in before)
+        return names_part and self._is_absence(claims)
+
+    def _is_other_noun(self, text: AnswerText, token: Token) -> bool:
+        """Whether a token is a noun of explanations, which no answer itself has."""
+        role = self.words.roles.find(text.words, text.gaps, token.place)
+        return token.code == UNKNOWN and role is not None and role[1] is Role.NOUN
 
     def _complete(self, tokens: Sequence[Token]) -> tuple[Claim, ...]:
         """Return what tokens say if they are a complete answer, else nothing."""
@@ -366,6 +362,6 @@ def part_of(text: AnswerText, start: int, stop: int) -> AnswerText:
 def text_at(text: AnswerText, tokens: Sequence[Token], place: int) -> str:
     """Return the word at a place, or the mark that is not understood before it."""
     for token in tokens:
-        if token.place == place and token.code in _NOT_READ and token.text:
+        if token.place == place and token.code in NOT_READ and token.text:
             return token.text
     return text.words[place] if place < len(text.words) else text.gaps[-1].strip()

@@ -95,13 +95,11 @@ def labels_of_normal(
     >>> labels_of_normal(forms, range(3), make_vocabulary(("en",)))
     frozenset({0})
     """
-    found = []
-    for label in absences:
-        own = [split_answer(form).words for form in forms[label]]
-        is_harmless = any(not words.harmless.isdisjoint(form) for form in own)
-        if not is_harmless and not words.sound.isdisjoint(own):
-            found.append(label)
-    return frozenset(found)
+    return frozenset(
+        label
+        for label in labels_of_nothing(forms, absences, words)
+        if not words.sound.isdisjoint(split_answer(form).words for form in forms[label])
+    )
 
 
 def labels_of_nothing(

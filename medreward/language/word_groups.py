@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from medreward.language.claims import NotUnderstoodError
 from medreward.language.tokens import (
+    DENIALS,
     DESCRIBING,
     LABEL,
     NAMES_ANSWER,
@@ -21,7 +22,6 @@ _JOINERS = frozenset(",:&|b")
 _COUNTED = frozenset("kv")
 _PARTS = frozenset("mu")
 _BEFORE_COUNTED = frozenset("fmo")
-_DENIALS = frozenset("ndtaz")
 # What a verdict may be on, and verdicts that stand alone.
 _SUBJECTS, _ALONE = frozenset("mkuvF"), frozenset("ap")
 
@@ -126,7 +126,7 @@ class _GroupReader:
             raise NotUnderstoodError(token.place)  # "seen in A" is said of something else
         self._is_shown_in = token.code == "o" and self._is_emphasis
         self._is_emphasis = token.sense is Sense.EMPHASIS
-        if token.sense is Sense.EMPHASIS and not codes.isdisjoint(_DENIALS):
+        if token.sense is Sense.EMPHASIS and not codes.isdisjoint(DENIALS):
             raise NotUnderstoodError(token.place)  # "not clearly A", "not typical of A"
         group.has_modifier |= token.code == "m" or token.sense is Sense.IN_LABEL
         group.has_carrier |= _is_thing(token)

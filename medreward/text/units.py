@@ -6,11 +6,13 @@ relate. "in" for inches is read behind a number only (`medreward.kinds.number`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 
 from medreward.errors import ConfigError, expected, quote
 
+_THOUSANDS = re.compile(r"[-+\u2212]?[1-9]\d{0,2},\d{3}")
 # Unit -> what pint calls it, and how it is written; singular and plural. Written as in English, and
 # in German and Chinese where that differs.
 _UNITS: Mapping[str, tuple[str, str]] = {
@@ -47,6 +49,15 @@ _UNITS: Mapping[str, tuple[str, str]] = {
 }
 # Units that share a dimension for pint and measure different things.
 _ALONE = frozenset(("HU", "bpm", "D"))
+
+
+def is_ambiguous(number: str) -> bool:
+    """Whether the comma of a number may stand between thousands or before a fraction.
+
+    >>> is_ambiguous("1,200"), is_ambiguous("1,2"), is_ambiguous("0,125")
+    (True, False, False)
+    """
+    return _THOUSANDS.fullmatch(number) is not None
 
 
 @cache

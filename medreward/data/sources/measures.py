@@ -8,10 +8,10 @@ from typing import Any
 
 from medreward.data.sources.record import Remark
 from medreward.errors import ConfigError, quote
+from medreward.text.units import is_ambiguous
 
 MEASURES = ("unit", "tolerance", "relative")
 _NUMBER = re.compile(r"(?P<value>[-+]?\d+(?:[.,]\d+)?)\s*(?P<unit>\D*)")
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 
 
 def say_measures(where: str, names: Iterable[str]) -> list[Remark]:
@@ -32,7 +32,7 @@ def measured(answer: Any, measures: Mapping[str, Any]) -> Any:
     found = _NUMBER.fullmatch(str(answer).strip())
     texts = {name: "" if v is None else str(v).strip() for name, v in measures.items()}
     given = {name: text for name, text in texts.items() if text}
-    if found is None or not given or _THOUSANDS.fullmatch(found["value"]):
+    if found is None or not given or is_ambiguous(found["value"]):
         return answer
     unit = given.pop("unit", found["unit"])
     if found["unit"] not in ("", unit):

@@ -20,7 +20,7 @@ from medreward.data.picture import load_bytes, load_file
 from medreward.data.sources.base import SourceType, option
 from medreward.data.sources.measures import measured, say_measures
 from medreward.data.sources.record import Picture, ReadingOptions, Record, Remark, Source, printable
-from medreward.data.sources.table import check_folder, check_header, column_options
+from medreward.data.sources.table import check_folder, check_header, column_options, split_header
 from medreward.data.splits import SPLITS, split_name
 from medreward.errors import ConfigError, expected, quote
 from medreward.files.reading import parse_json, read_lines, read_text
@@ -446,7 +446,7 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
     text = read_text(path, "utf-8-sig")
     lines = text.splitlines(keepends=True)
     try:
-        reader = csv.DictReader(lines, delimiter=_delimiter(path, lines[:1]))
+        reader = csv.DictReader(lines, delimiter=_delimiter(path, "".join(lines[:1])))
         check_header(path, reader.fieldnames or ())
         rows = list(reader)
     except csv.Error as error:
@@ -457,19 +457,14 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _delimiter(path: Path, header: Sequence[str]) -> str:
+def _delimiter(path: Path, header: str) -> str:
     """Return what separates the cells: a comma, a tab for .tsv, or what makes columns of a header.
 
-    >>> _delimiter(Path("a.csv"), ["question;answer"]), _delimiter(Path("a.csv"), ["a,b;c"])
+    >>> _delimiter(Path("a.csv"), "question;answer"), _delimiter(Path("a.csv"), "a,b;c")
     (';', ',')
     """
-    usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    wide = (
-        s
-        for s in (usual, ",", ";", "\t", "|")
-        if len(next(csv.reader(header, delimiter=s), [])) > 1
-    )
-    return next(wide, usual)
+    headers = split_header(path, header)
+    return next((sign for sign, names in headers.items() if len(names) > 1), next(iter(headers)))
 
 
 def _parquet_rows(path: Path) -> list[dict[str, Any]]:

@@ -645,14 +645,19 @@ def _header(table: Path, columns: Columns) -> tuple[str, list[str]]:
     It is the one by which the header has the column of images: a comma, a tab for .tsv, or, where
     these give no such column, a semicolon, a tab or a bar.
     """
-    first = _usual_delimiter(table)
     with _reading(table, columns.encoding) as file:
         _skip_comments(file, columns)
         line = file.readline()
-        signs = (first, *_DELIMITERS)
-        headers = {sign: next(csv.reader([line], delimiter=sign), []) for sign in signs}
-    delimiter = next((sign for sign, names in headers.items() if columns.image in names), first)
+        headers = split_header(table, line)
+    usual = _usual_delimiter(table)
+    delimiter = next((sign for sign, names in headers.items() if columns.image in names), usual)
     return delimiter, headers[delimiter]
+
+
+def split_header(table: Path, line: str) -> dict[str, list[str]]:
+    """Return the columns that each sign would make of a header, the usual sign first."""
+    signs = (_usual_delimiter(table), *_DELIMITERS)
+    return {sign: next(csv.reader([line], delimiter=sign), []) for sign in signs}
 
 
 def _usual_delimiter(table: Path) -> str:

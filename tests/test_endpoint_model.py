@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 from transformers.utils.import_utils import is_serve_available
@@ -23,13 +19,11 @@ from transformers.utils.import_utils import is_serve_available
 from medreward import Task
 from medreward.commands.cli import main
 from medreward.data.check import open_parquet, rows_in
-from medreward.data.example import Example
-from medreward.data.parquet import write_parquet
-from medreward.data.rows import make_rows
 from medreward.files.chat import Endpoint, EndpointError
 from medreward.runs.endpoint_model import EndpointModel
 from medreward.runs.generation import GREEDY, Sampling
 from tests.evaluation_rows import write_rows
+from tests.serving import picture_rows, serving, tiny_model
 from tests.test_priors_draft import Reply, Server, answer, send
 
 TASK = Task.load("pneumoniamnist")
@@ -48,35 +42,10 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A tiny vision-language model and the address at which transformers serves it."""
-    from medreward_trl.demo.model import build, save
-
-    folder = tmp_path / "model"
-    folder.mkdir()
-    tiny = build(["normal pneumonia Possible labels"], seed=0, size=28)
-    tiny.model.generation_config.do_sample = True  # without it, temperatures are left aside
-    save(tiny, folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    folder = tiny_model(tmp_path / "model")
     command = [Path(sys.executable).with_name("transformers"), "serve", folder, "--device", "cpu"]
-    log = (tmp_path / "serve.log").open("wb")
-    server = subprocess.Popen(
-        [*map(str, command), "--port", str(port), "--dtype", "float32"],
-        stdout=log, stderr=log, env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    url = f"http://localhost:{port}"
-    try:
-        for _ in range(1200):
-            assert server.poll() is None, (tmp_path / "serve.log").read_text()
-            try:
-                if httpx.get(f"{url}/health", timeout=5).is_success:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.25)
-        yield f"{url}/v1", folder
-    finally:
-        server.kill()
-        server.wait()
+    with serving([*map(str, command), "--dtype", "float32"], tmp_path / "serve.log") as url:
+        yield url, folder
 
 
 @pytest.mark.skipif(
@@ -86,10 +55,7 @@ def test_a_served_model_answers_as_it_does_here(
     served: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, folder = served
-    rows = tmp_path / "rows.parquet"
-    pictures = [Image.linear_gradient("L").resize((28, 28)).rotate(90 * i) for i in range(4)]
-    examples = [Example(p, "normal", f"r{i}", "test") for i, p in enumerate(pictures)]
-    write_parquet(rows, make_rows(examples, TASK, "none"))
+    rows = picture_rows(tmp_path)
     given = ["evaluate", str(rows), "--model", str(folder), "--max-new-tokens", "6"]
     given += ["--resamples", "100", "--batch", "2"]
     here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"

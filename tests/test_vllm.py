@@ -130,4 +130,4 @@ def test_the_trl_recipe_trains_on_what_vllm_writes(tmp_path: Path) -> None:
     logged = [entry for entry in json.loads(state.read_text())["log_history"] if "reward" in entry]
     assert len(logged) == 3
     for entry, step in zip(logged, steps, strict=True):
-        assert entry["reward"] == pytest.approx(sum(row.total for row in step) / 8, abs=1e-5)
+        assert entry["reward"] == pytest.approx(sum(row.total or 0 for row in step) / 8, abs=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from collections.abc import Callable
@@ -19,12 +20,17 @@ from medreward.commands.cli import main
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.runs.evaluation import (
+    ModelComparison,
     Scored,
+    as_json,
     compare,
     evaluate,
+    latex,
+    markdown,
     read_completions,
     score_completions,
 )
+from medreward.runs.evaluation_intervals import ratio_metric, share_metric
 from medreward.runs.evaluation_metrics import MEASURES, TABLES, Metric, differences, estimates, holm
 from medreward.runs.evaluation_readings import READERS
 from medreward.task.registry import kind_names
@@ -169,6 +175,30 @@ def test_a_difference_is_found_and_none_is_made_up() -> None:
     same = differences([share(one)], [share(one)], clusters, resamples=99)[0]
     assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
     assert holm([0.02, 0.5, 0.03]) == [0.06, 0.5, 0.06]
+
+
+def test_a_difference_without_a_value_has_no_p(tmp_path: Path) -> None:
+    """Else recall of boxes, where there is none to find, would differ with p = 0.0005."""
+    nothing = ratio_metric("recall", np.zeros(20), np.zeros(20))
+    right = share_metric("accuracy", [1.0] * 10 + [0.0] * 10)
+    wrong = share_metric("accuracy", [0.0] * 20)
+    clusters = [str(i) for i in range(20)]
+    found = differences([nothing, right], [nothing, wrong], clusters, resamples=999)
+    assert all(math.isnan(number) for number in found[0][1:])
+    assert found[1].adjusted == found[1].p < 0.01  # the other one does not count as a comparison
+    compared = ModelComparison("boxes", "a", "b", found, 999)
+    content = json.loads(as_json([], [compared]))["comparisons"][0]["metrics"][0]
+    assert content["p"] is content["adjusted"] is None
+    assert "| recall | – | – | – |" in markdown([], [compared])
+    assert r"recall & -- & -- & -- \\" in latex([], [compared])
+
+
+def test_permutations_without_a_value_are_left_out() -> None:
+    """Of two boxes in all, one model's is right; exchanged alone, they leave it with none."""
+    one = ratio_metric("precision", np.array([1.0, 0.0]), np.array([1.0, 0.0]))
+    other = ratio_metric("precision", np.array([0.0, 0.0]), np.array([0.0, 1.0]))
+    found = differences([one], [other], "ab", resamples=200)[0]
+    assert (found.value, found.p) == (1.0, 1.0)  # counted as no difference, they would halve p
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,7 @@ from medreward.runs.evaluation_intervals import (
     RankedMetric,
     f1_metric,
     mean_where,
+    ranks_of,
     ratio,
     ratio_metric,
     share_metric,
@@ -141,9 +142,17 @@ def box_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric
         ]
     return [
         *metrics,
-        RankedMetric("AP at IoU 0.5", rows, lambda own: _precision_way(own, IOUS[:1])),
-        RankedMetric("AP at IoU 0.5 to 0.95", rows, lambda own: _precision_way(own, IOUS)),
+        RankedMetric("AP at IoU 0.5", rows, lambda own: _precision_way(own, IOUS[:1]), _ranked),
+        RankedMetric(
+            "AP at IoU 0.5 to 0.95", rows, lambda own: _precision_way(own, IOUS), _ranked
+        ),
     ]
+
+
+def _ranked(rows: Sequence[RowMatches]) -> Sequence[RowMatches]:
+    """Return rows with the ranks of their confidences in their place."""
+    ranks = ranks_of(np.array([row.confidence for row in rows]))
+    return [row._replace(confidence=float(rank)) for row, rank in zip(rows, ranks, strict=True)]
 
 
 def _read(predictions: Sequence[Prediction]) -> Array:

@@ -56,6 +56,8 @@ def p_text(p: float) -> str:
     >>> p_text(0.04), p_text(1 / 2001), p_text(1 / 20001)
     ('0.0400', '0.00050', '0.000050')
     """
+    if math.isnan(p):
+        return "–"
     digits = 4 if p >= 0.00095 or p <= 0 else 1 - math.floor(math.log10(p))
     return f"{p:.{digits}f}"
 
@@ -244,8 +246,8 @@ def latex(
             [
                 own.name,
                 _tex_bold(_tex_interval(own.value, own.low, own.high, "+"), own.adjusted < 0.05),
-                f"${p_text(own.p)}$",
-                f"${p_text(own.adjusted)}$",
+                _tex_p(own.p),
+                _tex_p(own.adjusted),
             ]
             for own in comparison.metrics
         ]
@@ -298,6 +300,10 @@ def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
 def _tex_number(value: float, sign: str = "") -> str:
     shown = number_text(value, sign)
     return "--" if shown == "–" else f"${shown}$"
+
+
+def _tex_p(p: float) -> str:
+    return "--" if math.isnan(p) else f"${p_text(p)}$"
 
 
 def _tex_interval(value: float, low: float, high: float, sign: str = "") -> str:

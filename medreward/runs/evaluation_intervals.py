@@ -225,7 +225,7 @@ def holm(values: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, float("nan"), 0.03])
     [0.03, 0.06, nan, 0.06]
     """
-    order = sorted((i for i, p in enumerate(values) if p == p), key=lambda i: values[i])
+    order = sorted((i for i, p in enumerate(values) if not np.isnan(p)), key=lambda i: values[i])
     adjusted, largest = [float("nan")] * len(values), 0.0
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, (len(order) - rank) * values[i]))

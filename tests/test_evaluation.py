@@ -33,6 +33,7 @@ from medreward.runs.evaluation import (
 from medreward.runs.evaluation_intervals import ratio_metric, share_metric
 from medreward.runs.evaluation_metrics import MEASURES, TABLES, Metric, differences, estimates, holm
 from medreward.runs.evaluation_readings import READERS
+from medreward.runs.generation import Sampling, generate
 from medreward.task.registry import kind_names
 from tests.evaluation_rows import (
     metrics_by_name,
@@ -341,5 +342,62 @@ def test_a_model_answers_and_a_run_that_was_ended_goes_on(
     assert main(given) == 0
     assert "15 new completions" in capsys.readouterr().out
     assert drawn.read_text(encoding="utf-8") == whole  # the same chance
-    assert main([*given[:-3], "2"]) == 2
+    assert main([*given[:-3], "2", *given[-2:]]) == 2
     assert "is there 3 times, and --samples is 2" in capsys.readouterr().err
+
+
+class Parrot:
+    """Answers each row with its id."""
+
+    name = "parrot"
+
+    def __init__(self, max_new_tokens: int = 8) -> None:
+        self.max_new_tokens = max_new_tokens
+
+    def complete(self, rows: Any, sampling: Sampling) -> list[str]:
+        return [row["extra_info"]["id"] for row in rows for _ in range(sampling.draws)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"id,completion\nr0,normal", b"PAR1\x00\x15\n\xff\xfe", b'{"id": "r0"}\n', b"[1]\n", b"notes",
+     b'{"id": "r0", "completion": "x"}\nmy notes', b'\xef\xbb\xbf{"id": "r0"}'],
+)  # fmt: skip
+def test_a_file_that_is_no_file_of_completions_is_left_as_it_is(
+    content: bytes, tmp_path: Path
+) -> None:
+    """The end of it was cut off, as that of a line that was not finished."""
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
+    path = tmp_path / "mine"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"mine line \d: not a line that --model writes; name"):
+        generate(Parrot(), rows, path)
+    assert path.read_bytes() == content
+
+
+def test_a_run_goes_on_behind_a_line_without_an_end(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": "r0", "completion": "mine"}')
+    assert generate(Parrot(), rows, path) == 1
+    assert read_completions(path) == {"r0": "mine", "r1": "r1"}
+    assert generate(Parrot(), rows, path) == 0
+
+
+def test_completions_of_other_prompts_or_settings_are_no_completions_of_these_rows(
+    tmp_path: Path,
+) -> None:
+    """The rows of `prepare --knowledge none` and `full` have the same ids."""
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
+    path = tmp_path / "c.jsonl"
+    assert generate(Parrot(), rows, path) == 2
+    assert generate(Parrot(), rows, path) == 0
+    with pytest.raises(ConfigError, match=r"line 1: .*by 'greedy, at most 8 tokens', not by 'gre"):
+        generate(Parrot(9), rows, path)
+    other = write_rows(tmp_path, Task.load("breastmnist"), ["normal", "malignant"])
+    with pytest.raises(ConfigError, match=r"its completion of 'r0' was made of another prompt or"):
+        generate(Parrot(), other, path)
+    drawn = tmp_path / "d.jsonl"
+    assert generate(Parrot(), rows, drawn, sampling=Sampling(2, 0.5)) == 4
+    with pytest.raises(ConfigError, match=r"'temperature 0.5, seed 0, at most 8 tokens', not by"):
+        generate(Parrot(), rows, drawn, sampling=Sampling(2, 0.7))

@@ -143,9 +143,7 @@ def box_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric
     return [
         *metrics,
         RankedMetric("AP at IoU 0.5", rows, lambda own: _precision_way(own, IOUS[:1]), _ranked),
-        RankedMetric(
-            "AP at IoU 0.5 to 0.95", rows, lambda own: _precision_way(own, IOUS), _ranked
-        ),
+        RankedMetric("AP at IoU 0.5 to 0.95", rows, lambda own: _precision_way(own, IOUS), _ranked),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import random
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from sklearn import metrics as sk
 
 from medreward import ConfigError, Task
 from medreward.commands.cli import main
+from medreward.data.example import Example
+from medreward.data.rows import make_rows
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
 from medreward.runs.evaluation import (
@@ -237,13 +243,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (['{"id": "r0", "completion": "x"}'], "1 of 2 rows .* have no completion: r1; --missing"),
+        (['{"id": "r0", "completion": "x"}'], "1 of 2 rows .* have no completion: 'r1'; --missing"),
         (['{"id": "r0", "completion": "x"}', '{"id": "r9", "completion": "x"}'],
-         "1 of 2 completions are of no row of .*: r9"),
+         "1 of 2 completions are of no row of .*: 'r9'. Its ids are 'r0', 'r1'; are they of"),
         (['{"id": "r0", "completion": "x"}'] * 2, "the id 'r0' is there twice"),
-        (['{"id": "r0"}'], "line 1: no 'id' and 'completion'; it has id"),
-        (["[1]"], "line 1: not an object"),
-        (["{"], "line 1: not JSON"),
+        (['{"id": "r0", "text": "x"}'], "line 1: no 'completion'; it has id, text. A file"),
+        (['{"id": null, "completion": "x"}'], "line 1: 'id' is null; it has id, completion"),
+        (['{"id": ["r0"], "completion": "x"}'], r"line 1: id: \['r0'\] is not a text or a number"),
+        (['{"id": 0, "completion": ["x"]}'], r"line 1: completion: \['x'\] is not a text; of sev"),
+        ([f'{{"id": {i}, "completion": "x", "model": "{name}"}}' for i, name in enumerate("ab")],
+         "line 2: a completion of the model 'b', and line 1 is one of 'a'; each model has a file"),
+        (["[1]"], "line 1: not an object; a list is not read; write JSON lines, a line for each"),
+        (["{"], "line 1: not JSON: [^n].*; it needs a line for each row, {"),
         ([], "it has no completions"),
     ],
 )  # fmt: skip
@@ -255,6 +266,67 @@ def test_completions_that_do_not_fit_are_named(
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         score_completions(rows, read_completions(path))
+
+
+def test_forms_of_files_that_are_read_and_not_read(tmp_path: Path) -> None:
+    line = '{"id": "r0", "completion": "x"}'
+    for content in (f"\ufeff{line}\n", f"{line}\r\n\r\n", line):
+        path = tmp_path / "c.jsonl"
+        path.write_bytes(content.encode())
+        assert read_completions(path) == {"r0": "x"}
+    packed = tmp_path / "c.jsonl.gz"
+    packed.write_bytes(gzip.compress(line.encode()))
+    with pytest.raises(ConfigError, match=r"c.jsonl.gz: a packed file; unpack it first"):
+        read_completions(packed)
+    table = tmp_path / "c.csv"
+    table.write_text("id,completion\nr0,x\n")
+    with pytest.raises(
+        ConfigError, match=r"c.csv line 1: .*; a table is not read; write JSON lines"
+    ):
+        read_completions(table)
+
+
+def test_what_is_wrong_with_options_is_said_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "c.jsonl"
+    file.write_text('{"id": "r0", "completion": "x"}')
+    for given, message in {
+        ("--completions", str(file), "--out", str(file)): f"--out: {file}: File exists; name a fol",
+        ("--compare", str(file)): f"--compare: {file} is alone; name two files or more",
+        ("--model", "none"): "--model: add --completions FILE",
+    }.items():
+        assert main(["evaluate", str(tmp_path / "no_rows.parquet"), *given]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_rows_without_a_value_are_a_part_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = Task.load("pneumoniamnist")
+    sites = ["a", None, "", "None"]
+    rows = [
+        {**row, "extra_info": {**row["extra_info"], "site": site}}
+        for row, site in zip(
+            make_rows(
+                [Example(Image.new("L", (8, 8), i), "normal", f"r{i}", "test") for i in range(4)],
+                task,
+                "none",
+            ),
+            sites,
+            strict=True,
+        )
+    ]
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    file = write_completions(tmp_path / "c.jsonl", ["normal"] * 4)
+    given = ["evaluate", str(path), "--completions", str(file), "--resamples", "100"]
+    assert main([*given, "--by", "site, split,site"]) == 0
+    heads = re.findall("^## .*", capsys.readouterr().out, re.MULTILINE)
+    assert [head.removeprefix("## pneumoniamnist") for head in heads] == [
+        " (4 rows)", ", site=(no value) (2 rows)", ", site=None (1 row)", ", site=a (1 row)",
+        ", split=test (4 rows)",
+    ]  # fmt: skip
 
 
 def test_a_row_without_a_completion_may_count_as_unread(tmp_path: Path) -> None:

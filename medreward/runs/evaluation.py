@@ -6,6 +6,7 @@ Completions come from a file (JSON lines or parquet with ``id`` and ``completion
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 MISSING = ("error", "unread")
+NO_VALUE = "(no value)"  # the part of the rows whose field is empty
 _MOST_NAMED = 5
 _FEW = 30  # rows of which an interval says little
 _PATIENTS = (
@@ -109,7 +111,7 @@ def score_completions(
     """
     scorers = scorer_of or scorers_of(None)
     tasks: dict[str, Scored] = {}
-    used: set[str] = set()
+    used: dict[str, None] = {}  # in order
     absent: list[str] = []
     draws = max(
         (1 if isinstance(own, str) else len(own) for own in completions.values()), default=1
@@ -123,7 +125,7 @@ def score_completions(
             name = str(info.get("id"))
             if name in used:
                 raise ConfigError(f"{rows}: the id {quote(name)} is there twice")
-            used.add(name)
+            used[name] = None
             if name not in completions:
                 absent.append(name)
             bound = scorers(row["data_source"], info)
@@ -220,7 +222,13 @@ def _columns(
             raise ConfigError(
                 f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}{hint}"
             )
-    return {name: str(info[name]) for name in by}
+    return {name: _shown(info[name]) for name in by}
+
+
+def _shown(value: Any) -> str:
+    """Return a value as the name of a part; of several kinds of nothing, one and the same."""
+    is_nothing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    return NO_VALUE if is_nothing else str(value)
 
 
 def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | None) -> str:
@@ -231,7 +239,7 @@ def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | N
     if field is not None:
         info = row.get("extra_info") or {}
         value = _columns(rows, "--cluster", info, [field])[field]
-        if info[field] is None or not value:
+        if value == NO_VALUE:
             raise ConfigError(
                 f"--cluster: {rows}: the row {quote(name)} has no {quote(field)}, which each row "
                 f"needs" + (f"; {_PATIENTS}" if field == "patient" else "")
@@ -246,7 +254,7 @@ def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | N
 
 def _check_ids(
     rows: str | Path,
-    used: set[str],
+    used: Mapping[str, None],
     completions: Mapping[str, Any],
     absent: Sequence[str],
     missing: str,
@@ -255,7 +263,7 @@ def _check_ids(
     if surplus:
         raise ConfigError(
             f"{len(surplus)} of {len(completions)} completions are of no row of {rows}: "
-            f"{_named(surplus)}; are they of another file of rows?"
+            f"{_named(surplus)}. Its ids are {_named([*used])}; are they of another file of rows?"
         )
     if absent and missing != "unread":
         raise ConfigError(
@@ -266,7 +274,7 @@ def _check_ids(
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return ", ".join(map(quote, names[:_MOST_NAMED])) + more
 
 
 def evaluate(

@@ -104,7 +104,7 @@ def markdown(
     for group in grouped(evaluations):
         first = group[0]
         part = f", {plain(first.part)}" if first.part else ""
-        lines += [f"## {plain(first.task)}{part} ({first.rows} rows)", ""]
+        lines += [f"## {plain(first.task)}{part} ({_rows_text(first.rows)})", ""]
         for note in dict.fromkeys(note for one in group for note in one.notes):
             lines += [plain(note), ""]
         lines += [*_metric_lines(group), ""]

@@ -244,4 +244,5 @@ def _row(where: str, line: bytes, made: Mapping[str, str]) -> Mapping[str, Any]:
                 f"{where}: a completion {_OF[field]} {quote(row[field])}, not {_OF[field]} "
                 f"{quote(wanted)}; name another file with --completions"
             )
-    return row
+    found: Mapping[str, Any] = row
+    return found

@@ -30,16 +30,19 @@ from medreward.runs.evaluation import (
     Scored,
     as_json,
     compare,
+    compare_all,
     evaluate,
     latex,
     markdown,
     read_completions,
     score_completions,
 )
+from medreward.runs.evaluation_files import ModelAnswer
 from medreward.runs.evaluation_intervals import ratio_metric, share_metric
 from medreward.runs.evaluation_metrics import MEASURES, TABLES, Metric, differences, estimates, holm
 from medreward.runs.evaluation_readings import READERS
 from medreward.runs.generation import Sampling, generate
+from medreward.scoring.scorer import Scorer
 from medreward.task.registry import kind_names
 from tests.evaluation_rows import (
     metrics_by_name,
@@ -473,3 +476,70 @@ def test_completions_of_other_prompts_or_settings_are_no_completions_of_these_ro
     assert generate(Parrot(), rows, drawn, sampling=Sampling(2, 0.5)) == 4
     with pytest.raises(ConfigError, match=r"'temperature 0.5, seed 0, at most 8 tokens', not by"):
         generate(Parrot(), rows, drawn, sampling=Sampling(2, 0.7))
+
+
+def noted(own: Any) -> str:
+    return " ".join(evaluate(own, resamples=100)[0].notes)
+
+
+def patients_of(folder: Path, count: int, patients: int) -> Path:
+    """Write rows of which several are of one patient."""
+    path = write_rows(folder, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * (count // 2))
+    rows = pq.read_table(path).to_pylist()
+    for i, row in enumerate(rows):
+        row["extra_info"]["patient"] = str(i % patients)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_intervals_that_are_too_narrow_are_remarked_on(tmp_path: Path) -> None:
+    rows = patients_of(tmp_path, 60, 20)
+    said = {f"r{i}": completion_with("normal") for i in range(60)}
+    found = noted(score_completions(rows, said)["pneumoniamnist"])
+    assert "20 of 20 patients have several images" in found
+    assert "--cluster patient" in found
+    assert "No answers are unreadable: a bootstrap interval of this share has no width" in found
+    assert "off by about 0.05 (the rule of three)" in found  # 3 / 60
+    drawn = noted(score_completions(rows, said, cluster="patient")["pneumoniamnist"])
+    assert "The rows are drawn in only 20 clusters: the intervals say little." in drawn
+    assert "patients have several" not in drawn
+    assert "off by about 0.15" in drawn
+    alone = noted(score_completions(patients_of(tmp_path, 60, 60), said)["pneumoniamnist"])
+    assert "patients" not in alone
+
+
+def test_answers_that_are_mostly_unread_are_remarked_on(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * 20)
+    said = {f"r{i}": [ModelAnswer("normal", 0.9)] for i in range(30)}
+    found = noted(score_completions(rows, said, missing="unread")["pneumoniamnist"])
+    assert "40 of 40 answers cannot be read (no_answer 40): do --completion-format" in found
+    assert "10 answers that cannot be read have the confidence 0 and are wrong: AUROC" in found
+
+
+def test_a_correction_that_leaves_nothing_significant_is_remarked_on(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * 20)
+    texts = [["normal", "pneumonia"] * 20, ["normal"] * 40, ["?"] * 40]
+    models = {
+        str(i): score_completions(rows, {f"r{j}": completion_with(t) for j, t in enumerate(own)})
+        for i, own in enumerate(texts)
+    }
+    few, many = (compare_all(models, resamples=count) for count in (200, 300))
+    assert few[0].compared == 12  # three pairs of four metrics
+    assert min(own.adjusted for one in few for own in one.metrics) > 0.05
+    assert "Corrected for 12 comparisons, that is at least 0.0597" in markdown([], few)
+    assert "--resamples 480 or more" in markdown([], few)
+    assert "Corrected for" not in markdown([], many)
+    assert min(own.adjusted for one in many for own in one.metrics) < 0.05
+
+
+def test_a_note_of_one_model_says_whose_it_is() -> None:
+    own = predictions(LETTERS, [0, 1] * 20, ["alpha"] * 40)
+    bad = predictions(LETTERS, [0, 1] * 20, ["?"] * 40)
+    found = markdown(
+        [
+            evaluate(Scored(Scorer(LETTERS), each), resamples=100, model=name)[0]
+            for name, each in (("one", own), ("other", bad))
+        ]
+    )
+    assert "\nother: 40 of 40 answers cannot be read" in found
+    assert "\nThe rows are drawn in only 1 clusters" in found

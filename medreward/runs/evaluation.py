@@ -20,6 +20,7 @@ from medreward.data.check import ScorerOf, open_parquet, rows_in, scorers_of
 from medreward.errors import ConfigError, quote
 from medreward.kinds.truth import target_of
 from medreward.runs.evaluation_baselines import baselines
+from medreward.runs.evaluation_confidence import certainties
 from medreward.runs.evaluation_files import ModelAnswer, read_answers, read_completions
 from medreward.runs.evaluation_metrics import (
     Difference,
@@ -31,7 +32,7 @@ from medreward.runs.evaluation_metrics import (
     label_table,
     metrics_of,
 )
-from medreward.runs.evaluation_readings import predict, several_annotators
+from medreward.runs.evaluation_readings import NO_VALUE, predict, several_annotators
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_samples import join_samples
 from medreward.runs.evaluation_tables import as_json, latex, markdown
@@ -58,7 +59,6 @@ __all__ = [
 ]
 
 MISSING = ("error", "unread")
-NO_VALUE = "(no value)"  # the part of the rows whose field is empty
 _MOST_NAMED = 5
 _FEW = 30  # rows of which an interval says little
 _PATIENTS = (
@@ -135,7 +135,7 @@ def score_completions(
             whole = _RowOf(
                 name, bound.kind.parse(bound.task, target), info.get("knowledge") or "",
                 _cluster(rows, row, name, cluster), _columns(rows, "--by", info, by),
-                len(used) - 1,
+                len(used) - 1, _shown(info.get("patient")),
             )  # fmt: skip
             own = tasks.setdefault(bound.task.name, Scored(bound, [])).predictions
             own += join_samples(bound.task, [_predicted(bound, whole, one) for one in answers])
@@ -155,12 +155,14 @@ class _RowOf(NamedTuple):
     cluster: str
     columns: dict[str, str]
     place: int
+    patient: str
 
 
 def _predicted(bound: Scorer, row: _RowOf, answer: ModelAnswer) -> Prediction:
     found = predict(bound, row.name, answer.completion, row.target, row.knowledge)
     return found._replace(
         cluster=row.cluster,
+        patient=row.patient,
         columns=row.columns,
         place=row.place,
         confidence=_confidence(bound.task, row.name, answer.confidence),
@@ -345,9 +347,9 @@ def signature_of(predictions: Sequence[Prediction]) -> str:
 
 def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
     """Yield what a reader of the numbers should know."""
+    yield from _notes_of_intervals(predictions)
+    yield from _notes_of_unread(bound.task, predictions)
     counts = Counter(one.id for one in predictions)
-    if len(counts) < _FEW:
-        yield f"Only {len(counts)} rows: the intervals say little."
     samples = predictions[0].samples
     if samples is not None:
         yield (
@@ -366,6 +368,59 @@ def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
             f"{several} rows have the boxes of several annotators. Metrics by IoU and of points "
             f"are held against {whose}; mean credit goes by the setting annotators: "
             f"{bound.settings.annotators}."
+        )
+
+
+def _notes_of_intervals(predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield where intervals are narrower than they should be."""
+    rows = len({one.id for one in predictions})
+    clusters = len({one.cluster for one in predictions})
+    if rows < _FEW:
+        yield f"Only {rows} rows: the intervals say little."
+    elif clusters < _FEW:
+        yield f"The rows are drawn in only {clusters} clusters: the intervals say little."
+    by_patient: dict[str, set[str]] = defaultdict(set)
+    for one in predictions:
+        if one.patient != NO_VALUE:
+            by_patient[one.patient].add(one.cluster)
+    split = sum(len(own) > 1 for own in by_patient.values())
+    if split:
+        yield (
+            f"{split} of {len(by_patient)} patients have several images, which intervals and tests "
+            f"take for independent, so that they are too narrow; --cluster patient draws the rows "
+            f"of a patient together."
+        )
+    unread = sum(one.score.prediction is None for one in predictions)
+    for name, count in (
+        ("right", sum(one.score.correct for one in predictions)),
+        ("unreadable", unread),
+    ):
+        if count in (0, len(predictions)):
+            yield (
+                f"{'All' if count else 'No'} answers are {name}: a bootstrap interval of this "
+                f"share has no width, and the true share may be off by about "
+                f"{min(1.0, 3 / clusters):.2g} (the rule of three)."
+            )
+
+
+def _notes_of_unread(task: Task, predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield what answers that cannot be read do to the numbers."""
+    unread = [one for one in predictions if one.score.prediction is None]
+    if 2 * len(unread) > len(predictions):
+        reason, count = Counter(one.score.reasons[0] for one in unread).most_common(1)[0]
+        yield (
+            f"{len(unread)} of {len(predictions)} answers cannot be read ({reason} {count}): do "
+            f"--completion-format and --model-profile fit what the model writes?"
+        )
+    sure = certainties(task, predictions)
+    if sure is None:
+        return
+    pairs = zip(sure, predictions, strict=True)
+    unsure = sum(not own and one.score.prediction is None for own, one in pairs)
+    if unsure:
+        yield (
+            f"{unsure} answers that cannot be read have the confidence 0 and are wrong: AUROC of "
+            f"right answers and expected calibration error are the better for them."
         )
 
 
@@ -418,10 +473,15 @@ def compare_all(
             compare(models[one][task], models[other][task], resamples=resamples, seed=seed)
             for one, other in pairs
         ]
-        adjusted = iter(holm([change.p for own in changes for change in own]))
+        values = [change.p for own in changes for change in own]
+        count, adjusted = sum(not math.isnan(p) for p in values), iter(holm(values))
         found += [
             ModelComparison(
-                task, *pair, [one._replace(adjusted=next(adjusted)) for one in own], resamples
+                task,
+                *pair,
+                [one._replace(adjusted=next(adjusted)) for one in own],
+                resamples,
+                count,
             )
             for pair, own in zip(pairs, changes, strict=True)
         ]

@@ -31,6 +31,7 @@ from medreward.runs.evaluation_tables import (
     number_text,
     p_text,
     rule_cells,
+    shared_notes,
     shown_name,
 )
 from medreward.sheets.evaluation import (
@@ -166,7 +167,7 @@ class _Section:
         return TaskSection(
             task=self.name,
             rows=first.rows,
-            notes=[*dict.fromkeys(note for one in self.whole for note in one.notes)],
+            notes=shared_notes(self.whole),
             metrics=_metric_rows(self.whole),
             baselines=[*first.baselines],
             parts=self._part_rows(),

@@ -60,6 +60,7 @@ class ModelComparison(NamedTuple):
         other: the second one, which is taken from the first.
         metrics: the difference in each metric; p is corrected for all comparisons of the task.
         resamples: how many permutations p is told from.
+        compared: how many p-values of the task Holm's correction is for; 0: not known.
     """
 
     task: str
@@ -67,6 +68,7 @@ class ModelComparison(NamedTuple):
     other: str
     metrics: list[Difference]
     resamples: int = 2000
+    compared: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""

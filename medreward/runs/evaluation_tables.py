@@ -38,6 +38,18 @@ def grouped(evaluations: Sequence[TaskEvaluation]) -> list[list[TaskEvaluation]]
     return [*found.values()]
 
 
+def shared_notes(group: Sequence[TaskEvaluation]) -> list[str]:
+    """Return the notes of several models on the same rows: each once, with whose it is."""
+    found: dict[str, list[str]] = {}
+    for one in group:
+        for note in one.notes:
+            found.setdefault(note, []).append(one.model)
+    return [
+        note if len(models) == len(group) else f"{', '.join(models)}: {note}"
+        for note, models in found.items()
+    ]
+
+
 def number_text(value: float | None, sign: str = "") -> str:
     """Return a number as a table shows it: three digits, "–" for none, no minus before zero."""
     if value is None or math.isnan(value):
@@ -69,7 +81,18 @@ def comparison_note(one: ModelComparison) -> str:
     return (
         f"A positive difference: {one.one} is higher. Higher is better{but}. The least p that "
         f"{one.resamples:,} permutations can give is {p_text(1 / (one.resamples + 1))}; the true "
-        f"one may be smaller."
+        f"one may be smaller.{_too_few(one)}"
+    )
+
+
+def _too_few(one: ModelComparison) -> str:
+    """Return what to do where no p is below 0.05 after the correction, whatever the models do."""
+    if one.compared < 0.05 * (one.resamples + 1):
+        return ""
+    return (
+        f" Corrected for {one.compared} comparisons, that is at least "
+        f"{p_text(min(1.0, one.compared / (one.resamples + 1)))}, so that no difference can be "
+        f"significant at 0.05: --resamples {40 * one.compared} or more."
     )
 
 
@@ -105,7 +128,7 @@ def markdown(
         first = group[0]
         part = f", {plain(first.part)}" if first.part else ""
         lines += [f"## {plain(first.task)}{part} ({_rows_text(first.rows)})", ""]
-        for note in dict.fromkeys(note for one in group for note in one.notes):
+        for note in shared_notes(group):
             lines += [plain(note), ""]
         lines += [*_metric_lines(group), ""]
         for one in group:

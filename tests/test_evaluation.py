@@ -543,3 +543,27 @@ def test_a_note_of_one_model_says_whose_it_is() -> None:
     )
     assert "\nother: 40 of 40 answers cannot be read" in found
     assert "\nThe rows are drawn in only 1 clusters" in found
+
+
+def test_each_label_has_intervals(tmp_path: Path) -> None:
+    chance: Any = np.random.default_rng(4)
+    true = chance.integers(0, 3, 60)
+    said = np.where(chance.random(60) < 0.7, true, chance.integers(0, 2, 60))
+    names = ["alpha", "beta", "gamma"]
+    own = scored(tmp_path, LETTERS, [int(i) for i in true], [names[i] for i in said])
+    (found,) = evaluate(own, resamples=500, seed=7)
+    weights = np.random.default_rng(7).multinomial(60, np.full(60, 1 / 60), size=500)
+    for i, row in enumerate(found.labels):
+        there, told = true == i, said == i
+        counts = weights @ np.column_stack([there & told, there, told])
+        for name, values in {
+            "recall": counts[:, 0] / counts[:, 1],
+            "precision": counts[:, 0] / counts[:, 2],
+            "f1": 2 * counts[:, 0] / (counts[:, 1] + counts[:, 2]),
+        }.items():
+            ends = row["intervals"][name]
+            assert ends == pytest.approx([*np.percentile(values, [2.5, 97.5])], abs=1e-12)
+            assert ends[0] <= row[name] <= ends[1]
+    shown = "{:.3f} ({:.3f} to {:.3f})".format(row["recall"], *row["intervals"]["recall"])
+    assert f"| gamma | {row['rows']} | {shown} |" in markdown([found])
+    assert json.loads(as_json([found]))["evaluations"][0]["labels"] == found.labels

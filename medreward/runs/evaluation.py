@@ -328,7 +328,7 @@ def _evaluation(
         rows=len({one.id for one in predictions}),
         signature=signature_of(predictions),
         metrics=estimates(metrics, clusters, resamples=resamples, seed=seed),
-        labels=label_table(bound.task, predictions),
+        labels=label_table(bound.task, predictions, resamples=resamples, seed=seed),
         reasons=dict(reasons.most_common()),
         baselines=baselines(bound, predictions, seed),
         unread=dict(unread.most_common()),

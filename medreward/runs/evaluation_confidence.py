@@ -28,7 +28,6 @@ from medreward.runs.evaluation_intervals import (
     mean_where,
     ranks_of,
     ratio,
-    value_of,
 )
 from medreward.runs.evaluation_readings import Prediction, labels_said
 from medreward.task.task import Task
@@ -101,20 +100,23 @@ def _truth(task: Task, predictions: Sequence[Prediction]) -> Array:
     return found
 
 
-def label_shares(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, float | None]]:
+def label_curves(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, AnyMetric]]:
     """Return AUROC and average precision of each label; [] where probabilities are not known."""
     by_label = probabilities(task, predictions)
     if by_label is None:
         return []
     true = _truth(task, predictions)
-    found: list[dict[str, float | None]] = []
+    found: list[dict[str, AnyMetric]] = []
     for label in range(len(task.labels)):
         rows = [*zip(by_label[:, label], true[:, label], strict=True)]
-        values = {
-            "auroc": value_of(RankedMetric("", rows, _ranked_way, _ranked)),
-            "average_precision": value_of(RankedMetric("", rows, _precision_of_rows, _ranked)),
-        }
-        found.append({k: None if np.isnan(v) else v for k, v in values.items()})
+        found.append(
+            {
+                "auroc": RankedMetric("auroc", rows, _ranked_way, _ranked),
+                "average_precision": RankedMetric(
+                    "average_precision", rows, _precision_of_rows, _ranked
+                ),
+            }
+        )
     return found
 
 

@@ -11,7 +11,7 @@ Rows of one image (several questions about it) are drawn together, since they ar
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -268,6 +268,43 @@ def _interval(values: Array) -> tuple[float, float]:
 
 
 # What metrics are made of
+
+
+class LabelMetrics(NamedTuple):
+    """How well a label is found.
+
+    Attributes:
+        label: its name.
+        rows: how often it is true.
+        shares: recall, precision, F1 and the like, by name.
+    """
+
+    label: str
+    rows: int
+    shares: Mapping[str, AnyMetric]
+
+
+def found_metrics(names: Sequence[str], hit: Array, true: Array, said: Array) -> list[LabelMetrics]:
+    """Return recall, precision and F1 of labels; NaN where there is nothing to divide by.
+
+    Args:
+        names: the labels.
+        hit: how often each label is rightly said, of each prediction: shape (rows, labels).
+        true: how often it is true.
+        said: how often it is said.
+    """
+    return [
+        LabelMetrics(
+            name,
+            int(true[:, i].sum()),
+            {
+                "recall": ratio_metric("recall", hit[:, i], true[:, i]),
+                "precision": ratio_metric("precision", hit[:, i], said[:, i]),
+                "f1": ratio_metric("f1", 2 * hit[:, i], true[:, i] + said[:, i]),
+            },
+        )
+        for i, name in enumerate(names)
+    ]
 
 
 def share_metric(name: str, values: Sequence[float]) -> Metric:

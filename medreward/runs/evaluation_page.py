@@ -27,12 +27,12 @@ from medreward.runs.evaluation_tables import (
     RULES_NOTE,
     SIGNATURE_NOTE,
     comparison_note,
+    label_cells,
     lower_is_better,
     number_text,
     p_text,
     rule_cells,
     shared_notes,
-    shown_name,
 )
 from medreward.sheets.evaluation import (
     Bar,
@@ -215,9 +215,7 @@ class _Section:
         for one in self.whole:
             if one.labels:
                 whose = f", {one.model}" if one.model else ""
-                columns = [*one.labels[0]]
-                rows = [[_cell(row[name]) for name in columns] for row in one.labels]
-                yield TextTable(f"By label{whose}", [shown_name(n) for n in columns], rows)
+                yield TextTable(f"By label{whose}", *label_cells(one))
         codes = [*dict.fromkeys(code for one in self.whole for code in one.reasons)]
         if codes:
             yield TextTable(
@@ -248,10 +246,6 @@ def _told(one: TaskEvaluation, code: str) -> str:
     if not unread:
         return str(count)
     return f"{count} (not read)" if unread == count else f"{count} ({unread} of them not read)"
-
-
-def _cell(value: Any) -> str:
-    return number_text(value) if isinstance(value, float) or value is None else str(value)
 
 
 def _metric_rows(whole: Sequence[TaskEvaluation]) -> list[BarRow]:

@@ -30,10 +30,12 @@ from medreward.geometry.regions import iou
 from medreward.runs.evaluation_intervals import (
     AnyMetric,
     Array,
+    LabelMetrics,
     Metric,
     OfWeights,
     RankedMetric,
     f1_metric,
+    found_metrics,
     mean_where,
     ranks_of,
     ratio,
@@ -232,28 +234,13 @@ def _average_precisions(drawn: Array, hits: Array, true: Array) -> Array:
     return values
 
 
-def box_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def box_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
     """Return for each label how many boxes are found at an IoU of 0.5."""
     rows = _matched(task, predictions)
-    found = []
-    for index, label in enumerate(task.labels):
-        hit = sum(int(row.hits[0][row.labels == index].sum()) for row in rows)
-        true, said = (sum(int(part[index]) for part in column) for column in _counts(rows))
-        found.append({"label": label.name, "rows": true, **found_shares(hit, true, said)})
-    return found
-
-
-def _counts(rows: Sequence[RowMatches]) -> tuple[list[Array], list[Array]]:
-    return [row.true for row in rows], [row.said for row in rows]
-
-
-def found_shares(hit: int, true: int, said: int) -> dict[str, float | None]:
-    """Return recall, precision and F1 of counts; None where there is nothing to divide by."""
-    return {
-        "recall": hit / true if true else None,
-        "precision": hit / said if said else None,
-        "f1": 2 * hit / (true + said) if true or said else None,
-    }
+    count = max(1, len(task.labels))
+    hit = np.array([np.bincount(row.labels[row.hits[0]], minlength=count) for row in rows])
+    true, said = np.array([row.true for row in rows]), np.array([row.said for row in rows])
+    return found_metrics([label.name for label in task.labels], hit, true, said)
 
 
 def mask_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]:

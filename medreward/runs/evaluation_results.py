@@ -18,7 +18,8 @@ class TaskEvaluation(NamedTuple):
         rows: how many rows.
         signature: of the reward that read the answers.
         metrics: each with its interval.
-        labels: recall, precision and F1 of each label, where a task names labels.
+        labels: recall, precision and F1 of each label, where a task names labels, and the ends of
+            their ``intervals``.
         reasons: reason codes of answers that are not right, with counts.
         baselines: what answers earn that do not look at the image.
         unread: the reason codes of answers that cannot be read, with counts.

@@ -27,7 +27,7 @@ SIGNATURE_NOTE = (
 )
 _LOWER = ("error", "unreadable")  # in the names of metrics of which the lower is better
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_COUNTED = ("label", "rows")  # columns of a table of labels that are no shares
+_NO_SHARES = ("label", "rows", "intervals")  # of a row of a table of labels
 
 
 def grouped(evaluations: Sequence[TaskEvaluation]) -> list[list[TaskEvaluation]]:
@@ -164,13 +164,28 @@ def _metric_lines(group: Sequence[TaskEvaluation]) -> Iterator[str]:
 def _label_lines(one: TaskEvaluation) -> list[str]:
     if not one.labels:
         return []
-    shares = [name for name in one.labels[0] if name not in _COUNTED]
-    heads = [_whose("label", one), "rows", *(shown_name(name) for name in shares)]
+    heads, rows = label_cells(one)
+    heads = [_whose(heads[0], one), *heads[1:]]
     lines = ["| " + " | ".join(map(cell, heads)) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    for row in one.labels:
-        cells = ["" if row[name] is None else number_text(row[name]) for name in shares]
-        lines.append(f"| {cell(row['label'])} | {row['rows']} | " + " | ".join(cells) + " |")
+    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
     return [*lines, ""]
+
+
+def label_cells(one: TaskEvaluation) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of the table of labels, and its rows."""
+    shares = [name for name in one.labels[0] if name not in _NO_SHARES]
+    rows = [
+        [str(row["label"]), str(row["rows"]), *(_share_text(row, name) for name in shares)]
+        for row in one.labels
+    ]
+    return ["label", "rows", *map(shown_name, shares)], rows
+
+
+def _share_text(row: Mapping[str, Any], name: str) -> str:
+    value, ends = row[name], row.get("intervals", {}).get(name)
+    if value is None or ends is None or None in ends:
+        return number_text(value)
+    return interval_text(value, *ends)
 
 
 def shown_name(name: str) -> str:

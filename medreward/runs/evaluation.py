@@ -19,7 +19,7 @@ from tqdm import tqdm
 from medreward.data.check import ScorerOf, open_parquet, rows_in, scorers_of
 from medreward.errors import ConfigError, quote
 from medreward.kinds.truth import target_of
-from medreward.runs.evaluation_baselines import baselines
+from medreward.runs.evaluation_baselines import baselines, human_ceiling
 from medreward.runs.evaluation_confidence import certainties
 from medreward.runs.evaluation_files import ModelAnswer, read_answers, read_completions
 from medreward.runs.evaluation_metrics import (
@@ -334,6 +334,7 @@ def _evaluation(
         unread=dict(unread.most_common()),
         notes=[*_notes(bound, predictions)],
         confusion=confusion_counts(bound.task, predictions),
+        ceiling=human_ceiling(bound, predictions, resamples=resamples, seed=seed),
     )
 
 

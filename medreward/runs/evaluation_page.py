@@ -169,7 +169,7 @@ class _Section:
             rows=first.rows,
             notes=shared_notes(self.whole),
             metrics=_metric_rows(self.whole),
-            baselines=[*first.baselines],
+            baselines=[*first.baselines, *first.ceiling],
             parts=self._part_rows(),
             confusions=[*self._confusions()],
             reliability=[*self._reliability()],
@@ -251,11 +251,13 @@ def _told(one: TaskEvaluation, code: str) -> str:
 def _metric_rows(whole: Sequence[TaskEvaluation]) -> list[BarRow]:
     names = [*dict.fromkeys(metric.name for one in whole for metric in one.metrics)]
     by_model = [(one.model, {m.name: m for m in one.metrics}) for one in whole]
+    people = [{m.name: m.value for m in own} for own in whole[0].ceiling.values()]
+    marks = [*whole[0].baselines.values(), *people]
     return [
         BarRow(
             name,
             [Bar(model, *own[name][1:]) for model, own in by_model if name in own],
-            [values[name] for values in whole[0].baselines.values() if name in values],
+            [values.get(name, math.nan) for values in marks],
             _direction(name),
         )
         for name in names

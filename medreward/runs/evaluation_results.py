@@ -27,6 +27,7 @@ class TaskEvaluation(NamedTuple):
         model: whose completions they are, "" where there is one model only.
         confusion: where answers are one label, how often each truth (rows) was answered by each
             label (columns), and not read (the last column).
+        ceiling: what people earn, by what they are held against, where that is known.
     """
 
     task: str
@@ -41,6 +42,7 @@ class TaskEvaluation(NamedTuple):
     notes: Sequence[str] = ()
     model: str = ""
     confusion: Sequence[Sequence[int]] = ()
+    ceiling: Mapping[str, Sequence[Estimate]] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""
@@ -49,6 +51,9 @@ class TaskEvaluation(NamedTuple):
             "metrics": [_known(one._asdict()) for one in self.metrics],
             "baselines": {name: _known(values) for name, values in self.baselines.items()},
             "notes": [*self.notes],
+            "ceiling": {
+                name: [_known(one._asdict()) for one in own] for name, own in self.ceiling.items()
+            },
         }
 
 

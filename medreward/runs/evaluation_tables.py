@@ -26,7 +26,15 @@ SIGNATURE_NOTE = (
     "labels in."
 )
 _LOWER = ("error", "unreadable")  # in the names of metrics of which the lower is better
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    # In LaTeX's first encoding (OT1) these are other characters.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
 _NO_SHARES = ("label", "rows", "intervals")  # of a row of a table of labels
 
 
@@ -154,7 +162,8 @@ def _metric_lines(group: Sequence[TaskEvaluation]) -> Iterator[str]:
         {name: number_text(value) for name, value in values.items()}
         for values in group[0].baselines.values()
     ]
-    heads = ["metric", *models, *group[0].baselines]
+    columns += [{m.name: interval_text(*m[1:]) for m in own} for own in group[0].ceiling.values()]
+    heads = ["metric", *models, *group[0].baselines, *group[0].ceiling]
     yield "| " + " | ".join(map(cell, heads)) + " |"
     yield "|---|" + "---:|" * len(columns)
     for name in names:
@@ -274,9 +283,11 @@ def latex(
         models = [one.model or "completions" for one in group]
         baselines = group[0].baselines
         heads = ["metric", *models, *(f"baseline {i + 1}" for i in range(len(baselines)))]
+        heads += ["people" for _ in group[0].ceiling]
         names = [*dict.fromkeys(metric.name for one in group for metric in one.metrics)]
         cells = [{m.name: _tex_interval(*m[1:]) for m in one.metrics} for one in group]
         cells += [{k: _tex_number(v) for k, v in own.items()} for own in baselines.values()]
+        cells += [{m.name: _tex_interval(*m[1:]) for m in own} for own in group[0].ceiling.values()]
         table = [[name, *(own.get(name, "") for own in cells)] for name in names]
         lines += _tabular(heads, table, _caption(group))
     for comparison in comparisons:
@@ -300,9 +311,10 @@ def _caption(group: Sequence[TaskEvaluation]) -> str:
     named = " ".join(f"Baseline {i}: {name}." for i, name in enumerate(first.baselines, start=1))
     lower = [m.name for m in first.metrics if lower_is_better(m.name)]
     but = f" Lower is better in: {', '.join(lower)}." if lower else ""
+    people = "".join(f" {name[:1].upper()}{name[1:]}." for name in first.ceiling)
     return (
         f"{first.task}{part}: {_rows_text(first.rows)}. In brackets: {INTERVALS}. {named} "
-        f"Baselines do not look at the image.{but}"
+        f"Baselines do not look at the image.{people}{but}"
     )
 
 

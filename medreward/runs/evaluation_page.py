@@ -27,6 +27,7 @@ from medreward.runs.evaluation_tables import (
     RULES_NOTE,
     SIGNATURE_NOTE,
     comparison_note,
+    interval_text,
     label_cells,
     lower_is_better,
     number_text,
@@ -212,10 +213,13 @@ class _Section:
                 yield ReliabilityPlot(self._shown(name), reliability(sure, right))
 
     def _tables(self, rules: Sequence[SuiteAgreement]) -> Iterator[TextTable]:
+        yield from _floor_table(self.whole[0])
         for one in self.whole:
             if one.labels:
                 whose = f", {one.model}" if one.model else ""
-                yield TextTable(f"By label{whose}", *label_cells(one))
+                heads, rows = label_cells(one)
+                rows = [[label, *map(_two_lines, own)] for label, *own in rows]
+                yield TextTable(f"By label{whose}", heads, rows)
         codes = [*dict.fromkeys(code for one in self.whole for code in one.reasons)]
         if codes:
             yield TextTable(
@@ -246,6 +250,28 @@ def _told(one: TaskEvaluation, code: str) -> str:
     if not unread:
         return str(count)
     return f"{count} (not read)" if unread == count else f"{count} ({unread} of them not read)"
+
+
+def _two_lines(text: str) -> str:
+    """Return a cell with its interval below the value, in one piece."""
+    value, found, interval = text.partition(" (")
+    return f"{value}\n({interval}".replace(" ", "\u00a0") if found and " to " in interval else text
+
+
+def _floor_table(one: TaskEvaluation) -> Iterator[TextTable]:
+    """Yield what the marks beside the bars stand for, in numbers."""
+    columns = [
+        *({name: number_text(v) for name, v in own.items()} for own in one.baselines.values()),
+        *({m.name: interval_text(*m[1:]) for m in own} for own in one.ceiling.values()),
+    ]
+    names = [*dict.fromkeys(name for own in columns for name in own)]
+    if names:
+        yield TextTable(
+            "Baselines" + " and people" * bool(one.ceiling),
+            ("metric", *one.baselines, *one.ceiling),
+            [[name, *(_two_lines(own.get(name, "")) for own in columns)] for name in names],
+            "The marks beside the bars, in numbers.",
+        )
 
 
 def _metric_rows(whole: Sequence[TaskEvaluation]) -> list[BarRow]:

@@ -187,7 +187,8 @@ def label_cells(one: TaskEvaluation) -> tuple[list[str], list[list[str]]]:
         [str(row["label"]), str(row["rows"]), *(_share_text(row, name) for name in shares)]
         for row in one.labels
     ]
-    return ["label", "rows", *map(shown_name, shares)], rows
+    # Of boxes the number is not that of rows.
+    return ["label", "true", *map(shown_name, shares)], rows
 
 
 def _share_text(row: Mapping[str, Any], name: str) -> str:

@@ -87,12 +87,13 @@ def _label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMet
     count = len(task.labels)
     true = np.array([one.target for one in predictions])
     said = np.array([label_of(task, one.score) for one in predictions])
-    cells = np.zeros((len(true), count * (count + 1)))
-    cells[np.arange(len(true)), true * (count + 1) + said] = 1.0
+    # Counts of each label, not of each pair of labels: these would be 10,000 for 100 labels.
+    is_true, is_said = _one_hot(true, count), _one_hot(said, count)
+    counts = np.concatenate([is_true * is_said, is_true, is_said], axis=1)
     metrics: list[AnyMetric] = [
-        Metric("accuracy", cells, lambda sums: _accuracy(_table(sums, count))),
-        Metric("balanced accuracy", cells, lambda sums: _balanced(_table(sums, count))),
-        Metric("macro F1", cells, lambda sums: _macro_f1(_table(sums, count))),
+        share_metric("accuracy", true == said),
+        Metric("balanced accuracy", counts, lambda sums: _balanced(*np.split(sums, 3, axis=-1))),
+        Metric("macro F1", counts, lambda sums: _macro_f1(*np.split(sums, 3, axis=-1))),
     ]
     if Trait.ORDERED in task.traits:
         furthest = np.where(true * 2 >= count - 1, 0, count - 1)
@@ -104,31 +105,19 @@ def _label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMet
     return metrics
 
 
-def _table(sums: Array, count: int) -> Array:
-    return sums.reshape(*sums.shape[:-1], count, count + 1)
+def _one_hot(labels: Array, count: int) -> Array:
+    """Return a column for each label; a row of zeros for what is none of them."""
+    return (labels[:, None] == np.arange(count)).astype(float)
 
 
-def _accuracy(table: Array) -> Array:
-    right = np.trace(table[..., :-1], axis1=-2, axis2=-1)
-    return right / table.sum(axis=(-2, -1))
-
-
-def _per_label(table: Array) -> tuple[Array, Array, Array]:
-    """Return how often each label is right, is the truth, and is said."""
-    right = np.diagonal(table[..., :-1], axis1=-2, axis2=-1)
-    return right, table.sum(axis=-1), table[..., :-1].sum(axis=-2)
-
-
-def _balanced(table: Array) -> Array:
+def _balanced(hit: Array, true: Array, said: Array) -> Array:
     """Return the mean recall of the labels that are the truth of a row."""
-    right, true, _ = _per_label(table)
-    return mean_where(ratio(right, true), true > 0)
+    return mean_where(ratio(hit, true), true > 0)
 
 
-def _macro_f1(table: Array) -> Array:
+def _macro_f1(hit: Array, true: Array, said: Array) -> Array:
     """Return the mean F1 of the labels that are the truth of a row."""
-    right, true, said = _per_label(table)
-    return mean_where(ratio(2 * right, true + said), true > 0)
+    return mean_where(ratio(2 * hit, true + said), true > 0)
 
 
 def _kappa(sums: Array, count: int) -> Array:
@@ -150,7 +139,7 @@ def _set_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetri
     return [
         share_metric("exact match", [one.score.correct for one in predictions]),
         f1_metric("micro F1", *sums),
-        Metric("macro F1", counts, lambda own: _macro_sets(*np.split(own, 3, axis=-1))),
+        Metric("macro F1", counts, lambda own: _macro_f1(*np.split(own, 3, axis=-1))),
         share_metric("mean credit", [one.score.parts["accuracy"] for one in predictions]),
     ]
 
@@ -162,10 +151,6 @@ def _sets(task: Task, predictions: Sequence[Prediction]) -> tuple[Array, Array]:
         true[i, [*one.target]] = 1.0
         said[i, [*set_of(task, one.score)]] = 1.0
     return true, said
-
-
-def _macro_sets(hit: Array, true: Array, said: Array) -> Array:
-    return mean_where(ratio(2 * hit, true + said), true > 0)
 
 
 def _field_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]:

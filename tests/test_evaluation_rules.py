@@ -38,6 +38,22 @@ def test_options_are_counted_as_the_rules_say() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        ("B, I say B", "B"),  # a letter that is said twice is one
+        ("A or B: Pneumonia.", "B"),  # of two letters none, but one text
+        ("B is what I see, for it is so", NONE),  # not among the last four
+        ("Not this, as far as B goes here", "B"),
+        ("It is not A B C D but pneumonia", "B"),
+        ("pneumonia, " + "since the lungs are dense " * 4, NONE),  # too long to be searched
+        ("Normal or Pneumonia", NONE),
+    ],
+)
+def test_what_vlmevalkit_reads(answer: str, read: str) -> None:
+    assert CHOICE["VLMEvalKit"](answer, OPTIONS) == read
+
+
 def test_yes_and_no_and_open_answers_have_rules_of_their_own() -> None:
     targets = ["no", "yes", "no", ["heart attack", "infarction"], "liver", "liver"]
     answers = ["normal", "true", "No.", "Infarction (acute)", "the liver.", "Liver."]

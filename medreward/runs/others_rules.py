@@ -42,13 +42,19 @@ def medevalkit(answer: str, options: Sequence[str]) -> str:
 
 
 def vlmevalkit(answer: str, options: Sequence[str]) -> str:
-    """One option letter among the last five tokens, else one option's text; else none."""
+    """One option letter, first said among the last four tokens; else one option's text; else none.
+
+    A letter that is said twice is one. An answer of more than twice the length of all options
+    together is not searched for their texts.
+    """
     tokens = re.sub(r"[.()\[\],:;!*#{}]", " ", answer).split()
-    letters = [token for token in tokens if token in _LETTERS[: len(options)]]
-    if len(letters) == 1 and letters[0] in tokens[-5:]:
+    letters = [letter for letter in _LETTERS[: len(options)] if letter in tokens]
+    if len(letters) == 1 and letters[0] not in tokens[: max(0, len(tokens) - 4)]:
         return letters[0]
+    if len(answer) > 2 * sum(map(len, options)):
+        return NONE
     found = [i for i, one in enumerate(options) if one.lower() in answer.lower()]
-    return _LETTERS[found[0]] if not letters and len(found) == 1 else NONE
+    return _LETTERS[found[0]] if len(found) == 1 else NONE
 
 
 def medxpertqa(answer: str, options: Sequence[str]) -> str:

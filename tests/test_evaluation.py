@@ -567,3 +567,17 @@ def test_each_label_has_intervals(tmp_path: Path) -> None:
     shown = "{:.3f} ({:.3f} to {:.3f})".format(row["recall"], *row["intervals"]["recall"])
     assert f"| gamma | {row['rows']} | {shown} |" in markdown([found])
     assert json.loads(as_json([found]))["evaluations"][0]["labels"] == found.labels
+
+
+def test_metrics_that_only_one_model_has_are_named(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"] * 20)
+    text = completion_with("normal")
+    sure = {f"r{i}": [ModelAnswer(text, 0.9)] for i in range(40)}
+    plain = {f"r{i}": text for i in range(40)}
+    models = {"a": score_completions(rows, sure), "b": score_completions(rows, plain)}
+    (found,) = compare_all(models, resamples=100)
+    assert "macro AUROC" in found.left_out
+    assert "Not compared, since only one of the two has them: macro AUROC," in markdown([], [found])
+    assert json.loads(as_json([], [found]))["comparisons"][0]["left_out"] == found.left_out
+    (found,) = compare_all({"a": models["a"], "b": models["a"]}, resamples=100)
+    assert "Not compared" not in markdown([], [found])

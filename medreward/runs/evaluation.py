@@ -454,6 +454,17 @@ def compare(
     return differences(first, second, clusters, resamples=resamples, seed=seed)
 
 
+def _left_out(one: Scored, other: Scored) -> list[str]:
+    """Return the names of the metrics that only one of two models has."""
+    first, second = (
+        [metric.name for metric in metrics_of(own.bound.task, own.predictions)]
+        for own in (one, other)
+    )
+    return [
+        name for name in dict.fromkeys([*first, *second]) if (name in first) != (name in second)
+    ]
+
+
 def compare_all(
     models: Mapping[str, Mapping[str, Scored]], *, resamples: int = 2000, seed: int = 0
 ) -> list[ModelComparison]:
@@ -483,6 +494,7 @@ def compare_all(
                 [one._replace(adjusted=next(adjusted)) for one in own],
                 resamples,
                 count,
+                _left_out(*(models[name][task] for name in pair)),
             )
             for pair, own in zip(pairs, changes, strict=True)
         ]

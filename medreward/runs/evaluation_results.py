@@ -67,6 +67,7 @@ class ModelComparison(NamedTuple):
         metrics: the difference in each metric; p is corrected for all comparisons of the task.
         resamples: how many permutations p is told from.
         compared: how many p-values of the task Holm's correction is for; 0: not known.
+        left_out: metrics that only one of the two has, such as those of confidences.
     """
 
     task: str
@@ -75,10 +76,12 @@ class ModelComparison(NamedTuple):
     metrics: list[Difference]
     resamples: int = 2000
     compared: int = 0
+    left_out: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""
-        return {**self._asdict(), "metrics": [_known(one._asdict()) for one in self.metrics]}
+        metrics = [_known(one._asdict()) for one in self.metrics]
+        return {**self._asdict(), "metrics": metrics, "left_out": [*self.left_out]}
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,8 +89,14 @@ def comparison_note(one: ModelComparison) -> str:
     return (
         f"A positive difference: {one.one} is higher. Higher is better{but}. The least p that "
         f"{one.resamples:,} permutations can give is {p_text(1 / (one.resamples + 1))}; the true "
-        f"one may be smaller.{_too_few(one)}"
+        f"one may be smaller.{_too_few(one)}{_not_compared(one)}"
     )
+
+
+def _not_compared(one: ModelComparison) -> str:
+    if not one.left_out:
+        return ""
+    return f" Not compared, since only one of the two has them: {', '.join(one.left_out)}."
 
 
 def _too_few(one: ModelComparison) -> str:

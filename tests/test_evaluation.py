@@ -332,6 +332,15 @@ def test_rows_without_a_value_are_a_part_of_their_own(
     ]  # fmt: skip
 
 
+def test_a_row_without_an_id_is_named(tmp_path: Path) -> None:
+    path = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
+    rows = pq.read_table(path).to_pylist()
+    rows[1]["extra_info"]["id"] = None
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    with pytest.raises(ConfigError, match=r"rows.parquet: row 1: extra_info has no 'id', by which"):
+        score_completions(path, {"r0": "x"})
+
+
 def test_a_row_without_a_completion_may_count_as_unread(tmp_path: Path) -> None:
     rows = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal", "pneumonia"])
     own = score_completions(rows, {"r0": completion_with("normal")}, missing="unread")

@@ -122,7 +122,7 @@ def score_completions(
         for row in rows_in(file, rows):
             bar.update()
             info = row.get("extra_info") or {}
-            name = str(info.get("id"))
+            name = _id_of(rows, len(used), info)
             if name in used:
                 raise ConfigError(f"{rows}: the id {quote(name)} is there twice")
             used[name] = None
@@ -144,6 +144,15 @@ def score_completions(
     for scored in tasks.values():
         _check_confidences(scored, frozenset(absent))
     return tasks
+
+
+def _id_of(rows: str | Path, number: int, info: Mapping[str, Any]) -> str:
+    if info.get("id") is None:
+        raise ConfigError(
+            f"{rows}: row {number}: extra_info has no 'id', by which completions belong to rows; "
+            f"`medreward prepare` writes one"
+        )
+    return str(info["id"])
 
 
 class _RowOf(NamedTuple):

@@ -298,6 +298,7 @@ def test_what_is_wrong_with_options_is_said_before_the_work(
         ("--completions", str(file), "--out", str(file)): f"--out: {file}: File exists; name a fol",
         ("--compare", str(file)): f"--compare: {file} is alone; name two files or more",
         ("--model", "none"): "--model: add --completions FILE",
+        ("--completions", str(file), "--seed", "-1"): "--seed: -1 is not a whole number",
     }.items():
         assert main(["evaluate", str(tmp_path / "no_rows.parquet"), *given]) == 2
         assert message in capsys.readouterr().err
@@ -330,6 +331,13 @@ def test_rows_without_a_value_are_a_part_of_their_own(
         " (4 rows)", ", site=(no value) (2 rows)", ", site=None (1 row)", ", site=a (1 row)",
         ", split=test (4 rows)",
     ]  # fmt: skip
+
+
+def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
+    path = write_rows(tmp_path, Task.load("pneumoniamnist"), ["normal"])
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(ConfigError, match=r"rows.parquet: there are no rows"):
+        score_completions(path, {"r0": "x"})
 
 
 def test_a_row_without_an_id_is_named(tmp_path: Path) -> None:

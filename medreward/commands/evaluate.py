@@ -136,6 +136,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     whole("--resamples", arguments.resamples, 100, 1_000_000)
     whole("--errors", arguments.errors, 0, 1000)
+    whole("--seed", arguments.seed, 0)
     samples = whole("--samples", arguments.samples, 1, 1000)
     if arguments.out:
         _make_folder(arguments.out)

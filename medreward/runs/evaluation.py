@@ -270,6 +270,8 @@ def _check_ids(
     absent: Sequence[str],
     missing: str,
 ) -> None:
+    if not used:
+        raise ConfigError(f"{rows}: there are no rows")
     surplus = [name for name in completions if name not in used]
     if surplus:
         raise ConfigError(

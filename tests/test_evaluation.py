@@ -598,3 +598,40 @@ def test_metrics_that_only_one_model_has_are_named(tmp_path: Path) -> None:
     assert json.loads(as_json([], [found]))["comparisons"][0]["left_out"] == found.left_out
     (found,) = compare_all({"a": models["a"], "b": models["a"]}, resamples=100)
     assert "Not compared" not in markdown([], [found])
+
+
+@pytest.mark.parametrize("task", [GRADES, LETTERS], ids=["grades", "letters"])
+def test_few_rows_equal_scikit_learn(task: Task) -> None:
+    """Labels that are true of no row or said of none, ties, one class alone, unread answers."""
+    names = [task.answer_name(i) for i in range(len(task.labels))]
+    none = len(names)
+    for seed in range(40):
+        chance = random.Random(seed)
+        count = chance.randint(1, 9)
+        true = [chance.randrange(chance.choice([1, 2, none])) for _ in range(count)]
+        said = [chance.randrange(none + 1) for _ in range(count)]
+        sure: Any = np.array([[chance.choice([0, 0.25, 0.5, 1]) for _ in names] for _ in true])
+        own = predictions(task, true, [*map([*names, "zorbic"].__getitem__, said)])
+        own = [p._replace(confidence=tuple(c)) for p, c in zip(own, sure, strict=True)]
+        found = metrics_by_name(task, own)
+        there = sorted({*true})
+        given: Any = {"labels": there, "average": "macro", "zero_division": 0}
+        wanted = {
+            "accuracy": sk.accuracy_score(true, said),
+            "balanced accuracy": sk.recall_score(true, said, **given),
+            "macro F1": sk.f1_score(true, said, **given),
+        }
+        hot = np.eye(none)[true]
+        some = [i for i in there if hot[:, i].sum() < count]
+        for name, score in (
+            ("macro AUROC", sk.roc_auc_score),
+            ("macro average precision", sk.average_precision_score),
+        ):
+            values = [score(hot[:, i], sure[:, i]) for i in some]
+            wanted[name] = np.mean(values) if values else np.nan
+        if task is GRADES:
+            graded = [(none - 1 if t < 2 else 0) if r == none else r
+                      for t, r in zip(true, said, strict=True)]  # fmt: skip
+            wanted["mean absolute error"] = sk.mean_absolute_error(true, graded)
+        for name, value in wanted.items():
+            assert found[name] == pytest.approx(value, abs=1e-9, nan_ok=True), (name, seed)

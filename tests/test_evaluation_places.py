@@ -110,6 +110,18 @@ def test_average_precision_equals_pycocotools(seed: int) -> None:
         assert found["AP at IoU 0.5 to 0.95"] == pytest.approx(whole, abs=1e-9)
 
 
+def test_few_boxes_equal_pycocotools() -> None:
+    """Rows without a true box or without an answer, labels that are true nowhere, ties."""
+    for seed in range(100, 130):
+        true, said, sure = random_rows(seed, 3)
+        if not any(said) or not any(true):
+            continue
+        found = metrics_by_name(CELLS, box_predictions(true, said, sure))
+        whole, half, *_ = evaluated(true, said, sure).stats
+        assert found["AP at IoU 0.5"] == pytest.approx(half, abs=1e-9), seed
+        assert found["AP at IoU 0.5 to 0.95"] == pytest.approx(whole, abs=1e-9), seed
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_precision_and_recall_equal_pycocotools(seed: int) -> None:
     true, said, sure = random_rows(seed)

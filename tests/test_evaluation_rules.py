@@ -71,6 +71,13 @@ def test_what_medevalkit_reads(answer: str, read: str) -> None:
     assert CHOICE["MedEvalKit"](answer, OPTIONS) == read
 
 
+def test_medvlthinker_looks_for_the_answer_as_it_stands() -> None:
+    holds = OPEN["MedVLThinker"]
+    assert holds("In the left lung", "Left lung")
+    assert holds("liver", " liver ")
+    assert not holds("In the left lung", "left lung.")
+
+
 def test_pmc_vqa_looks_at_case_and_reads_nothing_where_nothing_is_near() -> None:
     read = CHOICE["PMC-VQA"]
     assert (read("Pneumonia", OPTIONS), read("pneumonia", ["PNEUMONIA", "heart"])) == ("B", "B")

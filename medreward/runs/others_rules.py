@@ -144,7 +144,8 @@ def medevalkit_equal(answer: str, accepted: str) -> bool:
 
 def medvlthinker_open(answer: str, accepted: str) -> bool:
     """Whether the accepted answer is a part of what is said: its rule for LLaVA-Med."""
-    return accepted.lower().strip(punctuation + " ") in answer.lower()
+    said, true = answer.lower(), accepted.lower()
+    return true in said or true.strip() == said.strip()
 
 
 # The letter that a suite reads of an answer to options, NONE for none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,21 @@ def test_images_are_those_of_their_rows(tmp_path: Path) -> None:
     (url,) = [str(a["href"]) for a in page.of("image")]
     image = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
     assert image.convert("RGB").getpixel((0, 0)) == (4, 0, 0)
+
+
+def test_baselines_stand_in_numbers_and_intervals_in_one_piece(two: tuple[Page, str]) -> None:
+    """Marks beside bars said their values to a mouse only."""
+    _, text = two
+    table = text[text.index("<h3>Baselines</h3>") :].partition("</table>")[0]
+    assert "The marks beside the bars, in numbers." in table
+    heads = re.findall(r'<th scope="col">(.*?)</th>', table)
+    assert len(heads) == 3
+    cells = re.findall(r'<th scope="row">accuracy</th><td class="cell">(.*?)</td>', table)
+    assert re.fullmatch(r"[01]\.\d{3}", cells[0])
+    labels = text[text.index("<h3>By label") :].partition("</table>")[0]
+    assert re.search(r'<td class="cell">\d\.\d{3}\n\(\d\.\d{3}\xa0to\xa0\d\.\d{3}\)</td>', labels)
+
+
+def test_a_scale_begins_at_0_where_rounding_leaves_less() -> None:
+    assert BarRow("kappa", [Bar("", 0.5, 0.4, 0.6)], [-2.2e-16]).scale == (0.0, 1.0)
+    assert BarRow("kappa", [Bar("", 0.5, -0.12, 0.6)]).scale == (-0.2, 1.0)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import networkx  # type: ignore[import-untyped]
@@ -18,11 +19,14 @@ from scipy.optimize import linear_sum_assignment
 from sklearn import metrics as sk
 
 from medreward import Task
+from medreward.runs.evaluation import as_json, evaluate, latex, markdown
+from medreward.runs.evaluation_baselines import baselines
 from medreward.runs.evaluation_intervals import estimates
 from medreward.runs.evaluation_metrics import label_table, metrics_of
+from medreward.runs.evaluation_page import evaluation_page
 from medreward.runs.evaluation_readings import Prediction, predict
 from medreward.scoring.scorer import Scorer
-from tests.evaluation_rows import metrics_by_name, predictions
+from tests.evaluation_rows import metrics_by_name, predictions, scored
 
 SIDE = 100
 CELLS = Task("cells", kind="localisation", question="Where?", labels=["RBC", "WBC", "platelet"],
@@ -106,6 +110,18 @@ def test_average_precision_equals_pycocotools(seed: int) -> None:
         assert found["AP at IoU 0.5 to 0.95"] == pytest.approx(whole, abs=1e-9)
 
 
+def test_few_boxes_equal_pycocotools() -> None:
+    """Rows without a true box or without an answer, labels that are true nowhere, ties."""
+    for seed in range(100, 130):
+        true, said, sure = random_rows(seed, 3)
+        if not any(said) or not any(true):
+            continue
+        found = metrics_by_name(CELLS, box_predictions(true, said, sure))
+        whole, half, *_ = evaluated(true, said, sure).stats
+        assert found["AP at IoU 0.5"] == pytest.approx(half, abs=1e-9), seed
+        assert found["AP at IoU 0.5 to 0.95"] == pytest.approx(whole, abs=1e-9), seed
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_precision_and_recall_equal_pycocotools(seed: int) -> None:
     true, said, sure = random_rows(seed)
@@ -186,6 +202,44 @@ def test_a_consensus_is_what_boxes_are_held_against_where_the_card_says_so() -> 
         target = task.parse_target({"annotators": lists})
         own = [predict(Scorer(task), "r", "<think>x</think><answer>[[0,0,10,11]]</answer>", target)]
         assert metrics_by_name(task, own)["mean IoU"] == pytest.approx(wanted)
+
+
+def test_people_are_held_against_each_other_where_several_drew(tmp_path: Path) -> None:
+    """The third one drew nothing; the first two overlap by 10 / 12."""
+    task = Task("own", kind="localisation", question="?", reward={"delta": 0})
+    lists = [[[0, 0, 10, 10]], [[0, 0, 10, 12]], []]
+    size = [28, 28]
+    targets = [{"annotators": lists, "size": size}] * 3
+    targets += [{"boxes": [[0, 0, 5, 5]], "size": size}] * 2
+    own = scored(tmp_path, task, targets, ["[[0, 0, 10, 10]]"] * 5)
+    (found,) = evaluate(own, resamples=100)
+    ((name, people),) = found.ceiling.items()
+    assert name == "people: each annotator against the others, 3 rows"
+    values = {one.name: one for one in people}
+    assert values["mean IoU"].value == pytest.approx(2 / 3 * 10 / 12)
+    assert values["mean IoU"].low == pytest.approx(2 / 3 * 10 / 12)  # rows alike, drawn whole
+    assert values["recall at IoU 0.5"].value == pytest.approx(2 / 3)
+    assert values["unreadable"].value == 0.0
+    assert f"| {name} |" in markdown([found])
+    assert "| mean IoU | 0.700" in markdown([found])
+    assert "0.556 (0.556 to 0.556) |\n" in markdown([found])
+    tex = latex([found])
+    assert r"baseline 2 & people \\" in tex
+    assert "People: each annotator against the others, 3 rows." in tex
+    page = evaluation_page(tmp_path / "rows.parquet", {"m": {"own": own}}, [found], facts={})
+    assert page.sections[0].baselines[-1] == name
+    (row,) = [one for one in page.sections[0].metrics if one.name == "mean IoU"]
+    assert row.marks[-1] == pytest.approx(2 / 3 * 10 / 12)
+    assert json.loads(as_json([found]))["evaluations"][0]["ceiling"][name][0]["name"] == "accuracy"
+    alone = scored(tmp_path, task, targets[3:], ["[[0, 0, 10, 10]]"] * 2)
+    assert evaluate(alone, resamples=100)[0].ceiling == {}
+
+
+def test_the_boxes_of_one_row_are_no_most_frequent_answer() -> None:
+    task = Task("own", kind="localisation", question="?", reward={"delta": 0})
+    own = predictions(task, [[[0, 0, 8, i]] for i in range(2, 5)], ["[[0, 0, 8, 2]]"] * 3)
+    first = next(iter(baselines(Scorer(task), own, 0)))
+    assert first.endswith("]]', the right answer of one row")
 
 
 def test_intervals_of_average_precision_hold_the_value_and_are_repeatable() -> None:

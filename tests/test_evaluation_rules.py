@@ -38,6 +38,61 @@ def test_options_are_counted_as_the_rules_say() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        ("B, I say B", "B"),  # a letter that is said twice is one
+        ("A or B: Pneumonia.", "B"),  # of two letters none, but one text
+        ("B is what I see, for it is so", NONE),  # not among the last four
+        ("Not this, as far as B goes here", "B"),
+        ("It is not A B C D but pneumonia", "B"),
+        ("pneumonia, " + "since the lungs are dense " * 4, NONE),  # too long to be searched
+        ("Normal or Pneumonia", NONE),
+    ],
+)
+def test_what_vlmevalkit_reads(answer: str, read: str) -> None:
+    assert CHOICE["VLMEvalKit"](answer, OPTIONS) == read
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        ("b\n\nsince it is white", "B"),
+        ("It is white.\n\nb. Pneumonia", "B"),
+        ("Seen.\n\nb\n\nnot a", "A"),  # neither first nor last: nearest to all of it
+        (r"\boxed{\text{b}}", "D"),  # braces in it stay; nearest to "\text{b}"
+        (r"boxed b", "A"),  # no box: the word None is nearest to Normal
+        ("**Answer**: b", "B"),
+        ("<answer>b</answer>", "B"),
+        ("x: b", "D"),  # behind the colon is " b", which is no letter
+    ],
+)
+def test_what_medevalkit_reads(answer: str, read: str) -> None:
+    assert CHOICE["MedEvalKit"](answer, OPTIONS) == read
+
+
+def test_medvlthinker_looks_for_the_answer_as_it_stands() -> None:
+    holds = OPEN["MedVLThinker"]
+    assert holds("In the left lung", "Left lung")
+    assert holds("liver", " liver ")
+    assert not holds("In the left lung", "left lung.")
+
+
+def test_pmc_vqa_looks_at_case_and_reads_nothing_where_nothing_is_near() -> None:
+    read = CHOICE["PMC-VQA"]
+    assert (read("Pneumonia", OPTIONS), read("pneumonia", ["PNEUMONIA", "heart"])) == ("B", "B")
+    assert read("B", OPTIONS) == NONE
+
+
+def test_lmms_eval_puts_spaces_for_marks_and_knows_other_names() -> None:
+    same = OPEN["lmms-eval"]
+    assert same("left-sided", "left sided")
+    assert same("X-ray", "xray")
+    assert same("the  liver (right)", "The liver")
+    assert same("yeah", "yes")
+    assert not same("leftsided", "left-sided")
+
+
 def test_yes_and_no_and_open_answers_have_rules_of_their_own() -> None:
     targets = ["no", "yes", "no", ["heart attack", "infarction"], "liver", "liver"]
     answers = ["normal", "true", "No.", "Infarction (acute)", "the liver.", "Liver."]

@@ -44,10 +44,8 @@ def test_latex_shows_any_label(tmp_path: Path) -> None:
     own = scored(tmp_path, PIPED, [0, 1, 2], names)
     text = latex(evaluate(own, resamples=100, model="m_1 & 50 %"), sources={"rows": "a_b"})
     assert r"metric & m\_1 \& 50 \% & baseline 1 & baseline 2 \\" in text
-    assert r"\caption{a\_b|c: 3 rows. In brackets: 95 \% percentile bootstrap" in text
-    assert (
-        "Baseline 1: always 'x | y', the most frequent right answer. Baseline 2: the right" in text
-    )
+    assert r"\caption{a\_b\textbar{}c: 3 rows. In brackets: 95 \% percentile bootstrap" in text
+    assert r"Baseline 1: always 'x \textbar{} y', the right answer of one row. Baseline 2" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {len(re.split(r"(?<!\\)&", line)) for line in body} == {4}  # two baselines
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1

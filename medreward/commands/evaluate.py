@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from medreward.checks import whole
@@ -135,23 +136,27 @@ def _run(arguments: argparse.Namespace) -> int:
 
     whole("--resamples", arguments.resamples, 100, 1_000_000)
     whole("--errors", arguments.errors, 0, 1000)
+    whole("--seed", arguments.seed, 0)
     samples = whole("--samples", arguments.samples, 1, 1000)
-    _generate(arguments)
+    if arguments.out:
+        _make_folder(arguments.out)
     files = _files(arguments)
+    _generate(arguments)
+    answers = {name: evaluation.read_answers(file, samples) for name, file in files.items()}
     scorer_of = scorers_of(
         name_tasks(arguments.task), reading_settings(arguments) | reward_options(arguments)
     )
-    by = [name for name in arguments.by.split(",") if name]
+    by = [*dict.fromkeys(name.strip() for name in arguments.by.split(",") if name.strip())]
     models = {
         name: evaluation.score_completions(
             arguments.rows,
-            evaluation.read_answers(file, samples),
+            own,
             scorer_of,
             missing=arguments.missing,
             by=by,
             cluster=arguments.cluster,
         )
-        for name, file in files.items()
+        for name, own in answers.items()
     }
     chance = {"resamples": arguments.resamples, "seed": arguments.seed}
     found = [
@@ -217,8 +222,6 @@ def _generate(arguments: argparse.Namespace) -> None:
         return
     from medreward.runs.generation import Sampling, draws_nothing, generate
 
-    if arguments.completions is None:
-        raise ConfigError("--model: add --completions FILE, to which its completions are written")
     made = generate(
         _completer(arguments),
         arguments.rows,
@@ -251,6 +254,8 @@ def _completer(arguments: argparse.Namespace) -> Any:
 
 def _files(arguments: argparse.Namespace) -> dict[str, Path]:
     """Return the files of completions by the names of their models."""
+    if arguments.model and arguments.completions is None:
+        raise ConfigError("--model: add --completions FILE, to which its completions are written")
     given = [("", arguments.completions)] if arguments.completions else []
     for text in arguments.compare:
         name, is_named, file = text.partition("=")
@@ -258,6 +263,11 @@ def _files(arguments: argparse.Namespace) -> dict[str, Path]:
         given.append((name, Path(file)) if is_named and "/" not in name else ("", Path(text)))
     if not given:
         raise ConfigError("--completions FILE or --compare FILE FILE is needed")
+    if arguments.compare and len(given) == 1:
+        raise ConfigError(
+            f"--compare: {arguments.compare[0]} is alone; name two files or more, or the first one "
+            f"with --completions"
+        )
     found: dict[str, Path] = {}
     for name, file in given:
         own = name or file.stem
@@ -305,11 +315,26 @@ def _told(sources: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _make_folder(folder: Path) -> None:
+    """Make the folder of --out before there is anything to lose.
+
+    Raises:
+        ConfigError: if it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--out: {folder}: {error.strerror or error}; name a folder that can be written to"
+        ) from error
+
+
 def _write(folder: Path, texts: dict[str, str]) -> None:
     from medreward.files.atomic import write_text_atomic
     from medreward.text.shown import escape_controls
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_text_atomic(folder / name, escape_controls(text))
     print(f"wrote {folder}/{', '.join(texts)}")

@@ -6,6 +6,7 @@ Completions come from a file (JSON lines or parquet with ``id`` and ``completion
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -18,7 +19,8 @@ from tqdm import tqdm
 from medreward.data.check import ScorerOf, open_parquet, rows_in, scorers_of
 from medreward.errors import ConfigError, quote
 from medreward.kinds.truth import target_of
-from medreward.runs.evaluation_baselines import baselines
+from medreward.runs.evaluation_baselines import baselines, human_ceiling
+from medreward.runs.evaluation_confidence import certainties
 from medreward.runs.evaluation_files import ModelAnswer, read_answers, read_completions
 from medreward.runs.evaluation_metrics import (
     Difference,
@@ -30,7 +32,7 @@ from medreward.runs.evaluation_metrics import (
     label_table,
     metrics_of,
 )
-from medreward.runs.evaluation_readings import predict, several_annotators
+from medreward.runs.evaluation_readings import NO_VALUE, predict, several_annotators
 from medreward.runs.evaluation_results import ModelComparison, TaskEvaluation
 from medreward.runs.evaluation_samples import join_samples
 from medreward.runs.evaluation_tables import as_json, latex, markdown
@@ -109,7 +111,7 @@ def score_completions(
     """
     scorers = scorer_of or scorers_of(None)
     tasks: dict[str, Scored] = {}
-    used: set[str] = set()
+    used: dict[str, None] = {}  # in order
     absent: list[str] = []
     draws = max(
         (1 if isinstance(own, str) else len(own) for own in completions.values()), default=1
@@ -120,10 +122,10 @@ def score_completions(
         for row in rows_in(file, rows):
             bar.update()
             info = row.get("extra_info") or {}
-            name = str(info.get("id"))
+            name = _id_of(rows, len(used), info)
             if name in used:
                 raise ConfigError(f"{rows}: the id {quote(name)} is there twice")
-            used.add(name)
+            used[name] = None
             if name not in completions:
                 absent.append(name)
             bound = scorers(row["data_source"], info)
@@ -133,7 +135,7 @@ def score_completions(
             whole = _RowOf(
                 name, bound.kind.parse(bound.task, target), info.get("knowledge") or "",
                 _cluster(rows, row, name, cluster), _columns(rows, "--by", info, by),
-                len(used) - 1,
+                len(used) - 1, _shown(info.get("patient")),
             )  # fmt: skip
             own = tasks.setdefault(bound.task.name, Scored(bound, [])).predictions
             own += join_samples(bound.task, [_predicted(bound, whole, one) for one in answers])
@@ -142,6 +144,15 @@ def score_completions(
     for scored in tasks.values():
         _check_confidences(scored, frozenset(absent))
     return tasks
+
+
+def _id_of(rows: str | Path, number: int, info: Mapping[str, Any]) -> str:
+    if info.get("id") is None:
+        raise ConfigError(
+            f"{rows}: row {number}: extra_info has no 'id', by which completions belong to rows; "
+            f"`medreward prepare` writes one"
+        )
+    return str(info["id"])
 
 
 class _RowOf(NamedTuple):
@@ -153,12 +164,14 @@ class _RowOf(NamedTuple):
     cluster: str
     columns: dict[str, str]
     place: int
+    patient: str
 
 
 def _predicted(bound: Scorer, row: _RowOf, answer: ModelAnswer) -> Prediction:
     found = predict(bound, row.name, answer.completion, row.target, row.knowledge)
     return found._replace(
         cluster=row.cluster,
+        patient=row.patient,
         columns=row.columns,
         place=row.place,
         confidence=_confidence(bound.task, row.name, answer.confidence),
@@ -220,7 +233,13 @@ def _columns(
             raise ConfigError(
                 f"{option}: {rows}: extra_info has no {quote(name)}; it has {', '.join(info)}{hint}"
             )
-    return {name: str(info[name]) for name in by}
+    return {name: _shown(info[name]) for name in by}
+
+
+def _shown(value: Any) -> str:
+    """Return a value as the name of a part; of several kinds of nothing, one and the same."""
+    is_nothing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    return NO_VALUE if is_nothing else str(value)
 
 
 def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | None) -> str:
@@ -231,7 +250,7 @@ def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | N
     if field is not None:
         info = row.get("extra_info") or {}
         value = _columns(rows, "--cluster", info, [field])[field]
-        if info[field] is None or not value:
+        if value == NO_VALUE:
             raise ConfigError(
                 f"--cluster: {rows}: the row {quote(name)} has no {quote(field)}, which each row "
                 f"needs" + (f"; {_PATIENTS}" if field == "patient" else "")
@@ -246,16 +265,18 @@ def _cluster(rows: str | Path, row: Mapping[str, Any], name: str, field: str | N
 
 def _check_ids(
     rows: str | Path,
-    used: set[str],
+    used: Mapping[str, None],
     completions: Mapping[str, Any],
     absent: Sequence[str],
     missing: str,
 ) -> None:
+    if not used:
+        raise ConfigError(f"{rows}: there are no rows")
     surplus = [name for name in completions if name not in used]
     if surplus:
         raise ConfigError(
             f"{len(surplus)} of {len(completions)} completions are of no row of {rows}: "
-            f"{_named(surplus)}; are they of another file of rows?"
+            f"{_named(surplus)}. Its ids are {_named([*used])}; are they of another file of rows?"
         )
     if absent and missing != "unread":
         raise ConfigError(
@@ -266,7 +287,7 @@ def _check_ids(
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return ", ".join(map(quote, names[:_MOST_NAMED])) + more
 
 
 def evaluate(
@@ -318,12 +339,13 @@ def _evaluation(
         rows=len({one.id for one in predictions}),
         signature=signature_of(predictions),
         metrics=estimates(metrics, clusters, resamples=resamples, seed=seed),
-        labels=label_table(bound.task, predictions),
+        labels=label_table(bound.task, predictions, resamples=resamples, seed=seed),
         reasons=dict(reasons.most_common()),
         baselines=baselines(bound, predictions, seed),
         unread=dict(unread.most_common()),
         notes=[*_notes(bound, predictions)],
         confusion=confusion_counts(bound.task, predictions),
+        ceiling=human_ceiling(bound, predictions, resamples=resamples, seed=seed),
     )
 
 
@@ -337,9 +359,9 @@ def signature_of(predictions: Sequence[Prediction]) -> str:
 
 def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
     """Yield what a reader of the numbers should know."""
+    yield from _notes_of_intervals(predictions)
+    yield from _notes_of_unread(bound.task, predictions)
     counts = Counter(one.id for one in predictions)
-    if len(counts) < _FEW:
-        yield f"Only {len(counts)} rows: the intervals say little."
     samples = predictions[0].samples
     if samples is not None:
         yield (
@@ -358,6 +380,59 @@ def _notes(bound: Scorer, predictions: Sequence[Prediction]) -> Iterator[str]:
             f"{several} rows have the boxes of several annotators. Metrics by IoU and of points "
             f"are held against {whose}; mean credit goes by the setting annotators: "
             f"{bound.settings.annotators}."
+        )
+
+
+def _notes_of_intervals(predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield where intervals are narrower than they should be."""
+    rows = len({one.id for one in predictions})
+    clusters = len({one.cluster for one in predictions})
+    if rows < _FEW:
+        yield f"Only {rows} rows: the intervals say little."
+    elif clusters < _FEW:
+        yield f"The rows are drawn in only {clusters} clusters: the intervals say little."
+    by_patient: dict[str, set[str]] = defaultdict(set)
+    for one in predictions:
+        if one.patient != NO_VALUE:
+            by_patient[one.patient].add(one.cluster)
+    split = sum(len(own) > 1 for own in by_patient.values())
+    if split:
+        yield (
+            f"{split} of {len(by_patient)} patients have several images, which intervals and tests "
+            f"take for independent, so that they are too narrow; --cluster patient draws the rows "
+            f"of a patient together."
+        )
+    unread = sum(one.score.prediction is None for one in predictions)
+    for name, count in (
+        ("right", sum(one.score.correct for one in predictions)),
+        ("unreadable", unread),
+    ):
+        if count in (0, len(predictions)):
+            yield (
+                f"{'All' if count else 'No'} answers are {name}: a bootstrap interval of this "
+                f"share has no width, and the true share may be off by about "
+                f"{min(1.0, 3 / clusters):.2g} (the rule of three)."
+            )
+
+
+def _notes_of_unread(task: Task, predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield what answers that cannot be read do to the numbers."""
+    unread = [one for one in predictions if one.score.prediction is None]
+    if 2 * len(unread) > len(predictions):
+        reason, count = Counter(one.score.reasons[0] for one in unread).most_common(1)[0]
+        yield (
+            f"{len(unread)} of {len(predictions)} answers cannot be read ({reason} {count}): do "
+            f"--completion-format and --model-profile fit what the model writes?"
+        )
+    sure = certainties(task, predictions)
+    if sure is None:
+        return
+    pairs = zip(sure, predictions, strict=True)
+    unsure = sum(not own and one.score.prediction is None for own, one in pairs)
+    if unsure:
+        yield (
+            f"{unsure} answers that cannot be read have the confidence 0 and are wrong: AUROC of "
+            f"right answers and expected calibration error are the better for them."
         )
 
 
@@ -390,6 +465,17 @@ def compare(
     return differences(first, second, clusters, resamples=resamples, seed=seed)
 
 
+def _left_out(one: Scored, other: Scored) -> list[str]:
+    """Return the names of the metrics that only one of two models has."""
+    first, second = (
+        [metric.name for metric in metrics_of(own.bound.task, own.predictions)]
+        for own in (one, other)
+    )
+    return [
+        name for name in dict.fromkeys([*first, *second]) if (name in first) != (name in second)
+    ]
+
+
 def compare_all(
     models: Mapping[str, Mapping[str, Scored]], *, resamples: int = 2000, seed: int = 0
 ) -> list[ModelComparison]:
@@ -410,10 +496,16 @@ def compare_all(
             compare(models[one][task], models[other][task], resamples=resamples, seed=seed)
             for one, other in pairs
         ]
-        adjusted = iter(holm([change.p for own in changes for change in own]))
+        values = [change.p for own in changes for change in own]
+        count, adjusted = sum(not math.isnan(p) for p in values), iter(holm(values))
         found += [
             ModelComparison(
-                task, *pair, [one._replace(adjusted=next(adjusted)) for one in own], resamples
+                task,
+                *pair,
+                [one._replace(adjusted=next(adjusted)) for one in own],
+                resamples,
+                count,
+                _left_out(*(models[name][task] for name in pair)),
             )
             for pair, own in zip(pairs, changes, strict=True)
         ]

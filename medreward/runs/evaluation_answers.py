@@ -6,7 +6,6 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,14 +16,15 @@ from medreward.kinds.short_answer import AnswerTarget, is_closed
 from medreward.runs.evaluation_intervals import (
     AnyMetric,
     Array,
+    LabelMetrics,
     Metric,
     f1_metric,
+    found_metrics,
     mean_where,
     ratio,
     ratio_metric,
     share_metric,
 )
-from medreward.runs.evaluation_places import found_shares
 from medreward.runs.evaluation_readings import Prediction
 from medreward.task.task import Task
 from medreward.task.traits import Trait
@@ -166,11 +166,7 @@ def finding_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMe
     ]
 
 
-def finding_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def finding_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
     """Return for each finding how often it is present and found."""
     true, said = _present(task, predictions)
-    counts = zip((true * said).sum(axis=0), true.sum(axis=0), said.sum(axis=0), strict=True)
-    return [
-        {"label": label.name, "rows": int(there), **found_shares(int(hit), int(there), int(told))}
-        for label, (hit, there, told) in zip(task.labels, counts, strict=True)
-    ]
+    return found_metrics([label.name for label in task.labels], true * said, true, said)

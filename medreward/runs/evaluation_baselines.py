@@ -3,20 +3,24 @@
 Two of them: the most frequent right answer for every row, and right answers of other rows. What the
 latter earn is a matter of chance, so that their expected value is given: exactly where answers are
 one label, a set of them, or findings, and otherwise as the mean of many draws.
+
+And what people earn who do look at it, where rows have the boxes of several annotators: the answer
+of each is held against those of the others.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from medreward.kinds.base import TargetType, kind_of
 from medreward.kinds.right_answers import completion_with, right_answer
-from medreward.runs.evaluation_intervals import AnyMetric
+from medreward.runs.evaluation_intervals import AnyMetric, Estimate, estimates
 from medreward.runs.evaluation_metrics import metrics_of, value_of
 from medreward.runs.evaluation_readings import Prediction, predict
 from medreward.scoring.scorer import Scorer
@@ -34,9 +38,9 @@ def baselines(
 ) -> dict[str, dict[str, float]]:
     """Return the metrics of the most frequent right answer, and of right answers of other rows."""
     answers = [right_answer(bound.task, one.target, bound.settings) for one in predictions]
-    most = Counter(answers).most_common(1)[0][0]
+    most, count = Counter(answers).most_common(1)[0]
     always = _metrics(bound, [most] * len(answers), predictions)
-    found = {_always(most): {metric.name: value_of(metric) for metric in always}}
+    found = {_always(most, count): {metric.name: value_of(metric) for metric in always}}
     exact = _expected(bound, answers, predictions)
     if exact is not None:
         return {**found, f"{_SHUFFLED}, expected value": exact}
@@ -48,9 +52,42 @@ def baselines(
 _SHUFFLED = "the right answers of the rows, shuffled"
 
 
-def _always(answer: str) -> str:
+def _always(answer: str, count: int) -> str:
     named = f"always {answer!r}, " if len(answer) <= _SHORT else ""  # boxes and masks are not
+    if count == 1:
+        return f"{named}the right answer of one row"
     return f"{named}the most frequent right answer"
+
+
+def human_ceiling(
+    bound: Scorer, predictions: Sequence[Prediction], *, resamples: int, seed: int
+) -> dict[str, list[Estimate]]:
+    """Return the metrics of each annotator's answer against the others'; {} where there is one.
+
+    A model is held against all of them, which is a little easier where the best agreement counts.
+    """
+    several = {one.id: one for one in predictions if len(_annotators(one)) > 1}
+    own = [pair for one in several.values() for pair in _left_out(bound, one)]
+    if not own:
+        return {}
+    clusters = [one.cluster for one in own]
+    found = estimates(metrics_of(bound.task, own), clusters, resamples=resamples, seed=seed)
+    rows = f"{len(several)} row{'s' * (len(several) != 1)}"
+    return {f"people: each annotator against the others, {rows}": found}
+
+
+def _annotators(one: Prediction) -> Sequence[Any]:
+    found: Sequence[Any] = getattr(one.target, "annotators", ())
+    return found
+
+
+def _left_out(bound: Scorer, row: Prediction) -> Iterator[Prediction]:
+    """Yield each annotator's answer to a row whose truth is what the others drew."""
+    for i, boxes in enumerate(row.target.annotators):
+        others = (*row.target.annotators[:i], *row.target.annotators[i + 1 :])
+        answer = right_answer(bound.task, replace(row.target, annotators=(boxes,)), bound.settings)
+        held = row._replace(target=replace(row.target, annotators=others))
+        yield _predicted(bound, answer, held)._replace(cluster=row.cluster)
 
 
 def _metrics(

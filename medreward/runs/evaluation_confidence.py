@@ -26,8 +26,8 @@ from medreward.runs.evaluation_intervals import (
     OfWeights,
     RankedMetric,
     mean_where,
+    ranks_of,
     ratio,
-    value_of,
 )
 from medreward.runs.evaluation_readings import Prediction, labels_said
 from medreward.task.task import Task
@@ -42,15 +42,17 @@ def confidence_metrics(task: Task, predictions: Sequence[Prediction]) -> list[An
     if by_label is not None:
         rows = [*zip(by_label, _truth(task, predictions), strict=True)]
         metrics += [
-            RankedMetric("macro AUROC", rows, lambda own: _macro(own, auroc_way)),
-            RankedMetric("macro average precision", rows, lambda own: _macro(own, precision_way)),
+            RankedMetric("macro AUROC", rows, lambda own: _macro(own, auroc_way), _ranked),
+            RankedMetric(
+                "macro average precision", rows, lambda own: _macro(own, precision_way), _ranked
+            ),
         ]
     sure = certainties(task, predictions)
     if sure is not None:
         right = np.array([one.score.correct for one in predictions], float)
         pairs = [*zip(sure, right, strict=True)]
         metrics += [
-            RankedMetric("AUROC of right answers", pairs, _ranked_way),
+            RankedMetric("AUROC of right answers", pairs, _ranked_way, _ranked),
             _calibration(sure, right),
         ]
     return metrics
@@ -98,20 +100,23 @@ def _truth(task: Task, predictions: Sequence[Prediction]) -> Array:
     return found
 
 
-def label_shares(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, float | None]]:
+def label_curves(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, AnyMetric]]:
     """Return AUROC and average precision of each label; [] where probabilities are not known."""
     by_label = probabilities(task, predictions)
     if by_label is None:
         return []
     true = _truth(task, predictions)
-    found: list[dict[str, float | None]] = []
+    found: list[dict[str, AnyMetric]] = []
     for label in range(len(task.labels)):
         rows = [*zip(by_label[:, label], true[:, label], strict=True)]
-        values = {
-            "auroc": value_of(RankedMetric("", rows, _ranked_way)),
-            "average_precision": value_of(RankedMetric("", rows, _precision_of_rows)),
-        }
-        found.append({k: None if np.isnan(v) else v for k, v in values.items()})
+        found.append(
+            {
+                "auroc": RankedMetric("auroc", rows, _ranked_way, _ranked),
+                "average_precision": RankedMetric(
+                    "average_precision", rows, _precision_of_rows, _ranked
+                ),
+            }
+        )
     return found
 
 
@@ -161,6 +166,12 @@ def _macro(rows: Sequence[Any], make: Callable[[Array, Array], OfWeights]) -> Of
         return mean_where(np.where(known, values, 0.0), known)
 
     return compute
+
+
+def _ranked(rows: Sequence[tuple[Any, Any]]) -> Sequence[tuple[Any, Any]]:
+    """Return rows of scores and truths with the ranks of the scores in their place."""
+    scores, true = zip(*rows, strict=True)
+    return [*zip(ranks_of(np.array(scores, float)), true, strict=True)]
 
 
 def _ranked_way(rows: Sequence[Any]) -> OfWeights:

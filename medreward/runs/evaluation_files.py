@@ -53,21 +53,23 @@ def read_answers(path: str | Path, samples: int = 1) -> dict[str, list[ModelAnsw
     """
     path = Path(path)
     found: dict[str, list[ModelAnswer]] = {}
+    models: dict[str, str] = {}
     rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
     for where, row in rows:
-        name, text = row.get("id"), row.get("completion")
-        if name is None or not isinstance(text, str):
-            raise ConfigError(f"{path} {where}: no 'id' and 'completion'; it has {', '.join(row)}")
-        own = found.setdefault(str(name), [])
+        name, text = _id_and_text(f"{path} {where}", row)
+        if row.get("model") is not None:
+            models.setdefault(str(row["model"]), where)
+            _check_model(path, models)
+        own = found.setdefault(name, [])
         own.append(ModelAnswer(text, _confidence(f"{path} {where}", row)))
         if len(own) > samples:
             times = "twice" if samples == 1 else f"more than {samples} times"
             raise ConfigError(
-                f"{path} {where}: the id {quote(str(name))} is there {times}; --samples says how "
+                f"{path} {where}: the id {quote(name)} is there {times}; --samples says how "
                 f"many completions a row has, {samples} here"
             )
     if not found:
-        raise ConfigError(f"{path}: it has no completions")
+        raise ConfigError(f"{path}: it has no completions; it needs {_FORM}")
     fewer = [name for name, own in found.items() if len(own) < samples]
     if fewer:
         raise ConfigError(
@@ -75,6 +77,44 @@ def read_answers(path: str | Path, samples: int = 1) -> dict[str, list[ModelAnsw
             f"as {quote(fewer[0])} with {len(found[fewer[0]])}; --samples says how many"
         )
     return found
+
+
+_FORM = 'a line for each row, {"id": "…", "completion": "…"}, where id is extra_info.id of the row'
+_MOST_NAMES = 8  # fields of a line that an error names
+
+
+def _id_and_text(where: str, row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the id and the completion of a line.
+
+    Raises:
+        ConfigError: if one is not there, or is of another type.
+    """
+    for field in ("id", "completion"):
+        if row.get(field) is None:
+            lacks = f"{field!r} is null" if field in row else f"no {field!r}"
+            more = ", …" if len(row) > _MOST_NAMES else ""
+            raise ConfigError(
+                f"{where}: {lacks}; it has {', '.join([*row][:_MOST_NAMES])}{more}. A file of "
+                f"completions has {_FORM}"
+            )
+    name, text = row["id"], row["completion"]
+    if isinstance(name, bool) or not isinstance(name, str | int | float):
+        raise ConfigError(f"{where}: id: {quote(name)} is not a text or a number")
+    if not isinstance(text, str):
+        raise ConfigError(
+            f"{where}: completion: {quote(text)} is not a text; of several samples of a row each "
+            f"has a line, and of messages the text alone"
+        )
+    return str(name), text
+
+
+def _check_model(path: Path, models: Mapping[str, str]) -> None:
+    if len(models) > 1:
+        (one, first), (other, where) = [*models.items()][:2]
+        raise ConfigError(
+            f"{path} {where}: a completion of the model {quote(other)}, and {first} is one of "
+            f"{quote(one)}; each model has a file of its own (--compare)"
+        )
 
 
 def _confidence(where: str, row: Mapping[str, Any]) -> float | Mapping[str, float] | None:
@@ -101,16 +141,36 @@ def _share(where: str, value: object) -> float:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
+    for number, line in _lines(path):
         try:
             row = parse_json(line)
         except ConfigError as error:
-            raise ConfigError(f"{path} line {number}: not JSON: {error}") from error
+            raise ConfigError(f"{path} line {number}: {error}; {_mend(path, line)}") from error
         if not isinstance(row, Mapping):
-            raise ConfigError(f"{path} line {number}: not an object with 'id' and 'completion'")
+            raise ConfigError(f"{path} line {number}: not an object; {_mend(path, line)}")
         yield f"line {number}", row
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not empty, without a byte order mark."""
+    try:
+        for number, line in read_lines(path):
+            yield number, line.removeprefix("\ufeff") if number == 1 else line
+    except ConfigError as error:
+        if path.suffix.lower() in _PACKED:
+            raise ConfigError(f"{path}: a packed file; unpack it first") from error
+        raise
+
+
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+
+
+def _mend(path: Path, line: str) -> str:
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return f"a table is not read; write JSON lines, {_FORM}"
+    if line.lstrip().startswith("["):
+        return f"a list is not read; write JSON lines, {_FORM}"
+    return f"it needs {_FORM}"
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

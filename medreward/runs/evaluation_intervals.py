@@ -11,7 +11,7 @@ Rows of one image (several questions about it) are drawn together, since they ar
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -57,11 +57,14 @@ class RankedMetric:
         name: its name.
         rows: what it is made of, for each prediction.
         make: gives, for such rows, what gives the metric of weights of rows.
+        level: gives the rows of one model with their ranks in place of its scores, which are all
+            that the metric depends on.
     """
 
     name: str
     rows: Sequence[Any]
     make: Callable[[Sequence[Any]], OfWeights]
+    level: Callable[[Sequence[Any]], Sequence[Any]]
 
     def of_clusters(self, index: Array, count: int) -> OfWeights:
         """Return what gives the metric of weights of clusters; `index` is that of each row."""
@@ -69,8 +72,26 @@ class RankedMetric:
         return lambda weights: of_rows(weights[:, index])
 
     def beside(self, other: RankedMetric) -> RankedMetric:
-        """Return the metric of these rows and, behind them, another model's."""
-        return RankedMetric(self.name, [*self.rows, *other.rows], self.make)
+        """Return the metric of these rows and, behind them, another model's.
+
+        By ranks within each model: where rows of two are exchanged, the scale on which each says
+        how sure it is would count otherwise (Venkatraman and Begg, Biometrika 83:835-848, 1996).
+        """
+        rows = [*self.level(self.rows), *other.level(other.rows)]
+        return RankedMetric(self.name, rows, self.make, self.level)
+
+
+def ranks_of(scores: Array) -> Array:
+    """Return scores as their ranks from above 0 to 1, along the first axis; equal ones stay equal.
+
+    >>> ranks_of(np.array([0.2, 0.9, 0.2, 0.4])).tolist()
+    [0.375, 1.0, 0.375, 0.75]
+    """
+    if scores.ndim > 1:
+        return np.apply_along_axis(ranks_of, 0, scores)
+    ordered = np.sort(scores)
+    below, up_to = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
+    return (below + up_to + 1) / 2 / len(scores)
 
 
 AnyMetric: TypeAlias = Metric | RankedMetric
@@ -100,7 +121,7 @@ class Difference(NamedTuple):
         value: the first model's less the second's.
         low: the lower end of the interval of 95 %.
         high: the upper end.
-        p: of a permutation test, two-sided.
+        p: of a permutation test, two-sided; NaN where the difference has no value.
         adjusted: the same after Holm's correction for all metrics that are compared.
     """
 
@@ -170,11 +191,8 @@ def differences(
         whole = np.ones((1, count))
         observed = float(_less(way, whole, 0 * whole)[0])
         spread = [_less(way, weights, 0 * weights) for weights in _weights(count, resamples, seed)]
-        extreme = sum(
-            int((np.abs(np.nan_to_num(_less(way, 1 - s, s))) >= abs(observed) - 1e-12).sum())
-            for s in _swaps(count, resamples, seed)
-        )
-        p = (1 + extreme) / (1 + resamples)
+        swapped = [_less(way, 1 - swaps, swaps) for swaps in _swaps(count, resamples, seed)]
+        p = _share_as_large(observed, np.concatenate(swapped))
         found.append((one.name, observed, *_interval(np.concatenate(spread)), p))
     adjusted = holm([row[-1] for row in found])
     return [Difference(*row, own) for row, own in zip(found, adjusted, strict=True)]
@@ -186,16 +204,31 @@ def _less(way: OfWeights, kept: Array, swapped: Array) -> Array:
     return way(np.concatenate(first, axis=1)) - way(np.concatenate(second, axis=1))
 
 
+def _share_as_large(observed: float, permuted: Array) -> float:
+    """Return p: the share of permutations that differ as much, the observed one counted.
+
+    Permutations that give no value are left out: under the hypothesis the observed one is any of
+    those that give one.
+    """
+    if np.isnan(observed):
+        return float("nan")
+    known = permuted[~np.isnan(permuted)]
+    extreme = int((np.abs(known) >= abs(observed) - 1e-12).sum())
+    return (1 + extreme) / (1 + len(known))
+
+
 def holm(values: Sequence[float]) -> list[float]:
     """Return p-values corrected for that there are several (Holm, Scand J Stat 6:65-70, 1979).
 
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    Those that are NaN stay so, and do not count.
+
+    >>> holm([0.01, 0.04, float("nan"), 0.03])
+    [0.03, 0.06, nan, 0.06]
     """
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    adjusted, largest = [0.0] * len(values), 0.0
+    order = sorted((i for i, p in enumerate(values) if not np.isnan(p)), key=lambda i: values[i])
+    adjusted, largest = [float("nan")] * len(values), 0.0
     for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[i]))
+        largest = max(largest, min(1.0, (len(order) - rank) * values[i]))
         adjusted[i] = largest
     return adjusted
 
@@ -235,6 +268,43 @@ def _interval(values: Array) -> tuple[float, float]:
 
 
 # What metrics are made of
+
+
+class LabelMetrics(NamedTuple):
+    """How well a label is found.
+
+    Attributes:
+        label: its name.
+        rows: how often it is true.
+        shares: recall, precision, F1 and the like, by name.
+    """
+
+    label: str
+    rows: int
+    shares: Mapping[str, AnyMetric]
+
+
+def found_metrics(names: Sequence[str], hit: Array, true: Array, said: Array) -> list[LabelMetrics]:
+    """Return recall, precision and F1 of labels; NaN where there is nothing to divide by.
+
+    Args:
+        names: the labels.
+        hit: how often each label is rightly said, of each prediction: shape (rows, labels).
+        true: how often it is true.
+        said: how often it is said.
+    """
+    return [
+        LabelMetrics(
+            name,
+            int(true[:, i].sum()),
+            {
+                "recall": ratio_metric("recall", hit[:, i], true[:, i]),
+                "precision": ratio_metric("precision", hit[:, i], said[:, i]),
+                "f1": ratio_metric("f1", 2 * hit[:, i], true[:, i] + said[:, i]),
+            },
+        )
+        for i, name in enumerate(names)
+    ]
 
 
 def share_metric(name: str, values: Sequence[float]) -> Metric:

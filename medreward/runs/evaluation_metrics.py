@@ -7,7 +7,7 @@ so that it costs recall only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,17 +21,19 @@ from medreward.runs.evaluation_answers import (
     finding_table,
     question_metrics,
 )
-from medreward.runs.evaluation_confidence import confidence_metrics, label_shares
+from medreward.runs.evaluation_confidence import confidence_metrics, label_curves
 from medreward.runs.evaluation_intervals import (
     AnyMetric,
     Array,
     Difference,
     Estimate,
+    LabelMetrics,
     Metric,
     RankedMetric,
     differences,
     estimates,
     f1_metric,
+    found_metrics,
     holm,
     mean_where,
     ratio,
@@ -41,7 +43,6 @@ from medreward.runs.evaluation_intervals import (
 from medreward.runs.evaluation_places import (
     box_metrics,
     box_table,
-    found_shares,
     mask_metrics,
     point_metrics,
 )
@@ -86,12 +87,13 @@ def _label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMet
     count = len(task.labels)
     true = np.array([one.target for one in predictions])
     said = np.array([label_of(task, one.score) for one in predictions])
-    cells = np.zeros((len(true), count * (count + 1)))
-    cells[np.arange(len(true)), true * (count + 1) + said] = 1.0
+    # Counts of each label, not of each pair of labels: these would be 10,000 for 100 labels.
+    is_true, is_said = _one_hot(true, count), _one_hot(said, count)
+    counts = np.concatenate([is_true * is_said, is_true, is_said], axis=1)
     metrics: list[AnyMetric] = [
-        Metric("accuracy", cells, lambda sums: _accuracy(_table(sums, count))),
-        Metric("balanced accuracy", cells, lambda sums: _balanced(_table(sums, count))),
-        Metric("macro F1", cells, lambda sums: _macro_f1(_table(sums, count))),
+        share_metric("accuracy", true == said),
+        Metric("balanced accuracy", counts, lambda sums: _balanced(*np.split(sums, 3, axis=-1))),
+        Metric("macro F1", counts, lambda sums: _macro_f1(*np.split(sums, 3, axis=-1))),
     ]
     if Trait.ORDERED in task.traits:
         furthest = np.where(true * 2 >= count - 1, 0, count - 1)
@@ -103,31 +105,19 @@ def _label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMet
     return metrics
 
 
-def _table(sums: Array, count: int) -> Array:
-    return sums.reshape(*sums.shape[:-1], count, count + 1)
+def _one_hot(labels: Array, count: int) -> Array:
+    """Return a column for each label; a row of zeros for what is none of them."""
+    return (labels[:, None] == np.arange(count)).astype(float)
 
 
-def _accuracy(table: Array) -> Array:
-    right = np.trace(table[..., :-1], axis1=-2, axis2=-1)
-    return right / table.sum(axis=(-2, -1))
-
-
-def _per_label(table: Array) -> tuple[Array, Array, Array]:
-    """Return how often each label is right, is the truth, and is said."""
-    right = np.diagonal(table[..., :-1], axis1=-2, axis2=-1)
-    return right, table.sum(axis=-1), table[..., :-1].sum(axis=-2)
-
-
-def _balanced(table: Array) -> Array:
+def _balanced(hit: Array, true: Array, said: Array) -> Array:
     """Return the mean recall of the labels that are the truth of a row."""
-    right, true, _ = _per_label(table)
-    return mean_where(ratio(right, true), true > 0)
+    return mean_where(ratio(hit, true), true > 0)
 
 
-def _macro_f1(table: Array) -> Array:
+def _macro_f1(hit: Array, true: Array, said: Array) -> Array:
     """Return the mean F1 of the labels that are the truth of a row."""
-    right, true, said = _per_label(table)
-    return mean_where(ratio(2 * right, true + said), true > 0)
+    return mean_where(ratio(2 * hit, true + said), true > 0)
 
 
 def _kappa(sums: Array, count: int) -> Array:
@@ -143,23 +133,24 @@ def _kappa(sums: Array, count: int) -> Array:
 
 
 def _set_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]:
-    count = len(task.labels)
-    true, said = np.zeros((2, len(predictions), count))
-    for i, one in enumerate(predictions):
-        true[i, [*one.target]] = 1.0
-        said[i, [*set_of(task, one.score)]] = 1.0
+    true, said = _sets(task, predictions)
     counts = np.concatenate([true * said, true, said], axis=1)
     sums = [part.sum(axis=1) for part in (true * said, said, true)]
     return [
         share_metric("exact match", [one.score.correct for one in predictions]),
         f1_metric("micro F1", *sums),
-        Metric("macro F1", counts, lambda own: _macro_sets(*np.split(own, 3, axis=-1))),
+        Metric("macro F1", counts, lambda own: _macro_f1(*np.split(own, 3, axis=-1))),
         share_metric("mean credit", [one.score.parts["accuracy"] for one in predictions]),
     ]
 
 
-def _macro_sets(hit: Array, true: Array, said: Array) -> Array:
-    return mean_where(ratio(2 * hit, true + said), true > 0)
+def _sets(task: Task, predictions: Sequence[Prediction]) -> tuple[Array, Array]:
+    """Return which labels are true, and which are said: shape (rows, labels)."""
+    true, said = np.zeros((2, len(predictions), len(task.labels)))
+    for i, one in enumerate(predictions):
+        true[i, [*one.target]] = 1.0
+        said[i, [*set_of(task, one.score)]] = 1.0
+    return true, said
 
 
 def _field_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]:
@@ -199,54 +190,82 @@ def confusion_counts(task: Task, predictions: Sequence[Prediction]) -> list[list
     return found
 
 
-def label_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def label_table(
+    task: Task, predictions: Sequence[Prediction], *, resamples: int = 0, seed: int = 0
+) -> list[dict[str, Any]]:
     """Return recall, precision and F1 of each label, where a task names labels; else nothing.
 
     Of findings, these are of what is present; of boxes, of those that are found at an IoU of 0.5.
     AUROC and average precision are there too where confidences are.
+
+    Args:
+        task: the task.
+        predictions: its predictions.
+        resamples: how many bootstrap samples; 0: there are no ``intervals``, else these are the
+            ends of each share's, by its name.
+        seed: of these.
     """
-    rows = TABLES[kind_of(task).target_type](task, predictions)
-    more = label_shares(task, predictions) or [{}] * len(rows)
-    return [{**row, **own} for row, own in zip(rows, more, strict=True)]
-
-
-def _no_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    return []
-
-
-def _single_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    targets = [frozenset([one.target]) for one in predictions]
-    answers = [frozenset([label_of(task, one.score)]) for one in predictions]
-    return _table_of_sets(task, targets, answers)
-
-
-def _set_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    targets = [frozenset(one.target) for one in predictions]
-    answers = [set_of(task, one.score) for one in predictions]
-    return _table_of_sets(task, targets, answers)
-
-
-def _table_of_sets(
-    task: Task, targets: Sequence[frozenset[int]], answers: Sequence[frozenset[int]]
-) -> list[dict[str, Any]]:
+    found = label_metrics(task, predictions)
+    shares = [metric for one in found for metric in one.shares.values()]
+    values: Iterator[Estimate]
+    if not resamples:
+        values = (Estimate(one.name, value_of(one), np.nan, np.nan) for one in shares)
+    else:
+        clusters = [one.cluster for one in predictions]
+        values = iter(estimates(shares, clusters, resamples=resamples, seed=seed))
     rows = []
-    for i in range(len(task.labels)):
-        true, said = ([i in labels for labels in sets] for sets in (targets, answers))
-        hit = sum(t and s for t, s in zip(true, said, strict=True))
-        shares = found_shares(hit, sum(true), sum(said))
-        rows.append({"label": task.answer_name(i), "rows": sum(true), **shares})
+    for one in found:
+        own = [next(values) for _ in one.shares]
+        ends = {share.name: [_known(share.low), _known(share.high)] for share in own}
+        rows.append(
+            {"label": one.label, "rows": one.rows}
+            | {share.name: _known(share.value) for share in own}
+            | ({"intervals": ends} if resamples else {})
+        )
     return rows
 
 
-def _field_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def label_metrics(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
+    """Return the metrics of each label."""
+    rows = TABLES[kind_of(task).target_type](task, predictions)
+    more = label_curves(task, predictions) or [{}] * len(rows)
+    return [one._replace(shares={**one.shares, **own}) for one, own in zip(rows, more, strict=True)]
+
+
+def _no_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
+    return []
+
+
+def _single_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
+    count = len(task.labels)
+    true, said = np.zeros((2, len(predictions), count + 1))
+    for i, one in enumerate(predictions):
+        true[i, one.target] = said[i, label_of(task, one.score)] = 1.0
+    return _table_of_sets(task, true[:, :count], said[:, :count])
+
+
+def _set_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
+    return _table_of_sets(task, *_sets(task, predictions))
+
+
+def _table_of_sets(task: Task, true: Array, said: Array) -> list[LabelMetrics]:
+    names = [task.answer_name(i) for i in range(len(task.labels))]
+    return found_metrics(names, true * said, true, said)
+
+
+def _field_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
     return [
-        {**row, "label": f"{name}: {row['label']}"}
+        row._replace(label=f"{name}: {row.label}")
         for name, field in task.fields.items()
-        for row in label_table(field, [one.said[name] for one in predictions])
+        for row in label_metrics(field, [one.said[name] for one in predictions])
     ]
 
 
-TABLES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[dict[str, Any]]]] = {
+TABLES: Mapping[TargetType, Callable[[Task, Sequence[Prediction]], list[LabelMetrics]]] = {
     TargetType.LABEL: _single_table,
     TargetType.LABELS: _set_table,
     TargetType.QUESTION: _no_table,

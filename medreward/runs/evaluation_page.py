@@ -27,11 +27,13 @@ from medreward.runs.evaluation_tables import (
     RULES_NOTE,
     SIGNATURE_NOTE,
     comparison_note,
+    interval_text,
+    label_cells,
     lower_is_better,
     number_text,
     p_text,
     rule_cells,
-    shown_name,
+    shared_notes,
 )
 from medreward.sheets.evaluation import (
     Bar,
@@ -166,9 +168,9 @@ class _Section:
         return TaskSection(
             task=self.name,
             rows=first.rows,
-            notes=[*dict.fromkeys(note for one in self.whole for note in one.notes)],
+            notes=shared_notes(self.whole),
             metrics=_metric_rows(self.whole),
-            baselines=[*first.baselines],
+            baselines=[*first.baselines, *first.ceiling],
             parts=self._part_rows(),
             confusions=[*self._confusions()],
             reliability=[*self._reliability()],
@@ -211,12 +213,13 @@ class _Section:
                 yield ReliabilityPlot(self._shown(name), reliability(sure, right))
 
     def _tables(self, rules: Sequence[SuiteAgreement]) -> Iterator[TextTable]:
+        yield from _floor_table(self.whole[0])
         for one in self.whole:
             if one.labels:
                 whose = f", {one.model}" if one.model else ""
-                columns = [*one.labels[0]]
-                rows = [[_cell(row[name]) for name in columns] for row in one.labels]
-                yield TextTable(f"By label{whose}", [shown_name(n) for n in columns], rows)
+                heads, rows = label_cells(one)
+                rows = [[label, *map(_two_lines, own)] for label, *own in rows]
+                yield TextTable(f"By label{whose}", heads, rows)
         codes = [*dict.fromkeys(code for one in self.whole for code in one.reasons)]
         if codes:
             yield TextTable(
@@ -249,18 +252,38 @@ def _told(one: TaskEvaluation, code: str) -> str:
     return f"{count} (not read)" if unread == count else f"{count} ({unread} of them not read)"
 
 
-def _cell(value: Any) -> str:
-    return number_text(value) if isinstance(value, float) or value is None else str(value)
+def _two_lines(text: str) -> str:
+    """Return a cell with its interval below the value, in one piece."""
+    value, found, interval = text.partition(" (")
+    return f"{value}\n({interval}".replace(" ", "\u00a0") if found and " to " in interval else text
+
+
+def _floor_table(one: TaskEvaluation) -> Iterator[TextTable]:
+    """Yield what the marks beside the bars stand for, in numbers."""
+    columns = [
+        *({name: number_text(v) for name, v in own.items()} for own in one.baselines.values()),
+        *({m.name: interval_text(*m[1:]) for m in own} for own in one.ceiling.values()),
+    ]
+    names = [*dict.fromkeys(name for own in columns for name in own)]
+    if names:
+        yield TextTable(
+            "Baselines" + " and people" * bool(one.ceiling),
+            ("metric", *one.baselines, *one.ceiling),
+            [[name, *(_two_lines(own.get(name, "")) for own in columns)] for name in names],
+            "The marks beside the bars, in numbers.",
+        )
 
 
 def _metric_rows(whole: Sequence[TaskEvaluation]) -> list[BarRow]:
     names = [*dict.fromkeys(metric.name for one in whole for metric in one.metrics)]
     by_model = [(one.model, {m.name: m for m in one.metrics}) for one in whole]
+    people = [{m.name: m.value for m in own} for own in whole[0].ceiling.values()]
+    marks = [*whole[0].baselines.values(), *people]
     return [
         BarRow(
             name,
             [Bar(model, *own[name][1:]) for model, own in by_model if name in own],
-            [values[name] for values in whole[0].baselines.values() if name in values],
+            [values.get(name, math.nan) for values in marks],
             _direction(name),
         )
         for name in names

@@ -18,6 +18,7 @@ the two numbers of boxes; 1 where nothing is there and the answer says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +31,14 @@ from medreward.geometry.regions import iou
 from medreward.runs.evaluation_intervals import (
     AnyMetric,
     Array,
+    LabelMetrics,
     Metric,
     OfWeights,
     RankedMetric,
     f1_metric,
+    found_metrics,
     mean_where,
+    ranks_of,
     ratio,
     ratio_metric,
     share_metric,
@@ -84,7 +88,12 @@ def match_row(said: BoxesSaid, labels: int, confidence: float = 0.0) -> RowMatch
     >>> int(match_row(BoxesSaid((other,), 1, (one,)), 1).hits.sum())  # IoU 0.75
     6
     """
-    count = max(1, labels)
+    return _match(said, max(1, labels))._replace(confidence=confidence)
+
+
+# The baselines hold the same answers against the same truths in each of many draws.
+@lru_cache(maxsize=10_000)
+def _match(said: BoxesSaid, count: int) -> RowMatches:
     own = np.array([box.label or 0 for box in said.boxes], dtype=int)
     true = np.array([box.label or 0 for box in said.true], dtype=int)
     table = np.array([[iou(a.box, b.box) for b in said.true] for a in said.boxes], float)
@@ -95,7 +104,7 @@ def match_row(said: BoxesSaid, labels: int, confidence: float = 0.0) -> RowMatch
     return RowMatches(
         own,
         np.array([_greedy(table, least) for least in IOUS], bool).reshape(len(IOUS), len(own)),
-        confidence,
+        0.0,
         said.total,
         np.bincount(true, minlength=count),
         overlap,
@@ -141,9 +150,15 @@ def box_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric
         ]
     return [
         *metrics,
-        RankedMetric("AP at IoU 0.5", rows, lambda own: _precision_way(own, IOUS[:1])),
-        RankedMetric("AP at IoU 0.5 to 0.95", rows, lambda own: _precision_way(own, IOUS)),
+        RankedMetric("AP at IoU 0.5", rows, lambda own: _precision_way(own, IOUS[:1]), _ranked),
+        RankedMetric("AP at IoU 0.5 to 0.95", rows, lambda own: _precision_way(own, IOUS), _ranked),
     ]
+
+
+def _ranked(rows: Sequence[RowMatches]) -> Sequence[RowMatches]:
+    """Return rows with the ranks of their confidences in their place."""
+    ranks = ranks_of(np.array([row.confidence for row in rows]))
+    return [row._replace(confidence=float(rank)) for row, rank in zip(rows, ranks, strict=True)]
 
 
 def _read(predictions: Sequence[Prediction]) -> Array:
@@ -225,28 +240,13 @@ def _average_precisions(drawn: Array, hits: Array, true: Array) -> Array:
     return values
 
 
-def box_table(task: Task, predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+def box_table(task: Task, predictions: Sequence[Prediction]) -> list[LabelMetrics]:
     """Return for each label how many boxes are found at an IoU of 0.5."""
     rows = _matched(task, predictions)
-    found = []
-    for index, label in enumerate(task.labels):
-        hit = sum(int(row.hits[0][row.labels == index].sum()) for row in rows)
-        true, said = (sum(int(part[index]) for part in column) for column in _counts(rows))
-        found.append({"label": label.name, "rows": true, **found_shares(hit, true, said)})
-    return found
-
-
-def _counts(rows: Sequence[RowMatches]) -> tuple[list[Array], list[Array]]:
-    return [row.true for row in rows], [row.said for row in rows]
-
-
-def found_shares(hit: int, true: int, said: int) -> dict[str, float | None]:
-    """Return recall, precision and F1 of counts; None where there is nothing to divide by."""
-    return {
-        "recall": hit / true if true else None,
-        "precision": hit / said if said else None,
-        "f1": 2 * hit / (true + said) if true or said else None,
-    }
+    count = max(1, len(task.labels))
+    hit = np.array([np.bincount(row.labels[row.hits[0]], minlength=count) for row in rows])
+    true, said = np.array([row.true for row in rows]), np.array([row.said for row in rows])
+    return found_metrics([label.name for label in task.labels], hit, true, said)
 
 
 def mask_metrics(task: Task, predictions: Sequence[Prediction]) -> list[AnyMetric]:

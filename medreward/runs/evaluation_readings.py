@@ -23,6 +23,8 @@ from medreward.task.settings import RewardSettings
 from medreward.task.task import Task
 from medreward.task.traits import Trait
 
+NO_VALUE = "(no value)"  # what an empty field of a row is called
+
 
 class SampleCounts(NamedTuple):
     """What the samples of one row say together.
@@ -59,6 +61,7 @@ class Prediction(NamedTuple):
         place: the number of the row in its file.
         samples: what several samples say together, of which this is the most frequent answer.
         knowledge: what the prompt held; None: not known.
+        patient: whose the row is; "(no value)" where that is not known.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Prediction(NamedTuple):
     place: int = -1
     samples: SampleCounts | None = None
     knowledge: str | None = None
+    patient: str = NO_VALUE
 
 
 class BoxesSaid(NamedTuple):

@@ -18,7 +18,8 @@ class TaskEvaluation(NamedTuple):
         rows: how many rows.
         signature: of the reward that read the answers.
         metrics: each with its interval.
-        labels: recall, precision and F1 of each label, where a task names labels.
+        labels: recall, precision and F1 of each label, where a task names labels, and the ends of
+            their ``intervals``.
         reasons: reason codes of answers that are not right, with counts.
         baselines: what answers earn that do not look at the image.
         unread: the reason codes of answers that cannot be read, with counts.
@@ -26,6 +27,7 @@ class TaskEvaluation(NamedTuple):
         model: whose completions they are, "" where there is one model only.
         confusion: where answers are one label, how often each truth (rows) was answered by each
             label (columns), and not read (the last column).
+        ceiling: what people earn, by what they are held against, where that is known.
     """
 
     task: str
@@ -40,6 +42,7 @@ class TaskEvaluation(NamedTuple):
     notes: Sequence[str] = ()
     model: str = ""
     confusion: Sequence[Sequence[int]] = ()
+    ceiling: Mapping[str, Sequence[Estimate]] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""
@@ -48,6 +51,9 @@ class TaskEvaluation(NamedTuple):
             "metrics": [_known(one._asdict()) for one in self.metrics],
             "baselines": {name: _known(values) for name, values in self.baselines.items()},
             "notes": [*self.notes],
+            "ceiling": {
+                name: [_known(one._asdict()) for one in own] for name, own in self.ceiling.items()
+            },
         }
 
 
@@ -60,6 +66,8 @@ class ModelComparison(NamedTuple):
         other: the second one, which is taken from the first.
         metrics: the difference in each metric; p is corrected for all comparisons of the task.
         resamples: how many permutations p is told from.
+        compared: how many p-values of the task Holm's correction is for; 0: not known.
+        left_out: metrics that only one of the two has, such as those of confidences.
     """
 
     task: str
@@ -67,10 +75,13 @@ class ModelComparison(NamedTuple):
     other: str
     metrics: list[Difference]
     resamples: int = 2000
+    compared: int = 0
+    left_out: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a JSON-ready dictionary."""
-        return {**self._asdict(), "metrics": [_known(one._asdict()) for one in self.metrics]}
+        metrics = [_known(one._asdict()) for one in self.metrics]
+        return {**self._asdict(), "metrics": metrics, "left_out": [*self.left_out]}
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,16 @@ SIGNATURE_NOTE = (
     "labels in."
 )
 _LOWER = ("error", "unreadable")  # in the names of metrics of which the lower is better
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_COUNTED = ("label", "rows")  # columns of a table of labels that are no shares
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    # In LaTeX's first encoding (OT1) these are other characters.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+_NO_SHARES = ("label", "rows", "intervals")  # of a row of a table of labels
 
 
 def grouped(evaluations: Sequence[TaskEvaluation]) -> list[list[TaskEvaluation]]:
@@ -36,6 +44,18 @@ def grouped(evaluations: Sequence[TaskEvaluation]) -> list[list[TaskEvaluation]]
     for one in evaluations:
         found.setdefault((one.task, one.part), []).append(one)
     return [*found.values()]
+
+
+def shared_notes(group: Sequence[TaskEvaluation]) -> list[str]:
+    """Return the notes of several models on the same rows: each once, with whose it is."""
+    found: dict[str, list[str]] = {}
+    for one in group:
+        for note in one.notes:
+            found.setdefault(note, []).append(one.model)
+    return [
+        note if len(models) == len(group) else f"{', '.join(models)}: {note}"
+        for note, models in found.items()
+    ]
 
 
 def number_text(value: float | None, sign: str = "") -> str:
@@ -56,6 +76,8 @@ def p_text(p: float) -> str:
     >>> p_text(0.04), p_text(1 / 2001), p_text(1 / 20001)
     ('0.0400', '0.00050', '0.000050')
     """
+    if math.isnan(p):
+        return "–"
     digits = 4 if p >= 0.00095 or p <= 0 else 1 - math.floor(math.log10(p))
     return f"{p:.{digits}f}"
 
@@ -67,7 +89,24 @@ def comparison_note(one: ModelComparison) -> str:
     return (
         f"A positive difference: {one.one} is higher. Higher is better{but}. The least p that "
         f"{one.resamples:,} permutations can give is {p_text(1 / (one.resamples + 1))}; the true "
-        f"one may be smaller."
+        f"one may be smaller.{_too_few(one)}{_not_compared(one)}"
+    )
+
+
+def _not_compared(one: ModelComparison) -> str:
+    if not one.left_out:
+        return ""
+    return f" Not compared, since only one of the two has them: {', '.join(one.left_out)}."
+
+
+def _too_few(one: ModelComparison) -> str:
+    """Return what to do where no p is below 0.05 after the correction, whatever the models do."""
+    if one.compared < 0.05 * (one.resamples + 1):
+        return ""
+    return (
+        f" Corrected for {one.compared} comparisons, that is at least "
+        f"{p_text(min(1.0, one.compared / (one.resamples + 1)))}, so that no difference can be "
+        f"significant at 0.05: --resamples {40 * one.compared} or more."
     )
 
 
@@ -102,8 +141,8 @@ def markdown(
     for group in grouped(evaluations):
         first = group[0]
         part = f", {plain(first.part)}" if first.part else ""
-        lines += [f"## {plain(first.task)}{part} ({first.rows} rows)", ""]
-        for note in dict.fromkeys(note for one in group for note in one.notes):
+        lines += [f"## {plain(first.task)}{part} ({_rows_text(first.rows)})", ""]
+        for note in shared_notes(group):
             lines += [plain(note), ""]
         lines += [*_metric_lines(group), ""]
         for one in group:
@@ -129,7 +168,8 @@ def _metric_lines(group: Sequence[TaskEvaluation]) -> Iterator[str]:
         {name: number_text(value) for name, value in values.items()}
         for values in group[0].baselines.values()
     ]
-    heads = ["metric", *models, *group[0].baselines]
+    columns += [{m.name: interval_text(*m[1:]) for m in own} for own in group[0].ceiling.values()]
+    heads = ["metric", *models, *group[0].baselines, *group[0].ceiling]
     yield "| " + " | ".join(map(cell, heads)) + " |"
     yield "|---|" + "---:|" * len(columns)
     for name in names:
@@ -139,13 +179,29 @@ def _metric_lines(group: Sequence[TaskEvaluation]) -> Iterator[str]:
 def _label_lines(one: TaskEvaluation) -> list[str]:
     if not one.labels:
         return []
-    shares = [name for name in one.labels[0] if name not in _COUNTED]
-    heads = [_whose("label", one), "rows", *(shown_name(name) for name in shares)]
+    heads, rows = label_cells(one)
+    heads = [_whose(heads[0], one), *heads[1:]]
     lines = ["| " + " | ".join(map(cell, heads)) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    for row in one.labels:
-        cells = ["" if row[name] is None else number_text(row[name]) for name in shares]
-        lines.append(f"| {cell(row['label'])} | {row['rows']} | " + " | ".join(cells) + " |")
+    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
     return [*lines, ""]
+
+
+def label_cells(one: TaskEvaluation) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of the table of labels, and its rows."""
+    shares = [name for name in one.labels[0] if name not in _NO_SHARES]
+    rows = [
+        [str(row["label"]), str(row["rows"]), *(_share_text(row, name) for name in shares)]
+        for row in one.labels
+    ]
+    # Of boxes the number is not that of rows.
+    return ["label", "true", *map(shown_name, shares)], rows
+
+
+def _share_text(row: Mapping[str, Any], name: str) -> str:
+    value, ends = row[name], row.get("intervals", {}).get(name)
+    if value is None or ends is None or None in ends:
+        return number_text(value)
+    return interval_text(value, *ends)
 
 
 def shown_name(name: str) -> str:
@@ -234,9 +290,11 @@ def latex(
         models = [one.model or "completions" for one in group]
         baselines = group[0].baselines
         heads = ["metric", *models, *(f"baseline {i + 1}" for i in range(len(baselines)))]
+        heads += ["people" for _ in group[0].ceiling]
         names = [*dict.fromkeys(metric.name for one in group for metric in one.metrics)]
         cells = [{m.name: _tex_interval(*m[1:]) for m in one.metrics} for one in group]
         cells += [{k: _tex_number(v) for k, v in own.items()} for own in baselines.values()]
+        cells += [{m.name: _tex_interval(*m[1:]) for m in own} for own in group[0].ceiling.values()]
         table = [[name, *(own.get(name, "") for own in cells)] for name in names]
         lines += _tabular(heads, table, _caption(group))
     for comparison in comparisons:
@@ -244,8 +302,8 @@ def latex(
             [
                 own.name,
                 _tex_bold(_tex_interval(own.value, own.low, own.high, "+"), own.adjusted < 0.05),
-                f"${p_text(own.p)}$",
-                f"${p_text(own.adjusted)}$",
+                _tex_p(own.p),
+                _tex_p(own.adjusted),
             ]
             for own in comparison.metrics
         ]
@@ -260,9 +318,10 @@ def _caption(group: Sequence[TaskEvaluation]) -> str:
     named = " ".join(f"Baseline {i}: {name}." for i, name in enumerate(first.baselines, start=1))
     lower = [m.name for m in first.metrics if lower_is_better(m.name)]
     but = f" Lower is better in: {', '.join(lower)}." if lower else ""
+    people = "".join(f" {name[:1].upper()}{name[1:]}." for name in first.ceiling)
     return (
         f"{first.task}{part}: {_rows_text(first.rows)}. In brackets: {INTERVALS}. {named} "
-        f"Baselines do not look at the image.{but}"
+        f"Baselines do not look at the image.{people}{but}"
     )
 
 
@@ -298,6 +357,10 @@ def _tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) 
 def _tex_number(value: float, sign: str = "") -> str:
     shown = number_text(value, sign)
     return "--" if shown == "–" else f"${shown}$"
+
+
+def _tex_p(p: float) -> str:
+    return "--" if math.isnan(p) else f"${p_text(p)}$"
 
 
 def _tex_interval(value: float, low: float, high: float, sign: str = "") -> str:

@@ -15,40 +15,78 @@ from string import ascii_uppercase, punctuation
 
 NONE = "-"
 _LETTERS = ascii_uppercase
+_MARKS = str.maketrans(dict.fromkeys(punctuation, " "))
 _YES, _NO = frozenset(("yes", "yeah", "yep", "true")), frozenset(("no", "nope", "false"))
 
 
-def _nearest(text: str, options: Sequence[str]) -> str:
-    """Return the letter of the option with the largest difflib ratio, A where all are 0."""
-    ratios = [difflib.SequenceMatcher(None, text, one.lower()).ratio() for one in options]
-    return _LETTERS[ratios.index(max(ratios))]
+def _nearest(text: str, options: Sequence[str], otherwise: str) -> str:
+    """Return the letter of the option with the largest difflib ratio, the first of several."""
+    ratios = [difflib.SequenceMatcher(None, one, text).ratio() for one in options]
+    return _LETTERS[ratios.index(max(ratios))] if any(ratios) else otherwise
 
 
 def medevalkit(answer: str, options: Sequence[str]) -> str:
-    """A letter alone; else what is boxed or behind "answer is", held against the options."""
-    text = answer.strip().lower()
+    """A letter before or behind a blank line; else what is said as the answer.
+
+    That is a letter or an option up to its first full stop, behind its last colon, or else the
+    option that is nearest to all of it.
+    """
+    text = answer.lower()
     letters = [letter.lower() for letter in _LETTERS[: len(options)]]
-    for part in text.split("\n\n"):
-        if part.strip() in letters:
-            return part.strip().upper()
-    boxed = re.findall(r"\\boxed\{([^}]*)\}", text)
-    behind = re.split(r"answer is|answer:", text)
-    said = boxed[-1] if boxed else behind[-1]
-    said = said.split(".")[0].split(":")[-1].strip()
+    parts = text.split("\n\n")
+    alone = (parts[0], parts[-1].split(".")[0])
+    text = next((part for part in alone if part in letters), text)
+    text = _medevalkit_answer(text).strip().lower().replace("\n", "")
+    said = text.split(".")[0].split(":")[-1]
     if said in letters:
         return said.upper()
     names = [one.lower() for one in options]
-    return _LETTERS[names.index(said)] if said in names else _nearest(said, options)
+    return _LETTERS[names.index(said)] if said in names else _nearest(text, names, "A")
+
+
+def _medevalkit_answer(answer: str) -> str:
+    """What is boxed or in answer tags, and of it what stands behind the last announcement."""
+    text = answer.lower()
+    if "boxed" in text:
+        text = _boxed(text)
+    elif tagged := re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL):
+        text = " ".join(tagged).strip() or text
+    for said in _ANNOUNCED:
+        text = text.split(said)[-1]
+    return text
+
+
+_ANNOUNCED = (
+    *("**answer**:", "**answer**", "*answer*:", "**answer:**", "answer is", "answer:", "答案:"),
+    *("final answer", "final answer is"),
+)
+
+
+def _boxed(text: str) -> str:
+    """What the last box holds, braces in it included; "None" where there is none."""
+    _, found, content = text.rpartition("\\boxed{")
+    depth = 0
+    for i, char in enumerate(content if found else ""):
+        depth += (char == "{") - (char == "}")
+        if depth < 0:
+            return content[:i].strip()
+    return "None"
 
 
 def vlmevalkit(answer: str, options: Sequence[str]) -> str:
-    """One option letter among the last five tokens, else one option's text; else none."""
+    """One option letter, first said among the last four tokens; else one option's text; else none.
+
+    A letter that is said twice is one. An answer of more than twice the length of all options
+    together is not searched for their texts.
+    """
     tokens = re.sub(r"[.()\[\],:;!*#{}]", " ", answer).split()
-    letters = [token for token in tokens if token in _LETTERS[: len(options)]]
-    if len(letters) == 1 and letters[0] in tokens[-5:]:
+    letters = [letter for letter in _LETTERS[: len(options)] if letter in tokens]
+    if len(letters) == 1 and letters[0] not in tokens[: max(0, len(tokens) - 4)]:
         return letters[0]
+    if len(answer) > 2 * sum(map(len, options)):
+        return NONE
     found = [i for i, one in enumerate(options) if one.lower() in answer.lower()]
-    return _LETTERS[found[0]] if not letters and len(found) == 1 else NONE
+    return _LETTERS[found[0]] if len(found) == 1 else NONE
 
 
 def medxpertqa(answer: str, options: Sequence[str]) -> str:
@@ -58,8 +96,8 @@ def medxpertqa(answer: str, options: Sequence[str]) -> str:
 
 
 def pmc_vqa(answer: str, options: Sequence[str]) -> str:
-    """The option whose text is nearest."""
-    return _nearest(answer.lower(), options)
+    """The option whose text is nearest, in upper and lower case as it is written."""
+    return _nearest(answer, options, NONE)
 
 
 def medvlthinker(answer: str, options: Sequence[str]) -> str:
@@ -74,7 +112,7 @@ def medvlthinker(answer: str, options: Sequence[str]) -> str:
 
 def medevalkit_closed(answer: str) -> str:
     """Yes or no, whichever of the two is a part of the text where the other one is not."""
-    text = answer.lower()
+    text = _medevalkit_answer(answer).replace("\n", "").replace(".", "")
     has_yes, has_no = "yes" in text, "no" in text
     return NONE if has_yes == has_no else "yes" if has_yes else "no"
 
@@ -82,11 +120,16 @@ def medevalkit_closed(answer: str) -> str:
 def lmms_eval_slake(answer: str) -> str:
     """Equality after brackets and marks are taken away; "true" and "yeah" are yes."""
     text = _plain(answer)
-    return "yes" if text in _YES else "no" if text in _NO else NONE
+    return text if text in ("yes", "no") else NONE
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w\s]", "", re.sub(r"\([^)]*\)", "", text.lower())).strip()
+    """Without brackets, with a space for each mark, and one name of each of a few things."""
+    text = re.sub(r"\([^)]*\)|（[^）]*）", " ", text.lower())
+    plain = " ".join(text.translate(_MARKS).split())
+    if plain in ("x ray", "xray"):
+        return "xray"
+    return "yes" if plain in _YES else "no" if plain in _NO else plain
 
 
 def lmms_eval_open(answer: str, accepted: str) -> bool:
@@ -95,15 +138,14 @@ def lmms_eval_open(answer: str, accepted: str) -> bool:
 
 
 def medevalkit_equal(answer: str, accepted: str) -> bool:
-    """Whether answers are equal but for full stops, new lines and case: closed, not yes or no."""
-    said, true = (text.lower().replace(".", "").replace("\n", "").strip() for text in
-                  (answer, accepted))  # fmt: skip
-    return said == true
+    """Equality but for case and the answer's full stops and new lines: closed, not yes or no."""
+    return _medevalkit_answer(answer).replace(".", "").replace("\n", "") == accepted.lower()
 
 
 def medvlthinker_open(answer: str, accepted: str) -> bool:
     """Whether the accepted answer is a part of what is said: its rule for LLaVA-Med."""
-    return accepted.lower().strip(punctuation + " ") in answer.lower()
+    said, true = answer.lower(), accepted.lower()
+    return true in said or true.strip() == said.strip()
 
 
 # The letter that a suite reads of an answer to options, NONE for none.

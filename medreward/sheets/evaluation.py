@@ -71,7 +71,8 @@ class BarRow:
         if self.span is not None:
             return self.span
         ends = [end for bar in self.bars for end in (bar.value, bar.low, bar.high)]
-        known = [end for end in (*ends, *self.marks) if math.isfinite(end)]
+        # Rounding leaves a kappa of 0 below it.
+        known = [round(end, 9) for end in (*ends, *self.marks) if math.isfinite(end)]
         return round_out(min([0.0, *known]), down=True), round_out(max([1.0, *known]), down=False)
 
     def place(self, value: float) -> float:

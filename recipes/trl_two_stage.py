@@ -27,6 +27,7 @@ from medreward.files import replacing
 from medreward.kinds import completion_with, right_answer, target_of
 from medreward_trl import from_parquet, make_trainer, reward_funcs
 from medreward_trl.recipe import (
+    check_device,
     check_fields,
     check_grpo,
     check_lora,
@@ -188,6 +189,8 @@ def main() -> int:
         check_grpo(config["grpo"], resumes=False)
         check_lora(config.get("lora"))
         check_fields("supervised", config.get("supervised", {}), SFTConfig)
+        if not arguments.dry_run:
+            check_device(config["grpo"])
         (dry_run if arguments.dry_run else train)(config, arguments.arm)
     except ConfigError as error:
         print(f"trl_two_stage: {error}", file=sys.stderr)

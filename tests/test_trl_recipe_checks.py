@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from huggingface_hub import constants
 from PIL import Image
@@ -56,7 +57,10 @@ def write(path: Path, rows: list[Row]) -> Path:
         ("data.nzp=a", "did you mean 'npz'"),
         ("lora.rank=4", "lora: LoraConfig field"),
         ("lora=4", "lora: 4 is not a mapping"),
-        ("grpo.eval_strategy=steps", "grpo.eval_strategy: the recipe has no rows"),
+        ("grpo.eval_strategy=steps", "grpo.eval_strategy: there are no rows for an evaluation"),
+        ("data.validation=none.parquet", "data.validation: grpo.eval_strategy is 'no'"),
+        ("grpo.learning_rate=1e-5", "grpo.learning_rate: '1e-5' is a text and not a number"),
+        ("lora.lora_dropout=1e-1", "lora.lora_dropout: '1e-1' is a text and not a number"),
         ("grpo.use_vllm=true", "grpo.use_vllm: vLLM is not installed"),
         ("grpo.report_to=mlflow", "grpo.report_to: 'mlflow' is not installed"),
         ("grpo.resume_from_checkpoint=true", "there is no checkpoint in output_dir"),
@@ -230,6 +234,45 @@ def test_the_recipe_goes_on_from_a_checkpoint(
     again = ["--set", "grpo.max_steps=2", "--set", "grpo.resume_from_checkpoint=true"]
     assert run_recipe(monkeypatch, *options, *again) == 0
     assert [r.step for r in read_trace([tmp_path / "trace.jsonl"])] == [1] * 4 + [2] * 4
+
+
+def test_rows_are_evaluated_while_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward_trl.demo.model import build, save
+
+    rows = write(tmp_path / "train.parquet", level_rows())
+    held_out = write(tmp_path / "val.parquet", level_rows(2, "val"))
+    save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
+    grpo = "{output_dir: %s, num_generations: 2, per_device_train_batch_size: 4, max_steps: 2, "
+    grpo += "max_completion_length: 4, use_cpu: true, eval_strategy: steps, eval_steps: 1, "
+    grpo += "num_generations_eval: 1, per_device_eval_batch_size: 2}"
+    changes = [f"data={{parquet: {rows}, validation: {held_out}}}", "task=pneumoniamnist"]
+    changes += [f"model={tmp_path / 'model'}", "lora=null", "reward={delta: 0}"]
+    changes += [f"trace={tmp_path / 'trace.jsonl'}", f"grpo={grpo % (tmp_path / 'run')}"]
+    options = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *options, "--dry-run") == 0
+    assert "data.validation: 2 rows are evaluated while it trains" in capsys.readouterr().out
+    assert run_recipe(monkeypatch, *options) == 0
+    assert "'eval_correct'" in capsys.readouterr().out
+    found = [(row.step, row.split) for row in read_trace([tmp_path / "trace.jsonl"])]
+    assert found == [(1, "train")] * 4 + [(1, "val")] * 2 + [(2, "train")] * 4 + [(2, "val")] * 2
+    other = write(tmp_path / "other.parquet", [{**level_rows(1)[0], "data_source": "busi"}])
+    wrong = [*options, "--set", f"data.validation={other}", "--dry-run"]
+    assert run_recipe(monkeypatch, *wrong) == 2
+    assert "it is of task 'busi', not pneumoniamnist" in capsys.readouterr().err
+
+
+def test_what_the_machine_cannot_do_is_said_before_the_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which can do it")
+    path = write(tmp_path / "rows.parquet", level_rows())
+    changes = [f"data.parquet={path}", "task=pneumoniamnist", "grpo.bf16=true"]
+    options = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *options) == 2
+    assert "a run without a GPU: --set grpo.use_cpu=true" in capsys.readouterr().err
 
 
 def in_two_files(folder: Path) -> tuple[Path, Path]:

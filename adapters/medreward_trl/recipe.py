@@ -9,7 +9,7 @@ from dataclasses import fields
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from transformers import AutoProcessor
 from transformers.integrations import get_available_reporting_integrations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = [
+    "check_device",
     "check_fields",
     "check_grpo",
     "check_held_out",
@@ -123,10 +124,26 @@ def check_fields(where: str, settings: Mapping[str, Any], kind: type = GRPOConfi
         raise ConfigError(f"{where}: {settings!r} is not a mapping of {kind.__name__}'s fields")
     known = [f.name for f in fields(kind)]
     check_keys(f"{where}: {kind.__name__} field of this version", settings, known)
+    _check_numbers(where, settings, kind)
     try:
         return kind(**{**settings, **{k: v for k, v in _CPU.items() if k in known}})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_numbers(where: str, settings: Mapping[str, Any], kind: type) -> None:
+    """Raise `ConfigError` for a text in place of a number, which would fail in the middle of a run.
+
+    YAML reads 1e-5 as a text, since a number with an exponent needs a point in YAML 1.1.
+    """
+    for field in fields(kind):
+        value = settings.get(field.name)
+        takes = {getattr(one, "__name__", one) for one in get_args(field.type) or [field.type]}
+        if isinstance(value, str) and takes <= {"int", "float", "NoneType"}:
+            raise ConfigError(
+                f"{where}.{field.name}: {value!r} is a text and not a number; YAML needs a point "
+                f"before the exponent: 1.0e-5, not 1e-5"
+            )
 
 
 def check_lora(settings: Mapping[str, Any] | None) -> None:
@@ -141,21 +158,29 @@ def check_lora(settings: Mapping[str, Any] | None) -> None:
         check_fields("lora", settings, LoraConfig)
 
 
-def check_grpo(settings: Mapping[str, Any], *, resumes: bool) -> None:
+def check_grpo(settings: Mapping[str, Any], *, resumes: bool, validates: bool = False) -> None:
     """Make sure that GRPO's settings are TRL's, and that what they ask for is there.
 
     Args:
         settings: the recipe's.
         resumes: whether the recipe can go on from a checkpoint.
+        validates: whether it has rows that TRL evaluates while it trains.
 
     Raises:
         ConfigError: naming the field.
     """
     config = check_fields("grpo", settings)
-    if str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no":
+    evaluates = str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no"
+    if evaluates and not validates:
         raise ConfigError(
-            "grpo.eval_strategy: the recipe has no rows for an evaluation by TRL; leave it at 'no' "
-            "and name held-out rows in `evaluation`, which are evaluated after the training"
+            "grpo.eval_strategy: there are no rows for an evaluation by TRL while it trains; "
+            "recipes/trl_vrft.py takes them in `data.validation`, and rows that are evaluated "
+            "once, after the training, in `evaluation`"
+        )
+    if validates and not evaluates:
+        raise ConfigError(
+            "data.validation: grpo.eval_strategy is 'no', so that nothing evaluates these rows; "
+            "set it to steps, and grpo.eval_steps"
         )
     if settings.get("use_vllm") and find_spec("vllm") is None:
         raise ConfigError("grpo.use_vllm: vLLM is not installed here: pip install 'trl[vllm]'")
@@ -170,6 +195,21 @@ def check_grpo(settings: Mapping[str, Any], *, resumes: bool) -> None:
             "false and take the recipe's `trace`, which holds more"
         )
     _check_resume(settings, resumes)
+
+
+def check_device(settings: Mapping[str, Any]) -> None:
+    """Make sure that GRPO's settings are for the machine that the training runs on.
+
+    Raises:
+        ConfigError: with TRL's own words, such as on bf16 where there is no GPU.
+    """
+    try:
+        GRPOConfig(**settings)
+    except ValueError as error:
+        raise ConfigError(
+            f"grpo: {error} (a run without a GPU: --set grpo.use_cpu=true, and "
+            f"--set grpo.use_vllm=false)"
+        ) from error
 
 
 def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
@@ -218,8 +258,15 @@ def load_processor(model: str, settings: Mapping[str, Any] | None) -> Any:
     return processor
 
 
-def rows_of_tasks(data: Dataset, tasks: Sequence[Task]) -> list[tuple[Task, Dataset]]:
+def rows_of_tasks(
+    data: Dataset, tasks: Sequence[Task], *, all_there: bool = True
+) -> list[tuple[Task, Dataset]]:
     """Return each task with its rows.
+
+    Args:
+        data: rows of one or several tasks.
+        tasks: the tasks of the run.
+        all_there: whether each task has to have rows.
 
     Raises:
         ConfigError: if a row is of none of the tasks, or a task has no rows.
@@ -232,7 +279,7 @@ def rows_of_tasks(data: Dataset, tasks: Sequence[Task]) -> list[tuple[Task, Data
             )
         places[name].append(place)
     for name, own in places.items():
-        if not own:
+        if all_there and not own:
             raise ConfigError(f"task: there is no row of {name!r} in the data")
     return [(task, data.select(places[task.name])) for task in tasks]
 

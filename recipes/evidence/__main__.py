@@ -90,6 +90,7 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
 
     arm, task = study.arms[name], Task.load(study.source)
     steps = arguments.steps or study.steps
+    print(f"{name}, seed {seed}: begins", flush=True)
     warm_seed = seed if arguments.warm_seed is None else arguments.warm_seed
     warm = _warm(arguments, study, task, warm_seed)
     rows = _rows(arguments, study.source, arm.level)

@@ -29,6 +29,7 @@ from medreward_trl.recipe import (
     evaluate_policy,
     idle_settings,
     load_processor,
+    model_to_load,
     read_config,
     rows_of_tasks,
 )
@@ -153,7 +154,7 @@ def train(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
     lora = config.get("lora")
     rows_of_tasks(data, tasks)  # raises where a row is of no task, or a task has no row
     trainer = make_trainer(
-        model=config["model"],
+        model=model_to_load(config["model"], config["grpo"], lora),
         dataset=data,
         reward=reward_funcs(tasks, trace=config.get("trace"), **config.get("reward") or {}),
         settings=config["grpo"],
@@ -173,6 +174,7 @@ def main() -> int:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)
         check_grpo(config["grpo"], resumes=True, validates=_validates(config["data"]))
         check_lora(config.get("lora"))
+        model_to_load(config["model"], config["grpo"], config.get("lora"))
         if not arguments.dry_run:
             check_device(config["grpo"])
         tasks = load_tasks(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +17,7 @@ import torch
 import yaml
 from huggingface_hub import constants
 from PIL import Image
+from safetensors.torch import load_file
 
 from medreward import ConfigError, Task
 from medreward.data import mni152
@@ -32,6 +34,7 @@ from medreward_trl.recipe import (
     check_model,
     check_rows,
     load_processor,
+    model_to_load,
 )
 from tests.processes import run_here
 from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows
@@ -234,6 +237,53 @@ def test_the_recipe_goes_on_from_a_checkpoint(
     again = ["--set", "grpo.max_steps=2", "--set", "grpo.resume_from_checkpoint=true"]
     assert run_recipe(monkeypatch, *options, *again) == 0
     assert [r.step for r in read_trace([tmp_path / "trace.jsonl"])] == [1] * 4 + [2] * 4
+
+
+def test_a_resumed_run_gives_what_one_gives_that_was_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward_trl.demo.model import build, save
+
+    path = write(tmp_path / "rows.parquet", level_rows())
+    save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
+    grpo = "{output_dir: %s, num_generations: 2, per_device_train_batch_size: 2, max_steps: 3, "
+    grpo += "gradient_accumulation_steps: 2, max_completion_length: 6, use_cpu: true, "
+    # Answers of a model that was never trained earn alike: what moves the weights is their decay.
+    grpo += "learning_rate: 0.01, weight_decay: 0.5, save_steps: 2}"
+    changes = [f"data.parquet={path}", "task=pneumoniamnist", f"model={tmp_path / 'model'}"]
+    changes += ["lora=null", "reward={delta: 0}"]
+
+    def trained(name: str, *more: str) -> tuple[dict[str, Any], list[str]]:
+        out = tmp_path / name
+        own = [f"grpo={grpo % out}", f"trace={out}.jsonl", *more]
+        options = [word for change in [*changes, *own] for word in ("--set", change)]
+        assert run_recipe(monkeypatch, *options) == 0
+        said = [r.completion for r in read_trace([tmp_path / f"{name}.jsonl"]) if r.step == 3]
+        return load_file(out / "model.safetensors"), said
+
+    weights, said = trained("whole")
+    # What a killed run leaves behind: its last checkpoint.
+    shutil.copytree(tmp_path / "whole" / "checkpoint-2", tmp_path / "cut" / "checkpoint-2")
+    again, resumed = trained("cut", "grpo.resume_from_checkpoint=true")
+    assert said == resumed
+    assert len(said) == 4
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    before = load_file(tmp_path / "model" / "model.safetensors")
+    assert not all(torch.equal(weights[name], before[name]) for name in weights)
+    done = [*changes, f"grpo={grpo % (tmp_path / 'cut')}", "grpo.resume_from_checkpoint=true"]
+    words = [word for one in done for word in ("--set", one)]
+    assert run_recipe(monkeypatch, *words, "--dry-run") == 2
+    assert "3 of 3 steps are done; the policy is in" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_is_refused_where_its_weights_would_not_be_loaded() -> None:
+    asked = {"load_best_model_at_end": True, "output_dir": "runs"}
+    assert model_to_load("model", asked, {"r": 4}) == "model"
+    with pytest.raises(ConfigError, match="without LoRA, transformers does not load"):
+        model_to_load("model", asked, None)
+    assert model_to_load("model", {"resume_from_checkpoint": "a/checkpoint-4"}, None) == (
+        "a/checkpoint-4"
+    )
 
 
 def test_rows_are_evaluated_while_it_trains(

@@ -49,6 +49,7 @@ __all__ = [
     "evaluate_policy",
     "idle_settings",
     "load_processor",
+    "model_to_load",
     "read_config",
     "rows_of_tasks",
 ]
@@ -224,10 +225,53 @@ def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
         )
     if asked is True:
         folder = Path(str(settings.get("output_dir") or ""))
-        if not folder.is_dir() or get_last_checkpoint(str(folder)) is None:
+        last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+        if last is None:
             raise ConfigError(f"{field}: there is no checkpoint in output_dir {str(folder)!r}")
+        _check_unfinished(field, Path(last), settings)
     elif not Path(str(asked)).is_dir():
         raise ConfigError(f"{field}: {asked!r} is no folder; true takes the last in output_dir")
+
+
+def _check_unfinished(field: str, last: Path, settings: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` if all steps are done: the Trainer would make one more, and keep it."""
+    done, steps = int(last.name.rpartition("-")[2]), settings.get("max_steps") or -1
+    if 0 < steps <= done:
+        raise ConfigError(
+            f"{field}: {done} of {steps} steps are done; the policy is in {last}, and `medreward "
+            f"evaluate --model {last}` says what it is worth"
+        )
+
+
+def model_to_load(model: str, settings: Mapping[str, Any], lora: Mapping[str, Any] | None) -> str:
+    """Return what the trainer loads: the checkpoint that a run of all weights goes on from.
+
+    transformers' Trainer restores optimizer, schedule, chance and data, but not the weights of
+    vision-language models whose files name them otherwise than the model does (LLaVA, and others
+    in transformers' issue 43701): it warns of missing keys and goes on from the first model. LoRA
+    is restored.
+
+    Args:
+        model: the recipe's model, a folder or a hub name.
+        settings: GRPO's.
+        lora: LoRA's, None and nothing for a training of all weights.
+
+    Raises:
+        ConfigError: if the best checkpoint is to be loaded at the end, which fails in the same way.
+    """
+    if lora:
+        return model
+    if settings.get("load_best_model_at_end"):
+        raise ConfigError(
+            "grpo.load_best_model_at_end: without LoRA, transformers does not load a checkpoint's "
+            "weights into some vision-language models, and says so in a warning only; leave it "
+            "out, and compare checkpoints with `medreward evaluate --model OUTPUT_DIR/checkpoint-N`"
+        )
+    asked = settings.get("resume_from_checkpoint")
+    if not asked:
+        return model
+    found = get_last_checkpoint(str(settings["output_dir"])) if asked is True else asked
+    return str(found)
 
 
 def load_processor(model: str, settings: Mapping[str, Any] | None) -> Any:

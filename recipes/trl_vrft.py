@@ -142,6 +142,8 @@ def dry_run(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
         count = check_held_out(held_out, config["task"], reward)
         print(f"evaluation: {count} held-out rows")
     print(check_model(config["model"]))
+    if Path(config["model"]).is_dir():  # of another, no file may be at hand
+        load_processor(config["model"], config.get("processor"))
     print("dry run passed; the model was not loaded")
 
 

@@ -374,7 +374,9 @@ def test_several_tasks_train_together_with_a_scale_and_a_trace(
     assert "there is no row of 'busi'" in capsys.readouterr().err
 
 
-def test_a_limit_of_pixels_reaches_the_image_processor(tmp_path: Path) -> None:
+def test_a_limit_of_pixels_reaches_the_image_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from transformers import LlavaProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -386,6 +388,12 @@ def test_a_limit_of_pixels_reaches_the_image_processor(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'max_pixels'"):
         load_processor(str(tmp_path / "plain"), {"max_pixel": 50_176})
     assert load_processor(str(tmp_path / "plain"), None) is None
+    path = write(tmp_path / "rows.parquet", level_rows())
+    changes = [f"model={tmp_path / 'plain'}", "task=pneumoniamnist", f"data.parquet={path}"]
+    changes.append("processor.max_pixels=50176")
+    words = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *words, "--dry-run") == 2
+    assert "does not take it" in capsys.readouterr().err
     plain = build([RIGHT], seed=0, size=SIZE).processor
     LlavaProcessor(
         image_processor=Qwen2VLImageProcessorPil(),

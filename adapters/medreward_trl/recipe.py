@@ -52,6 +52,7 @@ __all__ = [
     "model_to_load",
     "read_config",
     "rows_of_tasks",
+    "settings_in_force",
 ]
 
 _UNREAD = "I cannot tell"
@@ -337,10 +338,8 @@ def check_rows(
         ConfigError: if a row is not of the task, its prompt does not mark its images or asks for
             another frame than the reward reads, or its own target is not read as right.
     """
-    reward = settings_at(reward, ThresholdRules().start)
-    reward.pop("box_schedule", None)
-    bound = scorer(task, reward)
-    task, settings = bound.task, bound.settings
+    reward = _at_start(reward)
+    task, settings = settings_in_force(task, reward)
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
     signatures = SignatureSet()
     for row in islice(data, first):
@@ -366,6 +365,29 @@ def check_rows(
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
         signatures.add(right.signature, row["knowledge"])
     yield "\n" + "\n".join(signatures.texts())
+
+
+def settings_in_force(task: Task, reward: Mapping[str, Any]) -> tuple[Task, RewardSettings]:
+    """Return a task and its reward settings under those of a recipe, a model profile's among them.
+
+    Args:
+        task: the card.
+        reward: what `medreward_trl.reward_funcs` takes; of a schedule, the threshold at its start.
+
+    Raises:
+        ConfigError: naming the setting.
+
+    >>> settings_in_force(Task.load("bccd"), {"model_profile": "qwen3_vl"})[1].frame
+    'per-mille'
+    """
+    bound = scorer(task, _at_start(reward))
+    return bound.task, bound.settings
+
+
+def _at_start(reward: Mapping[str, Any]) -> dict[str, Any]:
+    changed = settings_at(reward, ThresholdRules().start)
+    changed.pop("box_schedule", None)
+    return changed
 
 
 def idle_settings(tasks: Sequence[Task], reward: Mapping[str, Any]) -> list[str]:

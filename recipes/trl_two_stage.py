@@ -11,7 +11,8 @@ The arms start from the same model:
 ``supervised``  supervised training on the rows of the first stage, then GRPO on classification;
 ``short``       GRPO on classification for the steps of the second stage only.
 
-A stage that is complete is not run again; one that was killed starts afresh.
+A stage that is complete is not run again; one that was killed starts afresh. What GRPO samples goes
+to ``STAGE.trace.jsonl`` beside the stage's folder, for `medreward why`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from medreward.files import replacing
 from medreward.kinds import completion_with, right_answer, target_of
 from medreward_trl import from_parquet, make_trainer, reward_funcs
 from medreward_trl.recipe import (
+    check_device,
     check_fields,
     check_grpo,
     check_lora,
@@ -35,10 +37,13 @@ from medreward_trl.recipe import (
     command_line,
     idle_settings,
     read_config,
+    settings_in_force,
 )
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from medreward_trl import RewardFuncs
 
 LOCALISE, CLASSIFY = "localisation", "classification"
 ARMS = ("two_stage", "direct", "supervised", "short")
@@ -96,25 +101,30 @@ def train(config: dict[str, Any], arm: str) -> Path:
 def run_stage(stage: Stage, model: str, folder: Path, config: dict[str, Any]) -> None:
     """Train `model` in a stage and write the policy to `folder`."""
     data = from_parquet(stage.rows)
+    trace = folder.with_name(f"{stage.name}.trace.jsonl")
+    trace.unlink(missing_ok=True)  # of a stage that was killed; a trace is continued, not replaced
     with replacing(folder) as scratch:
         common = {
             "output_dir": str(scratch),
             "seed": config.get("seed", 0),
             "max_steps": stage.steps,
         }
-        make = _supervised if stage.supervised else _grpo
-        trainer = make(stage, model, data, common, config)
+        if stage.supervised:
+            trainer = _supervised(stage, model, data, common, config)
+        else:
+            reward = reward_funcs(stage.task, trace=trace, **stage.reward)
+            trainer = _grpo(reward, model, data, common, config)
         trainer.train()
         _save(trainer, scratch)
 
 
 def _grpo(
-    stage: Stage, model: str, data: Dataset, common: dict[str, Any], config: dict[str, Any]
+    reward: RewardFuncs, model: str, data: Dataset, common: dict[str, Any], config: dict[str, Any]
 ) -> Any:
     return make_trainer(
         model=model,
         dataset=data,
-        reward=reward_funcs(stage.task, **stage.reward),
+        reward=reward,
         settings={**config["grpo"], **common},
         peft_config=_lora(config),
     )
@@ -133,11 +143,13 @@ def _supervised(
 
 def demonstrations(data: Dataset, task: Task, reward: dict[str, Any]) -> Dataset:
     """Return rows with the right completion of each, for supervised training."""
-    settings = task.reward.updated(reward)
+    task, settings = settings_in_force(task, reward)
+    form = settings.completion_format
 
     def completion(row: dict[str, Any]) -> dict[str, Any]:
         answer = right_answer(task, target_of(task, row["target"]), settings)
-        return {"completion": [{"role": "assistant", "content": completion_with(answer)}]}
+        text = completion_with(answer, completion_format=form)
+        return {"completion": [{"role": "assistant", "content": text}]}
 
     name = "images" if "images" in data.column_names else "image"
     images = data.select_columns([name])
@@ -188,6 +200,8 @@ def main() -> int:
         check_grpo(config["grpo"], resumes=False)
         check_lora(config.get("lora"))
         check_fields("supervised", config.get("supervised", {}), SFTConfig)
+        if not arguments.dry_run:
+            check_device(config["grpo"])
         (dry_run if arguments.dry_run else train)(config, arguments.arm)
     except ConfigError as error:
         print(f"trl_two_stage: {error}", file=sys.stderr)

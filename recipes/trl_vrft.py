@@ -18,6 +18,7 @@ from medreward import ConfigError, Task
 from medreward.data import make_rows, read_medmnist
 from medreward_trl import from_parquet, from_rows, reward_funcs
 from medreward_trl.recipe import (
+    check_device,
     check_grpo,
     check_held_out,
     check_keys,
@@ -28,6 +29,7 @@ from medreward_trl.recipe import (
     evaluate_policy,
     idle_settings,
     load_processor,
+    model_to_load,
     read_config,
     rows_of_tasks,
 )
@@ -39,7 +41,7 @@ KEYS = (
     *("task", "model", "processor", "knowledge", "data", "reward", "trace"),
     *("lora", "grpo", "evaluation"),
 )
-DATA_KEYS = ("npz", "parquet", "split", "limit")
+DATA_KEYS = ("npz", "parquet", "split", "limit", "validation")
 NEEDED = ("task", "model", "data", "grpo")
 
 
@@ -58,17 +60,9 @@ def load_data(config: dict[str, Any], tasks: list[Task]) -> Dataset:
         raise ConfigError(f"data: {data!r} is not a mapping with npz or parquet")
     check_keys("data", data, DATA_KEYS)
     if data.get("parquet"):
-        paths = data["parquet"] if isinstance(data["parquet"], list) else [data["parquet"]]
-        parts = [from_parquet(path) for path in paths]
-        for path, part in zip(paths, parts, strict=True):
-            if part.features != parts[0].features:
-                raise ConfigError(
-                    f"data.parquet: {path} has the columns {', '.join(part.column_names)}, and "
-                    f"{paths[0]} {', '.join(parts[0].column_names)}: rows of one run have one "
-                    f"image each, or all a list of them"
-                )
-        _check_knowledge(config.get("knowledge"), parts)
-        return concatenate_datasets(parts)
+        read = _read("data.parquet", data["parquet"])
+        _check_knowledge(config.get("knowledge"), read)
+        return read
     if not data.get("npz"):
         raise ConfigError("data: give npz (a MedMNIST file) or parquet (medreward prepare)")
     if len(tasks) > 1:
@@ -77,12 +71,39 @@ def load_data(config: dict[str, Any], tasks: list[Task]) -> Dataset:
     return from_rows(make_rows(examples, tasks[0], config.get("knowledge", "full")))
 
 
-def _check_knowledge(asked: object, parts: list[Dataset]) -> None:
+def _validates(data: object) -> bool:
+    return isinstance(data, dict) and bool(data.get("validation"))
+
+
+def load_validation(config: dict[str, Any], tasks: list[Task]) -> Dataset | None:
+    """Return the rows that TRL evaluates while it trains; None without ``data.validation``."""
+    if not _validates(config["data"]):
+        return None
+    rows = _read("data.validation", config["data"]["validation"])
+    rows_of_tasks(rows, tasks, all_there=False)
+    return rows
+
+
+def _read(field: str, named: str | list[str]) -> Dataset:
+    """Return the rows of a parquet file, or of several."""
+    paths = named if isinstance(named, list) else [named]
+    parts = [from_parquet(path) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part.features != parts[0].features:
+            raise ConfigError(
+                f"{field}: {path} has the columns {', '.join(part.column_names)}, and "
+                f"{paths[0]} {', '.join(parts[0].column_names)}: rows of one run have one "
+                f"image each, or all a list of them"
+            )
+    return concatenate_datasets(parts)
+
+
+def _check_knowledge(asked: object, rows: Dataset) -> None:
     """Raise `ConfigError` if no knowledge is asked for and rows bring some."""
-    with_knowledge = sum(bool(text) for part in parts for text in part["knowledge"])
+    with_knowledge = sum(map(bool, rows["knowledge"]))
     if asked == "none" and with_knowledge:
         raise ConfigError(
-            f"knowledge: 'none', but {with_knowledge} of {sum(map(len, parts))} rows of "
+            f"knowledge: 'none', but {with_knowledge} of {len(rows)} rows of "
             f"data.parquet have knowledge in their prompts, which stays there; prepare rows with "
             f"`medreward prepare --knowledge none`"
         )
@@ -105,6 +126,9 @@ def dry_run(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
         for line in check_rows(own, task, reward):
             print(line)
     reward_funcs(tasks, **reward)
+    validation = load_validation(config, tasks)
+    if validation is not None:
+        print(f"data.validation: {len(validation)} rows are evaluated while it trains")
     for name in idle_settings(tasks, reward):
         kinds = ", ".join(f"{task.name}: {task.kind}" for task in tasks)
         print(f"note: reward.{name} shapes nothing here ({kinds})")
@@ -118,6 +142,8 @@ def dry_run(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
         count = check_held_out(held_out, config["task"], reward)
         print(f"evaluation: {count} held-out rows")
     print(check_model(config["model"]))
+    if Path(config["model"]).is_dir():  # of another, no file may be at hand
+        load_processor(config["model"], config.get("processor"))
     print("dry run passed; the model was not loaded")
 
 
@@ -130,10 +156,11 @@ def train(config: dict[str, Any], tasks: list[Task], data: Dataset) -> None:
     lora = config.get("lora")
     rows_of_tasks(data, tasks)  # raises where a row is of no task, or a task has no row
     trainer = make_trainer(
-        model=config["model"],
+        model=model_to_load(config["model"], config["grpo"], lora),
         dataset=data,
         reward=reward_funcs(tasks, trace=config.get("trace"), **config.get("reward") or {}),
         settings=config["grpo"],
+        eval_dataset=load_validation(config, tasks),
         processor=load_processor(config["model"], config.get("processor")),
         peft_config=LoraConfig(**lora) if lora else None,
     )
@@ -147,8 +174,11 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         config = read_config(arguments.config, arguments.set, known=KEYS, needed=NEEDED)
-        check_grpo(config["grpo"], resumes=True)
+        check_grpo(config["grpo"], resumes=True, validates=_validates(config["data"]))
         check_lora(config.get("lora"))
+        model_to_load(config["model"], config["grpo"], config.get("lora"))
+        if not arguments.dry_run:
+            check_device(config["grpo"])
         tasks = load_tasks(config)
         data = load_data(config, tasks)
         (dry_run if arguments.dry_run else train)(config, tasks, data)

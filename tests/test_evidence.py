@@ -172,7 +172,7 @@ def test_medmnist_keeps_its_official_test_pictures(tmp_path: Path, test_data: Pa
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--data: .*nowhere is no folder"):
+    with pytest.raises(ConfigError, match=r"--data: .*labels.csv is not there"):
         pictures.rows_of("busi", "none", tmp_path / "nowhere", tmp_path)
 
 

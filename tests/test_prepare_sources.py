@@ -227,6 +227,35 @@ def test_coco_boxes_crowds_and_categories(
     assert "did you mean 'cell'" in capsys.readouterr().err
 
 
+def test_labels_that_prompts_ask_for_and_no_target_has_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    noise(0).save(images / "0.png")
+    boxes = [("WBC", [5, 2, 10, 6]), ("RBC", [1, 1, 4, 4]), ("RBC", [9, 9, 4, 4])]
+    file = tmp_path / "boxes.json"
+    names = sorted({name for name, _ in boxes})
+    content = {
+        "images": [{"id": 1, "file_name": "0.png", "width": 60, "height": 40}],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": names.index(name), "bbox": box}
+            for i, (name, box) in enumerate(boxes)
+        ],
+    }
+    file.write_text(json.dumps(content))
+    sources = ("--images", images, "--coco", file, "--split", "train=1", "--box-label", "WBC")
+    assert run("--task", "bccd", *sources, "--out", tmp_path / "all") == 0
+    assert (
+        "label RBC: left out, though the card's prompts ask for it: a right answer would name "
+        "boxes that no target has; make a card of the labels that count (2 boxes)"
+    ) in capsys.readouterr().out
+    one = "name: white\nkind: localisation\nquestion: Where are white cells?\nlabels: [WBC]\n"
+    assert run("--task", card(tmp_path, one), *sources, "--out", tmp_path / "one") == 0
+    assert "prompts ask for it" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -48,3 +48,21 @@ def test_items_are_taken_one_by_one() -> None:
 )
 def test_the_time_that_is_left(seconds: float, said: str) -> None:
     assert progress_line("x", "row", 10, 1000, seconds) == said
+
+
+def test_the_steps_of_a_training_leave_lines_with_the_reward(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from medreward_trl.demo.progress import Progress
+
+    for every, count in ((0.0, 2), (math.inf, 0)):
+        shown = Progress(3, every=every)
+        shown.on_train_begin()
+        shown.on_log(logs={"reward": 0.25})
+        shown.on_log(logs={"train_runtime": 4.0})  # TRL's last log is of no step
+        shown.on_log(logs={"reward": 0.5})
+        shown.on_train_end()
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == count
+        if lines:
+            assert lines[1].startswith("GRPO: 2 of 3 steps in 0 s, about 0 s left, reward 0.500")

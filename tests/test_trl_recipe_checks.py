@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,9 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from huggingface_hub import constants
 from PIL import Image
+from safetensors.torch import load_file
 
 from medreward import ConfigError, Task
 from medreward.data import mni152
@@ -31,6 +34,7 @@ from medreward_trl.recipe import (
     check_model,
     check_rows,
     load_processor,
+    model_to_load,
 )
 from tests.processes import run_here
 from tests.trl_tools import RIGHT, SIZE, WRONG, level_rows
@@ -56,7 +60,10 @@ def write(path: Path, rows: list[Row]) -> Path:
         ("data.nzp=a", "did you mean 'npz'"),
         ("lora.rank=4", "lora: LoraConfig field"),
         ("lora=4", "lora: 4 is not a mapping"),
-        ("grpo.eval_strategy=steps", "grpo.eval_strategy: the recipe has no rows"),
+        ("grpo.eval_strategy=steps", "grpo.eval_strategy: there are no rows for an evaluation"),
+        ("data.validation=none.parquet", "data.validation: grpo.eval_strategy is 'no'"),
+        ("grpo.learning_rate=1e-5", "grpo.learning_rate: '1e-5' is a text and not a number"),
+        ("lora.lora_dropout=1e-1", "lora.lora_dropout: '1e-1' is a text and not a number"),
         ("grpo.use_vllm=true", "grpo.use_vllm: vLLM is not installed"),
         ("grpo.report_to=mlflow", "grpo.report_to: 'mlflow' is not installed"),
         ("grpo.resume_from_checkpoint=true", "there is no checkpoint in output_dir"),
@@ -232,6 +239,92 @@ def test_the_recipe_goes_on_from_a_checkpoint(
     assert [r.step for r in read_trace([tmp_path / "trace.jsonl"])] == [1] * 4 + [2] * 4
 
 
+def test_a_resumed_run_gives_what_one_gives_that_was_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward_trl.demo.model import build, save
+
+    path = write(tmp_path / "rows.parquet", level_rows())
+    save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
+    grpo = "{output_dir: %s, num_generations: 2, per_device_train_batch_size: 2, max_steps: 3, "
+    grpo += "gradient_accumulation_steps: 2, max_completion_length: 6, use_cpu: true, "
+    # Answers of a model that was never trained earn alike: what moves the weights is their decay.
+    grpo += "learning_rate: 0.01, weight_decay: 0.5, save_steps: 2}"
+    changes = [f"data.parquet={path}", "task=pneumoniamnist", f"model={tmp_path / 'model'}"]
+    changes += ["lora=null", "reward={delta: 0}"]
+
+    def trained(name: str, *more: str) -> tuple[dict[str, Any], list[str]]:
+        out = tmp_path / name
+        own = [f"grpo={grpo % out}", f"trace={out}.jsonl", *more]
+        options = [word for change in [*changes, *own] for word in ("--set", change)]
+        assert run_recipe(monkeypatch, *options) == 0
+        said = [r.completion for r in read_trace([tmp_path / f"{name}.jsonl"]) if r.step == 3]
+        return load_file(out / "model.safetensors"), said
+
+    weights, said = trained("whole")
+    # What a killed run leaves behind: its last checkpoint.
+    shutil.copytree(tmp_path / "whole" / "checkpoint-2", tmp_path / "cut" / "checkpoint-2")
+    again, resumed = trained("cut", "grpo.resume_from_checkpoint=true")
+    assert said == resumed
+    assert len(said) == 4
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    before = load_file(tmp_path / "model" / "model.safetensors")
+    assert not all(torch.equal(weights[name], before[name]) for name in weights)
+    done = [*changes, f"grpo={grpo % (tmp_path / 'cut')}", "grpo.resume_from_checkpoint=true"]
+    words = [word for one in done for word in ("--set", one)]
+    assert run_recipe(monkeypatch, *words, "--dry-run") == 2
+    assert "3 of 3 steps are done; the policy is in" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_is_refused_where_its_weights_would_not_be_loaded() -> None:
+    asked = {"load_best_model_at_end": True, "output_dir": "runs"}
+    assert model_to_load("model", asked, {"r": 4}) == "model"
+    with pytest.raises(ConfigError, match="without LoRA, transformers does not load"):
+        model_to_load("model", asked, None)
+    assert model_to_load("model", {"resume_from_checkpoint": "a/checkpoint-4"}, None) == (
+        "a/checkpoint-4"
+    )
+
+
+def test_rows_are_evaluated_while_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medreward_trl.demo.model import build, save
+
+    rows = write(tmp_path / "train.parquet", level_rows())
+    held_out = write(tmp_path / "val.parquet", level_rows(2, "val"))
+    save(build([RIGHT, WRONG], seed=0, size=SIZE), tmp_path / "model")
+    grpo = "{output_dir: %s, num_generations: 2, per_device_train_batch_size: 4, max_steps: 2, "
+    grpo += "max_completion_length: 4, use_cpu: true, eval_strategy: steps, eval_steps: 1, "
+    grpo += "num_generations_eval: 1, per_device_eval_batch_size: 2}"
+    changes = [f"data={{parquet: {rows}, validation: {held_out}}}", "task=pneumoniamnist"]
+    changes += [f"model={tmp_path / 'model'}", "lora=null", "reward={delta: 0}"]
+    changes += [f"trace={tmp_path / 'trace.jsonl'}", f"grpo={grpo % (tmp_path / 'run')}"]
+    options = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *options, "--dry-run") == 0
+    assert "data.validation: 2 rows are evaluated while it trains" in capsys.readouterr().out
+    assert run_recipe(monkeypatch, *options) == 0
+    assert "'eval_correct'" in capsys.readouterr().out
+    found = [(row.step, row.split) for row in read_trace([tmp_path / "trace.jsonl"])]
+    assert found == [(1, "train")] * 4 + [(1, "val")] * 2 + [(2, "train")] * 4 + [(2, "val")] * 2
+    other = write(tmp_path / "other.parquet", [{**level_rows(1)[0], "data_source": "busi"}])
+    wrong = [*options, "--set", f"data.validation={other}", "--dry-run"]
+    assert run_recipe(monkeypatch, *wrong) == 2
+    assert "it is of task 'busi', not pneumoniamnist" in capsys.readouterr().err
+
+
+def test_what_the_machine_cannot_do_is_said_before_the_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which can do it")
+    path = write(tmp_path / "rows.parquet", level_rows())
+    changes = [f"data.parquet={path}", "task=pneumoniamnist", "grpo.bf16=true"]
+    options = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *options) == 2
+    assert "a run without a GPU: --set grpo.use_cpu=true" in capsys.readouterr().err
+
+
 def in_two_files(folder: Path) -> tuple[Path, Path]:
     """Rows of grades, and rows of boxes of the same kind of picture."""
     level = write(folder / "level.parquet", level_rows())
@@ -281,7 +374,9 @@ def test_several_tasks_train_together_with_a_scale_and_a_trace(
     assert "there is no row of 'busi'" in capsys.readouterr().err
 
 
-def test_a_limit_of_pixels_reaches_the_image_processor(tmp_path: Path) -> None:
+def test_a_limit_of_pixels_reaches_the_image_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from transformers import LlavaProcessor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -293,6 +388,12 @@ def test_a_limit_of_pixels_reaches_the_image_processor(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'max_pixels'"):
         load_processor(str(tmp_path / "plain"), {"max_pixel": 50_176})
     assert load_processor(str(tmp_path / "plain"), None) is None
+    path = write(tmp_path / "rows.parquet", level_rows())
+    changes = [f"model={tmp_path / 'plain'}", "task=pneumoniamnist", f"data.parquet={path}"]
+    changes.append("processor.max_pixels=50176")
+    words = [word for change in changes for word in ("--set", change)]
+    assert run_recipe(monkeypatch, *words, "--dry-run") == 2
+    assert "does not take it" in capsys.readouterr().err
     plain = build([RIGHT], seed=0, size=SIZE).processor
     LlavaProcessor(
         image_processor=Qwen2VLImageProcessorPil(),

@@ -17,6 +17,7 @@ from medreward.data.picture import load_file
 from medreward.data.rows import make_rows
 from medreward.data.sources import voc
 from medreward.data.sources.record import ReadingOptions, Record
+from medreward.runs import read_trace
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo.model import Tiny, build, load, save
 from medreward_trl.demo.warm_start import imitate
@@ -108,6 +109,18 @@ def test_demonstrations_are_right(config: dict[str, Any]) -> None:
         assert score.correct, score
 
 
+def test_demonstrations_have_the_form_and_frame_of_the_reward(config: dict[str, Any]) -> None:
+    from medreward import explain
+    from medreward.kinds.truth import target_of
+
+    data = from_parquet(config["localisation"]["rows"])
+    own = {"model_profile": "qwen3_vl_thinking"}
+    for target, row in zip(data["target"], demonstrations(data, BOXES, own), strict=True):
+        text = row["completion"][0]["content"]
+        assert "<think>" not in text
+        assert explain(text, target_of(BOXES, target), task=BOXES, **own).total == 1.2
+
+
 @pytest.mark.parametrize("arm", ["two_stage", "supervised"])
 def test_an_arm_trains_and_is_not_run_twice(
     arm: str, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -119,6 +132,9 @@ def test_an_arm_trains_and_is_not_run_twice(
         trained = load(stage).model.state_dict()
         assert any(not trained[name].equal(start[name]) for name in start), stage
         start = trained
+    trace = policy.with_name("classification.trace.jsonl")
+    assert {row.step for row in read_trace([trace])} == {1, 2}
+    assert policy.with_name("localisation.trace.jsonl").exists() == (arm == "two_stage")
     capsys.readouterr()
     assert train(config, arm) == policy
     assert capsys.readouterr().out.count("complete") == 2

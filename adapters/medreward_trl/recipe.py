@@ -9,7 +9,7 @@ from dataclasses import fields
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from transformers import AutoProcessor
 from transformers.integrations import get_available_reporting_integrations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = [
+    "check_device",
     "check_fields",
     "check_grpo",
     "check_held_out",
@@ -48,8 +49,10 @@ __all__ = [
     "evaluate_policy",
     "idle_settings",
     "load_processor",
+    "model_to_load",
     "read_config",
     "rows_of_tasks",
+    "settings_in_force",
 ]
 
 _UNREAD = "I cannot tell"
@@ -123,10 +126,26 @@ def check_fields(where: str, settings: Mapping[str, Any], kind: type = GRPOConfi
         raise ConfigError(f"{where}: {settings!r} is not a mapping of {kind.__name__}'s fields")
     known = [f.name for f in fields(kind)]
     check_keys(f"{where}: {kind.__name__} field of this version", settings, known)
+    _check_numbers(where, settings, kind)
     try:
         return kind(**{**settings, **{k: v for k, v in _CPU.items() if k in known}})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_numbers(where: str, settings: Mapping[str, Any], kind: type) -> None:
+    """Raise `ConfigError` for a text in place of a number, which would fail in the middle of a run.
+
+    YAML reads 1e-5 as a text, since a number with an exponent needs a point in YAML 1.1.
+    """
+    for field in fields(kind):
+        value = settings.get(field.name)
+        takes = {getattr(one, "__name__", one) for one in get_args(field.type) or [field.type]}
+        if isinstance(value, str) and takes <= {"int", "float", "NoneType"}:
+            raise ConfigError(
+                f"{where}.{field.name}: {value!r} is a text and not a number; YAML needs a point "
+                f"before the exponent: 1.0e-5, not 1e-5"
+            )
 
 
 def check_lora(settings: Mapping[str, Any] | None) -> None:
@@ -141,21 +160,29 @@ def check_lora(settings: Mapping[str, Any] | None) -> None:
         check_fields("lora", settings, LoraConfig)
 
 
-def check_grpo(settings: Mapping[str, Any], *, resumes: bool) -> None:
+def check_grpo(settings: Mapping[str, Any], *, resumes: bool, validates: bool = False) -> None:
     """Make sure that GRPO's settings are TRL's, and that what they ask for is there.
 
     Args:
         settings: the recipe's.
         resumes: whether the recipe can go on from a checkpoint.
+        validates: whether it has rows that TRL evaluates while it trains.
 
     Raises:
         ConfigError: naming the field.
     """
     config = check_fields("grpo", settings)
-    if str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no":
+    evaluates = str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no"
+    if evaluates and not validates:
         raise ConfigError(
-            "grpo.eval_strategy: the recipe has no rows for an evaluation by TRL; leave it at 'no' "
-            "and name held-out rows in `evaluation`, which are evaluated after the training"
+            "grpo.eval_strategy: there are no rows for an evaluation by TRL while it trains; "
+            "recipes/trl_vrft.py takes them in `data.validation`, and rows that are evaluated "
+            "once, after the training, in `evaluation`"
+        )
+    if validates and not evaluates:
+        raise ConfigError(
+            "data.validation: grpo.eval_strategy is 'no', so that nothing evaluates these rows; "
+            "set it to steps, and grpo.eval_steps"
         )
     if settings.get("use_vllm") and find_spec("vllm") is None:
         raise ConfigError("grpo.use_vllm: vLLM is not installed here: pip install 'trl[vllm]'")
@@ -172,6 +199,21 @@ def check_grpo(settings: Mapping[str, Any], *, resumes: bool) -> None:
     _check_resume(settings, resumes)
 
 
+def check_device(settings: Mapping[str, Any]) -> None:
+    """Make sure that GRPO's settings are for the machine that the training runs on.
+
+    Raises:
+        ConfigError: with TRL's own words, such as on bf16 where there is no GPU.
+    """
+    try:
+        GRPOConfig(**settings)
+    except ValueError as error:
+        raise ConfigError(
+            f"grpo: {error} (a run without a GPU: --set grpo.use_cpu=true, and "
+            f"--set grpo.use_vllm=false)"
+        ) from error
+
+
 def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
     asked = settings.get("resume_from_checkpoint")
     if not asked:
@@ -184,10 +226,53 @@ def _check_resume(settings: Mapping[str, Any], resumes: bool) -> None:
         )
     if asked is True:
         folder = Path(str(settings.get("output_dir") or ""))
-        if not folder.is_dir() or get_last_checkpoint(str(folder)) is None:
+        last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+        if last is None:
             raise ConfigError(f"{field}: there is no checkpoint in output_dir {str(folder)!r}")
+        _check_unfinished(field, Path(last), settings)
     elif not Path(str(asked)).is_dir():
         raise ConfigError(f"{field}: {asked!r} is no folder; true takes the last in output_dir")
+
+
+def _check_unfinished(field: str, last: Path, settings: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` if all steps are done: the Trainer would make one more, and keep it."""
+    done, steps = int(last.name.rpartition("-")[2]), settings.get("max_steps") or -1
+    if 0 < steps <= done:
+        raise ConfigError(
+            f"{field}: {done} of {steps} steps are done; the policy is in {last}, and `medreward "
+            f"evaluate --model {last}` says what it is worth"
+        )
+
+
+def model_to_load(model: str, settings: Mapping[str, Any], lora: Mapping[str, Any] | None) -> str:
+    """Return what the trainer loads: the checkpoint that a run of all weights goes on from.
+
+    transformers' Trainer restores optimizer, schedule, chance and data, but not the weights of
+    vision-language models whose files name them otherwise than the model does (LLaVA, and others
+    in transformers' issue 43701): it warns of missing keys and goes on from the first model. LoRA
+    is restored.
+
+    Args:
+        model: the recipe's model, a folder or a hub name.
+        settings: GRPO's.
+        lora: LoRA's, None and nothing for a training of all weights.
+
+    Raises:
+        ConfigError: if the best checkpoint is to be loaded at the end, which fails in the same way.
+    """
+    if lora:
+        return model
+    if settings.get("load_best_model_at_end"):
+        raise ConfigError(
+            "grpo.load_best_model_at_end: without LoRA, transformers does not load a checkpoint's "
+            "weights into some vision-language models, and says so in a warning only; leave it "
+            "out, and compare checkpoints with `medreward evaluate --model OUTPUT_DIR/checkpoint-N`"
+        )
+    asked = settings.get("resume_from_checkpoint")
+    if not asked:
+        return model
+    found = get_last_checkpoint(str(settings["output_dir"])) if asked is True else asked
+    return str(found)
 
 
 def load_processor(model: str, settings: Mapping[str, Any] | None) -> Any:
@@ -218,8 +303,15 @@ def load_processor(model: str, settings: Mapping[str, Any] | None) -> Any:
     return processor
 
 
-def rows_of_tasks(data: Dataset, tasks: Sequence[Task]) -> list[tuple[Task, Dataset]]:
+def rows_of_tasks(
+    data: Dataset, tasks: Sequence[Task], *, all_there: bool = True
+) -> list[tuple[Task, Dataset]]:
     """Return each task with its rows.
+
+    Args:
+        data: rows of one or several tasks.
+        tasks: the tasks of the run.
+        all_there: whether each task has to have rows.
 
     Raises:
         ConfigError: if a row is of none of the tasks, or a task has no rows.
@@ -232,7 +324,7 @@ def rows_of_tasks(data: Dataset, tasks: Sequence[Task]) -> list[tuple[Task, Data
             )
         places[name].append(place)
     for name, own in places.items():
-        if not own:
+        if all_there and not own:
             raise ConfigError(f"task: there is no row of {name!r} in the data")
     return [(task, data.select(places[task.name])) for task in tasks]
 
@@ -246,10 +338,8 @@ def check_rows(
         ConfigError: if a row is not of the task, its prompt does not mark its images or asks for
             another frame than the reward reads, or its own target is not read as right.
     """
-    reward = settings_at(reward, ThresholdRules().start)
-    reward.pop("box_schedule", None)
-    bound = scorer(task, reward)
-    task, settings = bound.task, bound.settings
+    reward = _at_start(reward)
+    task, settings = settings_in_force(task, reward)
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
     signatures = SignatureSet()
     for row in islice(data, first):
@@ -275,6 +365,29 @@ def check_rows(
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
         signatures.add(right.signature, row["knowledge"])
     yield "\n" + "\n".join(signatures.texts())
+
+
+def settings_in_force(task: Task, reward: Mapping[str, Any]) -> tuple[Task, RewardSettings]:
+    """Return a task and its reward settings under those of a recipe, a model profile's among them.
+
+    Args:
+        task: the card.
+        reward: what `medreward_trl.reward_funcs` takes; of a schedule, the threshold at its start.
+
+    Raises:
+        ConfigError: naming the setting.
+
+    >>> settings_in_force(Task.load("bccd"), {"model_profile": "qwen3_vl"})[1].frame
+    'per-mille'
+    """
+    bound = scorer(task, _at_start(reward))
+    return bound.task, bound.settings
+
+
+def _at_start(reward: Mapping[str, Any]) -> dict[str, Any]:
+    changed = settings_at(reward, ThresholdRules().start)
+    changed.pop("box_schedule", None)
+    return changed
 
 
 def idle_settings(tasks: Sequence[Task], reward: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ def make_trainer(
     processor: Any = None,
     peft_config: Any = None,
     callbacks: list[Any] | None = None,
+    eval_dataset: Dataset | None = None,
 ) -> GRPOTrainer:
     """Return TRL's trainer for a model (an object, a hub name or a folder) and medreward's rewards.
 
@@ -33,6 +34,7 @@ def make_trainer(
         processor: the processor, for a model given as an object.
         peft_config: a peft configuration such as `peft.LoraConfig`, or None for full training.
         callbacks: transformers' trainer callbacks.
+        eval_dataset: rows that TRL evaluates while it trains, with ``eval_strategy``.
 
     As in recipes/trl_vrft.py::
 
@@ -49,6 +51,7 @@ def make_trainer(
         reward_funcs=reward.funcs,
         args=GRPOConfig(**{**settings, "reward_weights": reward.weights}),
         train_dataset=dataset,
+        eval_dataset=eval_dataset,
         processing_class=processor,
         peft_config=peft_config,
         callbacks=callbacks,

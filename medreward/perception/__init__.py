@@ -1,4 +1,4 @@
-"""What helps a policy to look (PA_π): grounding questions, and transforms of all of a row.
+"""Training a policy to look (PA_π): grounding questions, and transforms of all of a row.
 
 Transforms move image, boxes, masks and words together:
 

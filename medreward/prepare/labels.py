@@ -262,6 +262,7 @@ def _with_boxes(records: Sequence[Record], task: Task, wishes: Wishes) -> Settle
     chosen = set(wanted) or names - {""}
     if task.labels:
         _check_classes(task, counts, mapping, chosen)
+        remarks += _still_asked(task, counts, mapping, chosen)
     kept = RecordList()
     for record in records:
         drawn = [
@@ -316,6 +317,22 @@ def _check_classes(
         raise ConfigError(
             unknown_labels(task, unknown, mapping, "boxes") + (_EACH_VALUE if numbered else "")
         )
+
+
+def _still_asked(
+    task: Task, counts: Mapping[str, int], mapping: Mapping[str, str], chosen: Collection[str]
+) -> list[Remark]:
+    """Say which labels of the card have boxes that are left out, while its prompts name them."""
+    left: Counter[str] = Counter()
+    for name, count in counts.items():
+        index = _class(task, name)
+        if index is not None and mapping.get(name, name) not in chosen:
+            left[task.labels[index].name] += count
+    what = (
+        "left out, though the card's prompts ask for it: a right answer would name boxes that no "
+        "target has; make a card of the labels that count"
+    )
+    return [Remark(f"label {name}", what, f"{count} boxes") for name, count in left.items()]
 
 
 def _class(task: Task, name: str) -> int | None:

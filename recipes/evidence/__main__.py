@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         type=Path,
         default=Path(os.environ.get("MEDREWARD_TEST_DATA", "../shared/data")),
-        help="the folder of the test data",
+        help="the folder of the pictures (docs/evidence/method.md)",
     )
     run.set_defaults(run=_run)
     table = commands.add_parser("table", help="what the arms gave, as Markdown")
@@ -90,9 +90,10 @@ def _arm(arguments: argparse.Namespace, study: Study, name: str, seed: int, out:
 
     arm, task = study.arms[name], Task.load(study.source)
     steps = arguments.steps or study.steps
+    print(f"{name}, seed {seed}: begins", flush=True)
     warm_seed = seed if arguments.warm_seed is None else arguments.warm_seed
+    rows = _rows(arguments, study.source, arm.level)  # before the model is built, which takes long
     warm = _warm(arguments, study, task, warm_seed)
-    rows = _rows(arguments, study.source, arm.level)
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob("*.jsonl"):
         left.unlink()

@@ -81,9 +81,10 @@ def _table(folder: str, column: str) -> Callable[[Path], Iterator[Example]]:
     """Return the reader of a folder with pictures and ``labels.csv``."""
 
     def read(data: Path) -> Iterator[Example]:
-        if not data.is_dir():
-            raise ConfigError(f"--data: {data} is no folder; it has to hold the test data")
-        with (data / folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        table = data / folder / "labels.csv"
+        if not table.is_file():
+            raise ConfigError(f"--data: {table} is not there; docs/evidence/method.md says of what")
+        with table.open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
                 with open_image(data / folder / line["image"]) as opened:
                     picture = square(opened)
@@ -111,7 +112,7 @@ def _medmnist(name: str) -> Callable[[Path], Iterator[Example]]:
     def read(data: Path) -> Iterator[Example]:
         path = data / "medmnist" / f"{name}.npz"
         if not path.is_file():
-            raise ConfigError(f"--data: {path} is not there; the folder has to hold the test data")
+            raise ConfigError(f"--data: {path} is not there; docs/evidence/method.md says of what")
         for split, count in ((TRAIN, _MEDMNIST), (TEST, None)):
             for one in read_medmnist(path, split, count):
                 yield replace(one, image=square(one.image), split=split)

@@ -19,6 +19,7 @@ from medreward.text.words import tokenize
 from medreward_trl.dataset import from_parquet
 from medreward_trl.demo.model import Tiny, load, save
 from medreward_trl.demo.pretrained_run import SETTINGS, pretrained_trainer, trained
+from medreward_trl.demo.progress import Progress
 from medreward_trl.demo.shared_prefix import share_prefix
 from medreward_trl.rewards import reward_funcs
 from recipes.evidence.pictures import TEST, TRAIN
@@ -85,6 +86,7 @@ def _grpo(tiny: Tiny, stage: Stage, out: Path, run: Mapping[str, Any]) -> Tiny:
         out / "trainer",
         {"seed": run["seed"], "max_steps": run["steps"]},
     )
+    trainer.add_callback(Progress(run["steps"]))
     trainer.train()
     logged = [log for log in trainer.state.log_history if "reward" in log]
     _write_lines(out / f"steps{stage.name}.jsonl", _steps(trace, stage.task, logged))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional
-from tqdm import trange
 
 from medreward import Task
+from medreward.files.progress import show_progress
 from medreward.kinds.truth import target_of
 from medreward_trl.demo.model import Tiny
 from medreward_trl.demo.pretrained import TURN_END
@@ -65,7 +65,7 @@ def align(tiny: Tiny, task: Task, data: Dataset, *, seed: int) -> float:
     def likeness(shown: torch.Tensor) -> torch.Tensor:
         return functional.normalize(shown.mean(1) - middle, dim=-1) @ words.T
 
-    for _ in trange(ALIGNING_STEPS, desc="projector", disable=None):
+    for _ in show_progress(range(ALIGNING_STEPS), desc="projector", unit="step"):
         chosen = torch.randperm(len(truth), device=truth.device)[:ALIGNING_BATCH]
         shown = projector(functional.dropout(features[chosen], 0.5))
         loss = functional.cross_entropy(likeness(shown) / 0.1, truth[chosen], weight=weight)
@@ -109,7 +109,7 @@ def imitate_with_lora(tiny: Tiny, draw: Draw, *, steps: int, seed: int) -> Tiny:
         optimizer, lambda step: min(1.0, (step + 1) / 4) * (1 - 0.9 * step / steps)
     )
     model.train()
-    for step in trange(steps, desc="warm start", unit="step", disable=None):
+    for step in show_progress(range(steps), desc="warm start", unit="step"):
         rows, completions = draw(step)
         said = [text + TURN_END for text in completions]
         loss = _loss(Tiny(model, tiny.processor), rows, said)

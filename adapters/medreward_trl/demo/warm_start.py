@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from tqdm import trange
 
+from medreward.files.progress import show_progress
 from medreward_trl.demo.model import END, Tiny
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def imitate(
     chance = torch.Generator().manual_seed(seed)
     loss = torch.tensor(0.0)
     tiny.model.train()
-    for _ in trange(steps, desc="warm start", unit="step", disable=None):
+    for _ in show_progress(range(steps), desc="warm start", unit="step"):
         chosen = torch.randperm(len(data), generator=chance)[:BATCH].tolist()
         loss = _loss(tiny, data.select(chosen), [f" {completions[i]} {END}" for i in chosen])
         optimizer.zero_grad()

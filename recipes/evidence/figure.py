@@ -24,7 +24,7 @@ _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #333 }
 .title { font-weight: 600 } .page { fill: #fff }
 .axis { stroke: #999 } .grid { stroke: #e3e3e3 }
-.mean { fill: none; stroke-width: 2.5 } .seed { fill: none; stroke-width: 1; opacity: .35 }
+.mean { fill: none; stroke-width: 2.5 } .seed { fill: none; stroke-width: 1; opacity: .5 }
 @media (prefers-color-scheme: dark) {
   text { fill: #ddd } .page { fill: #1b1b1f } .grid { stroke: #3a3a3f } .axis { stroke: #777 }
 }

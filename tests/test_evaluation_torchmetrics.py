@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,15 @@ functional = pytest.importorskip("torchmetrics.functional")
 GRADES = Task("grades", kind="ordinal", question="?", labels=list("abcde"))
 CHEST = Task("chest", kind="multilabel", question="?", labels=["edema", "effusion", "mass"],
              reward={"delta": 0})  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _in_double_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let torchmetrics, which counts in single precision, count in double."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def tensor(values: Any, kind: Any = None) -> Any:
@@ -51,8 +61,7 @@ def test_grades_and_their_confidences() -> None:
             *sure, **five, n_bins=10
         ),
     }.items():
-        # torchmetrics counts in single precision.
-        assert found[name] == pytest.approx(float(wanted), abs=1e-6), name
+        assert found[name] == pytest.approx(float(wanted), abs=1e-9), name
 
 
 def test_sets() -> None:
@@ -68,11 +77,11 @@ def test_sets() -> None:
         wanted = functional.classification.multilabel_f1_score(
             tensor(said, torch.int64), tensor(true, torch.int64), num_labels=3, average=how
         )
-        assert found[f"{how} F1"] == pytest.approx(float(wanted), abs=1e-6)
+        assert found[f"{how} F1"] == pytest.approx(float(wanted), abs=1e-9)
     wanted = functional.classification.multilabel_exact_match(
         tensor(said, torch.int64), tensor(true, torch.int64), num_labels=3
     )
-    assert found["exact match"] == pytest.approx(float(wanted), abs=1e-6)
+    assert found["exact match"] == pytest.approx(float(wanted), abs=1e-9)
 
 
 def test_masks() -> None:
@@ -86,9 +95,9 @@ def test_masks() -> None:
     found = metrics_by_name(task, predictions(task, [*true], answers))
     pairs = [(tensor(s).flatten(), tensor(t).flatten()) for s, t in zip(said, true, strict=True)]
     dice = [float(functional.classification.binary_f1_score(*pair)) for pair in pairs]
-    assert found["mean Dice"] == pytest.approx(np.mean(dice), abs=1e-6)
+    assert found["mean Dice"] == pytest.approx(np.mean(dice), abs=1e-9)
     overlap = [float(functional.classification.binary_jaccard_index(*pair)) for pair in pairs]
-    assert found["mean IoU"] == pytest.approx(np.mean(overlap), abs=1e-6)
+    assert found["mean IoU"] == pytest.approx(np.mean(overlap), abs=1e-9)
 
 
 def test_short_answers() -> None:
@@ -103,4 +112,4 @@ def test_short_answers() -> None:
     for said, *accepted in pairs:
         target = {"answers": {"answer_start": [0, 0], "text": accepted}, "id": "0"}
         wanted = squad([{"prediction_text": said, "id": "0"}], [target])["f1"]
-        assert squad_f1(said, accepted) == pytest.approx(float(wanted) / 100, abs=1e-6)
+        assert squad_f1(said, accepted) == pytest.approx(float(wanted) / 100, abs=1e-9)

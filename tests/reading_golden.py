@@ -24,7 +24,13 @@ from medreward.language.vocabulary import phrases_of
 from medreward.task.labels import Label
 
 FOLDER = Path(__file__).parent / "golden"
-SIGNS = {Stance.ASSERTED: "+", Stance.DENIED: "-", Stance.DOUBTED: "~", Stance.OPEN: "?"}
+SIGNS = {
+    Stance.ASSERTED: "+",
+    Stance.DENIED: "-",
+    Stance.DOUBTED: "~",
+    Stance.OPEN: "?",
+    Stance.UNDECIDED: "*",
+}
 RULES = {
     "plain": Rules(),
     "absence": Rules(absences=frozenset({0}), one_answer=True),

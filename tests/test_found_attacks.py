@@ -1,5 +1,7 @@
 """Answers that an attacker found to be paid, and that are not: one line each in tests/golden.
 
+Beside them honest answers of the same attackers, which stay paid whatever is closed.
+
 They were searched for by machine over cards of all kinds in English, German and Chinese: denials in
 part, doubts, other times and places, verdicts between marks, words and fields that turn an answer
 round, numbers of other things, words that are a letter away.
@@ -20,6 +22,10 @@ from medreward.kinds.right_answers import completion_with, right_answer
 
 FILE = Path(__file__).parent / "golden" / "found_attacks.jsonl"
 LINES = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
+HONEST = [
+    json.loads(line)
+    for line in FILE.with_name("honest_answers.jsonl").read_text(encoding="utf-8").splitlines()
+]
 PARTS = 8
 
 
@@ -55,8 +61,19 @@ def test_no_answer_that_was_found_is_paid(part: int, load: Load) -> None:
 
 
 def test_the_right_answers_to_the_same_targets_are_paid(load: Load) -> None:
-    assert len(LINES) > 800
+    assert len(LINES) > 1_500
     for line in LINES:
         task = load(line["card"])
         said = completion_with(right_answer(task, line["target"]))
         assert explain(said, line["target"], task=task, knowledge="").parts["accuracy"] == 1, line
+
+
+def test_honest_answers_are_paid(load: Load) -> None:
+    assert len(HONEST) > 500
+    unpaid = []
+    for line in HONEST:
+        said = f"<think>hm</think><answer>{line['answer']}</answer>"
+        score = explain(said, line["target"], task=load(line["card"]), knowledge="")
+        if score.parts["accuracy"] < 1:
+            unpaid.append((line["card"], line["answer"], score.reasons, score.unread))
+    assert unpaid == []

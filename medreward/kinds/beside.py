@@ -14,17 +14,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from medreward.language.answer_text import split_answer
+from medreward.language.answer_text import COMPLETION_END, split_answer
 from medreward.language.certainty import read_certainty
-from medreward.language.explanation import GivenAnswer, bears_out
-from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Sense, Token, scan_answer
+from medreward.language.explanation import GivenAnswer, bears_out, names_other_thing
+from medreward.language.tokens import LABEL, NUMBER, UNKNOWN, Token, scan_answer
 from medreward.language.understanding import part_of, text_at
 from medreward.task.task import Task
 
 # Stands for a place in a text; a character of private use, which no answer holds otherwise.
 PLACE = "\ue000"
 # Marks of the formats in which models write places.
-_TAGS = re.compile(r"</?(?:ref|p|b?box|points?|obj|object|quad)>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
+_TAGS = re.compile(
+    r"</?(?:ref|p|b?box|points?|obj|object|quad)>"
+    r"|<\|(?:box|object_ref|quad|point|polygon|vision)_(?:start|end)\|>|" + COMPLETION_END,
+    re.IGNORECASE,
+)
 # What a place is called: a field of an object, or the text between two tags.
 _NAME = re.compile(
     r"""(?P<key>(?P<quote>["'])(?:label|name|class|category|object)(?P=quote)\s{0,9}:\s{0,9})"""
@@ -50,7 +54,7 @@ _BESIDE_PLACE = re.compile(r"m[of](?=[fF:,L]*B)|uo(?=[fF:,Lkm]*B)|Fo(?=f*B)")
 _OFF = frozenset(("of", "to", "from", "von", "der", "des"))
 _DOUBTS = frozenset("ndaq|?bztc")
 _NEGATIVE = frozenset("an")
-_DENIES, _FINDS = frozenset("ndat"), frozenset("kp")
+_DENIES, _FINDS, _PARTING = frozenset("ndat"), frozenset("kpyLS"), frozenset(",:")
 
 
 class Beside(NamedTuple):
@@ -103,7 +107,8 @@ def read_beside(
             own=reader.own_words(labels),
             others=reader.other_words(labels),
         )
-        is_prose = rest is not None and _BRACKETS.isdisjoint("".join(rest.gaps))
+        is_named = rest is not None and names_other_thing(rest, reader.lexicon, reader.words)
+        is_prose = rest is not None and not is_named and _BRACKETS.isdisjoint("".join(rest.gaps))
         if rest is None or not (is_prose and bears_out(rest, known, reader.lexicon, reader.words)):
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
@@ -112,31 +117,50 @@ def read_beside(
     spoken = [token for token in _without_noun_pairs(tokens) if token.code not in _SILENT]
     judged = _judge(spoken, task)
     says_nothing = not spans and (judged.says_nothing or is_empty)
-    place = _contradicted(tokens, task) if says_nothing else None
+    place = _contradicted(tokens, words.words, task) if says_nothing else None
     if place is not None:
         return Beside("answer_not_understood", text_at(words, tokens, place))
     return judged._replace(named_behind=_named_behind(tokens, len(task.labels)))
 
 
-def _contradicted(tokens: Sequence[Token], task: Task) -> int | None:
+def _contradicted(tokens: Sequence[Token], words: Sequence[str], task: Task) -> int | None:
     """Return the word from which on an answer that nothing is there says otherwise, or of a part.
 
     "Nothing on the left" says nothing of the rest, and "none. A mass is present." names something.
     """
     nothing = len(task.labels)
+    codes = ["a" if t.code == LABEL and t.label == nothing else t.code for t in tokens]
+    ends = _ends_of_lists(codes)
     denied = False
     for i, token in enumerate(tokens):
-        if token.code == ".":
+        if codes[i] == "." or (codes[i] in _PARTING and ends[i] != "|"):
             denied = False
-        elif token.narrows:
+        elif token.narrows or (denied and _denies_again(tokens[i - 1 : i + 1], codes[i], words)):
             return token.place
-        elif token.code in _DENIES or (token.code == LABEL and token.label == nothing):
+        elif codes[i] in _DENIES:
             denied = True
-        elif not denied and token.code in _FINDS:
-            behind = {one.code for one in tokens[i + 1 : i + 3]}
-            if behind.isdisjoint(_DENIES):  # "lesion: none"
+        elif not denied and codes[i] in _FINDS:
+            behind = codes[i + 1 : i + 3]
+            is_heading = behind[:1] == [":"] and (behind[1:] or ["."])[0] in ".,"  # "lesions: []"
+            if _DENIES.isdisjoint(behind) and not is_heading:  # "lesion: none"
                 return token.place
     return None
+
+
+def _denies_again(pair: Sequence[Token], code: str, words: Sequence[str]) -> bool:
+    """Whether a token denies a denial: "nothing absent", but not "none none"."""
+    said = {words[token.place] for token in pair}
+    return code in _DENIES and len(said) > 1
+
+
+def _ends_of_lists(codes: Sequence[str]) -> list[str]:
+    """Return of each token the next "or" or full stop: "no mass, nodule or cyst"."""
+    found: list[str] = []
+    last = ""
+    for code in reversed(codes):
+        last = code if code in ".|" else last
+        found.append(last)
+    return found[::-1]
 
 
 def _named_behind(tokens: Sequence[Token], nothing: int) -> frozenset[int]:
@@ -158,10 +182,8 @@ def _is_off(tokens: Sequence[Token], words: Sequence[str]) -> bool:
 
 def _is_weakly_denied(tokens: Sequence[Token]) -> bool:
     """Whether how sure it is stands behind a denial: "not clearly a lesion"."""
-    spoken = [token for token in tokens if token.code != "f" or token.sense is Sense.EMPHASIS]
-    return any(
-        one.code in "ndt" and other.sense is Sense.EMPHASIS for one, other in pairwise(spoken)
-    )
+    spoken = [token for token in tokens if token.code != "f" or token.is_emphasis]
+    return any(one.code in "ndt" and other.is_emphasis for one, other in pairwise(spoken))
 
 
 def without_tags(text: str) -> str:

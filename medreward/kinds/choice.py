@@ -45,7 +45,10 @@ _FIELDS = ("options", "answer", "answers")
 _ABSENCES = frozenset(("normal", "healthy", "none", *NO_FINDING))
 # What may stand around and between a letter and a text: "(B)", "**B.** text", "B - text".
 # A mark between two digits, or a point before one, is part of the number.
-_DRESS = re.compile(r"[\s\"'*_`()\[\]{}]+|(?<![0-9])[.:,]|[.:,](?![0-9])|(?<=\s)-(?=\s)")
+_DRESS = re.compile(r"[\s\"'*_`\[\]{}]+")
+_MARK = re.compile(r"[()]|(?<![0-9])[.:,]|[.:,](?![0-9])|(?<=\s)-(?=\s)")
+# Marks around a text, and behind its letter.
+_AROUND = re.compile(r"^[|\s]+|(?<=^[a-z])(?:\s\|)+(?=\s)|[|\s]+$")
 _DECIMAL = re.compile(r"(?<![\w.,])\.(?=[0-9])")
 # Options that speak of the others, and those that name them by their letters.
 _REFERS = re.compile(
@@ -141,19 +144,29 @@ def _read_set(task: Task, answer: str) -> SetReading:
 
 
 def _undressed(text: str) -> str:
-    """Return a text as it is compared letter for letter.
+    """Return a text as it is compared letter for letter, each mark within it as a bar.
 
     >>> _undressed("**(B)** Vitamin A deficiency."), _undressed("B - normal")
     ('b vitamin a deficiency', 'b normal')
-    >>> _undressed("B.-2.5"), _undressed(".5 mg, 1:25")
-    ('b -2.5', '0.5 mg 1:25')
+    >>> _undressed("B.-2.5"), _undressed(".5 mg, 1:25"), _undressed("No, effusion.")
+    ('b -2.5', '0.5 mg | 1:25', 'no | effusion')
     """
-    return " ".join(_DRESS.sub(" ", _DECIMAL.sub("0.", fold_answer(text))).split())
+    plain = _DRESS.sub(" ", _DECIMAL.sub("0.", fold_answer(text).replace("|", " ")))
+    text = _AROUND.sub("", " ".join(_MARK.sub(" | ", plain).split()))
+    return _AROUND.sub("", text)  # "(b) - text": what stood behind a mark
+
+
+def _without_marks(text: str) -> str:
+    return " ".join(text.replace("|", " ").split())
 
 
 @lru_cache(maxsize=4096)
 def _exact_forms(options: tuple[str, ...]) -> Mapping[str, int]:
-    """Return what is exactly an option: its letter, its text, both; what two share is neither's."""
+    """Return what is exactly an option: its letter, its text, both; what two share is neither's.
+
+    Marks within an option may be left out, and none may be put in: "No, effusion" is not "No
+    effusion".
+    """
     found: dict[str, set[int]] = {}
     texts = [_undressed(option) for option in options]
     for i, (option, text) in enumerate(zip(options, texts, strict=True)):
@@ -163,7 +176,7 @@ def _exact_forms(options: tuple[str, ...]) -> Mapping[str, int]:
         listed = _undressed(f"{letter}. {option}").removeprefix(f"{letter} ")
         forms = [letter, text, f"{letter} {text}"]
         forms += [f"{letter} {listed}"] * (listed not in texts)
-        for form in forms:
+        for form in {*forms, *map(_without_marks, forms)}:
             found.setdefault(form, set()).add(i)
     # A text that is a letter, or begins as a letter and a text do, could mean either.
     return {form: min(which) for form, which in found.items() if form and len(which) == 1}
@@ -229,7 +242,8 @@ class MultipleChoice(Kind):
     def reading_rules(self, task: Task, words: Vocabulary) -> Rules:
         """Let nothing stand beside an option; "A" is no "no" where this is the text of option A."""
         no_label = label_of_no(task.forms, words)
-        return Rules(task.absences, one_answer=True, is_plain=True, no_label=no_label)
+        several = isinstance(task, ChoiceRow) and task.several
+        return Rules(task.absences, one_answer=not several, is_plain=True, no_label=no_label)
 
     def parse(self, task: Task, target: object) -> ChoiceTarget:
         """Return a row's options and the right ones.

@@ -55,12 +55,12 @@ _SIGNED = re.compile(rf"([-+])({_GROUPED.pattern}|\d+(?:\.\d+)?)(%?)")
 _NOTHING = frozenset("fFivomk:,")  # what says nothing of a number
 _RANGE_WORDS = frozenset(("to", "bis", "至", "到"))
 _SIGNS = frozenset(("-", "\u2212"))
-_SQUARES = str.maketrans({"\u00b2": "2", "\u00b3": "3"})
+_SQUARED, _CUBED = re.compile(r"(?<=[^\W\d_])\u00b2"), re.compile(r"(?<=[^\W\d_])\u00b3")
 _POWER = re.compile(r"(?<=[cm]m)\^(?=[23]\b)")
 _PER_MINUTE = re.compile(r"(?<=[0-9])\s?/\s?min\b")
 _COMMA = re.compile(r"(?<![\d.,])(\d{1,9}),(\d{1,2})(?![\d.,])")
 _DASHED = re.compile(r"[-\u2212]\s+$")
-_MEASURES = (Sense.MEASURE, Sense.TALLY)
+_MEASURES = (Sense.ASPECT, Sense.MEASURE, Sense.TALLY)
 _INCH = "in"
 _SLACK = 1e-9
 _SAMPLES: tuple[Mapping[str, Any], ...] = (
@@ -176,15 +176,24 @@ def read_quantity(answer: str, task: Task) -> tuple[Quantity | None, str, str]:
             return None, "no_number", ""
         if len(found) > 1 and len({_base(one) for one in found}) > 1:
             last = [part for part in sentences[-1] if isinstance(part, Quantity)]
-            if len(last) != 1 or "F" not in sentences[-1]:
+            # Of two answers, neither: "The answer is 1 cm. The answer is 3 cm."
+            is_second = any("F" in sentence for sentence in sentences[:-1] if _has_number(sentence))
+            if len(last) != 1 or "F" not in sentences[-1] or is_second:
                 return None, "several_numbers", ""
             found = last
+        part = next((token for token in tokens if token.narrows), None)
+        if part is not None and not found[0].unit:  # "4 on the left"
+            return None, "answer_not_understood", text.words[part.place]
         return found[0], "", ""
     unread = bad.text or " ".join(text.words[bad.place : bad.place + 1])
     has_number = any(isinstance(part, Quantity) for part in parts)
     if bad.code in "q?":
         return None, "number_open" if has_number else "no_number", unread
     return None, "answer_not_understood" if has_number else "no_number", unread
+
+
+def _has_number(sentence: Sequence[Quantity | Token | str]) -> bool:
+    return any(isinstance(part, Quantity) for part in sentence)
 
 
 def _base(one: Quantity) -> tuple[float, float, str]:
@@ -203,7 +212,8 @@ def _spaced(answer: str, languages: Sequence[str]) -> str:
     """
     if [*languages] == ["de"]:
         answer = _COMMA.sub(r"\1.\2", answer)
-    text = _POWER.sub("", fold_answer(answer).translate(_SQUARES).replace("~", "approximately "))
+    text = _CUBED.sub("3", _SQUARED.sub("2", fold_answer(answer)))
+    text = _POWER.sub("", text.replace("~", "approximately "))
     return _glued().sub(r"\1 \2", _PER_MINUTE.sub(" bpm", text))
 
 
@@ -267,7 +277,7 @@ class _PartsReader:
             self._is_range = True
         elif after and token.text in _SIGNS and _value(after) is not None:
             self._is_negative = True
-        elif self._is_behind and token.sense is Sense.EMPHASIS:  # "55% likely"
+        elif self._is_behind and token.is_emphasis:  # "55% likely"
             self.parts.append(token._replace(text=" ".join(words)))
         elif token.code == "v" and self._is_behind:  # "4 images"
             self.parts.pop()

@@ -117,6 +117,8 @@ def read_report(answer: str | None, task: Task) -> ReportReading:
 
 def _states_of(claims: Sequence[Claim], count: int) -> ReportReading:
     """Return the state that claims give each label; the label behind the last stands for none."""
+    if any(one.stance is Stance.UNDECIDED for one in claims):
+        return ReportReading(None, "label_open")
     # What is denied in part ("no left effusion") has no state.
     found = {(one.label, _STATES[one.stance]) for one in claims if one.stance in _STATES}
     if len({label for label, _ in found}) < len(found):

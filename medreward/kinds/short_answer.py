@@ -155,11 +155,13 @@ def _counted(text: AnswerText) -> Counter[str]:
 def _is_harmless(answer: AnswerText, form: AnswerText, words: Vocabulary) -> bool:
     """Whether an answer holds nothing beside words of a form that says something else.
 
-    What denies or doubts in the form has to be in the answer: "effusion" is not "no effusion".
+    What denies or doubts in the form has to be in the answer, and right before what it is said of:
+    "effusion" is not "no effusion", nor is "no, effusion".
     """
     known, said = (frozenset(map(same_spelling, text.words)) for text in (form, answer))
     parts = [*_parts(form, words)]
-    if not frozenset().union(*(own for code, own in parts if code in _TURNING)) <= said:
+    turning = frozenset().union(*(own for code, own in parts if code in _TURNING))
+    if not turning <= said or (turning and not {*answer.gaps[1:-1]} <= {" ", "-", *form.gaps}):
         return False
     allowed = _SILENT if any(code in _DESCRIBING for code, _ in parts) else _SILENT | _DESCRIBING
     return all(code in allowed or (own and own <= known) for code, own in _parts(answer, words))

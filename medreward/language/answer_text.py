@@ -65,13 +65,15 @@ _BOUNDS = (
     ("+.", "+0."),
 )
 _SPACED_SIGN = re.compile(r"(\s*[-+\u2212\u2010-\u2015])\s+(?=\.?[0-9])")
+# By which models end a completion.
+COMPLETION_END = r"<\|(?:im_end|end|eot_id|eom_id|eos|endoftext|end_of_text|end_of_turn|return)\|>"
 _MARKUP = re.compile(
-    r"(?P<end>(?:</s>|<\|[a-z_]{1,30}\|>|<end_of_turn>|\\n|\s){1,9}\Z)"
+    rf"(?P<end>(?:</s>|{COMPLETION_END}|<end_of_turn>|\\n|\s){{1,9}}\Z)"
     r"|(?P<rule>\n[ \t]*[|:][-:| \t]*-[-:| \t]*(?=\n))"
     r"|(?P<inline></?(?:b|i|u|em|strong|mark|code|span)>)"
     r"|(?P<line><br ?/?>|</?(?:p|li|ul|ol|div)>|```[a-z]{0,20})"
     r"|(?P<latex>\\(?:boxed|text(?:bf|rm|it)?|math(?:rm|bf))\s{0,9}(?=\{)|\\[()\[\]]|\$)"
-    r"|(?P<ticked>\[[xX\u2713]\])|(?P<open>\[ ?\])"
+    r"|(?P<ticked>\[[xX\u2713]\])|(?P<open>\[ ?\]|(?:(?<=\n)|^)\( \))"
 )
 _INSTEAD = {
     "end": "",
@@ -82,7 +84,7 @@ _INSTEAD = {
     "ticked": "\u2713",
     "open": "\u2717",
 }
-_MARKUP_SIGNS = frozenset("<`\\$[|")
+_MARKUP_SIGNS = frozenset("<`\\$[(|")
 
 
 @cache

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medreward.language.tokens import NUMBER, SHARE, SILENT, UNKNOWN, Token
+from medreward.language.tokens import NUMBER, SHARE, SILENT, UNKNOWN, Sense, Token
 
 # Words that wait for a share, what may stand in between, and verdicts that one bears out.
 _WAITING, _ON_THE_WAY, _CERTAIN = frozenset("ch"), frozenset(":fFo"), frozenset("ph")
 _DENIALS = frozenset("ndt")
 # Fields such as "present": the values of each, those that say yes, what may stand behind one.
-_FIELD_VALUES = {"p": "ynpa", "a": "pa"}
+_FIELDS = {"p": "ynpa", "a": "pa"}
 _POSITIVE, _FIELD_ENDS, _COLONS = frozenset("yp"), frozenset(",.?"), frozenset(":=")
 
 
@@ -73,9 +73,12 @@ def _without_fields(tokens: Sequence[Token]) -> list[Token]:
     for i, token in enumerate(tokens):
         name = found[-2] if len(found) > 1 and _is_colon(found[-1]) else None
         ends = i + 1 == len(tokens) or tokens[i + 1].code in _FIELD_ENDS
-        if name and ends and not name.text and token.code in _FIELD_VALUES.get(name.code, ""):
+        values = _FIELDS.get(name.code, "") if name and ends and not name.text else ""
+        if name and name.code == "a" and token.sense is not Sense.BOOLEAN:
+            values = ""  # "A not seen: negative"
+        if name and token.code in values:
             agrees = (name.code == "p") == (token.code in _POSITIVE)
-            found[-2:] = [name._replace(code="p" if agrees else "a")]
+            found[-2:] = [name._replace(code="p" if agrees else "a", share=token.share)]
         else:
             found.append(token)
     return found

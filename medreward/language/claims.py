@@ -14,6 +14,7 @@ class Stance(Enum):
     DENIED = "denied"
     DOUBTED = "denied in part"  # "no left effusion", "effusion: 10%"
     OPEN = "left open"
+    UNDECIDED = "not told"  # "no effusion with edema" may deny both
 
 
 class Claim(NamedTuple):
@@ -33,7 +34,11 @@ def labels_that_are(stance: Stance, claims: Iterable[Claim]) -> frozenset[int]:
 
 
 class Stances(NamedTuple):
-    """The labels by how an answer stands to them; one may be in several."""
+    """The labels by how an answer stands to them; one may be in several.
+
+    Attributes:
+        left_open: those that the answer leaves open, and those of which it cannot be told.
+    """
 
     asserted: frozenset[int]
     denied: frozenset[int]
@@ -47,7 +52,10 @@ def stances_of(claims: Sequence[Claim]) -> Stances:
     >>> stances_of([Claim(0, Stance.DENIED), Claim(1, Stance.OPEN)]).denied
     frozenset({0})
     """
-    return Stances(*(labels_that_are(stance, claims) for stance in Stance))
+    asserted, denied, doubted, left_open, undecided = (
+        labels_that_are(stance, claims) for stance in Stance
+    )
+    return Stances(asserted, denied, doubted, left_open | undecided)
 
 
 class NotUnderstoodError(Exception):

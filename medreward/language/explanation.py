@@ -21,6 +21,7 @@ the rest is looked at:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import takewhile
 from typing import NamedTuple
 
 from rapidfuzz.distance import Prefix
@@ -41,7 +42,7 @@ from medreward.language.vocabulary import Role, Vocabulary, WordClass
 
 _NOUN, _GENERIC, _DEGREE, _WORD = "N", "g", "x", "w"
 _FUNCTIONS = frozenset("fFi&|b")
-_SILENT = frozenset((Sense.FUNCTION, Sense.PREPOSITION))
+_SILENT = frozenset((Sense.FUNCTION, Sense.ADDED, Sense.MEASURE, Sense.PREPOSITION))
 # Letters by which a word is that of a label: of its beginning, and of the whole of a shorter one.
 _STEM, _SHORT_STEM = 7, 5
 _BEFORE_NOUN = frozenset((" ", "-"))
@@ -57,7 +58,9 @@ _TAKES_BACK = frozenset("yqbcF?s")
 _COUNTED = frozenset((_NOUN, _GENERIC, _WORD, "m"))  # what a number may be of
 _VERDICTS, _BEHIND_VERDICT = frozenset("apq"), frozenset(("", *"|&,:.ob"))
 _NAMED = frozenset((_NOUN, _GENERIC, LABEL, DENIED_IN, "k", "v", "m"))
-_LISTED = frozenset("nd")
+_GOING_ON, _LISTING = frozenset("&o,:"), frozenset("&o")
+_NAMING = frozenset((_NOUN, _GENERIC, LABEL, DENIED_IN, "k"))
+_LISTED, _BARE_DENIALS = frozenset("nd"), frozenset("ndt")
 _STATES = frozenset("iz")  # "it is absent", "there is not"
 _CLAUSE_ENDS = frozenset(",:.")
 _CLAUSE_MARKS = frozenset(",;:.()\n-\u2713\u2717|=")
@@ -76,6 +79,8 @@ class GivenAnswer(NamedTuple):
         own: the words of the forms of these labels.
         others: words that are in forms of other labels alone.
         is_nothing: whether it says that nothing was found, not even what is harmless.
+        joiner: the mark or word behind it: where the explanation goes on in its sentence, what is
+            denied at the end of that may be the answer too, "A and a mass are not seen".
         may_deny: whether anything may be denied. Where the question and not the task names what is
             looked for, the noun that is denied may be that.
     """
@@ -90,6 +95,7 @@ class GivenAnswer(NamedTuple):
     is_yes: bool = False
     own: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
+    joiner: str = ""
 
     @property
     def is_letter(self) -> bool:
@@ -123,6 +129,22 @@ def bears_out(text: AnswerText, answered: GivenAnswer, lexicon: Lexicon, words: 
     )
 
 
+def names_other_thing(text: AnswerText, lexicon: Lexicon, words: Vocabulary) -> bool:
+    """Whether a text that goes on behind a place says what is there: "[...] (heart)".
+
+    What stands behind a preposition is a part: "[...] in the heart".
+    """
+    if not {".", "\n"}.isdisjoint(text.gaps[0]):
+        return False
+    for token in _ExplanationScanner(text, lexicon, words).tokens():
+        ends = token.code in (LABEL, NUMBER, *_CLAUSE_ENDS, *DENIALS)  # "(4 by 5 mm)"
+        if ends or token.sense is Sense.PREPOSITION:
+            return False
+        if token.code == _NOUN and token.sense in (Sense.OTHER_PART, Sense.ABNORMAL):
+            return True
+    return False
+
+
 def _names_other(text: AnswerText, clause: range, answered: GivenAnswer, words: Vocabulary) -> bool:
     """Whether a clause that denies nothing has a word of another label."""
     if not any(_is_alike(text.words[i], other) for i in clause for other in answered.others):
@@ -152,6 +174,9 @@ def _is_all_neutral(
         return False
     sentences = [*_split_at(tokens, lambda token: token.code == ".")]
     agrees = not sentences or _agrees(sentences[0], answered)
+    goes_on = answered.joiner in _GOING_ON
+    if sentences and goes_on and _judges_all(sentences[0], answered):
+        return False
     return agrees and all(_is_neutral(sentence, answered) for sentence in sentences)
 
 
@@ -159,6 +184,34 @@ def _judges(tokens: Sequence[Token]) -> bool:
     """Whether a text begins with a verdict on what stands before it: "negative with", "no or"."""
     first, second = (*(token.code for token in tokens[:2]), "", "")[:2]
     return first in _VERDICTS or (first == "n" and second in _BEHIND_VERDICT)
+
+
+def _judges_all(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
+    """Whether what is denied at the end of a sentence may be the answer before it as well.
+
+    "A and a mass are not seen", "A, nodules and masses are absent", "A of the hip is absent" and
+    "normal, the left lung is not" are such; "A, an effusion is not seen" is not. Behind yes, no
+    and letters it is not, nor is an effusion that is not seen behind "normal".
+    """
+    is_listed = answered.joiner in _LISTING
+    if not is_listed and (answered.is_letter or answered.is_no or answered.is_yes):
+        return False
+    is_item = False  # whether the clause before names something that nothing denies
+    for clause in _split_at(sentence, _ends_clause):
+        codes, senses = [token.code for token in clause], {token.sense for token in clause}
+        last = max((i for i, code in enumerate(codes) if code in DENIALS), default=None)
+        # "A, size not given", "A, although the image is not sharp"
+        if last is None or senses & {Sense.MEASURE, Sense.PICTURE}:
+            is_item = not _NAMED.isdisjoint(codes)
+            continue
+        is_list = is_listed or is_item or any(t.sense is Sense.ADDED for t in clause[:last])
+        if answered.is_absence:
+            is_list = is_listed or Sense.ABNORMAL not in senses
+        is_end = _NAMED.isdisjoint(codes[last + 1 :])
+        if is_list and (is_end or (answered.is_absence and codes[last] == "t")):
+            return True
+        is_item = False
+    return False
 
 
 def _agrees(sentence: Sequence[Token], answered: GivenAnswer) -> bool:
@@ -271,23 +324,33 @@ class _ExplanationScanner(AnswerScanner):
         role = self.vocabulary.roles.find(self.text.words, self.text.gaps, place)
         kept = token.code in DENIALS or token.code in (LABEL, DENIED_IN, "|", "b")
         if role and (role[0] > stop or (role[0] == stop and not kept)):
-            abnormal = self.vocabulary.abnormal.find(self.text.words, self.text.gaps, place)
-            sense: Sense | None = None
-            if self.text.words[place : role[0]] in self.vocabulary.sound:
-                sense = Sense.SOUND
-            elif abnormal and abnormal[0] <= role[0]:
-                sense = Sense.ABNORMAL
-            elif role[1] is Role.NOUN and token.code == UNKNOWN:
-                sense = Sense.OTHER_PART
-            elif token.code in _FUNCTIONS:
-                sense = Sense.FUNCTION
-            elif token.code == "o":
-                sense = Sense.PREPOSITION
+            sense = self._sense(token, role, place)
             return (Token(_ROLE_CODES[role[1]], place, sense=sense),), role[0]
         if role and token.code == LABEL and role == (stop, Role.DEGREE):
             # Of a noun behind it: "severe narrowing".
             tokens = (token._replace(sense=Sense.DEGREE),)
+        elif token.code == LABEL and stop > place + 1:  # "lungs are normal", not "normal"
+            tokens = (token._replace(sense=Sense.PHRASE),)
         return tokens, stop
+
+    def _sense(self, token: Token, role: tuple[int, Role], place: int) -> Sense | None:
+        """Return what a word of explanations says; `token` is what it is in an answer."""
+        words = self.text.words[place : role[0]]
+        usual = self.vocabulary.usual.find(self.text.words, self.text.gaps, place)
+        is_added = token.code == "&" and token.sense is not Sense.WITH
+        is_part = role[1] is Role.NOUN and token.code == UNKNOWN
+        senses = (
+            (Sense.SOUND, words in self.vocabulary.sound),
+            (Sense.MEASURE, token.sense is Sense.MEASURE),
+            (Sense.ADDED, is_added),
+            (Sense.FUNCTION, token.code in _FUNCTIONS),
+            (Sense.PREPOSITION, token.code == "o"),
+            (Sense.ABNORMAL, usual is None or usual[0] < role[0]),
+            (Sense.PICTURE, token.code == "v"),
+            (Sense.REMAINDER, words in self.vocabulary.remainder),
+            (Sense.OTHER_PART, is_part),
+        )
+        return next((sense for sense, holds in senses if holds), None)
 
 
 def _split_at(tokens: Sequence[Token], ends: Callable[[Token], bool]) -> Iterator[list[Token]]:
@@ -333,11 +396,11 @@ def _is_neutral_clause(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     may_turn = answered.is_before or answered.may_deny_all or "t" not in codes
     if not may_turn and _turns_noun(codes):  # "A: not cystic"
         return False
-    if _says_what_it_is(clause):
+    if any(token.sense is Sense.JUDGEMENT for token in clause) or codes[-1] in _BARE_DENIALS:
         return False
-    is_of_part = any(token.sense is Sense.OTHER_PART for token in clause) or (
-        answered.is_absence and _NOUN in codes
-    )
+    if _offers_other(clause, answered) or _says_what_it_is(clause):
+        return False
+    is_of_part = _is_of_other_parts(clause) or (answered.is_absence and _NOUN in codes)
     agrees = _denies_noun(clause, answered) if denies else _finds_nothing_else(clause, answered)
     return agrees and all(
         _is_aside(token, clause[i : i + 1], answered, is_of_part=is_of_part)
@@ -352,13 +415,28 @@ def _turns_noun(codes: Sequence[str]) -> bool:
     return _NAMED.isdisjoint(codes[:at]) and codes[at + 1 : at + 2] == [_NOUN]
 
 
+def _offers_other(clause: Sequence[Token], answered: GivenAnswer) -> bool:
+    """Whether "or" stands before an absence, or "and" before one of its own: "or no fracture"."""
+    for i, token in enumerate(clause):
+        behind = clause[i + 1 :]
+        said = [j for j, one in enumerate(behind) if _says_nothing_found(one, answered)]
+        if said and (token.code == "|" or (token.code == "&" and said[-1] == len(behind) - 1)):
+            return True
+    return False
+
+
+def _says_nothing_found(token: Token, answered: GivenAnswer) -> bool:
+    is_absence = token.code == LABEL and token.label in answered.absences
+    return token.sense is Sense.SOUND or is_absence or token.code == DENIED_IN
+
+
 def _says_what_it_is(clause: Sequence[Token]) -> bool:
     """Whether a clause says that it is something which is no label: "it is the heart"."""
     if clause[0].code != "i" or clause[0].sense is Sense.EXISTS:
         return False
     named = (token for token in clause if token.code in (_NOUN, LABEL, "k", "v"))
     first = next(named, None)
-    return first is not None and first.sense is Sense.OTHER_PART
+    return first is not None and first.sense in (Sense.OTHER_PART, Sense.ABNORMAL)
 
 
 def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
@@ -368,24 +446,40 @@ def _finds_nothing_else(clause: Sequence[Token], answered: GivenAnswer) -> bool:
         return False
     if answered.is_nothing and Sense.ABNORMAL in senses:
         return False
-    may_be_sound = answered.may_deny_all or answered.is_letter
-    return may_be_sound or Sense.SOUND not in senses or Sense.OTHER_PART in senses
+    if answered.may_deny_all or answered.is_letter or Sense.SOUND not in senses:
+        return True
+    return _is_of_other_parts(clause)
 
 
-def _names_denied(clause: Sequence[Token]) -> bool:
-    """Whether what is denied is named before a place is: not in "no evidence in the chest"."""
-    for token in clause:
-        if token.code in (_NOUN, _GENERIC, LABEL, DENIED_IN, "k"):
-            return True
-        if token.sense is Sense.PREPOSITION:
-            return False
-    return True
+def _is_of_other_parts(clause: Sequence[Token]) -> bool:
+    """Whether a clause names parts, and none but those that the answer is not of."""
+    if any(token.sense is Sense.REMAINDER for token in clause):  # "the rest of the lungs"
+        return True
+    parts = [token for token in clause if token.code == _NOUN and token.sense is not Sense.MEASURE]
+    return bool(parts) and all(token.sense is Sense.OTHER_PART for token in parts)
+
+
+def _names_denied(clause: Sequence[Token], answered: GivenAnswer) -> bool:
+    """Whether a clause names what it denies, behind the denial or else before it.
+
+    A place ("nothing in the chest"), the picture ("not this image") and a pronoun ("no sign of it")
+    are none: such a clause denies the answer. But the picture may be not sharp.
+    """
+    at = max(i for i, token in enumerate(clause) if token.code in DENIALS)
+    behind = [*takewhile(lambda token: token.sense is not Sense.PREPOSITION, clause[at + 1 :])]
+    named = [token for token in behind if token.code in _NAMING]
+    named = named or [token for token in clause[:at] if token.code in _NAMING]
+    if any(one.sense is Sense.PICTURE for one in named):
+        return any(token.code == _WORD and token.sense is None for token in behind)
+    has_sense = any(token.code != _NOUN or token.sense is not None for token in named)
+    return has_sense or (answered.is_yes and bool(named))  # "yes; the left side is not affected"
 
 
 def _denies_noun(clause: Sequence[Token], answered: GivenAnswer) -> bool:
     """Whether a clause denies something that is known and neither everything nor the answer."""
     codes = [token.code for token in clause]
-    if not answered.may_deny or (answered.absences and not _names_denied(clause)):
+    is_any = answered.is_no or answered.is_letter  # "C. Not visible on this image"
+    if not answered.may_deny or not (is_any or _names_denied(clause, answered)):
         return False
     denied = {token.label for token in clause if token.code in (LABEL, DENIED_IN)}
     is_behind = LABEL in codes and DENIALS.isdisjoint(codes[: codes.index(LABEL)])
@@ -414,5 +508,5 @@ def _is_aside(
     if token.code == DENIED_IN or token.label in answered.labels:
         return True
     if token.label in answered.absences:  # of a part: "the heart is normal"
-        return is_of_part
+        return is_of_part and token.sense is not Sense.PHRASE
     return token.sense is Sense.DEGREE and _NOUN in following

@@ -44,11 +44,12 @@ from medreward.language.claims import (
     Stance,
     labels_that_are,
 )
-from medreward.language.segments import SIGNS, VERDICT, SegmentReader
-from medreward.language.tokens import DESCRIBING, NAMES_ANSWER, NOT_READ, Token
+from medreward.language.segments import VERDICT, SegmentReader, sign_of
+from medreward.language.tokens import DESCRIBING, NAMES_ANSWER, NOT_READ, Sense, Token
 from medreward.language.word_groups import WordGroup, groups_of, place_apart, place_of_thing
 
 _SEGMENT_ENDS = frozenset(".?")
+_OF_THINGS = frozenset((Sense.ASPECT, Sense.MEASURE, Sense.TALLY))
 _ECHOES = frozenset("az")
 # Marks that say something of what stands before them; with nothing there, they may deny.
 _WITH_WORDS = ("?", "!")
@@ -76,7 +77,7 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
         else:
             segment.append(token)
     reader.read_segment(segment, "")
-    reader.settle_question()
+    reader.end()
     numbers = [token.place for token in tokens if token.is_number_label]
     subject = reader.subject
     if subject is not None and any(subject < place for place in numbers):
@@ -86,7 +87,7 @@ def read_claims(tokens: Sequence[Token], rules: Rules) -> list[Claim]:
         raise NotUnderstoodError(min(found))
     if reader.thing is not None and not rules.counts:  # "mass, A"; "2, lesions"
         raise NotUnderstoodError(reader.thing)
-    if reader.apart is not None:  # "left lung: no A"
+    if reader.apart is not None or subject is not None:  # "left lung: no A"; "no A, but a finding"
         return [
             claim._replace(stance=Stance.DOUBTED) if claim.stance is Stance.DENIED else claim
             for claim in reader.claims
@@ -111,7 +112,9 @@ class _AnswerReader:
     Attributes:
         claims: what was said so far.
         heading: the verdict of a heading that is still in force.
-        asked: the labels of a question that the next segment may answer.
+        headings: the headings so far, and where they stand.
+        asked: what a question says, which the next segment may answer.
+        asked_in_part: the labels that it asks of in part: "left effusion?".
         says_no: whether "No" stood alone before what follows.
         denied_list: whether the last segment ended with a list that a heading denied.
         apart: the first word of those that describe something apart from any label; None: none do.
@@ -122,8 +125,10 @@ class _AnswerReader:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.claims: list[Claim] = []
+        self.headings: dict[str, int] = {}
         self.heading: Stance | None = None
-        self.asked: list[int] = []
+        self.asked: list[Claim] = []
+        self.asked_in_part: frozenset[int] = frozenset()
         self.says_no = False
         self.denied_list = False
         self.apart: int | None = None
@@ -144,10 +149,13 @@ class _AnswerReader:
                 raise NotUnderstoodError(groups[0].place)
             self._read_verdict(groups, tokens)
             return
-        if tokens[-1].code == ":" and groups[-1].has_label:  # "Mass:", and nothing behind it
-            raise NotUnderstoodError(tokens[-1].place)
+        _check_ends(tokens, groups[-1])
         self.settle_question()
-        reader = SegmentReader(groups, self.rules, self.heading, self.says_no)
+        last = self.claims[-1].stance if self.claims else None
+        after_denial = last in (Stance.DENIED, Stance.DOUBTED)
+        reader = SegmentReader(
+            groups, self.rules, self.heading, self.says_no, after_denial=after_denial
+        )
         self.says_no = False
         reader.read()
         if self.subject is None:
@@ -155,10 +163,14 @@ class _AnswerReader:
         names_answer = not NAMES_ANSWER.isdisjoint(token.code for token in tokens)
         if self.denied_list and reader.bare is not None and not names_answer:
             raise NotUnderstoodError(reader.bare)
+        self.headings = {**reader.headings, **self.headings}
         self.denied_list = reader.had_heading and reader.heading is Stance.DENIED
         self.heading = reader.heading if self.heading and not reader.had_heading else None
         if end == "?":
-            self.asked = [claim.label for claim in reader.claims]
+            stances = {claim.stance for claim in reader.claims}
+            if len(stances) > 1 or 0 < reader.bare_at_end < len(reader.claims):  # "No A, but B?"
+                raise NotUnderstoodError(groups[-1].place)
+            self.asked, self.asked_in_part = reader.claims, frozenset(reader.described)
         else:
             self.claims += reader.claims
         self._check_affirmed(tokens)
@@ -172,8 +184,7 @@ class _AnswerReader:
 
     def _check_affirmed(self, tokens: Sequence[Token]) -> None:
         """Refuse "No, there is", which affirms what it denied."""
-        labels = {claim.label for claim in self.claims}
-        if labels == {self.rules.no_label} and _ends_in_clause(tokens):
+        if self._is_no() and _ends_in_clause(tokens):
             raise NotUnderstoodError(tokens[-1].place)
 
     def _read_verdict(self, groups: list[WordGroup], tokens: list[Token]) -> None:
@@ -181,15 +192,18 @@ class _AnswerReader:
         if len(groups) > 1:
             raise NotUnderstoodError(groups[1].place)
         (group,) = groups
-        sign = SIGNS[group.codes]
+        sign = sign_of(group.codes, group)
         if tokens[-1].code == ":":
             self.settle_question()
             self.heading = sign
-        elif self.asked and group.has_subject and not _answers(tokens):
-            raise NotUnderstoodError(group.place)  # "A? Mass present."
+            self.headings.setdefault(group.codes, group.place)
+        elif self.asked and not _answers(tokens):
+            raise NotUnderstoodError(group.place)  # "A? Mass present.", "A? Not on the left."
         elif self.asked:
-            self.claims += [Claim(label, sign) for label in self.asked]
+            self.claims += [self._answered(claim, sign, group.place) for claim in self.asked]
             self.asked = []
+        elif sign is Stance.ASSERTED and self._is_no():
+            raise NotUnderstoodError(group.place)  # "No. It is present."
         elif sign is Stance.ASSERTED and not _answers(tokens):
             self.apart = group.place if self.apart is None else self.apart  # "A. Mass present."
         elif sign is Stance.ASSERTED or self._agrees(group):
@@ -199,20 +213,55 @@ class _AnswerReader:
         else:
             raise NotUnderstoodError(group.place)
 
+    def _answered(self, claim: Claim, sign: Stance, place: int) -> Claim:
+        """Return what a verdict on a question says: "A absent? Yes." denies A."""
+        if sign is Stance.ASSERTED:
+            return claim
+        if sign is Stance.OPEN:
+            return claim._replace(stance=sign)
+        if claim.stance is not Stance.ASSERTED:  # "A absent? No."
+            raise NotUnderstoodError(place)
+        is_in_part = claim.label in self.asked_in_part
+        return claim._replace(stance=Stance.DOUBTED if is_in_part else sign)
+
     def _agrees(self, group: WordGroup) -> bool:
         """Whether a verdict only bears out the answer no: "No. There is not."."""
-        labels = {claim.label for claim in self.claims}
-        return group.codes in _ECHOES and labels == {self.rules.no_label}
+        return group.codes in _ECHOES and self._is_no()
+
+    def _is_no(self) -> bool:
+        """Whether nothing was said so far but the label "no"."""
+        return {claim.label for claim in self.claims} == {self.rules.no_label}
+
+    def end(self) -> None:
+        """Leave open what nothing answers, and refuse "No: A" without a "Yes:" beside it.
+
+        It may be no A, and A instead; beside "Yes: B" it is a list of what is not there.
+        """
+        self.settle_question()
+        if "n" in self.headings and "y" not in self.headings:
+            raise NotUnderstoodError(self.headings["n"])
 
     def settle_question(self) -> None:
         """Leave open the labels of a question that nothing answers."""
-        self.claims += [Claim(label, Stance.OPEN) for label in self.asked]
+        self.claims += [claim._replace(stance=Stance.OPEN) for claim in self.asked]
         self.asked = []
+
+
+def _check_ends(tokens: Sequence[Token], last: WordGroup) -> None:
+    """Refuse "Mass:" with nothing behind it, and "is A present", a question without its mark.
+
+    Raises:
+        NotUnderstoodError: if it is one of them.
+    """
+    if tokens[-1].code == ":" and last.has_label:
+        raise NotUnderstoodError(tokens[-1].place)
+    if tokens[0].sense is Sense.COPULA and "p" in last.codes:
+        raise NotUnderstoodError(tokens[0].place)
 
 
 def _answers(tokens: Sequence[Token]) -> bool:
     """Whether nothing but a word for the answer stands beside a verdict: "answer: yes"."""
-    return {token.code for token in tokens}.isdisjoint("mkuv")
+    return not any(token.code in "mkuv" or token.sense in _OF_THINGS for token in tokens)
 
 
 def _ends_in_clause(tokens: Sequence[Token]) -> bool:

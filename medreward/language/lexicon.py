@@ -30,7 +30,7 @@ _FEW_FORMS = 32
 _SPACES = frozenset(("", " "))
 _ENDS = frozenset(("", "."))
 # What may stand between the words of a form that itself has something else there, or nothing.
-_SOFT = frozenset(" -_'")
+_SOFT = frozenset(" -_'*`\"")
 
 
 class Mention(NamedTuple):
@@ -205,10 +205,15 @@ class Lexicon:
         return found
 
     def _may_go_on(self, beginning: int, gap: str) -> bool:
-        """Whether a form goes on over `gap`: "pleural, effusion" is no pleural effusion."""
-        return gap == " " or all(
-            char in _SOFT or char in self._marks_behind.get(beginning, ()) for char in gap
-        )
+        """Whether a form goes on over `gap`.
+
+        "pleural, effusion" is no pleural effusion, and "No - effusion" is not "no effusion".
+        """
+        if gap == " ":
+            return True
+        marks = self._marks_behind.get(beginning, ())
+        soft = _SOFT - {"-"} if " " in gap else _SOFT
+        return all(char in soft or char in marks for char in gap)
 
     def correct(self, word: str) -> str:
         """Return the one known word that `word` is a misspelling of, or `word` itself."""

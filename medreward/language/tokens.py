@@ -26,7 +26,10 @@ DENIALS, NOT_READ = frozenset("ndatz"), frozenset((UNKNOWN, NUMBER, "e", "c", "h
 SILENT, DESCRIBING, NAMES_ANSWER = frozenset("fFivou"), frozenset("mk"), frozenset("Fi")
 # Classes of phrases that follow a label "A" or "no", and never an article or a determiner.
 _BEHIND_LABEL = frozenset(
-    (WordClass.IS_ANSWER, WordClass.BECAUSE, WordClass.AND, WordClass.OR, WordClass.BUT)
+    (
+        *(WordClass.IS_ANSWER, WordClass.BECAUSE, WordClass.AND, WordClass.WITH),
+        *(WordClass.OR, WordClass.BUT),
+    )
 )
 # What a mark is read as; "" says nothing. A mark that is not here is not understood.
 _MARKS = {
@@ -45,6 +48,7 @@ _MARKS = {
 }
 # Marks behind which a word may follow at once; behind others it needs a space.
 _GLUED = frozenset(" \"'*_`[]{}()\n\t,:=/|-#\u2713\u2717&\ue000")
+_BOOLEANS = frozenset((("true",), ("false",)))
 _REPEATED = frozenset(".,:")  # several of them say no more than one
 _BEFORE_WORDS = frozenset((" ", ' "', " '", " *", " **", " `"))
 _DASHES = re.compile(r"-+(?!>)")
@@ -57,11 +61,20 @@ class Sense(Enum):
 
     NUMBER = "a label that is a number"
     IN_LABEL = "a word of a label's form, such as 'left' where 'left kidney' is a label"
+    CARRIER = "what a label says that it is, such as 'lesion'"
     OWN = "a modifier that the card adds"
     EXISTS = "there is"
     ELSEWHERE = "another time, person or thing, or a condition"
+    ASPECT = "a name of what is looked at, such as 'pattern'"
     MEASURE = "a name of a measure, such as 'size'"
     TALLY = "a name of a number of things, such as 'total'"
+    BOOLEAN = "true or false, as JSON has it"
+    PARTICLE = "the end of a verb, such as 'vor' of 'liegt vor'"
+    JUDGEMENT = "whether a statement is right, such as 'is wrong'"
+    COPULA = "is, are: at the beginning of a question too"
+    EXAMINATION = "what was done: 'study'"
+    RESEMBLES = "what a thing looks like, which need not be it: 'looks like'"
+    LIKENESS = "what it looks like, such as 'seems'"
     EMPHASIS = "how sure it is, such as 'clearly' or 'typical of'"
     # In explanations.
     ABNORMAL = "something was found"
@@ -69,6 +82,11 @@ class Sense(Enum):
     FUNCTION = "a word that says nothing"
     PREPOSITION = "a preposition"
     OTHER_PART = "a part that the answer is not of, such as 'heart'"
+    WITH = "with"
+    ADDED = "a word that adds something: 'and'"
+    PICTURE = "what is looked at"
+    REMAINDER = "all but what was named: 'rest of'"
+    PHRASE = "a label of several words"
     DEGREE = "a label that is a degree: 'severe narrowing'"
 
 
@@ -97,6 +115,11 @@ class Token(NamedTuple):
         return self.code in "mu" and self.sense is None
 
     @property
+    def is_emphasis(self) -> bool:
+        """Whether it says how sure it is, or how it is known."""
+        return self.sense in (Sense.EMPHASIS, Sense.LIKENESS, Sense.RESEMBLES)
+
+    @property
     def is_number_label(self) -> bool:
         """Whether it is a label that is a number."""
         return self.code == LABEL and self.sense is Sense.NUMBER
@@ -110,6 +133,14 @@ def scan_answer(text: AnswerText, lexicon: Lexicon, words: Vocabulary) -> list[T
 _SENSES = {
     WordClass.EXISTS: Sense.EXISTS,
     WordClass.EMPHASIS: Sense.EMPHASIS,
+    WordClass.LIKENESS: Sense.LIKENESS,
+    WordClass.RESEMBLES: Sense.RESEMBLES,
+    WordClass.COPULA: Sense.COPULA,
+    WordClass.EXAMINATION: Sense.EXAMINATION,
+    WordClass.WRONG: Sense.JUDGEMENT,
+    WordClass.PARTICLE: Sense.PARTICLE,
+    WordClass.WITH: Sense.WITH,
+    WordClass.ASPECT: Sense.ASPECT,
     WordClass.MEASURE: Sense.MEASURE,
     WordClass.TALLY: Sense.TALLY,
     WordClass.ELSEWHERE: Sense.ELSEWHERE,
@@ -146,13 +177,18 @@ class AnswerScanner:
         return (_number_or_unknown(words[place], place),), place + 1
 
     def _phrase_token(self, place: int, stop: int, kind: WordClass) -> Token:
+        words = self.text.words[place:stop]
         if kind is WordClass.ARTICLE and not self._leads_on(stop):  # "0 to I"
             return Token(UNKNOWN, place, text=self.text.words[place])
-        if kind.code == "m" and self.lexicon.shares(self.text.words[place:stop]):
+        if kind.code == "m" and self.lexicon.shares(words):
             # "left or right kidney", where this is a label, leaves it open
             return Token("k", place, sense=Sense.IN_LABEL)
+        if kind is WordClass.SCALE_NAME and self.vocabulary.is_of_other_scale(words):
+            return Token(UNKNOWN, place, text=words[0])
         sense = _SENSES.get(kind)
-        if kind is WordClass.MODIFIER and self.text.words[place:stop] in self.vocabulary.own:
+        if words in _BOOLEANS:
+            sense = Sense.BOOLEAN
+        if kind is WordClass.MODIFIER and words in self.vocabulary.own:
             sense = Sense.OWN
         return Token(kind.code, place, sense=sense)
 
@@ -163,6 +199,9 @@ class AnswerScanner:
         is_number = word.isdigit() or word in self.vocabulary.numbers
         sense = Sense.NUMBER if is_number and label.stop == place + 1 else None
         code = DENIED_IN if label.is_denied_in else LABEL
+        phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
+        if label.is_denied_in and phrase == (label.stop, WordClass.CARRIER):
+            sense = Sense.CARRIER  # "benign lesion", where "no lesion" is a form
         return (Token(code, place, label.label, sense=sense),)
 
     def _may_be_article(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
@@ -224,10 +263,10 @@ def _side(char: str) -> str:
 @lru_cache(maxsize=4096)
 def _gap_marks(gap: str, before: str, after: str) -> tuple[tuple[str, str], ...]:
     """Return the codes and texts of the marks in what stands between two words."""
-    if gap == "-" and before and after:  # a hyphen, or a range
-        return (("|", "-"),) if before == after == "0" else ()
-    if before == after == "0" and "+" in gap:
-        return ((UNKNOWN, "+"),)
+    if gap == "-" and before and after and not before == after == "0":  # a hyphen
+        return ()
+    if before == after == "0" and (gap.strip() == "-" or "+" in gap):
+        return ((UNKNOWN, "+"),) if "+" in gap else (("|", "-"),)  # a range
     if after and gap[-1] not in _GLUED:  # ".5", "?pneumonia", "!pneumonia"
         return ((UNKNOWN, gap.strip()),)
     if "+" in gap and (not before or gap.strip() != "+"):  # "A, + B"

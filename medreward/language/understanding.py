@@ -30,7 +30,7 @@ from medreward.language.vocabulary import Role, Vocabulary
 # Where an answer may end: a mark, "with", "because", "without".
 _ENDS = frozenset(",:.&edo")
 _OPENING = frozenset("fi")
-_THINGS = frozenset("fFivoukm")
+_THINGS, _SPOKEN_OF = frozenset("fFivoukm"), frozenset("kvum")
 _SENTENCE_ENDS, _JOINERS = frozenset(".:,"), frozenset(",.:&b")
 _TURNS = frozenset("tz")
 _TURNING, _BEFORE_CONCLUSION = frozenset("ndatzqb|?"), frozenset(",:.k")
@@ -161,7 +161,12 @@ class Reader:
             is_count = _is_count(tokens[:end])
             is_part = tokens[end].code == "o" and (self._is_absence(claims) or is_count)
             is_part |= is_count and len(rest.words) <= _FEW_WORDS  # "2, lesions", "2 (cm)"
-            return claims if not is_part and self._bears_out(rest, claims) else ()
+            joiner = tokens[end].code
+            if tokens[end].sense is Sense.WITH and tokens[end - 1].code == ",":
+                joiner = ","  # "A, with margins not smooth"
+            if is_part or not self._bears_out(rest, claims, joiner=joiner):
+                return ()
+            return claims
         last = max((i for i, t in enumerate(tokens) if t.code in NOT_READ), default=first)
         return self._behind_explanation(text, tokens, last) or self._concluded(text, tokens, last)
 
@@ -183,7 +188,15 @@ class Reader:
         is_apart |= self._is_absence(claims)
         states = "F" in codes[start:] or ("p" in codes[start:] and is_apart)
         turning = DENIALS if is_apart else _TURNS
-        if not claims or not (states or not turning.isdisjoint(codes[:start])):
+        is_heading = codes[start : start + 1] == [":"]
+        # "The type is not: A" denies no noun; "the lungs are not clear: A" does.
+        denied = max((i for i in range(start) if codes[i] in turning), default=start)
+        denies = denied < start and (not is_heading or UNKNOWN in codes[denied:start])
+        if not claims or not (states or denies):
+            return ()
+        # "lesions: 2; not grade 3"
+        is_framed = any(token.code == "F" and token.sense is None for token in tokens[:start])
+        if is_heading and not is_framed and any(token.is_number_label for token in final):
             return ()
         states_it = any(token.code == "i" for token in final)
         if states_it and self._is_of_part(text, tokens[:start], claims):
@@ -238,7 +251,12 @@ class Reader:
         return labels_that_are(Stance.ASSERTED, claims) <= self.rules.absences
 
     def _bears_out(
-        self, rest: AnswerText, claims: Sequence[Claim], *, is_before: bool = False
+        self,
+        rest: AnswerText,
+        claims: Sequence[Claim],
+        *,
+        is_before: bool = False,
+        joiner: str = "",
     ) -> bool:
         labels = labels_that_are(Stance.ASSERTED, claims)
         absences, no_label = self.rules.absences, self.rules.no_label
@@ -252,6 +270,7 @@ class Reader:
             is_nothing=labels <= self.rules.nothing,
             own=self.own_words(labels),
             others=self.other_words(labels),
+            joiner=joiner,
         )
         return bears_out(rest, answered, self.lexicon, self.words)
 
@@ -301,13 +320,13 @@ class Reader:
 
 
 def _before_thing(tokens: Sequence[Token], end: int) -> int:
-    """Return the mark before a part that names a thing alone, where one ends at `end`.
+    """Return the mark before a part that names a thing or place alone, where one ends at `end`.
 
-    "B. The lesion | in the lobe": the sentence about the lesion is an explanation.
+    "B. The lesion | in the lobe", "B. The retina | and macula": the sentence is an explanation.
     """
     mark = next((i for i in range(end - 1, 0, -1) if tokens[i].code in _ITEM_ENDS), 0)
     codes = {token.code for token in tokens[mark + 1 : end]}
-    return mark if mark and "k" in codes and codes <= _THINGS else end
+    return mark if mark and codes & _SPOKEN_OF and codes <= _THINGS else end
 
 
 def _is_count(tokens: Sequence[Token]) -> bool:

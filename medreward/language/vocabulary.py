@@ -26,11 +26,12 @@ from medreward.language.answer_text import split_answer
 LANGUAGES = {"en": "english", "de": "german", "zh": "chinese"}
 DEFAULT_LANGUAGES = ("en",)
 _SCALES, _GRADES, _RIVALS = "scales", "grades", "rivals"
-_ABNORMAL, _SOUND, _HARMLESS = "abnormal", "sound", "harmless"
+_USUAL, _SOUND, _HARMLESS, _REMAINDER = "usual", "sound", "harmless", "remainder"
 _ENTRY = re.compile(r'"([^"]*)"|(\S+)')
 _OPTIONAL = re.compile(r"\(([\w|]+)\)")
 # Between the words of a phrase.
 _INSIDE = frozenset((" ", "", "-", "_", "'", "/"))
+_DRESS = ' \t"*_`'  # marks that change nothing
 _ABBREVIATED = ". "  # behind a single letter: "V. a."
 _Value = TypeVar("_Value")
 
@@ -41,13 +42,18 @@ class WordClass(Enum):
     ARTICLE = "articles", "f"
     FILLER = "fillers", "f"
     EMPHASIS = "emphases", "f"
+    LIKENESS = "likenesses", "f"
+    RESEMBLES = "resembles", "f"
+    COPULA = "copulas", "f"
     PICTURE = "pictures", "v"
+    EXAMINATION = "examinations", "v"
     PREPOSITION = "prepositions", "o"
     PART = "parts", "u"
     CLAUSE = "clauses", "i"
     EXISTS = "exists", "i"
     FRAME = "frames", "F"
     SCALE_NAME = "scale_names", "F"
+    ASPECT = "aspects", "F"
     MEASURE = "measures", "F"
     TALLY = "tallies", "F"
     IS_ANSWER = "is_answer", "F"
@@ -58,10 +64,13 @@ class WordClass(Enum):
     NO = "plain_no", "n"
     YES = "plain_yes", "y"
     ABSENT = "absent", "a"
+    WRONG = "wrong", "a"
     PRESENT = "present", "p"
+    PARTICLE = "particles", "p"
     OPEN = "open", "q"
     ELSEWHERE = "elsewhere", "q"
     AND = "and", "&"
+    WITH = "with", "&"
     OR = "or", "|"
     BUT = "but", "b"
     BECAUSE = "because", "e"
@@ -82,7 +91,12 @@ class WordClass(Enum):
 
 
 # Words before an answer: its own name, such as "grade", and that of a scale.
-FRAMES = frozenset((WordClass.FRAME, WordClass.SCALE_NAME, WordClass.MEASURE, WordClass.TALLY))
+FRAMES = frozenset(
+    (
+        *(WordClass.FRAME, WordClass.SCALE_NAME, WordClass.ASPECT),
+        *(WordClass.MEASURE, WordClass.TALLY),
+    )
+)
 
 
 class Role(Enum):
@@ -138,7 +152,8 @@ class PhraseTree(Generic[_Value]):
 
 def _goes_on(word: str, gap: str) -> bool:
     """Whether a phrase may go on behind a word and a gap."""
-    return gap in _INSIDE or (gap == _ABBREVIATED and len(word) == 1)
+    is_dressed = not gap.strip(_DRESS) and "\n" not in gap  # "must be **excluded**"
+    return gap in _INSIDE or is_dressed or (gap == _ABBREVIATED and len(word) == 1)
 
 
 class Vocabulary:
@@ -147,11 +162,13 @@ class Vocabulary:
     Attributes:
         classes: the phrases of an answer itself.
         roles: further phrases, of explanations only.
-        abnormal: phrases of explanations for what is not there where all is normal.
+        usual: phrases of explanations for what is there where nothing was found.
+        remainder: phrases, as words, for all but what was named.
         sound: phrases, as words, that say that all is normal.
         harmless: words for what was found and is harmless.
         numbers: numbers in words.
         own: the phrases, as words, that the card adds as modifiers.
+        scales: the scales that the card names (`find_scales`).
         contrary: words of the groups that labels take, which name another one in an explanation.
     """
 
@@ -166,12 +183,14 @@ class Vocabulary:
     ) -> None:
         self.classes: PhraseTree[WordClass] = PhraseTree()
         self.roles: PhraseTree[Role] = PhraseTree()
-        self.abnormal: PhraseTree[bool] = PhraseTree()
+        self.usual: PhraseTree[bool] = PhraseTree()
         self.numbers = frozenset(word for name in languages for word in number_words(name))
-        for phrase in _of_all(languages, _ABNORMAL):
-            self.abnormal.add(phrase, True)
+        for phrase in _of_all(languages, _USUAL):
+            self.usual.add(phrase, True)
+        self.remainder = frozenset(_of_all(languages, _REMAINDER))
         self.sound = frozenset(_of_all(languages, _SOUND))
         self.harmless = frozenset(word for words in _of_all(languages, _HARMLESS) for word in words)
+        self.scales: frozenset[str] = frozenset()
         self.own = frozenset(split_answer(text).words for text in modifiers)
         for words in self.own:
             self.classes.add(*_modifier(words, languages))
@@ -198,6 +217,10 @@ class Vocabulary:
                     self.roles.add(phrase, role)
                 if role is Role.DEGREE and has_degrees and phrase not in rivals:
                     self.classes.add(phrase, WordClass.MODIFIER)
+
+    def is_of_other_scale(self, words: Sequence[str]) -> bool:
+        """Whether words name a scale that the card has not, where it has one."""
+        return bool(self.scales) and self.scales.isdisjoint(_scale_keys(words))
 
     def add_scale(self, languages: Sequence[str], first: int, last: int) -> None:
         """Add the ways to speak of the whole scale of grades, which name none of them."""
@@ -238,8 +261,12 @@ def make_vocabulary(
     scale: tuple[int, int] | None = None,
     taken: frozenset[str] = frozenset(),
     contrary: frozenset[str] = frozenset(),
+    scales: frozenset[str] = frozenset(),
 ) -> Vocabulary:
     """Return the vocabulary of some languages, a card's modifiers and its scale of grades.
+
+    `scales` are the names of scales that the card has (`find_scales`); those of others are not
+    understood then.
 
     The words of the groups in `taken` (`medreward.language.rivals`) are left out, and those of the
     groups in `contrary` may not stand in an explanation either.
@@ -255,6 +282,7 @@ def make_vocabulary(
     )
     if scale is not None:
         words.add_scale(languages, *scale)
+    words.scales = scales
     return words
 
 
@@ -328,6 +356,28 @@ def scale_names(language: str) -> list[str]:
     True
     """
     return [" ".join(phrase) for phrase in _lists(language)[WordClass.SCALE_NAME.key]]
+
+
+def find_scales(text: str, languages: Iterable[str]) -> frozenset[str]:
+    """Return the scales that a text names, each by its letters and its initials.
+
+    >>> sorted(find_scales("Which KL grade is it?", ("en",)))
+    ['k', 'kl']
+    >>> "kl" in find_scales("Kellgren-Lawrence", ("en",))
+    True
+    """
+    words, gaps, _ = split_answer(text)
+    names = PhraseTree[bool]()
+    for phrase in _of_all(languages, WordClass.SCALE_NAME.key):
+        names.add(phrase, True)
+    found = (names.find(words, gaps, i) for i in range(len(words)))
+    named = (words[i : one[0]] for i, one in enumerate(found) if one)
+    return frozenset(key for name in named for key in _scale_keys(name))
+
+
+def _scale_keys(name: Sequence[str]) -> tuple[str, str]:
+    """Return by what names of one scale are alike: "BI-RADS", "BIRADS"; "KL"."""
+    return "".join(name), "".join(word[0] for word in name)
 
 
 def phrases_of(language: str) -> dict[str, str]:

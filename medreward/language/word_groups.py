@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from medreward.language.claims import NotUnderstoodError
 from medreward.language.tokens import (
     DENIALS,
+    DENIED_IN,
     DESCRIBING,
     LABEL,
     NAMES_ANSWER,
@@ -21,9 +22,13 @@ _JOINERS = frozenset(",:&|b")
 # What a number may be of: "2 lesions", "image 2". It is no grade then.
 _COUNTED = frozenset("kv")
 _PARTS = frozenset("mu")
+_LIKENING = (Sense.LIKENESS, Sense.RESEMBLES)
+# What denies what stands behind it, and says that what stands before it was found.
+_PARTS_FROM = frozenset("d")
 _BEFORE_COUNTED = frozenset("fmo")
 # What a verdict may be on, and verdicts that stand alone.
-_SUBJECTS, _ALONE = frozenset("mkuvF"), frozenset("ap")
+_SUBJECTS, _ALONE, _BEFORE_SUBJECT = frozenset("mkuvF"), frozenset("apny"), frozenset("ndt")
+_ALONE_BEFORE = frozenset("pa")
 
 
 @dataclass
@@ -35,8 +40,12 @@ class WordGroup:
         tokens: labels and verdicts.
         has_modifier: whether a modifier stands in it.
         has_carrier: whether a noun does that a label may describe: "benign lesion".
+        has_measure: whether it is of a measure: "normal in size", "size: normal".
+        is_looked_for: whether its label is what an examination is for: "A study".
+        has_finding: whether what is not the label was found: "the mass is not A".
         has_part: whether a part of what is looked at is named in it.
         is_clause: whether it begins a claim: "it is A".
+        is_added: whether "and" stands before it, perhaps behind a comma.
         is_under: whether a colon, and no dash, stands before it.
         has_subject: whether it is a verdict on something that it names, or that the part before a
             colon does: "opacity absent", "severity: none".
@@ -50,13 +59,21 @@ class WordGroup:
     has_carrier: bool = False
     is_clause: bool = False
     has_part: bool = False
+    has_finding: bool = False
+    has_measure: bool = False
+    is_looked_for: bool = False
     has_subject: bool = False
     is_under: bool = False
+    is_added: bool = False
 
     @property
     def has_label(self) -> bool:
         """Whether it names a label."""
         return any(token.code == LABEL for token in self.tokens)
+
+    def is_alone(self, codes: Container[str]) -> bool:
+        """Whether it has one token so far, of one of these codes."""
+        return len(self.tokens) == 1 and self.tokens[0].code in codes
 
     @property
     def codes(self) -> str:
@@ -90,6 +107,10 @@ class _GroupReader:
         self._is_label_named = False  # in the last group with a verdict or label
         self._is_heading = False  # whether what stood before the last colon named something
         self._is_emphasis = self._is_shown_in = False  # the last token; a preposition behind one
+        self._is_likeness = self._is_label = False  # the last token
+        self._has_label = False  # whether the group has one
+        self._is_measured = False  # whether what stood before the last colon was a measure
+        self._denies_thing = False  # whether a denial is of another thing than a label
         self._numbers = _NumberReader(counts=counts)
 
     def join(self, token: Token) -> None:
@@ -106,12 +127,19 @@ class _GroupReader:
             raise NotUnderstoodError(token.place)
         is_named = not self.group.tokens and not self._codes.isdisjoint(_SUBJECTS)
         self._is_heading = token.code == ":" and is_named
+        self._is_measured = token.code == ":" and not self.group.tokens and self.group.has_measure
         is_aside = token.code == "|" and self._codes - SILENT == {"m"}  # "viral or lobar A"
         self._joiner = self._joiner if is_aside else _stronger(self._joiner, token.code)
-        is_under = token.code == ":" and token.text == ":"
-        self.group = WordGroup(self._joiner, token.place, has_modifier=is_aside, is_under=is_under)
+        self.group = WordGroup(
+            self._joiner,
+            token.place,
+            has_modifier=is_aside,
+            is_under=token.code == ":" and token.text == ":",
+            is_added=token.code == "&" or (not self.group.tokens and self.group.is_added),
+        )
         self._codes = set()
-        self._is_emphasis = self._is_shown_in = False
+        self._is_emphasis = self._is_shown_in = self._is_likeness = self._denies_thing = False
+        self._is_label = self._has_label = False
         self._numbers = self._numbers.behind(token.code)
 
     def read(self, token: Token) -> None:
@@ -120,24 +148,62 @@ class _GroupReader:
         Raises:
             NotUnderstoodError: if it makes the group one that says something else.
         """
+        self._check(token)
+        self._note(token)
+        self._numbers.read(token)
+        if token.code not in SILENT and token.code not in DESCRIBING:
+            self.group.tokens.append(token)
+
+    def _check(self, token: Token) -> None:
+        """Refuse a token that makes the group one that says something else."""
         group, codes = self.group, self._codes
-        is_attribute = "o" in codes and group.codes in ("p", "a")
-        if token.code == LABEL and (self._is_shown_in or is_attribute):
-            raise NotUnderstoodError(token.place)  # "seen in A" is said of something else
+        is_attribute = "o" in codes and group.is_alone(_ALONE_BEFORE)  # "seen in A"
+        last = group.tokens[-1] if group.tokens else None
+        ends_verb = last is not None and last.sense is Sense.PARTICLE
+        is_of_other = self._is_shown_in or is_attribute or ends_verb
+        after_denial = last is not None and last.code in DENIALS
+        is_wrong = (
+            (token.code == LABEL and is_of_other)
+            or (token.code in (LABEL, DENIED_IN) and self._denies_thing)  # "no change in A"
+            or (_is_thing(token) and after_denial and self._has_label)  # "A no change"
+            # "a mass without A"
+            or (token.code in _PARTS_FROM and group.has_carrier and not group.tokens)
+            # "not clearly A", "not typical of A"
+            or (token.is_emphasis and not codes.isdisjoint(DENIALS))
+            # "only looks like A", "a mass that looks like A"
+            or (token.sense in _LIKENING and self._is_likeness)
+            or (token.sense is Sense.RESEMBLES and group.has_carrier)
+        )
+        if is_wrong:
+            raise NotUnderstoodError(token.place)
+
+    def _note(self, token: Token) -> None:
+        """Note what a token says of its group."""
+        group, codes = self.group, self._codes
+        if not group.tokens:
+            group.has_finding |= group.has_carrier and token.code in DENIALS  # "the mass is not A"
+            if token.code in _ALONE:
+                group.has_subject = self._is_heading or not codes.isdisjoint(_SUBJECTS)
+        denies = group.is_alone(_BEFORE_SUBJECT)
+        after_denial = bool(group.tokens) and group.tokens[-1].code in DENIALS
+        is_of = token.code == "o" and group.has_subject and denies
+        # "no mass …", "no image of …"
+        self._denies_thing |= is_of or (_is_thing(token) and after_denial)
         self._is_shown_in = token.code == "o" and self._is_emphasis
-        self._is_emphasis = token.sense is Sense.EMPHASIS
-        if token.sense is Sense.EMPHASIS and not codes.isdisjoint(DENIALS):
-            raise NotUnderstoodError(token.place)  # "not clearly A", "not typical of A"
+        self._is_emphasis = token.is_emphasis
+        self._is_likeness = token.sense in _LIKENING
+        group.is_looked_for |= token.sense is Sense.EXAMINATION and self._is_label
+        self._is_label = token.code == LABEL
+        self._has_label |= self._is_label
         group.has_modifier |= token.code == "m" or token.sense is Sense.IN_LABEL
         group.has_carrier |= _is_thing(token)
         group.is_clause |= token.code == "i"
         group.has_part |= token.code == "u"
-        if token.code in _ALONE and not group.tokens:
-            group.has_subject = self._is_heading or not codes.isdisjoint(_SUBJECTS)
+        group.has_measure |= self._is_measured or token.sense is Sense.MEASURE
+        judges = group.is_alone("a") and group.tokens[0].sense is Sense.JUDGEMENT
+        if (judges or denies) and token.code in _SUBJECTS and "o" not in codes:
+            group.has_subject = True  # "no location", "wrong image"
         codes.add(token.code)
-        self._numbers.read(token)
-        if token.code not in SILENT and token.code not in DESCRIBING:
-            group.tokens.append(token)
 
     def check_end(self) -> None:
         """Refuse a last group that should not be empty: "A or"."""
@@ -213,7 +279,8 @@ class _NumberReader:
             NotUnderstoodError: if it makes a count.
         """
         code = NUMBER if token.is_number_label else token.code
-        if token.sense is Sense.MEASURE or (token.sense is Sense.TALLY and not self.counts):
+        is_tally = token.sense is Sense.TALLY and not self.counts
+        if is_tally or token.sense in (Sense.MEASURE, Sense.ASPECT):
             code = "v"  # "size: 2", "2 findings"
         is_counted = code in _COUNTED and self.waits
         if is_counted or (code == NUMBER and (self.last in _COUNTED or self.named)):

@@ -24,6 +24,7 @@ from medreward.language.vocabulary import (
     DEFAULT_LANGUAGES,
     PhraseTree,
     check_languages,
+    find_scales,
     lookalikes,
     make_vocabulary,
 )
@@ -280,8 +281,9 @@ class Task:
         languages = tuple(self.languages)
         kind = rules_of(self.kind)
         contrary = self.named_groups - ({"degree", "numerals"} if has_scale else {"degree"})
+        scales = find_scales(" ".join((self.name, self.question, *self.modifiers)), languages)
         words = make_vocabulary(
-            languages, tuple(self.modifiers), scale, self.taken_groups, contrary
+            languages, tuple(self.modifiers), scale, self.taken_groups, contrary, scales
         )
         rules = kind.reading_rules(self, words)
         return Reader(self.lexicon, words, rules)

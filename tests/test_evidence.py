@@ -167,8 +167,18 @@ def test_medmnist_keeps_its_official_test_pictures(tmp_path: Path, test_data: Pa
     assert Counter(one.split for one in found) == {"train": 600, "test": 624}
     assert {one.image.size for one in found} == {(224, 224)}
     assert len({one.id for one in found}) == 1224
+    assert {one.target for one in found if one.split == "train"} == {0, 1}
     with pytest.raises(ConfigError, match=r"pneumoniamnist\.npz is not there"):
         next(pictures.SOURCES["pneumoniamnist"](tmp_path))
+
+
+def test_a_split_with_one_target_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = lambda data: (replace(one, target="benign") for one in _examples(data))  # noqa: E731
+    monkeypatch.setitem(pictures.SOURCES, "busi", same)
+    with pytest.raises(ConfigError, match=r"'warm' have 1 target \(benign\)"):
+        pictures.rows_of("busi", "none", tmp_path, tmp_path / "out")
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,16 @@ def test_prepared_rows_are_checked_from_the_command_line(
     assert capsys.readouterr().out.count("20 rows are right") == 3
     assert main(["rows", "check", files[0], "--task", "pneumoniamnist=retinamnist"]) == 2
     assert "row 0: task 'retinamnist'" in capsys.readouterr().err
+
+
+def test_rows_of_one_target_are_remarked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = Task.load("retinamnist")
+    for name, grades in (("same", [2, 2, 2]), ("mixed", [2, 2, 1])):
+        path = tmp_path / f"{name}.parquet"
+        rows = [replace(example(g), id=f"e{i}") for i, g in enumerate(grades)]
+        write_parquet(path, make_rows(rows, card))
+        assert main(["rows", "check", str(path)]) == 0
+        said = capsys.readouterr().out
+        assert ("all 3 rows have the target '2'" in said) == (name == "same")

@@ -18,6 +18,7 @@ from trl import GRPOConfig
 
 from medreward import ConfigError, Task, explain
 from medreward.checks import known_fields, mapping, whole
+from medreward.data.check import one_target
 from medreward.data.model_name import check_model
 from medreward.errors import expected
 from medreward.files.reading import parse_yaml, read_text
@@ -341,6 +342,9 @@ def check_rows(
     reward = _at_start(reward)
     task, settings = settings_in_force(task, reward)
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
+    targets = {str(target) for target in data["target"]}
+    if len(targets) == 1 < len(data):
+        yield f"note: {one_target(task.name, data[0]['target'], len(data))}\n"
     signatures = SignatureSet()
     for row in islice(data, first):
         images = _check_row(row, task, settings)

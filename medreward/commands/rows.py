@@ -118,7 +118,7 @@ def _add_merge(actions: Any) -> None:
 
 def _run_check(arguments: argparse.Namespace) -> int:
     from medreward.commands.reward_options import check_together, reading_settings
-    from medreward.data.check import check_parquet, recitation_reach, scorers_of
+    from medreward.data.check import check_parquet, constant_targets, recitation_reach, scorers_of
     from medreward.data.model_check import ModelFiles, check_rows_for_model
     from medreward.errors import ConfigError
     from medreward.scoring.task_book import name_tasks
@@ -140,7 +140,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
             mend = _profile_for(model) if model and not settings else ""
             raise ConfigError(f"{error}{mend}") from error
         print(f"{file}: {count} rows are right")
-        for line in recitation_reach(file, scorer_of):
+        for line in (*constant_targets(file), *recitation_reach(file, scorer_of)):
             print(f"  {line}")
         if model:
             limit = arguments.max_prompt

@@ -46,10 +46,21 @@ def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = 
         scratch.mkdir(exist_ok=True)
         for split in (WARM, TRAIN, TEST):
             own = _first([one for one in examples if one.split == split], limit)
+            _check_targets(source, split, own)
             write_parquet(
                 scratch / f"{split}.parquet", make_rows(own, task, prompts), total=len(own)
             )
     return folder
+
+
+def _check_targets(source: str, split: str, examples: list[Example]) -> None:
+    """Raise `ConfigError` unless a split has more than one target."""
+    targets = {str(one.target) for one in examples}
+    if len(targets) < 2:
+        raise ConfigError(
+            f"{source}: the {len(examples)} pictures of {split!r} have {len(targets)} target "
+            f"({', '.join(targets)}): an arm that always answers so would be right"
+        )
 
 
 def _halved(examples: list[Example]) -> list[Example]:
@@ -73,8 +84,11 @@ def _first(examples: list[Example], limit: int | None) -> list[Example]:
 
 
 def _half(example: Example) -> str:
-    name = str(example.meta.get("patient", example.id))
-    return (WARM, TRAIN)[sha256(name.encode()).digest()[0] % 2]
+    return (WARM, TRAIN)[_digest(str(example.meta.get("patient", example.id)))[0] % 2]
+
+
+def _digest(name: str) -> bytes:
+    return sha256(name.encode()).digest()
 
 
 def _table(folder: str, column: str) -> Callable[[Path], Iterator[Example]]:
@@ -107,14 +121,18 @@ def _slices(task: str) -> Callable[[Path], Iterator[Example]]:
 
 
 def _medmnist(name: str) -> Callable[[Path], Iterator[Example]]:
-    """Return the reader of a MedMNIST file: its first training pictures, and all test pictures."""
+    """Return the reader of a MedMNIST file: some of its training pictures, and all test pictures.
+
+    Those are drawn by their numbers' digests: files that are sorted by label would give one label.
+    """
 
     def read(data: Path) -> Iterator[Example]:
         path = data / "medmnist" / f"{name}.npz"
         if not path.is_file():
             raise ConfigError(f"--data: {path} is not there; docs/evidence/method.md says of what")
-        for split, count in ((TRAIN, _MEDMNIST), (TEST, None)):
-            for one in read_medmnist(path, split, count):
+        training = sorted(read_medmnist(path, TRAIN), key=lambda one: _digest(one.id))[:_MEDMNIST]
+        for split, examples in ((TRAIN, training), (TEST, read_medmnist(path, TEST))):
+            for one in examples:
                 yield replace(one, image=square(one.image), split=split)
 
     return read

@@ -342,9 +342,6 @@ def check_rows(
     reward = _at_start(reward)
     task, settings = settings_in_force(task, reward)
     yield f"{len(data)} rows; first prompt:\n{_texts(data[0])[-1]}\n"
-    targets = {str(target) for target in data["target"]}
-    if len(targets) == 1 < len(data):
-        yield f"note: {one_target(task.name, data[0]['target'], len(data))}\n"
     signatures = SignatureSet()
     for row in islice(data, first):
         images = _check_row(row, task, settings)
@@ -369,6 +366,8 @@ def check_rows(
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
         signatures.add(right.signature, row["knowledge"])
     yield "\n" + "\n".join(signatures.texts())
+    if len({str(target) for target in data["target"]}) == 1 < len(data):
+        yield f"note: {one_target(task.name, data[0]['target'], len(data))}"
 
 
 def settings_in_force(task: Task, reward: Mapping[str, Any]) -> tuple[Task, RewardSettings]:

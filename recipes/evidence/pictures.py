@@ -54,9 +54,9 @@ def rows_of(source: str, level: str, data: Path, out: Path, limit: int | None = 
 
 
 def _check_targets(source: str, split: str, examples: list[Example]) -> None:
-    """Raise `ConfigError` unless a split has more than one target."""
+    """Raise `ConfigError` if a split's pictures have one target."""
     targets = {str(one.target) for one in examples}
-    if len(targets) < 2:
+    if len(targets) == 1 < len(examples):
         raise ConfigError(
             f"{source}: the {len(examples)} pictures of {split!r} have {len(targets)} target "
             f"({', '.join(targets)}): an arm that always answers so would be right"

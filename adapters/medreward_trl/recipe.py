@@ -366,8 +366,8 @@ def check_rows(
             raise ConfigError(f"row {row['id']}: its own target is not read as right")
         signatures.add(right.signature, row["knowledge"])
     yield "\n" + "\n".join(signatures.texts())
-    if len({str(target) for target in data["target"]}) == 1 < len(data):
-        yield f"note: {one_target(task.name, data[0]['target'], len(data))}"
+    for line in one_target(task.name, [*data["target"]]):
+        yield f"note: {line}"
 
 
 def settings_in_force(task: Task, reward: Mapping[str, Any]) -> tuple[Task, RewardSettings]:

@@ -7,7 +7,7 @@ only show in its log. So a file is checked whole: columns, task, ground truth, i
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -136,22 +136,22 @@ def constant_targets(path: str | Path) -> Iterator[str]:
     """Yield the tasks all of whose rows at a path have one target, so that nothing is learnt."""
     with open_parquet(path) as file:
         table = file.read(["data_source", "reward_model"])
-    targets: dict[str, Counter[str]] = defaultdict(Counter)
+    targets: dict[str, list[object]] = defaultdict(list)
     columns = (table[name].to_pylist() for name in ("data_source", "reward_model"))
     for source, model in zip(*columns, strict=True):
-        targets[source][str(model["ground_truth"])] += 1
-    for source, counts in targets.items():
-        ((target, count), *others) = counts.most_common(2)
-        if not others and count > 1:
-            yield one_target(source, target, count)
+        targets[source].append(model["ground_truth"])
+    for source, own in targets.items():
+        yield from one_target(source, own)
 
 
-def one_target(task: str, target: object, count: int) -> str:
-    """Return what to say of rows with one target."""
-    return (
-        f"{task}: all {count} rows have the target {quote(str(target))}: an answer that is always "
-        f"the same earns all, and nothing else is learnt; was a file that is sorted by label cut?"
-    )
+def one_target(task: str, targets: Sequence[object]) -> Iterator[str]:
+    """Yield what to say of several rows of a task with one target; nothing of others."""
+    if len(targets) > 1 and len({*map(str, targets)}) == 1:
+        yield (
+            f"{task}: all {len(targets)} rows have the target {quote(str(targets[0]))}: an answer "
+            f"that is always the same earns all, and nothing else is learnt; was a file that is "
+            f"sorted by label cut?"
+        )
 
 
 def recitation_reach(path: str | Path, scorer_of: ScorerOf) -> Iterator[str]:

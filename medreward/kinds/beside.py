@@ -107,9 +107,13 @@ def read_beside(
             own=reader.own_words(labels),
             others=reader.other_words(labels),
         )
-        is_named = rest is not None and names_other_thing(rest, reader.lexicon, reader.words)
-        is_prose = rest is not None and not is_named and _BRACKETS.isdisjoint("".join(rest.gaps))
-        if rest is None or not (is_prose and bears_out(rest, known, reader.lexicon, reader.words)):
+        is_borne_out = (
+            rest is not None
+            and _BRACKETS.isdisjoint("".join(rest.gaps))
+            and not names_other_thing(rest, reader.lexicon, reader.words)
+            and bears_out(rest, known, reader.lexicon, reader.words)
+        )
+        if not is_borne_out:
             return Beside("answer_not_understood", text_at(words, tokens, tokens[bad].place))
         tokens = tokens[:end]
     if _is_off(tokens, words.words) or _is_weakly_denied(tokens):

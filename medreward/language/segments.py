@@ -126,15 +126,17 @@ class SegmentReader:
         # "no opacity", "A: none in the left lung"
         is_in_part = denies and (group.has_modifier or group.has_carrier or group.has_part)
         is_either = following == "|" and group.codes in _PLAIN  # "yes or no A"
-        is_list = len({*self._run}) > 1 and not (self._is_joined or self._is_alternative)
-        is_either |= is_list and self._run[0] not in self.rules.absences  # "A, B (absent)"
-        is_mixed = False
-        if following == ":":
-            # "A: absent: B", "A (possible): B"; of JSON, "severity: none, diagnosis: A"
-            is_mixed = bool(self._run) and group.joiner in (":", ",")
-            is_mixed |= group.has_subject
-        if is_in_part or is_either or is_mixed or self._is_of_other(group, sign):
+        # "A: absent: B", "A (possible): B"; of JSON, "severity: none, diagnosis: A"
+        is_behind = bool(self._run) and group.joiner in (":", ",")
+        is_mixed = following == ":" and (is_behind or group.has_subject)
+        is_unclear = is_either or is_mixed or self._may_be_on_last()
+        if is_in_part or is_unclear or self._is_of_other(group, sign):
             raise NotUnderstoodError(group.place)
+
+    def _may_be_on_last(self) -> bool:
+        """Whether a verdict may be on the last label of a list alone: "A, B (absent)"."""
+        is_list = len({*self._run}) > 1 and not (self._is_joined or self._is_alternative)
+        return is_list and self._run[0] not in self.rules.absences
 
     def _is_of_other(self, group: WordGroup, sign: Stance) -> bool:
         """Whether a verdict is on something else than the labels before it, or affirms a no."""
@@ -157,9 +159,8 @@ class SegmentReader:
             self._read_denied_in(group, verdict, denied_in)
             return
         (label,) = labels
-        if (
-            group.is_looked_for and label not in self.rules.absences
-        ):  # "A study", not "normal study"
+        # "A study", not "normal study"
+        if group.is_looked_for and label not in self.rules.absences:
             raise NotUnderstoodError(group.place)
         if not verdict:
             self._read_bare(group, label, following)

@@ -27,8 +27,12 @@ SILENT, DESCRIBING, NAMES_ANSWER = frozenset("fFivou"), frozenset("mk"), frozens
 # Classes of phrases that follow a label "A" or "no", and never an article or a determiner.
 _BEHIND_LABEL = frozenset(
     (
-        *(WordClass.IS_ANSWER, WordClass.BECAUSE, WordClass.AND, WordClass.WITH),
-        *(WordClass.OR, WordClass.BUT),
+        WordClass.IS_ANSWER,
+        WordClass.BECAUSE,
+        WordClass.AND,
+        WordClass.WITH,
+        WordClass.OR,
+        WordClass.BUT,
     )
 )
 # What a mark is read as; "" says nothing. A mark that is not here is not understood.
@@ -199,10 +203,13 @@ class AnswerScanner:
         is_number = word.isdigit() or word in self.vocabulary.numbers
         sense = Sense.NUMBER if is_number and label.stop == place + 1 else None
         code = DENIED_IN if label.is_denied_in else LABEL
-        phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
-        if label.is_denied_in and phrase == (label.stop, WordClass.CARRIER):
+        if label.is_denied_in and self._is_carrier(place, label.stop):
             sense = Sense.CARRIER  # "benign lesion", where "no lesion" is a form
         return (Token(code, place, label.label, sense=sense),)
+
+    def _is_carrier(self, place: int, stop: int) -> bool:
+        phrase = self.vocabulary.classes.find(self.text.words, self.text.gaps, place)
+        return phrase == (stop, WordClass.CARRIER)
 
     def _may_be_article(self, label: Mention, phrase: tuple[int, WordClass]) -> bool:
         """Whether a capital letter is a label, or the article of the word behind it."""

@@ -93,8 +93,11 @@ class WordClass(Enum):
 # Words before an answer: its own name, such as "grade", and that of a scale.
 FRAMES = frozenset(
     (
-        *(WordClass.FRAME, WordClass.SCALE_NAME, WordClass.ASPECT),
-        *(WordClass.MEASURE, WordClass.TALLY),
+        WordClass.FRAME,
+        WordClass.SCALE_NAME,
+        WordClass.ASPECT,
+        WordClass.MEASURE,
+        WordClass.TALLY,
     )
 )
 
